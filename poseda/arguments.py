@@ -1,0 +1,191 @@
+"""What `augment` takes and returns: the records and the one validator that ops, fakes and reference share."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from poseda.camera import Camera
+from poseda.skeleton import Skeleton
+
+MAX_ROTATION = 1.0e4
+"""Longest rotation vector, radians. Beyond it the kernels' range reduction loses digits: the pose is invalid."""
+
+GPA_MODES = ("closed_form", "exact")
+
+
+class AugmentedPose(NamedTuple):
+    """What :func:`poseda.ops.augment` returns.
+
+    Attributes:
+        pose_3d: (N, J, 3) or (N, T, J, 3) metres, camera frame.
+        pose_2d: (N, J, 2) or (N, T, J, 2) screen coordinates.
+        valid: (N,) bool. Where false, the pose is all zeros and passes no gradient.
+    """
+
+    pose_3d: Tensor
+    pose_2d: Tensor
+    valid: Tensor
+
+
+class AugmentArguments(NamedTuple):
+    """The tensors of one `augment` call, in one floating dtype and on one device.
+
+    Shapes for single frames; sequences carry a T (or 1) after the N. A leading 1 is shared by the batch.
+    """
+
+    pose_3d: Tensor  # (N, J, 3) or (N, T, J, 3)
+    focal: Tensor  # (N | M | 1, 2)
+    center: Tensor  # (N | M | 1, 2)
+    distortion: Tensor | None  # (N | M | 1, 5)
+    aspect: Tensor | None  # (N | M | 1,)
+    bone_rotation: Tensor | None  # (N | 1, K, 3)
+    bone_scale: Tensor | None  # (N | 1, K) or (N | 1, G)
+    body_rotation: Tensor | None  # (N | 1, 3)
+    root: Tensor | None  # (N | 1, 3)
+    placement: Tensor | None  # (M | 1, 4)
+    placement_index: Tensor | None  # (N,) int64 in 0 .. M-1
+    joint_mask: Tensor | None  # (N | 1, J) bool
+
+
+def check_augment(
+    pose_3d: Tensor,
+    *,
+    skeleton: Skeleton,
+    camera: Camera,
+    bone_rotation: Tensor | None = None,
+    bone_scale: Tensor | None = None,
+    body_rotation: Tensor | None = None,
+    root: Tensor | None = None,
+    placement: Tensor | None = None,
+    placement_index: Tensor | None = None,
+    gpa: str = "closed_form",
+    joint_mask: Tensor | None = None,
+    require_in_frame: bool = False,
+) -> AugmentArguments:
+    """Check the arguments of `augment` and bring them to one dtype (half precision becomes float32).
+
+    Raises:
+        TypeError: for a wrong type, dtype or device.
+        ValueError: for a wrong shape or a combination that means nothing.
+    """
+    if not isinstance(skeleton, Skeleton):
+        raise TypeError(f"skeleton: expected a poseda.skeleton.Skeleton, got {type(skeleton).__name__}")
+    if not isinstance(camera, Camera):
+        raise TypeError(f"camera: expected a poseda.camera.Camera, got {type(camera).__name__}")
+    if not isinstance(pose_3d, Tensor):
+        raise TypeError(f"pose_3d: expected a tensor, got {type(pose_3d).__name__}")
+    joints, bones, groups = skeleton.num_joints, skeleton.num_bones, skeleton.num_groups
+    if pose_3d.dim() not in (3, 4) or pose_3d.shape[-2:] != (joints, 3):
+        raise ValueError(
+            f"pose_3d: expected shape (N, {joints}, 3) or (N, T, {joints}, 3) for skeleton {skeleton.name!r}, "
+            f"got {tuple(pose_3d.shape)}"
+        )
+    batch = pose_3d.shape[0]
+    frames = pose_3d.shape[1:-2]
+    if frames == (0,):
+        raise ValueError("pose_3d: expected at least one frame, got T = 0")
+    if root is not None and placement is not None:
+        raise ValueError("root: cannot be given together with placement; GPA computes the root")
+    if gpa not in GPA_MODES:
+        raise ValueError(f"gpa: expected one of {', '.join(GPA_MODES)}, got {gpa!r}")
+    if placement_index is not None and placement is None:
+        raise ValueError("placement_index: picks rows of placement, which was not given")
+
+    _check(pose_3d, "bone_rotation", bone_rotation, batch, frames, ((bones, 3),))
+    _check(pose_3d, "bone_scale", bone_scale, batch, frames, ((bones,), (groups,)))
+    _check(pose_3d, "body_rotation", body_rotation, batch, frames, ((3,),))
+    _check(pose_3d, "root", root, batch, (), ((3,),))
+    rows = batch
+    if placement_index is not None and placement is not None:
+        if not isinstance(placement_index, Tensor) or placement_index.dtype != torch.int64:
+            raise TypeError(f"placement_index: expected an int64 tensor, got {_describe(placement_index)}")
+        if placement_index.device != pose_3d.device:
+            raise TypeError(
+                f"placement_index: expected device {pose_3d.device} as pose_3d, got {placement_index.device}"
+            )
+        if placement_index.shape != (batch,):
+            raise ValueError(f"placement_index: expected shape ({batch},), got {tuple(placement_index.shape)}")
+        rows = placement.shape[0] if isinstance(placement, Tensor) and placement.dim() else 0
+        if rows == 0 and batch > 0:
+            raise ValueError("placement: expected at least one row to pick from, got none")
+    _check(pose_3d, "placement", placement, rows, (), ((4,),))
+    _check(pose_3d, "camera.focal", camera.focal, rows, (), ((2,),))
+    _check(pose_3d, "camera.center", camera.center, rows, (), ((2,),))
+    _check(pose_3d, "camera.distortion", camera.distortion, rows, (), ((5,),))
+    _check(pose_3d, "camera.aspect", camera.aspect, rows, (), ((),))
+    if joint_mask is not None:
+        if not isinstance(joint_mask, Tensor) or joint_mask.dtype != torch.bool:
+            raise TypeError(f"joint_mask: expected a bool tensor, got {_describe(joint_mask)}")
+        if joint_mask.device != pose_3d.device:
+            raise TypeError(f"joint_mask: expected device {pose_3d.device} as pose_3d, got {joint_mask.device}")
+        if joint_mask.shape not in ((batch, joints), (1, joints)):
+            raise ValueError(f"joint_mask: expected shape ({batch}, {joints}), got {tuple(joint_mask.shape)}")
+    if require_in_frame and camera.aspect is None:
+        raise ValueError("require_in_frame: needs camera.aspect to know where the screen ends")
+
+    floating = (
+        pose_3d,
+        camera.focal,
+        camera.center,
+        camera.distortion,
+        camera.aspect,
+        bone_rotation,
+        bone_scale,
+        body_rotation,
+        root,
+        placement,
+    )
+    if pose_3d.dtype not in (torch.float32, torch.float64) or any(
+        value is not None and value.dtype != pose_3d.dtype for value in floating
+    ):
+        floating = _one_dtype(floating)
+    return AugmentArguments(*floating, placement_index, joint_mask)  # type: ignore[arg-type]
+
+
+_HALF = (torch.float16, torch.bfloat16)
+
+
+def _one_dtype(values: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
+    """Promote half precision to float32; anything but a single dtype after that is the caller's mistake."""
+    promoted = tuple(value.float() if value is not None and value.dtype in _HALF else value for value in values)
+    dtypes = {value.dtype for value in promoted if value is not None}
+    if len(dtypes) != 1 or dtypes - {torch.float32, torch.float64}:
+        names = ", ".join(sorted(str(dtype) for dtype in dtypes))
+        raise TypeError(f"dtypes: expected all floating arguments to be float32 or all float64, got {names}")
+    return promoted
+
+
+def _check(
+    pose_3d: Tensor,
+    name: str,
+    value: Tensor | None,
+    rows: int,
+    frames: tuple[int, ...],
+    shapes: tuple[tuple[int, ...], ...],
+) -> None:
+    """Check one optional floating tensor of shape (rows or 1, frames or 1, one of shapes)."""
+    if value is None:
+        return
+    if not isinstance(value, Tensor) or not value.is_floating_point():
+        raise TypeError(f"{name}: expected a floating-point tensor, got {_describe(value)}")
+    if value.device != pose_3d.device:
+        raise TypeError(f"{name}: expected device {pose_3d.device} as pose_3d, got {value.device}")
+    shape = tuple(value.shape)
+    lead = 1 + len(frames)
+    good = (
+        len(shape) >= lead
+        and shape[lead:] in shapes
+        and shape[0] in (rows, 1)
+        and (not frames or shape[1] in (frames[0], 1))
+    )
+    if not good:
+        dims = [str(rows), *(f"{frame} or 1" for frame in frames)]
+        expected = " or ".join(f"({', '.join([*dims, *map(str, tail)])})" for tail in shapes)
+        raise ValueError(f"{name}: expected shape {expected} (a leading 1 is shared), got {shape}")
+
+
+def _describe(value: object) -> str:
+    return str(value.dtype) if isinstance(value, Tensor) else type(value).__name__
