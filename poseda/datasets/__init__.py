@@ -1,0 +1,24 @@
+"""Two-domain data: labelled source poses, unlabelled target poses, and labels kept apart for evaluation.
+
+Adapting code receives an :class:`AdaptationData` and nothing else; it holds no 3D pose of the target.
+"""
+
+from poseda.datasets.domain import (
+    SPLITS,
+    AdaptationData,
+    DataError,
+    Domains,
+    LabelledPoses,
+    UnlabelledPoses,
+    open_domains,
+)
+
+__all__ = [
+    "SPLITS",
+    "AdaptationData",
+    "DataError",
+    "Domains",
+    "LabelledPoses",
+    "UnlabelledPoses",
+    "open_domains",
+]

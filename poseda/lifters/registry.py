@@ -1,0 +1,84 @@
+"""Lifters by name: the built-in ones, those a program registers, and those other packages bring."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from typing import Any, TypeVar
+
+from torch import nn
+
+from poseda.skeleton import Skeleton
+
+ENTRY_POINTS = "poseda.lifters"
+"""Entry-point group under which a package offers lifters: ``name = "module:Class"``."""
+
+Factory = Callable[..., nn.Module]
+Registered = TypeVar("Registered", bound=Factory)
+
+_REGISTERED: dict[str, Factory] = {}
+
+
+def register_lifter(name: str) -> Callable[[Registered], Registered]:
+    """Register a class or function ``(skeleton, frames=1, **options) -> nn.Module`` under a name.
+
+    Raises:
+        ValueError: if another one has the name.
+    """
+
+    def register(factory: Registered) -> Registered:
+        if _REGISTERED.get(name, factory) is not factory:
+            raise ValueError(f"lifter {name!r} is registered already, by {_REGISTERED[name].__module__}")
+        _REGISTERED[name] = factory
+        return factory
+
+    return register
+
+
+def names() -> list[str]:
+    """Names of every lifter that :func:`build` knows."""
+    return sorted({*_REGISTERED, *(entry.name for entry in entry_points(group=ENTRY_POINTS))})
+
+
+def build(name: str, skeleton: Skeleton, frames: int = 1, **options: Any) -> nn.Module:
+    """Build a lifter.
+
+    Args:
+        name: one of :func:`names`.
+        skeleton: of the poses it lifts.
+        frames: T, how many frames it sees at once.
+        **options: of that lifter.
+
+    Raises:
+        ValueError: if the name or an option is unknown; the message lists those there are.
+    """
+    factory = _find(name)
+    parameters = inspect.signature(factory).parameters
+    if not any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
+        known = [option for option in parameters if option not in ("skeleton", "frames")]
+        unknown = [option for option in options if option not in known]
+        if unknown:
+            raise ValueError(
+                f"lifter {name!r}: expected options among {', '.join(known)}, got {', '.join(unknown)}"
+            )
+    return factory(skeleton, frames=frames, **options)
+
+
+def _find(name: str) -> Factory:
+    if name in _REGISTERED:
+        return _REGISTERED[name]
+    for entry in entry_points(group=ENTRY_POINTS, name=name):
+        factory: Factory = entry.load()
+        return factory
+    raise ValueError(f"lifter: expected one of {', '.join(names())}, got {name!r}")
+
+
+def check_input(pose_2d_shape: tuple[int, ...], joints: int, channels: int) -> None:
+    """Check the shape of what a lifter is given.
+
+    Raises:
+        ValueError: if it is not (N, T, J, C).
+    """
+    if len(pose_2d_shape) != 4 or pose_2d_shape[2:] != (joints, channels):
+        raise ValueError(f"pose_2d: expected shape (N, T, {joints}, {channels}), got {tuple(pose_2d_shape)}")

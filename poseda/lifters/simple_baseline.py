@@ -1,0 +1,75 @@
+"""The single-frame residual network of Martinez, Hossain, Romero and Little (ICCV 2017, arXiv 1705.03098)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from poseda.lifters.registry import check_input, register_lifter
+from poseda.skeleton import Skeleton
+
+
+def _layer(inputs: int, outputs: int, dropout: float) -> list[nn.Module]:
+    return [nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.ReLU(), nn.Dropout(dropout)]
+
+
+class ResidualBlock(nn.Module):
+    """Two layers with a skip around them: (N, width) to (N, width)."""
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*_layer(width, width, dropout), *_layer(width, width, dropout))
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features + self.layers(features)
+
+
+@register_lifter("simple_baseline")
+class SimpleBaseline(nn.Module):
+    """One linear layer in, residual blocks, one linear layer out; each frame by itself.
+
+    Differences from the paper: no max-norm constraint on the weights, and metres instead of standardised
+    coordinates on either side (the first batch norm standardises).
+
+    Args:
+        skeleton: of the poses.
+        frames: 1; the network sees one frame.
+        width: features of each hidden layer.
+        blocks: number of residual blocks.
+        dropout: probability.
+        in_channels: 2, or 3 with confidence.
+
+    Raises:
+        ValueError: if ``frames`` is not 1.
+    """
+
+    def __init__(
+        self,
+        skeleton: Skeleton,
+        frames: int = 1,
+        width: int = 1024,
+        blocks: int = 2,
+        dropout: float = 0.5,
+        in_channels: int = 2,
+    ) -> None:
+        super().__init__()
+        if frames != 1:
+            raise ValueError(f"frames: expected 1, as simple_baseline sees single frames, got {frames}")
+        self.joints, self.in_channels, self.frames = skeleton.num_joints, in_channels, frames
+        self.network = nn.Sequential(
+            *_layer(self.joints * in_channels, width, dropout),
+            *(ResidualBlock(width, dropout) for _ in range(blocks)),
+            nn.Linear(width, (self.joints - 1) * 3),
+        )
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.kaiming_normal_(module.weight)
+                nn.init.zeros_(module.bias)
+
+    def forward(self, pose_2d: Tensor) -> Tensor:
+        """Lift (N, T, J, C) screen coordinates to (N, T, J, 3) metres, root at the origin."""
+        check_input(pose_2d.shape, self.joints, self.in_channels)
+        batch, frames = pose_2d.shape[:2]
+        features = pose_2d.reshape(batch * frames, self.joints * self.in_channels)
+        joints = self.network(features).reshape(batch, frames, self.joints - 1, 3)
+        return pad(joints, (0, 0, 1, 0))
