@@ -1,0 +1,164 @@
+// The posed body: bones, rotation, scale, body rotation and forward kinematics, in place in the pose's own slots.
+#pragma once
+
+#include "core/rotation.h"
+
+namespace poseda {
+
+constexpr int kMaxJoints = 64;
+
+// A skeleton's topology, small enough to pass to a kernel by value. parent[j] < j; bone k ends at joint k + 1.
+struct Tree {
+    int joints;
+    int scales;  // K, or G for one scale per symmetric group
+    int8_t parent[kMaxJoints];
+    int8_t scale_of[kMaxJoints];  // scale index of each bone
+
+    POSEDA_HD int bones() const { return joints - 1; }
+};
+
+// What is done to one frame's bones. Slots of what is absent are not read.
+template <class S>
+struct Motion {
+    bool has_rotation, has_scale, has_body, propagate;
+    Slots<S> rotation;  // K rotation vectors
+    Slots<S> scale;     // relative change of length
+    Slots<S> chain;     // 4K, composed quaternions, filled here when propagating
+    Vec3<S> body;
+};
+
+// Joints to bones, leaves first so that every parent still holds its joint. Slot 0 keeps the root.
+template <class S>
+POSEDA_HD void bones_in_place(const Tree& tree, const Slots<S>& pose) {
+    for (int j = tree.joints - 1; j > 0; --j) pose.set_vec3(j, pose.vec3(j) - pose.vec3(tree.parent[j]));
+}
+
+// Bones to joints, the root at the origin.
+template <class S>
+POSEDA_HD void forward_kinematics_in_place(const Tree& tree, const Slots<S>& bones) {
+    bones.set_vec3(0, zero3<S>());
+    for (int j = 1; j < tree.joints; ++j) {
+        if (tree.parent[j] > 0) bones.add_vec3(j, bones.vec3(tree.parent[j]));
+    }
+}
+
+template <class S>
+POSEDA_HD Quaternion<S> chained(const Slots<S>& chain, int bone) {
+    return {chain[4 * bone], {chain[4 * bone + 1], chain[4 * bone + 2], chain[4 * bone + 3]}};
+}
+
+template <class S>
+POSEDA_HD void rotate_bones(const Tree& tree, const Motion<S>& motion, const Slots<S>& bones) {
+    for (int j = 1; j < tree.joints; ++j) {
+        const int k = j - 1;
+        const Rotation<S> own = rotation(motion.rotation.vec3(k));
+        if (!motion.propagate) {
+            bones.set_vec3(j, rotate(own, bones.vec3(j)));
+            continue;
+        }
+        Quaternion<S> q = quaternion(own);
+        if (tree.parent[j] > 0) q = chained(motion.chain, tree.parent[j] - 1) * q;
+        motion.chain[4 * k] = q.w;
+        motion.chain[4 * k + 1] = q.v.x;
+        motion.chain[4 * k + 2] = q.v.y;
+        motion.chain[4 * k + 3] = q.v.z;
+        bones.set_vec3(j, rotate(q, bones.vec3(j)));
+    }
+}
+
+template <class S>
+POSEDA_HD S length_factor(const Tree& tree, const Motion<S>& motion, int bone) {
+    return literal<S>(1) + motion.scale[tree.scale_of[bone]];
+}
+
+// Scale and turn the rotated bones, then stand them on each other.
+template <class S>
+POSEDA_HD void assemble(const Tree& tree, const Motion<S>& motion, const Rotation<S>& body, const Slots<S>& bones) {
+    for (int j = 1; j < tree.joints; ++j) {
+        Vec3<S> b = bones.vec3(j);
+        if (motion.has_scale) b = length_factor(tree, motion, j - 1) * b;
+        if (motion.has_body) b = rotate(body, b);
+        bones.set_vec3(j, b);
+    }
+    forward_kinematics_in_place(tree, bones);
+}
+
+// False where a scale would turn a bone inside out, a rotation is beyond the range of the sine, or either is NaN.
+template <class S>
+POSEDA_HD Mask<S> motion_valid(const Tree& tree, const Motion<S>& motion) {
+    Mask<S> valid = literal<S>(0) == literal<S>(0);
+    const S longest = literal<S>(kMaxRotation * kMaxRotation);
+    if (motion.has_scale) {
+        for (int i = 0; i < tree.scales; ++i) valid = both<S>(valid, motion.scale[i] > literal<S>(-1));
+    }
+    if (motion.has_rotation) {
+        for (int k = 0; k < tree.bones(); ++k) {
+            const Vec3<S> w = motion.rotation.vec3(k);
+            valid = both<S>(valid, dot(w, w) <= longest);
+        }
+    }
+    if (motion.has_body) valid = both<S>(valid, dot(motion.body, motion.body) <= longest);
+    return valid;
+}
+
+// Where the gradients of one frame's motion go. `rotation` may share slots with Motion::rotation unless propagating.
+template <class S>
+struct MotionGradient {
+    bool want_rotation, want_scale, want_body;
+    Slots<S> rotation;
+    Slots<S> scale;
+    Vec3<S> body;  // added to
+};
+
+// Adjoint of rotate_bones + assemble. In: `rotated`, the bones after rotate_bones; `grad`, the gradients of the local
+// joints. Out: `grad` holds the gradients of the source joints; the motion's gradients are set (scale: added to).
+template <class S>
+POSEDA_HD void body_vjp(const Tree& tree, const Motion<S>& motion, const Rotation<S>& body, const Slots<S>& rotated,
+                        const Slots<S>& grad, MotionGradient<S>& out) {
+    const bool chain = motion.has_rotation && motion.propagate;
+    Vec3<S> body_torque = zero3<S>();
+    if (chain && out.want_rotation) {
+        for (int k = 0; k < tree.bones(); ++k) out.rotation.set_vec3(k, zero3<S>());
+    }
+    for (int j = tree.joints - 1; j > 0; --j) {
+        const int k = j - 1, parent = tree.parent[j];
+        Vec3<S> g = grad.vec3(j);  // by now the sum over everything that hangs from this bone
+        if (parent > 0) grad.add_vec3(parent, g);
+        const Vec3<S> u = rotated.vec3(j);
+        if (motion.has_body) {
+            g = rotate_back(body, g);
+            if (out.want_body) {
+                const Vec3<S> s = motion.has_scale ? length_factor(tree, motion, k) * u : u;
+                body_torque = body_torque + cross(s, g);
+            }
+        }
+        if (motion.has_scale) {
+            if (out.want_scale) out.scale[tree.scale_of[k]] = out.scale[tree.scale_of[k]] + dot(u, g);
+            g = length_factor(tree, motion, k) * g;
+        }
+        if (motion.has_rotation && !chain) {
+            const Rotation<S> own = rotation(motion.rotation.vec3(k));
+            if (out.want_rotation) out.rotation.set_vec3(k, rotation_vjp(own, cross(u, g)));
+            g = rotate_back(own, g);
+        }
+        if (chain) {
+            if (out.want_rotation) {
+                // A bone's rotation turns its whole subtree about itself: torques add up towards the root.
+                Vec3<S> torque = out.rotation.vec3(k) + cross(u, g);
+                if (parent > 0) {
+                    out.rotation.add_vec3(parent - 1, torque);
+                    torque = rotate_back(chained(motion.chain, parent - 1), torque);
+                }
+                out.rotation.set_vec3(k, rotation_vjp(rotation(motion.rotation.vec3(k)), torque));
+            }
+            g = rotate_back(chained(motion.chain, k), g);
+        }
+        grad.set_vec3(j, g);
+    }
+    // Bone gradients to joints, root first: a joint's own bone is read before its children subtract theirs.
+    grad.set_vec3(0, zero3<S>());
+    for (int j = 1; j < tree.joints; ++j) grad.set_vec3(tree.parent[j], grad.vec3(tree.parent[j]) - grad.vec3(j));
+    if (motion.has_body && out.want_body) out.body = out.body + rotation_vjp_before(body, body_torque);
+}
+
+}  // namespace poseda

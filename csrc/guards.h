@@ -1,0 +1,137 @@
+// What keeps memory safe whatever reaches an op, on either device. The public functions in poseda/ops.py check the
+// same things first, in words meant for users; these are for calls that come past them.
+#pragma once
+
+#include <torch/csrc/inductor/aoti_torch/c/shim.h>
+#include <torch/csrc/stable/library.h>
+#include <torch/csrc/stable/ops.h>
+#include <torch/csrc/stable/tensor.h>
+#include <torch/headeronly/core/ScalarType.h>
+#include <torch/headeronly/util/Exception.h>
+
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/arguments.h"
+
+namespace poseda {
+
+using torch::headeronly::ScalarType;
+using torch::stable::Tensor;
+
+inline std::string shape_text(const Tensor& tensor) {
+    std::string text = "(";
+    for (int64_t i = 0; i < tensor.dim(); ++i) text += (i ? ", " : "") + std::to_string(tensor.size(i));
+    return text + ")";
+}
+
+inline ScalarType floating_type(const Tensor& tensor, const char* name) {
+    const ScalarType type = tensor.scalar_type();
+    STD_TORCH_CHECK(type == ScalarType::Float || type == ScalarType::Double, name, ": expected float32 or float64");
+    return type;
+}
+
+// An uninitialised contiguous tensor on the device of `like`.
+inline Tensor allocate(const Tensor& like, ScalarType type, std::initializer_list<int64_t> sizes) {
+    int64_t strides[8], step = 1;
+    const int64_t* size = sizes.begin();
+    for (int i = int(sizes.size()) - 1; i >= 0; --i) {
+        strides[i] = step;
+        step *= size[i] > 1 ? size[i] : 1;
+    }
+    int32_t dtype, device_type, device_index;
+    dtype = type == ScalarType::Bool     ? aoti_torch_dtype_bool()
+            : type == ScalarType::Double ? aoti_torch_dtype_float64()
+                                         : aoti_torch_dtype_float32();
+    TORCH_ERROR_CODE_CHECK(aoti_torch_get_device_type(like.get(), &device_type));
+    TORCH_ERROR_CODE_CHECK(aoti_torch_get_device_index(like.get(), &device_index));
+    AtenTensorHandle handle;
+    TORCH_ERROR_CODE_CHECK(aoti_torch_empty_strided(int64_t(sizes.size()), size, strides, dtype, device_type,
+                                                    device_index, &handle));
+    return Tensor(handle);
+}
+
+// The tensors of one call: they must share dtype and device, and copies made on the way must outlive it.
+class Guard {
+   public:
+    Guard(const Tensor& first, const char* name) : type_(floating_type(first, name)) {
+        TORCH_ERROR_CODE_CHECK(aoti_torch_get_device_type(first.get(), &device_type_));
+        TORCH_ERROR_CODE_CHECK(aoti_torch_get_device_index(first.get(), &device_index_));
+    }
+
+    // Rows of `inner` numbers: shape (rows or 1, [frames or 1,] inner...). `frames` < 0: there is no frame dimension.
+    template <class T>
+    Rows<const T> rows(const Tensor& given, const char* name, int64_t rows, int64_t frames,
+                       std::initializer_list<int64_t> inner) {
+        check(given, name, type_);
+        return layout<T>(given, name, rows, frames, inner);
+    }
+
+    template <class T>
+    Rows<const T> rows(const std::optional<Tensor>& given, const char* name, int64_t rows, int64_t frames,
+                       std::initializer_list<int64_t> inner) {
+        return given ? this->rows<T>(*given, name, rows, frames, inner) : Rows<const T>{};
+    }
+
+    void check(const Tensor& tensor, const char* name, ScalarType type) const {
+        int32_t device_type, device_index;
+        TORCH_ERROR_CODE_CHECK(aoti_torch_get_device_type(tensor.get(), &device_type));
+        TORCH_ERROR_CODE_CHECK(aoti_torch_get_device_index(tensor.get(), &device_index));
+        STD_TORCH_CHECK(tensor.scalar_type() == type, name, ": has another dtype than the call expects");
+        STD_TORCH_CHECK(device_type == device_type_ && device_index == device_index_, name,
+                        ": lies on another device than the first argument");
+    }
+
+    template <class T>
+    Rows<const T> layout(const Tensor& given, const char* name, int64_t rows, int64_t frames,
+                         std::initializer_list<int64_t> inner) {
+        const int lead = frames < 0 ? 1 : 2;
+        bool fits = given.dim() == int64_t(lead + inner.size()) && (given.size(0) == rows || given.size(0) == 1);
+        fits = fits && (lead == 1 || given.size(1) == frames || given.size(1) == 1);
+        for (size_t i = 0; fits && i < inner.size(); ++i) fits = given.size(lead + i) == inner.begin()[i];
+        STD_TORCH_CHECK(fits, name, ": unexpected shape ", shape_text(given));
+        const Tensor tensor = inner_contiguous(given, lead) ? given : kept_.emplace_back(torch::stable::contiguous(given));
+        return {static_cast<const T*>(tensor.data_ptr()), tensor.size(0) == 1 ? 0 : tensor.stride(0),
+                lead == 2 && tensor.size(1) != 1 ? tensor.stride(1) : 0};
+    }
+
+   private:
+    static bool inner_contiguous(const Tensor& tensor, int64_t lead) {
+        int64_t step = 1;
+        for (int64_t i = tensor.dim() - 1; i >= lead; --i) {
+            if (tensor.size(i) != 1 && tensor.stride(i) != step) return false;
+            step *= tensor.size(i);
+        }
+        return true;
+    }
+
+    ScalarType type_;
+    int32_t device_type_, device_index_;
+    std::vector<Tensor> kept_;
+};
+
+// A tree from a skeleton's parents and, where bone scales are shared by symmetric groups, each bone's group.
+inline Tree tree_of(const std::vector<int64_t>& parents, const std::vector<int64_t>& groups) {
+    Tree tree;
+    tree.joints = int(parents.size());
+    STD_TORCH_CHECK(parents.size() >= 2 && parents.size() <= size_t(kMaxJoints), "parents: expected 2 to ",
+                    std::to_string(kMaxJoints), " joints, got ", std::to_string(parents.size()));
+    STD_TORCH_CHECK(groups.empty() || groups.size() == parents.size() - 1, "groups: expected one group a bone");
+    tree.scales = groups.empty() ? tree.bones() : 0;
+    for (int j = 0; j < tree.joints; ++j) {
+        const int64_t parent = parents[j];
+        STD_TORCH_CHECK(j == 0 ? parent == -1 : (parent >= 0 && parent < j), "parents: expected topological order");
+        tree.parent[j] = int8_t(parent);
+    }
+    for (int k = 0; k < tree.bones(); ++k) {
+        const int64_t group = groups.empty() ? k : groups[k];
+        STD_TORCH_CHECK(group >= 0 && group < tree.bones(), "groups: out of range");
+        tree.scale_of[k] = int8_t(group);
+        if (group >= tree.scales) tree.scales = int(group) + 1;
+    }
+    return tree;
+}
+
+}  // namespace poseda
