@@ -19,4 +19,7 @@ STABLE_TORCH_LIBRARY(poseda, m) {
         "float min_depth, bool require_in_frame) -> (Tensor pose_3d, Tensor focal, Tensor center, "
         "Tensor distortion, Tensor bone_rotation, Tensor bone_scale, Tensor body_rotation, Tensor root, "
         "Tensor placement)");
+    // Gradient of a row shared by all poses (rows (N, C) to (1, C)), and of rows picked by an index (to (M, C)).
+    m.def("sum_rows(Tensor rows) -> Tensor");
+    m.def("sum_picked_rows(Tensor rows, Tensor sorted_index, Tensor order, int table_rows) -> Tensor");
 }

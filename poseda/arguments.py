@@ -75,58 +75,9 @@ def check_augment(
         raise TypeError(f"skeleton: expected a poseda.skeleton.Skeleton, got {type(skeleton).__name__}")
     if not isinstance(camera, Camera):
         raise TypeError(f"camera: expected a poseda.camera.Camera, got {type(camera).__name__}")
-    if not isinstance(pose_3d, Tensor):
-        raise TypeError(f"pose_3d: expected a tensor, got {type(pose_3d).__name__}")
-    joints, bones, groups = skeleton.num_joints, skeleton.num_bones, skeleton.num_groups
-    if pose_3d.dim() not in (3, 4) or pose_3d.shape[-2:] != (joints, 3):
-        raise ValueError(
-            f"pose_3d: expected shape (N, {joints}, 3) or (N, T, {joints}, 3) for skeleton {skeleton.name!r}, "
-            f"got {tuple(pose_3d.shape)}"
-        )
-    batch = pose_3d.shape[0]
-    frames = pose_3d.shape[1:-2]
-    if frames == (0,):
-        raise ValueError("pose_3d: expected at least one frame, got T = 0")
-    if root is not None and placement is not None:
-        raise ValueError("root: cannot be given together with placement; GPA computes the root")
     if gpa not in GPA_MODES:
         raise ValueError(f"gpa: expected one of {', '.join(GPA_MODES)}, got {gpa!r}")
-    if placement_index is not None and placement is None:
-        raise ValueError("placement_index: picks rows of placement, which was not given")
-
-    _check(pose_3d, "bone_rotation", bone_rotation, batch, frames, ((bones, 3),))
-    _check(pose_3d, "bone_scale", bone_scale, batch, frames, ((bones,), (groups,)))
-    _check(pose_3d, "body_rotation", body_rotation, batch, frames, ((3,),))
-    _check(pose_3d, "root", root, batch, (), ((3,),))
-    rows = batch
-    if placement_index is not None and placement is not None:
-        if not isinstance(placement_index, Tensor) or placement_index.dtype != torch.int64:
-            raise TypeError(f"placement_index: expected an int64 tensor, got {_describe(placement_index)}")
-        if placement_index.device != pose_3d.device:
-            raise TypeError(
-                f"placement_index: expected device {pose_3d.device} as pose_3d, got {placement_index.device}"
-            )
-        if placement_index.shape != (batch,):
-            raise ValueError(f"placement_index: expected shape ({batch},), got {tuple(placement_index.shape)}")
-        rows = placement.shape[0] if isinstance(placement, Tensor) and placement.dim() else 0
-        if rows == 0 and batch > 0:
-            raise ValueError("placement: expected at least one row to pick from, got none")
-    _check(pose_3d, "placement", placement, rows, (), ((4,),))
-    _check(pose_3d, "camera.focal", camera.focal, rows, (), ((2,),))
-    _check(pose_3d, "camera.center", camera.center, rows, (), ((2,),))
-    _check(pose_3d, "camera.distortion", camera.distortion, rows, (), ((5,),))
-    _check(pose_3d, "camera.aspect", camera.aspect, rows, (), ((),))
-    if joint_mask is not None:
-        if not isinstance(joint_mask, Tensor) or joint_mask.dtype != torch.bool:
-            raise TypeError(f"joint_mask: expected a bool tensor, got {_describe(joint_mask)}")
-        if joint_mask.device != pose_3d.device:
-            raise TypeError(f"joint_mask: expected device {pose_3d.device} as pose_3d, got {joint_mask.device}")
-        if joint_mask.shape not in ((batch, joints), (1, joints)):
-            raise ValueError(f"joint_mask: expected shape ({batch}, {joints}), got {tuple(joint_mask.shape)}")
-    if require_in_frame and camera.aspect is None:
-        raise ValueError("require_in_frame: needs camera.aspect to know where the screen ends")
-
-    floating = (
+    arguments = AugmentArguments(
         pose_3d,
         camera.focal,
         camera.center,
@@ -137,25 +88,97 @@ def check_augment(
         body_rotation,
         root,
         placement,
+        placement_index,
+        joint_mask,
     )
-    if pose_3d.dtype not in (torch.float32, torch.float64) or any(
-        value is not None and value.dtype != pose_3d.dtype for value in floating
-    ):
-        floating = _one_dtype(floating)
-    return AugmentArguments(*floating, placement_index, joint_mask)  # type: ignore[arg-type]
+    check_shapes(arguments, skeleton.num_joints, (skeleton.num_bones, skeleton.num_groups), require_in_frame)
+    return _one_dtype(arguments)
+
+
+def check_shapes(
+    given: AugmentArguments, joints: int, scales: tuple[int, ...], require_in_frame: bool
+) -> None:
+    """Check types, devices and shapes: the validator that the public function and the fake kernel share.
+
+    Args:
+        given: the tensors of the call.
+        joints: J of the skeleton.
+        scales: admissible sizes of `bone_scale`, K and G.
+        require_in_frame: whether `camera.aspect` is needed.
+    """
+    pose_3d = given.pose_3d
+    if not isinstance(pose_3d, Tensor):
+        raise TypeError(f"pose_3d: expected a tensor, got {type(pose_3d).__name__}")
+    shape = pose_3d.shape
+    if len(shape) not in (3, 4) or shape[-2] != joints or shape[-1] != 3:
+        raise ValueError(f"pose_3d: expected shape (N, {joints}, 3) or (N, T, {joints}, 3), got {tuple(shape)}")
+    batch, frames = shape[0], tuple(shape[1:-2])
+    if frames == (0,):
+        raise ValueError("pose_3d: expected at least one frame, got T = 0")
+    if given.root is not None and given.placement is not None:
+        raise ValueError("root: cannot be given together with placement; GPA computes the root")
+    rows = _table_rows(given, batch)
+    _check(pose_3d, "pose_3d", pose_3d, batch, frames, ((joints, 3),))
+    _check(pose_3d, "bone_rotation", given.bone_rotation, batch, frames, ((joints - 1, 3),))
+    _check(pose_3d, "bone_scale", given.bone_scale, batch, frames, tuple((size,) for size in scales))
+    _check(pose_3d, "body_rotation", given.body_rotation, batch, frames, ((3,),))
+    _check(pose_3d, "root", given.root, batch, (), ((3,),))
+    _check(pose_3d, "placement", given.placement, rows, (), ((4,),))
+    _check(pose_3d, "camera.focal", given.focal, rows, (), ((2,),))
+    _check(pose_3d, "camera.center", given.center, rows, (), ((2,),))
+    _check(pose_3d, "camera.distortion", given.distortion, rows, (), ((5,),))
+    _check(pose_3d, "camera.aspect", given.aspect, rows, (), ((),))
+    mask = given.joint_mask
+    if mask is not None:
+        _check_kind(pose_3d, "joint_mask", mask, torch.bool)
+        if mask.shape not in ((batch, joints), (1, joints)):
+            raise ValueError(
+                f"joint_mask: expected shape ({batch}, {joints}) or (1, {joints}), got {tuple(mask.shape)}"
+            )
+    if require_in_frame and given.aspect is None:
+        raise ValueError("require_in_frame: needs camera.aspect to know where the screen ends")
+
+
+def _table_rows(given: AugmentArguments, batch: int) -> int:
+    """Rows of the tables that `placement_index` gathers: M with an index, N without."""
+    index, placement = given.placement_index, given.placement
+    if index is None:
+        return batch
+    if placement is None:
+        raise ValueError("placement_index: picks rows of placement, which was not given")
+    _check_kind(given.pose_3d, "placement_index", index, torch.int64)
+    if index.shape != (batch,):
+        raise ValueError(f"placement_index: expected shape ({batch},), got {tuple(index.shape)}")
+    if not isinstance(placement, Tensor) or placement.dim() != 2 or (placement.shape[0] == 0 and batch > 0):
+        shape = tuple(placement.shape) if isinstance(placement, Tensor) else type(placement).__name__
+        raise ValueError(f"placement: expected shape (M, 4) with at least one row to pick from, got {shape}")
+    return placement.shape[0]
 
 
 _HALF = (torch.float16, torch.bfloat16)
 
 
-def _one_dtype(values: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
+def _one_dtype(given: AugmentArguments) -> AugmentArguments:
     """Promote half precision to float32; anything but a single dtype after that is the caller's mistake."""
-    promoted = tuple(value.float() if value is not None and value.dtype in _HALF else value for value in values)
+    dtype = given.pose_3d.dtype
+    floating = given[:10]
+    if (dtype == torch.float32 or dtype == torch.float64) and all(
+        value is None or value.dtype == dtype for value in floating
+    ):
+        return given
+    promoted = tuple(value.float() if value is not None and value.dtype in _HALF else value for value in floating)
     dtypes = {value.dtype for value in promoted if value is not None}
     if len(dtypes) != 1 or dtypes - {torch.float32, torch.float64}:
         names = ", ".join(sorted(str(dtype) for dtype in dtypes))
         raise TypeError(f"dtypes: expected all floating arguments to be float32 or all float64, got {names}")
-    return promoted
+    return AugmentArguments(*promoted, *given[10:])  # type: ignore[arg-type]
+
+
+def _check_kind(pose_3d: Tensor, name: str, value: object, dtype: torch.dtype) -> None:
+    if not isinstance(value, Tensor) or value.dtype != dtype:
+        raise TypeError(f"{name}: expected a {str(dtype).removeprefix('torch.')} tensor, got {_describe(value)}")
+    if value.device != pose_3d.device:
+        raise TypeError(f"{name}: expected device {pose_3d.device} as pose_3d, got {value.device}")
 
 
 def _check(

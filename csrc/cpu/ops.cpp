@@ -1,6 +1,8 @@
 // The ops on a CPU: poses split over torch's threads, each part run by the kernels of the instruction set in use.
 #include "augment_op.h"
+#include "core/reduce.h"
 #include "cpu/kernels.h"
+#include "reduce_op.h"
 
 namespace poseda {
 namespace {
@@ -24,6 +26,33 @@ struct Cpu {
                    [&](int64_t begin, int64_t end) { kernel(arguments, gradients, begin, end); });
     }
 
+    template <class T>
+    static void sum_rows(const T* rows, int64_t count, int64_t columns, T* sum, const Tensor&) {
+        const int64_t blocks = (count + kReduceRows - 1) / kReduceRows;
+        std::vector<double> partial(size_t(blocks * columns));
+        torch::stable::parallel_for(0, blocks, 16, [&](int64_t begin, int64_t end) {
+            for (int64_t b = begin; b < end; ++b) {
+                const int64_t last = (b + 1) * kReduceRows < count ? (b + 1) * kReduceRows : count;
+                for (int64_t c = 0; c < columns; ++c) {
+                    partial[size_t(b * columns + c)] = sum_column(rows, columns, c, b * kReduceRows, last);
+                }
+            }
+        });
+        for (int64_t c = 0; c < columns; ++c) sum[c] = T(sum_column(partial.data(), columns, c, 0, blocks));
+    }
+
+    template <class T>
+    static void sum_picked_rows(const T* rows, int64_t columns, const int64_t* sorted, const int64_t* order,
+                                int64_t count, int64_t table_rows, T* sums, const Tensor&) {
+        torch::stable::parallel_for(0, table_rows, 1024, [&](int64_t begin, int64_t end) {
+            for (int64_t r = begin; r < end; ++r) {
+                for (int64_t c = 0; c < columns; ++c) {
+                    sums[r * columns + c] = sum_picked(rows, columns, c, sorted, order, count, r);
+                }
+            }
+        });
+    }
+
     template <class F>
     static void over_poses(int64_t batch, int64_t frames, const F& run) {
         const int64_t grain = kGrain / frames > 0 ? kGrain / frames : 1;
@@ -43,6 +72,8 @@ std::string instruction_set() { return chosen_kernels().name; }
 STABLE_TORCH_LIBRARY_IMPL(poseda, CPU, m) {
     m.impl("augment", TORCH_BOX(&poseda::augment_op<poseda::Cpu>));
     m.impl("augment_backward", TORCH_BOX(&poseda::augment_backward_op<poseda::Cpu>));
+    m.impl("sum_rows", TORCH_BOX(&poseda::sum_rows_op<poseda::Cpu>));
+    m.impl("sum_picked_rows", TORCH_BOX(&poseda::sum_picked_rows_op<poseda::Cpu>));
 }
 
 STABLE_TORCH_LIBRARY_IMPL(poseda, CompositeExplicitAutograd, m) {

@@ -1,0 +1,44 @@
+// Gradients of rows that several poses share, summed in an order that depends on neither threads nor device timing.
+#pragma once
+
+#include "core/scalar.h"
+
+namespace poseda {
+
+// Rows summed by one thread before its partial result joins the others.
+constexpr int64_t kReduceRows = 256;
+
+// Sum of one column over rows begin .. end-1, in double whatever the type: a batch is long.
+template <class T>
+POSEDA_HD double sum_column(const T* rows, int64_t columns, int64_t column, int64_t begin, int64_t end) {
+    double sum = 0;
+    for (int64_t n = begin; n < end; ++n) sum += double(rows[n * columns + column]);
+    return sum;
+}
+
+// First position in a sorted index that is not below `value`.
+POSEDA_HD int64_t lower_bound(const int64_t* sorted, int64_t size, int64_t value) {
+    int64_t low = 0, high = size;
+    while (low < high) {
+        const int64_t middle = low + (high - low) / 2;
+        if (sorted[middle] < value) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+// Sum of one column over the poses that picked table row `row`, in pose order: `order` sorts the poses' index stably.
+template <class T>
+POSEDA_HD T sum_picked(const T* rows, int64_t columns, int64_t column, const int64_t* sorted, const int64_t* order,
+                       int64_t size, int64_t row) {
+    double sum = 0;
+    for (int64_t i = lower_bound(sorted, size, row); i < size && sorted[i] == row; ++i) {
+        sum += double(rows[order[i] * columns + column]);
+    }
+    return T(sum);
+}
+
+}  // namespace poseda

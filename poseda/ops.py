@@ -1,0 +1,223 @@
+"""The fused ops: public functions, their fake kernels and their gradients.
+
+Schemas stand in csrc/library.cpp, CPU kernels in csrc/cpu, CUDA kernels in csrc/cuda. Every op works in float32 and
+float64 on CPU and CUDA, for any strides and empty batches, under ``torch.compile(fullgraph=True)`` and inside CUDA
+graphs; none waits for the device. The gradient of a gradient is refused by name.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from poseda import native
+from poseda.arguments import AugmentArguments, AugmentedPose, check_augment, check_shapes
+from poseda.camera import Camera
+from poseda.skeleton import Skeleton
+
+__all__ = ["AugmentedPose", "augment"]
+
+native.load()
+
+
+def augment(
+    pose_3d: Tensor,
+    *,
+    skeleton: Skeleton,
+    camera: Camera,
+    bone_rotation: Tensor | None = None,
+    bone_scale: Tensor | None = None,
+    body_rotation: Tensor | None = None,
+    propagate: bool = False,
+    root: Tensor | None = None,
+    placement: Tensor | None = None,
+    placement_index: Tensor | None = None,
+    gpa: str = "closed_form",
+    joint_mask: Tensor | None = None,
+    min_depth: float = 0.1,
+    require_in_frame: bool = False,
+) -> AugmentedPose:
+    """Turn, stretch and place poses, and project them: one launch forward, one backward.
+
+    1. bones of the source pose; 2. each bone turned by its rotation vector; 3. scaled; 4. the body turned;
+    5. joints again by forward kinematics; 6. the root placed; 7. projected. ``poseda.reference.augment`` says the
+    same in plain torch. GPA and the transformations are those of Chai et al., ICCV 2023 (PoseDA).
+
+    Sequences ``(N, T, J, 3)`` take parameters with T or 1 frames, and camera, root and placement per sequence:
+    GPA places the centre frame T//2, the other frames keep their displacement from it, turned by its body rotation.
+
+    Args:
+        pose_3d: (N, J, 3) or (N, T, J, 3) metres, camera frame.
+        skeleton: the tree, J joints, K = J - 1 bones, G symmetric bone groups.
+        camera: N cameras, or one shared; with ``placement_index`` a table of M.
+        bone_rotation: (N, K, 3) rotation vectors, radians, camera frame, at most 10 000 rad long.
+        bone_scale: (N, K) or (N, G) relative change of bone length, > -1.
+        body_rotation: (N, 3) rotation vector about the root, radians.
+        propagate: turn what hangs from a bone along with it (forward kinematics) instead of each bone alone.
+        root: (N, 3) metres, where the root shall stand. Default: where the source's root stands.
+        placement: (N, 4), or (M, 4) with an index: root u, v and box w, h of a target pose, screen coordinates.
+        placement_index: (N,) int64, the row of ``placement`` and camera for each pose. Out of range: invalid.
+        gpa: ``closed_form`` (the paper's) or ``exact`` (the projected width + height equal the target's).
+        joint_mask: (N, J) bool, the joints that span the box. Default: all.
+        min_depth: metres; a joint nearer than this makes the pose invalid.
+        require_in_frame: also make poses invalid that leave the screen (needs ``camera.aspect``).
+
+    Any first dimension may be 1 and is then shared by the batch.
+
+    Returns:
+        Poses, their projections and which are valid. An invalid pose (see above; also NaN or infinity, an empty
+        box, no exact solution) is all zeros with zero gradients and does not touch its neighbours. Zero-length
+        bones stay so, with zero gradient through their own rotation.
+
+    Raises:
+        TypeError, ValueError: naming the argument, what was expected and what came.
+    """
+    given = check_augment(
+        pose_3d,
+        skeleton=skeleton,
+        camera=camera,
+        bone_rotation=bone_rotation,
+        bone_scale=bone_scale,
+        body_rotation=body_rotation,
+        root=root,
+        placement=placement,
+        placement_index=placement_index,
+        gpa=gpa,
+        joint_mask=joint_mask,
+        require_in_frame=require_in_frame,
+    )
+    if pose_3d.is_cuda:
+        native.require_cuda()
+    grouped = bone_scale is not None and bone_scale.shape[-1] != skeleton.num_bones
+    return AugmentedPose(
+        *torch.ops.poseda.augment(
+            *given,
+            skeleton.parents,
+            skeleton.bone_groups if grouped else (),
+            propagate,
+            gpa == "exact",
+            min_depth,
+            require_in_frame,
+        )
+    )
+
+
+@torch.library.register_fake("poseda::augment")
+def _augment_fake(*inputs: Any) -> tuple[Tensor, Tensor, Tensor]:
+    given, parents, groups = AugmentArguments(*inputs[:12]), inputs[12], inputs[13]
+    scales = (max(groups) + 1,) if groups else (len(parents) - 1,)
+    check_shapes(given, len(parents), scales, require_in_frame=inputs[17])
+    pose = given.pose_3d
+    return (
+        pose.new_empty(pose.shape),
+        pose.new_empty((*pose.shape[:-1], 2)),
+        pose.new_empty(pose.shape[:1], dtype=torch.bool),
+    )
+
+
+# Arguments of augment that have a gradient, in the order of augment_backward's results and of `wanted`'s bits.
+_DIFFERENTIABLE = (
+    "pose_3d",
+    "focal",
+    "center",
+    "distortion",
+    "bone_rotation",
+    "bone_scale",
+    "body_rotation",
+    "root",
+    "placement",
+)
+_POSITION = [AugmentArguments._fields.index(name) for name in _DIFFERENTIABLE]
+_GATHERED = ("focal", "center", "distortion", "placement")
+
+
+def _augment_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
+    ctx.set_materialize_grads(False)
+    ctx.settings = inputs[12:]
+    exact = inputs[15] and inputs[9] is not None
+    # Exact placement's adjoint starts at the depth that the forward pass found; nothing else is kept.
+    ctx.save_for_backward(*inputs[:12], output[2], output[0] if exact else None)
+
+
+def _augment_backward(
+    ctx: Any, grad_pose_3d: Tensor | None, grad_pose_2d: Tensor | None, _grad_valid: None
+) -> tuple[Tensor | None, ...]:
+    *saved, valid, augmented = ctx.saved_tensors
+    given = AugmentArguments(*saved)
+    results: list[Tensor | None] = [None] * 18
+    wanted = sum(1 << bit for bit, position in enumerate(_POSITION) if ctx.needs_input_grad[position])
+    if not wanted or (grad_pose_3d is None and grad_pose_2d is None):
+        return tuple(results)
+    gradients = torch.ops.poseda.augment_backward(
+        grad_pose_3d, grad_pose_2d, valid, augmented, wanted, *given, *ctx.settings
+    )
+    picked: tuple[Tensor, Tensor] | None = None
+    for bit, (name, position) in enumerate(zip(_DIFFERENTIABLE, _POSITION, strict=True)):
+        if not wanted & 1 << bit:
+            continue
+        argument, gradient = saved[position], gradients[bit]
+        if name in _GATHERED and given.placement_index is not None and argument.shape[0] != 1:
+            if picked is None:
+                picked = torch.sort(given.placement_index, stable=True)
+            gradient = torch.ops.poseda.sum_picked_rows(gradient, *picked, argument.shape[0])
+        elif argument.shape[0] == 1 and gradient.shape[0] != 1:
+            gradient = torch.ops.poseda.sum_rows(gradient.flatten(1))
+        results[position] = gradient.reshape(argument.shape)
+    return tuple(results)
+
+
+torch.library.register_autograd("poseda::augment", _augment_backward, setup_context=_augment_setup)
+
+
+@torch.library.register_fake("poseda::augment_backward")
+def _augment_backward_fake(
+    grad_pose_3d: Tensor | None,
+    grad_pose_2d: Tensor | None,
+    valid: Tensor,
+    augmented: Tensor | None,
+    wanted: int,
+    *inputs: Any,
+) -> tuple[Tensor, ...]:
+    pose = inputs[0]
+    batch = pose.shape[0]
+    frames = tuple(pose.shape[1:-2])
+    results = []
+    for bit, (name, position) in enumerate(zip(_DIFFERENTIABLE, _POSITION, strict=True)):
+        argument = inputs[position]
+        if not wanted & 1 << bit or argument is None:
+            results.append(pose.new_empty(0))
+            continue
+        tail = tuple(argument.shape[1:])
+        # Single frames have a frame dimension of 1 in the kernel's results.
+        framed = name in ("pose_3d", "bone_rotation", "bone_scale", "body_rotation") and not frames
+        results.append(pose.new_empty((batch, 1, *tail) if framed else (batch, *tail)))
+    return tuple(results)
+
+
+def _no_second_derivative(*_: Any) -> None:
+    raise RuntimeError(
+        "poseda::augment_backward: the second derivative of augment is not implemented; compute the inner gradient "
+        "with create_graph=False, or use poseda.reference.augment"
+    )
+
+
+torch.library.register_autograd("poseda::augment_backward", _no_second_derivative)
+
+
+def _no_vmap(*_: Any) -> None:
+    raise RuntimeError("poseda::augment: vmap is not implemented; the op is batched, pass (N, J, 3) instead")
+
+
+torch.library.register_vmap("poseda::augment", _no_vmap)
+
+
+@torch.library.register_fake("poseda::sum_rows")
+def _sum_rows_fake(rows: Tensor) -> Tensor:
+    return rows.new_empty((1, rows.shape[1]))
+
+
+@torch.library.register_fake("poseda::sum_picked_rows")
+def _sum_picked_rows_fake(rows: Tensor, sorted_index: Tensor, order: Tensor, table_rows: int) -> Tensor:
+    return rows.new_empty((table_rows, rows.shape[1]))
