@@ -14,13 +14,13 @@ from poseda.skeleton import H36M16, Skeleton
 LEARNED = ("bone_rotation", "bone_scale", "body_rotation")
 """The parameters that a generator proposes, hence those that a training step needs gradients of."""
 
-METHOD = (*LEARNED, "placement", "placement_index", "distortion")
-"""What one step of the method passes: the generator's parameters, GPA from a table, lenses with distortion."""
+METHOD = ("bone_rotation", "group_scale", "body_rotation", "placement", "placement_index", "distortion")
+"""What one step of the method passes: a generator's parameters, GPA from a table, lenses with distortion."""
 
 EVERYTHING = (*METHOD, "joint_mask", "aspect")
-"""Every optional argument that can be given together with the others."""
+"""As much as can be given together."""
 
-OPTIONAL = (*EVERYTHING, "group_scale", "root", "shared_camera", "shared_parameters")
+OPTIONAL = (*EVERYTHING, "bone_scale", "root", "shared_camera", "shared_parameters")
 """All names `augment_arguments` understands."""
 
 DISTINCT = 16384

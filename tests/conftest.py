@@ -15,11 +15,11 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from poseda import native
 from poseda.samples import augment_arguments
 
 REQUIRE_CUDA = os.environ.get("POSEDA_REQUIRE_CUDA") == "1"
@@ -44,14 +44,11 @@ def _missing_cuda() -> str | None:
     """Why CUDA tests cannot run here, or None if they can."""
     if not torch.cuda.is_available():
         return "no CUDA GPU"
-    if not torch._C._dispatch_has_kernel_for_dispatch_key("poseda::augment", "CUDA"):
-        return "poseda was built without its CUDA library"
-    return None
+    native.load()
+    return None if native.cuda_loaded() else "poseda's CUDA library is not built or does not load"
 
 
 def _need_cuda() -> None:
-    import poseda.ops  # noqa: F401, registers the ops that _missing_cuda looks for
-
     missing = _missing_cuda()
     if missing is None:
         return
@@ -83,14 +80,12 @@ def dtype(request: pytest.FixtureRequest) -> torch.dtype:
 @pytest.fixture(autouse=True)
 def restore_random_state() -> Iterator[None]:
     """Start every test from the same random state and leave none behind."""
-    python_state, numpy_state = random.getstate(), np.random.get_state()
+    state = random.getstate()
     random.seed(0)
-    np.random.seed(0)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         yield
-    random.setstate(python_state)
-    np.random.set_state(numpy_state)
+    random.setstate(state)
 
 
 @pytest.fixture

@@ -1,0 +1,120 @@
+"""What the benchmark records and how it is shown: machine, rich table, the README's Markdown table."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+RIVALS = {"poseaug_style": "PoseAug style", "reference": "reference", "compiled": "compiled"}
+"""Contestants beside ours, by the name in the records, with what tables call them."""
+
+
+def machine(device: str) -> dict[str, Any]:
+    """What a reader needs to judge a record: processor, GPU, versions, commit, date."""
+    about: dict[str, Any] = {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "cpu": _cpu_model(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "commit": _commit(),
+    }
+    if torch.device(device).type == "cuda":
+        properties = torch.cuda.get_device_properties(device)
+        about |= {"gpu": properties.name, "cuda": torch.version.cuda, "driver": _driver()}
+    return about
+
+
+def _cpu_model() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _output(*command: str) -> str | None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
+
+
+def _commit() -> str | None:
+    return _output("git", "rev-parse", "--short", "HEAD")
+
+
+def _driver() -> str | None:
+    return _output("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
+
+
+HEADINGS = (
+    "CPU threads",
+    "batch",
+    "pass",
+    *RIVALS.values(),
+    "ours",
+    "vs PoseAug",
+    "vs compiled",
+    "of copy b/w",
+)
+"""Times are medians a call; the last column is the share of the measured copy bandwidth that ours reaches."""
+
+PASS = {"forward": "forward", "forward+backward": "fwd+bwd"}
+
+
+def rows(results: Sequence[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
+    """The cells of one table row per record, under HEADINGS."""
+    for result in results:
+        seconds, speedup, share = result["seconds"], result["speedup"], result["copy_share"]
+        yield (
+            str(result["threads"]),
+            f"{result['batch']:,}",
+            PASS[result["direction"]],
+            *(_time(seconds[name]) for name in (*RIVALS, "ours")),
+            *(f"{speedup[name]:.1f}x" if name in speedup else "-" for name in ("poseaug_style", "compiled")),
+            "-" if share is None else f"{share:.0%}",
+        )
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return "-"
+    for unit, scale in (("s", 1.0), ("ms", 1e-3)):
+        if seconds >= scale:
+            return f"{seconds / scale:.3g}{unit}"
+    return f"{seconds / 1e-6:.3g}us"
+
+
+def table(results: Sequence[dict[str, Any]]) -> Any:
+    """The records as a rich table."""
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    devices = ", ".join(sorted({result["device"] for result in results}))
+    drawn = Table(title=f"augment on {devices}, float32, median time a call", box=SIMPLE, padding=0)
+    for heading in HEADINGS:
+        drawn.add_column(heading, justify="left" if heading == "pass" else "right")
+    for row in rows(results):
+        drawn.add_row(*row)
+    return drawn
+
+
+def markdown(record: dict[str, Any]) -> str:
+    """A recorded run as a Markdown table with a line on the machine."""
+    about = record["machine"]
+    where = about.get("gpu") or f"{about['cpu']}, {about['cores']} cores"
+    lines = [
+        f"{where}; torch {about['torch']}; commit {about['commit']}; {about['date'][:10]}.",
+        "",
+        "| " + " | ".join(HEADINGS) + " |",
+        "|" + " --- |" * len(HEADINGS),
+    ]
+    lines += ["| " + " | ".join(row) + " |" for row in rows(record["results"])]
+    return "\n".join(lines)
