@@ -121,8 +121,8 @@ def mpjve(prediction: Tensor, target: Tensor) -> Tensor:
 def procrustes_align(prediction: Tensor, target: Tensor) -> Tensor:
     """Turn, scale and shift each pose onto its label in the least-squares sense, without mirroring.
 
-    A mirrored pose therefore stays misaligned. A prediction without size becomes the target's centroid in every
-    joint. Poses on a line leave the rotation about that line free; every choice aligns them equally well.
+    A mirrored pose therefore stays misaligned. A prediction without size becomes the target's centroid in
+    every joint. Poses on a line leave the rotation about it free; every choice aligns them equally well.
 
     Args:
         prediction, target: (..., J, 3) metres.

@@ -1,7 +1,7 @@
 """Domain npz files: one archive holds the four splits, a member a field, named ``{split}_{field}``.
 
-Members are read one by one and only when asked for, so :meth:`ArchiveDomains.adaptation` works on a file without
-the target's 3D poses. Nothing is unpickled, and no member is expanded before its header has been checked.
+Members are read one by one and only when asked for, so :meth:`ArchiveDomains.adaptation` works on a file
+without the target's 3D poses. Nothing is unpickled, and no member is expanded before its header is checked.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ FREE_BYTES = 1 << 26
 """Members up to this size are read whatever the file's size: constant columns compress without bound."""
 
 FARTHEST = 50.0
-"""No body is this large in metres, and no screen coordinate this far out: beyond it the unit must be wrong."""
+"""No body is this large in metres and no screen coordinate this far out: beyond it the unit is wrong."""
 
 _BROKEN = (
     OSError,
@@ -50,7 +50,7 @@ _BROKEN = (
     zipfile.BadZipFile,
     zlib.error,
 )
-"""What zipfile and numpy raise on damaged archives (RuntimeError covers encryption and unknown compression)."""
+"""What zipfile and numpy raise on damaged archives (RuntimeError: encryption, unknown compression)."""
 
 _KINDS = {"f": "floating point", "fiu": "numbers", "iu": "integers", "b": "bool", "fiubU": "plain values"}
 
@@ -170,10 +170,10 @@ def _read_header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
 class ArchiveDomains:
     """The domains of one npz file.
 
-    Each split has ``pose_2d (N, J, 2)``, ``focal (N, 2)``, ``center (N, 2)`` and ``clip (N,)``; labelled splits
-    also ``pose_3d (N, J, 3)``. Optional: ``distortion (N, 5)``, ``aspect (N,)``, ``valid (N,)`` (rows that are
-    false are dropped), ``visible (N, J)`` for the target, and the columns of :data:`EXTRA_COLUMNS`. A member
-    ``skeleton`` may name a built-in skeleton.
+    Each split has ``pose_2d (N, J, 2)``, ``focal (N, 2)``, ``center (N, 2)`` and ``clip (N,)``; labelled
+    splits also ``pose_3d (N, J, 3)``. Optional: ``distortion (N, 5)``, ``aspect (N,)``, ``valid (N,)`` (rows
+    that are false are dropped), ``visible (N, J)`` for the target, and the columns of :data:`EXTRA_COLUMNS`.
+    A member ``skeleton`` may name a built-in skeleton.
 
     Args:
         path: the file.

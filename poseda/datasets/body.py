@@ -1,7 +1,7 @@
 """An articulated body: joint angles within anatomical ranges to joint positions.
 
-The body frame is x forward, y left, z up, metres; angles are in degrees, positive in the direction that each name
-says, and mean the same on both sides (a raised left arm and a raised right arm both have a positive ``raise``).
+The body frame is x forward, y left, z up, metres; angles are in degrees, positive in the direction that each
+name says, and mean the same on both sides (a raised left and a raised right arm both have a positive ``raise``).
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ def on_floor(pose: Array) -> Array:
     later = np.take_along_axis(
         pose[:, 1:, :, :2], np.broadcast_to(touching[:, :-1], (*touching[:, :-1].shape[:-1], 2)), 2
     )[:, :, 0]
-    travel = np.zeros(pose.shape[:2] + (3,))
+    travel = np.zeros((*pose.shape[:2], 3))
     travel[:, 1:, :2] = np.cumsum(foothold[:, :-1] - later, 1)
     travel[..., 2] = rise.max(-1)
     return pose + travel[:, :, None]

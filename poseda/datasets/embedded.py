@@ -1,8 +1,8 @@
-"""The embedded domains: a studio and a field with a known gap, made on the spot, so that nothing need be downloaded.
+"""The embedded domains: a studio and a field with a known gap, made on the spot; nothing need be downloaded.
 
-Synthetic people (:mod:`poseda.datasets.body`) act out a repertoire (:mod:`poseda.datasets.repertoire`) before a rig of
-cameras. Between source and target differ, by the constants below: distance, focal length, height and pitch of the
-cameras, lens distortion, shape of the picture, body proportions, and what people do.
+Synthetic people (:mod:`poseda.datasets.body`) act out a repertoire (:mod:`poseda.datasets.repertoire`) before a
+rig of cameras. Between source and target differ, by the constants below: distance, focal length, height and
+pitch of the cameras, lens distortion, shape of the picture, body proportions, and what people do.
 """
 
 from __future__ import annotations
@@ -108,7 +108,8 @@ FIELD = Domain(
     Population(
         people=6,
         proportions={
-            "hip": 0.85, "knee": 0.93, "ankle": 0.92, "thorax": 1.05, "shoulder": 1.1, "elbow": 0.95, "wrist": 0.92,
+            "hip": 0.85, "knee": 0.93, "ankle": 0.92, "thorax": 1.05, "shoulder": 1.1, "elbow": 0.95,
+            "wrist": 0.92,
         },
         stature=0.05,
         build=0.03,
@@ -269,7 +270,15 @@ class _Cameras:
 
 
 def look_at(position: Array, aim: Array, roll: Array) -> Array:
-    """World (z up) to camera rotations (N, 3, 3) of cameras at ``position`` that look at ``aim``, rolled by degrees."""
+    """Rotations from the world (z up) to cameras that look at a point.
+
+    Args:
+        position, aim: (N, 3) metres, not one above the other.
+        roll: (N,) degrees about the optical axis.
+
+    Returns:
+        (N, 3, 3).
+    """
     forward = aim - position
     forward /= np.linalg.norm(forward, axis=-1, keepdims=True)
     right = np.cross(forward, [0.0, 0.0, 1.0])

