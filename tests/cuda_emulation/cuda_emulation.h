@@ -1,0 +1,272 @@
+// Runs CUDA kernels on a CPU, unchanged: one fiber a thread, blocks one after another.
+//
+// A kernel file is compiled by g++ with this header in front (`-include`). Every thread of a block runs until
+// it waits (__syncthreads, __syncwarp, a shuffle) or ends, in thread order or in the reverse order: a missing
+// barrier makes one of the two orders see stale or early data. Shared memory is filled with NaNs before every
+// block, and under AddressSanitizer the dynamic shared memory beyond what the launch asked for may not be
+// touched. A barrier that not all threads reach ends the program with a message.
+//
+// What it cannot show: speed, the memory model within a warp (__syncwarp waits for all 32 lanes), and nvcc's
+// contraction of a * b + c, so results differ from a GPU's by rounding.
+#pragma once
+
+#include <ucontext.h>
+
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+#define __global__
+#define __device__
+#define __host__
+#define __constant__ static
+#define __forceinline__ inline __attribute__((always_inline))
+#define __launch_bounds__(...)
+#define __grid_constant__
+// thread_local, because unlike static it also goes with `extern`: dynamic shared memory.
+#define __shared__ thread_local
+
+struct uint3 {
+    unsigned x, y, z;
+};
+struct dim3 {
+    unsigned x, y, z;
+    dim3(unsigned x = 1, unsigned y = 1, unsigned z = 1) : x(x), y(y), z(z) {}
+};
+struct alignas(8) float2 {
+    float x, y;
+};
+struct alignas(16) float4 {
+    float x, y, z, w;
+};
+struct alignas(16) double2 {
+    double x, y;
+};
+struct alignas(16) int4 {
+    int x, y, z, w;
+};
+struct alignas(16) uint4 {
+    unsigned x, y, z, w;
+};
+
+inline uint3 threadIdx, blockIdx;
+inline dim3 blockDim, gridDim;
+constexpr int warpSize = 32;
+
+namespace emulation {
+
+enum class Order { kForward, kReversed };
+enum class State { kReady, kAtBlockBarrier, kAtWarpBarrier, kDone };
+
+constexpr size_t kStackBytes = 512 * 1024;
+constexpr size_t kSharedBytes = 227 * 1024;
+
+[[noreturn]] inline void fail(const char* what) {
+    std::fprintf(stderr, "cuda_emulation: %s in block (%u, %u, %u), thread (%u, %u, %u)\n", what, blockIdx.x,
+                 blockIdx.y, blockIdx.z, threadIdx.x, threadIdx.y, threadIdx.z);
+    std::abort();
+}
+
+struct Fiber {
+    ucontext_t context;
+    std::unique_ptr<char[]> stack{new char[kStackBytes]};
+    State state;
+    uint3 index;
+    unsigned rank;
+    uint64_t lane_value;  // what a shuffle passes on
+    void* fake_stack = nullptr;
+};
+
+// The block that is running.
+struct Block {
+    std::vector<Fiber> fibers;
+    ucontext_t scheduler;
+    Fiber* running = nullptr;
+    void (*body)(void*) = nullptr;
+    void* closure = nullptr;
+    const void* scheduler_stack = nullptr;
+    size_t scheduler_stack_bytes = 0;
+    void* scheduler_fake_stack = nullptr;
+};
+inline Block block;
+
+// AddressSanitizer must be told of every change of stack.
+inline void leave_for(Fiber* fiber, bool for_ever = false) {
+#if defined(__SANITIZE_ADDRESS__)
+    if (fiber) {
+        __sanitizer_start_switch_fiber(&block.scheduler_fake_stack, fiber->stack.get(), kStackBytes);
+    } else {
+        __sanitizer_start_switch_fiber(for_ever ? nullptr : &block.running->fake_stack, block.scheduler_stack,
+                                       block.scheduler_stack_bytes);
+    }
+#else
+    (void)fiber, (void)for_ever;
+#endif
+}
+inline void arrive_in(Fiber* fiber) {
+#if defined(__SANITIZE_ADDRESS__)
+    if (fiber) {
+        __sanitizer_finish_switch_fiber(fiber->fake_stack, &block.scheduler_stack,
+                                        &block.scheduler_stack_bytes);
+    } else {
+        __sanitizer_finish_switch_fiber(block.scheduler_fake_stack, nullptr, nullptr);
+    }
+#else
+    (void)fiber;
+#endif
+}
+
+inline void wait(State state) {
+    Fiber* fiber = block.running;
+    fiber->state = state;
+    leave_for(nullptr);
+    swapcontext(&fiber->context, &block.scheduler);
+    arrive_in(fiber);
+}
+
+inline void enter() {
+    Fiber* fiber = block.running;
+    arrive_in(fiber);
+    block.body(block.closure);
+    fiber->state = State::kDone;
+    leave_for(nullptr, true);
+    swapcontext(&fiber->context, &block.scheduler);
+}
+
+inline void resume(Fiber& fiber) {
+    block.running = &fiber;
+    threadIdx = fiber.index;
+    leave_for(&fiber);
+    swapcontext(&block.scheduler, &fiber.context);
+    arrive_in(nullptr);
+}
+
+// Make the fibers begin .. end-1 ready if each of them waits at this kind of barrier or, in a warp, has
+// ended.
+inline bool release(size_t begin, size_t end, State at) {
+    bool any = false;
+    for (size_t i = begin; i < end; ++i) {
+        const State state = block.fibers[i].state;
+        if (state == at) {
+            any = true;
+        } else if (at == State::kAtBlockBarrier || state != State::kDone) {
+            return false;
+        }
+    }
+    for (size_t i = begin; any && i < end; ++i) {
+        if (block.fibers[i].state == at) block.fibers[i].state = State::kReady;
+    }
+    return any;
+}
+
+inline void run_block(Order order) {
+    const size_t size = block.fibers.size();
+    for (;;) {
+        bool ran = false;
+        for (size_t i = 0; i < size; ++i) {
+            Fiber& fiber = block.fibers[order == Order::kForward ? i : size - 1 - i];
+            if (fiber.state != State::kReady) continue;
+            resume(fiber);
+            ran = true;
+        }
+        if (ran) continue;
+        bool released = release(0, size, State::kAtBlockBarrier);
+        for (size_t i = 0; i < size; i += warpSize) {
+            released |= release(i, i + warpSize < size ? i + warpSize : size, State::kAtWarpBarrier);
+        }
+        if (released) continue;
+        for (const Fiber& fiber : block.fibers) {
+            if (fiber.state != State::kDone) fail("not every thread reaches a barrier");
+        }
+        return;
+    }
+}
+
+inline void start_block(dim3 threads) {
+    block.fibers.resize(size_t(threads.x) * threads.y * threads.z);
+    for (size_t i = 0; i < block.fibers.size(); ++i) {
+        Fiber& fiber = block.fibers[i];
+        fiber.state = State::kReady;
+        fiber.rank = unsigned(i);
+        fiber.index = {unsigned(i % threads.x), unsigned(i / threads.x % threads.y),
+                       unsigned(i / threads.x / threads.y)};
+        fiber.fake_stack = nullptr;
+        getcontext(&fiber.context);
+        fiber.context.uc_stack.ss_sp = fiber.stack.get();
+        fiber.context.uc_stack.ss_size = kStackBytes;
+        fiber.context.uc_link = nullptr;
+        makecontext(&fiber.context, enter, 0);
+    }
+}
+
+// Run body() once in every thread of the grid. `shared` is the kernel's dynamic shared memory of kSharedBytes
+// (null if it has none), of which the launch asks for shared_bytes.
+template <class Body>
+void launch(dim3 grid, dim3 threads, void* shared, size_t shared_bytes, Order order, Body body) {
+    gridDim = grid;
+    blockDim = threads;
+    block.closure = &body;
+    block.body = [](void* closure) { (*static_cast<Body*>(closure))(); };
+    if (shared_bytes > (shared ? kSharedBytes : 0)) fail("too much dynamic shared memory");
+    for (unsigned i = 0, n = grid.x * grid.y * grid.z; i < n; ++i) {
+        blockIdx = {i % grid.x, i / grid.x % grid.y, i / grid.x / grid.y};
+        if (shared) std::memset(shared, 0xff, shared_bytes);
+#if defined(__SANITIZE_ADDRESS__)
+        if (shared)
+            ASAN_POISON_MEMORY_REGION(static_cast<char*>(shared) + shared_bytes, kSharedBytes - shared_bytes);
+#endif
+        start_block(threads);
+        run_block(order);
+#if defined(__SANITIZE_ADDRESS__)
+        if (shared) ASAN_UNPOISON_MEMORY_REGION(shared, kSharedBytes);
+#endif
+    }
+}
+
+template <class T>
+T shuffle(T value, int lane) {
+    static_assert(sizeof(T) <= sizeof(uint64_t), "a shuffle passes on at most 8 bytes");
+    Fiber* own = block.running;
+    std::memcpy(&own->lane_value, &value, sizeof(T));
+    wait(State::kAtWarpBarrier);
+    const unsigned first = own->rank / warpSize * warpSize;
+    const unsigned from = first + unsigned(lane & (warpSize - 1));
+    T result = value;
+    if (from < block.fibers.size()) std::memcpy(&result, &block.fibers[from].lane_value, sizeof(T));
+    wait(State::kAtWarpBarrier);
+    return result;
+}
+
+inline int lane() { return int(block.running->rank % warpSize); }
+
+}  // namespace emulation
+
+inline void __syncthreads() { emulation::wait(emulation::State::kAtBlockBarrier); }
+inline void __syncwarp(unsigned = 0xffffffffu) { emulation::wait(emulation::State::kAtWarpBarrier); }
+
+template <class T>
+T __shfl_sync(unsigned, T value, int lane) {
+    return emulation::shuffle(value, lane);
+}
+template <class T>
+T __shfl_xor_sync(unsigned, T value, int bits) {
+    return emulation::shuffle(value, emulation::lane() ^ bits);
+}
+template <class T>
+T __shfl_down_sync(unsigned, T value, int by) {
+    const int from = emulation::lane() + by;
+    return emulation::shuffle(value, from < warpSize ? from : emulation::lane());
+}
+template <class T>
+T __ldg(const T* pointer) {
+    return *pointer;
+}
