@@ -1,0 +1,7 @@
+"""`python -m poseda`."""
+
+import sys
+
+from poseda.cli import main
+
+sys.exit(main())

@@ -1,0 +1,235 @@
+"""The command line: adapt, evaluate, bench, info.
+
+Options of `adapt` are the fields of :class:`poseda.config.RunConfig`; nothing is declared twice. Whatever a
+user can get wrong ends as one sentence on stderr and exit code 2, before anything is written.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from poseda.config import RunConfig
+    from poseda.datasets import Domains
+
+USAGE = """\
+usage: poseda COMMAND [options]
+
+  adapt      adapt a lifter to footage without labels and compare the arms of the method
+  evaluate   evaluate the lifters of a run on a domain file
+  bench      time the fused op against its rivals
+  info       versions, instruction set, CUDA library, threads
+
+poseda COMMAND --help lists the options of a command. `poseda adapt` needs none.
+"""
+
+
+class UsageError(Exception):
+    """A mistake of the user's; the message is one sentence."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0, 1 for a run that failed, 2 for bad input."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    commands: dict[str, Callable[[list[str]], int]] = {
+        "adapt": _adapt,
+        "evaluate": _evaluate,
+        "bench": _bench,
+        "info": _info,
+    }
+    if not given or given[0] in ("-h", "--help"):
+        print(USAGE, end="")
+        return 0 if given else 2
+    if given[0] not in commands:
+        return _refuse(f"expected a command among {', '.join(commands)}, got {given[0]!r}")
+    try:
+        return commands[given[0]](given[1:])
+    except UsageError as error:
+        return _refuse(str(error))
+
+
+def _refuse(sentence: str) -> int:
+    print(f"poseda: {' '.join(sentence.split())}", file=sys.stderr)
+    return 2
+
+
+# ------------------------------------------------------------------------------------------------ adapt
+
+
+def _adapt(arguments: list[str]) -> int:
+    config = _parse_config(arguments)
+    from rich.console import Console
+
+    from poseda import report, training
+
+    console = Console()
+    domains = _open(config)
+    observer = _Progress(console)
+    try:
+        run = training.prepare(config, domains, observer)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    _print_card(console, training.protocol_card(config, domains))
+    try:
+        with observer:
+            results = run.train()
+    except training.NonFiniteError as error:
+        print(f"poseda: {error}", file=sys.stderr)
+        return 1
+    written = report.write_report(config.out)
+    _print_table(console, report.summarise(results), f"{domains.name}: target test clips")
+    console.print(f"run folder: {config.out}   report: {written[-1]}", highlight=False)
+    return 0
+
+
+def _parse_config(arguments: list[str]) -> RunConfig:
+    """Options over the defaults of the preset they name."""
+    import tyro
+
+    from poseda.config import RunConfig, preset
+
+    try:
+        return tyro.cli(
+            RunConfig,
+            args=arguments,
+            default=preset(_find_preset(arguments)),  # type: ignore[arg-type]
+            prog="poseda adapt",
+            description="Adapt a lifter to footage without labels and compare the arms of the method.",
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _find_preset(arguments: list[str]) -> str:
+    """The preset decides the defaults, so it is read before the other options are."""
+    for at, argument in enumerate(arguments):
+        if argument == "--preset" and at + 1 < len(arguments):
+            return arguments[at + 1]
+        if argument.startswith("--preset="):
+            return argument.partition("=")[2]
+    return "default"
+
+
+def _open(config: RunConfig) -> Domains:
+    from poseda.datasets import open_domains
+
+    try:
+        return open_domains(config.data, size=config.domain_size)
+    except (ValueError, OSError) as error:
+        raise UsageError(str(error)) from error
+
+
+class _Progress:
+    """Shows a run's phases as progress bars: what :class:`poseda.training.Observer` is told."""
+
+    def __init__(self, console: Any) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._progress = Progress(
+            TextColumn("{task.description:<34}"),
+            BarColumn(bar_width=32),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+            console=console,
+        )
+        self._task: Any = None
+
+    def __enter__(self) -> None:
+        self._progress.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def phase_started(self, title: str, steps: int, done: int) -> None:
+        self._task = self._progress.add_task(title, total=steps, completed=done)
+
+    def advanced(self, step: int) -> None:
+        self._progress.update(self._task, completed=step)
+
+    def phase_finished(self, title: str) -> None:
+        self._progress.stop_task(self._task)
+
+
+def _print_card(console: Any, card: dict[str, str]) -> None:
+    """The protocol card: what a reader must know to compare the numbers with others'."""
+    from rich.panel import Panel
+
+    width = max(map(len, card))
+    lines = "\n".join(f"{name:<{width}}  {value}" for name, value in card.items())
+    console.print(Panel(lines, title="protocol", title_align="left", border_style="dim", expand=False))
+
+
+def _print_table(console: Any, summaries: Sequence[Any], title: str) -> None:
+    from rich.table import Table
+
+    from poseda.report import HEADINGS, cells
+
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for at, heading in enumerate(HEADINGS):
+        table.add_column(heading, justify="right" if at else "left")
+    for summary in summaries:
+        style = "bold" if summary.arm == "gpa_lpa" else ""
+        table.add_row(summary.arm, *cells(summary), style=style)
+    console.print(table)
+
+
+# --------------------------------------------------------------------------------------------- evaluate
+
+
+def _evaluate(arguments: list[str]) -> int:
+    import tyro
+    from rich.console import Console
+
+    from poseda import report
+    from poseda.config import EvaluateConfig, from_json
+    from poseda.training import evaluate_folder, protocol_card, read_folder
+    from poseda.training.checkpoint import write_json
+
+    options = tyro.cli(
+        EvaluateConfig,
+        args=arguments,
+        prog="poseda evaluate",
+        config=(tyro.conf.PositionalRequiredArgs,),
+    )
+    try:
+        config = from_json(read_folder(options.run)["config"])
+        domains = _open(replace(config, data=options.data or config.data))
+        rows = evaluate_folder(options.run, config, domains, options.split)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    console = Console()
+    card = protocol_card(config, domains) | {"split": options.split}
+    write_json(options.run / "evaluation.json", {"protocol": card, "results": rows})
+    _print_card(console, card)
+    _print_table(console, report.summarise(rows, options.split), f"{domains.name}: {options.split}")
+    console.print(f"written: {options.run / 'evaluation.json'}", highlight=False)
+    return 0
+
+
+# ------------------------------------------------------------------------------------------ bench, info
+
+
+def _bench(arguments: list[str]) -> int:
+    from poseda import bench
+
+    bench.main(arguments)
+    return 0
+
+
+def _info(arguments: list[str]) -> int:
+    if arguments:
+        if arguments[0] in ("-h", "--help"):
+            print("usage: poseda info\n\nversions, instruction set, CUDA library, threads")
+            return 0
+        raise UsageError(f"info: expected no options, got {' '.join(arguments)}")
+    from poseda.native import build_info
+
+    info = build_info()
+    width = max(map(len, info))
+    for name, value in info.items():
+        shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+        print(f"{name:<{width}}  {'none' if shown in (None, '') else shown}")
+    return 0

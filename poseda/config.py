@@ -1,0 +1,342 @@
+"""Every option, once: command line flags, help texts, defaults and saved runs derive from these records.
+
+The sentence under each field is its help text. Lengths are in metres, angles in radians unless it says
+otherwise.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+Arm = Literal["source_only", "gpa", "lpa", "gpa_lpa", "random", "poseaug", "oracle"]
+Preset = Literal["tiny", "default", "full"]
+
+ARMS: tuple[Arm, ...] = get_args(Arm)
+TABLE_ARMS: tuple[Arm, ...] = ("source_only", "gpa", "lpa", "gpa_lpa", "oracle")
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Size of the lifter. Lifters registered by others bring their own and ignore these."""
+
+    width: int = 256
+    """Features in each hidden layer."""
+    blocks: int = 2
+    """Residual blocks of simple_baseline."""
+    dropout: float = 0.1
+    """Share of hidden features dropped in training, 0 to 1."""
+
+
+@dataclass(frozen=True)
+class LifterTrainingConfig:
+    """How a lifter is trained: on source first, then on the arm's pairs, with as many steps for every arm."""
+
+    pretrain_steps: int = 1500
+    """Steps on source poses, shared by all arms of a seed."""
+    adapt_steps: int = 1500
+    """Steps on the arm's own pairs."""
+    batch: int = 512
+    """Poses a step."""
+    learning_rate: float = 1e-3
+    """Peak of Adam's step size; a warm-up leads to it and a cosine down to zero."""
+    warmup: float = 0.05
+    """Share of the steps in which the step size rises, 0 to 1."""
+    weight_decay: float = 1e-4
+    """Decoupled weight decay of AdamW, per unit of step size."""
+    clip: float = 1.0
+    """Largest gradient norm; longer gradients are shortened."""
+    ema: float = 0.995
+    """Decay a step of the averaged weights, which are the result; 0 keeps the last weights."""
+    flip: bool = True
+    """Mirror half of the training pairs, and average with the mirrored prediction when testing."""
+    source_share: float = 0.5
+    """Share of adaptation poses whose posture is left as captured, in arms that change postures, 0 to 1."""
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """What the augmentation generator may propose, and how large it is."""
+
+    width: int = 256
+    """Features in each hidden layer."""
+    blocks: int = 2
+    """Residual blocks of the trunk."""
+    bone_angle: float = 1.57
+    """Largest turn of one bone, radians."""
+    bone_scale: float = 0.2
+    """Largest relative change of a bone's length."""
+    body_angle: float = 0.8
+    """Largest turn of the whole body, radians."""
+    angle_mean: float = 0.205
+    """Middle of the wanted band of a bone's turn, as 1 - cos of the angle."""
+    angle_width: float = 0.165
+    """Half width of that band, as 1 - cos of the angle."""
+    scale_limit: float = 0.1
+    """Relative length change beyond which the generator is penalised."""
+    propagate: bool = False
+    """Let a bone's turn carry along all that hangs from it, instead of turning each bone alone."""
+
+
+@dataclass(frozen=True)
+class AdversaryConfig:
+    """The discriminators, and what they compare a fake with. The paper did not publish these: our choice."""
+
+    anchor: Literal["both", "source_3d", "target_2d", "none"] = "both"
+    """Which anchors judge: source 3D poses, target 2D poses, both or none."""
+    pairing: Literal["paired", "unpaired"] = "paired"
+    """Compare each fake with its own anchor (relativistic), or with shuffled ones (LSGAN)."""
+    feedback: Literal["none", "hard_ratio"] = "none"
+    """Let the lifter's error steer the generator, as PoseAug does."""
+    part_width: int = 64
+    """Features in each hidden layer of the 3D discriminator, per body part."""
+    screen_width: int = 128
+    """Features in each hidden layer of the 2D discriminator."""
+    layers: int = 3
+    """Hidden layers of each discriminator."""
+    pool: int = 4096
+    """Past fakes kept with their anchors, at least one batch."""
+
+
+@dataclass(frozen=True)
+class GeneratorTrainingConfig:
+    """How generator and discriminators are trained against each other."""
+
+    steps: int = 1500
+    """Generator steps."""
+    batch: int = 512
+    """Poses a step."""
+    learning_rate: float = 1e-4
+    """Adam's step size of the generator."""
+    discriminator_rate: float = 1e-4
+    """Adam's step size of the discriminators."""
+    discriminator_every: int = 2
+    """Generator steps for each discriminator step."""
+    clip: float = 1.0
+    """Largest gradient norm; longer gradients are shortened."""
+    weight_2d: float = 1.0
+    """Weight of the 2D discriminator's verdict."""
+    weight_3d: float = 6.0
+    """Weight of the 3D discriminator's verdict."""
+    weight_range: float = 3.0
+    """Weight of the bone turns' wanted band."""
+    weight_scale: float = 1.0
+    """Weight of the length changes' soft limit."""
+    weight_feedback: float = 0.1
+    """Weight of the lifter's feedback, if there is any."""
+    hard_ratio: float = 1.2
+    """Wanted error on augmented poses over the error on source poses."""
+
+
+@dataclass(frozen=True)
+class PlacementConfig:
+    """Where augmented poses stand."""
+
+    placement: Literal["gpa", "source", "learned"] = "gpa"
+    """Root of the generator's poses: a target pose's place, the source's own, or the generator's proposal."""
+    gpa: Literal["closed_form", "exact"] = "closed_form"
+    """Depth from the paper's closed form, or solved exactly."""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One resolved run: what `poseda adapt` was asked for. Checked as a whole when it is built.
+
+    Raises:
+        ValueError: if a value is out of range or two values do not fit; the message names them.
+    """
+
+    data: Path | None = None
+    """Domain file (npz) to adapt on. Default: the embedded domains, which need no file."""
+    arms: tuple[Arm, ...] = TABLE_ARMS
+    """What to compare: source_only, gpa, lpa, gpa_lpa (the method), random, poseaug, oracle."""
+    lifter: str = "simple_baseline"
+    """Lifter to adapt, by the name under which poseda.lifters builds it."""
+    seeds: tuple[int, ...] = (0,)
+    """Seeds of the training; the table shows mean and standard deviation over them."""
+    preset: Preset = "default"
+    """Where the defaults below come from: tiny (seconds, to try it out), default (minutes), full (hours)."""
+    out: Path = Path("poseda-run")
+    """Folder for results, plots and checkpoints. Must be new or empty unless the run is resumed."""
+    resume: bool = False
+    """Continue the run in --out where it stopped."""
+    device: str = "auto"
+    """Where to compute: auto, cpu, cuda or cuda:INDEX."""
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    """Number format of the lifter's layers, as Lightning Fabric names it. Geometry always runs in float32."""
+    domain_size: float = 1.0
+    """Size of the embedded domains over their default size. Files are read whole."""
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    training: LifterTrainingConfig = field(default_factory=LifterTrainingConfig)
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
+    adversary: AdversaryConfig = field(default_factory=AdversaryConfig)
+    generator_training: GeneratorTrainingConfig = field(default_factory=GeneratorTrainingConfig)
+    placement: PlacementConfig = field(default_factory=PlacementConfig)
+    log_every: int = 50
+    """Steps between two lines of metrics.jsonl."""
+    save_every: int = 500
+    """Steps between two checkpoints, a multiple of --log-every."""
+
+    def __post_init__(self) -> None:
+        _check_ranges(self)
+        for name in ("arms", "seeds"):
+            values = getattr(self, name)
+            if not values or len(set(values)) != len(values):
+                raise ValueError(f"{name}: expected at least one and none twice, got {values}")
+        pool, batch = self.adversary.pool, self.generator_training.batch
+        if pool < batch:
+            raise ValueError(
+                f"adversary.pool: expected at least generator_training.batch = {batch}, got {pool}"
+            )
+        limit, bound = self.generator.scale_limit, self.generator.bone_scale
+        if limit > bound:
+            raise ValueError(
+                f"generator.scale_limit: expected at most generator.bone_scale = {bound}, got {limit}"
+            )
+        if self.save_every % self.log_every:
+            raise ValueError(
+                f"save_every: expected a multiple of log_every = {self.log_every}, got {self.save_every}"
+            )
+
+
+_POSITIVE = {"width", "blocks", "pretrain_steps", "adapt_steps", "steps", "batch", "learning_rate"} | {
+    "discriminator_rate",
+    "discriminator_every",
+    "clip",
+    "part_width",
+    "screen_width",
+    "layers",
+    "pool",
+    "log_every",
+    "save_every",
+    "hard_ratio",
+    "domain_size",
+}
+_SHARES = {"dropout", "ema", "warmup", "source_share", "bone_scale"}
+
+
+def _check_ranges(record: Any, prefix: str = "") -> None:
+    for entry in dataclasses.fields(record):
+        value, name = getattr(record, entry.name), prefix + entry.name
+        if dataclasses.is_dataclass(value):
+            _check_ranges(value, f"{name}.")
+        elif isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        elif entry.name in _POSITIVE and not value > 0:
+            raise ValueError(f"{name}: expected a number above 0, got {value}")
+        elif entry.name in _SHARES and not 0 <= value < 1 + (entry.name == "source_share"):
+            raise ValueError(f"{name}: expected a share from 0 to 1, got {value}")
+        elif not value >= 0:
+            raise ValueError(f"{name}: expected a number of at least 0, got {value}")
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """Evaluate every lifter of a run and write RUN/evaluation.json."""
+
+    run: Path
+    """Folder that `poseda adapt` wrote."""
+    data: Path | None = None
+    """Domain file (npz) to evaluate on. Default: the data of the run."""
+    split: Literal["target_test", "source_val"] = "target_test"
+    """Whose labels to compare with."""
+
+
+def preset(name: Preset) -> RunConfig:
+    """Return the defaults of a preset.
+
+    Raises:
+        ValueError: if there is none of that name.
+    """
+    if name == "tiny":
+        return RunConfig(
+            preset="tiny",
+            domain_size=0.05,
+            network=NetworkConfig(width=32, blocks=1),
+            training=LifterTrainingConfig(pretrain_steps=60, adapt_steps=60, batch=64, ema=0.9),
+            generator=GeneratorConfig(width=32, blocks=1),
+            adversary=AdversaryConfig(part_width=16, screen_width=16, pool=256),
+            generator_training=GeneratorTrainingConfig(steps=40, batch=64),
+            log_every=20,
+            save_every=20,
+        )
+    if name == "full":
+        return RunConfig(
+            preset="full",
+            network=NetworkConfig(width=1024),
+            training=LifterTrainingConfig(pretrain_steps=20000, adapt_steps=20000, batch=1024, ema=0.999),
+            generator_training=GeneratorTrainingConfig(steps=20000, batch=1024),
+            save_every=1000,
+        )
+    if name == "default":
+        return RunConfig()
+    raise ValueError(f"preset: expected one of {', '.join(get_args(Preset))}, got {name!r}")
+
+
+def to_json(config: RunConfig) -> dict[str, Any]:
+    """Everything a saved run records, in types that JSON has."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(entry) for key, entry in value.items()}
+        if isinstance(value, tuple):
+            return [plain(entry) for entry in value]
+        return str(value) if isinstance(value, Path) else value
+
+    return {key: plain(value) for key, value in dataclasses.asdict(config).items()}
+
+
+RESUMABLE = ("arms", "seeds", "resume", "device", "out", "data")
+"""Fields in which a resumed run may differ: more arms or seeds may be asked for, and files may have moved."""
+
+
+def check_resumable(config: RunConfig, saved: dict[str, Any]) -> None:
+    """Check that a run may be continued with this configuration.
+
+    Raises:
+        ValueError: naming the first option that differs.
+    """
+
+    def flatten(record: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+        flat: dict[str, Any] = {}
+        for key, value in record.items():
+            flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        return flat
+
+    now, then = flatten(to_json(config)), flatten(saved)
+    for name in now.keys() | then.keys():
+        if name not in RESUMABLE and now.get(name) != then.get(name):
+            raise ValueError(f"{name}: the run to resume has {then.get(name)!r}, got {now.get(name)!r}")
+
+
+def from_json(record: dict[str, Any]) -> RunConfig:
+    """Rebuild the configuration that :func:`to_json` recorded.
+
+    Raises:
+        ValueError: if an entry is missing, unknown or out of range.
+    """
+    values = dict(record)
+    for entry in dataclasses.fields(RunConfig):
+        if entry.name not in values:
+            raise ValueError(f"{entry.name}: missing from the recorded configuration")
+        section = SECTIONS.get(entry.name)
+        if section is not None:
+            values[entry.name] = section(**values[entry.name])
+        elif isinstance(values[entry.name], list):
+            values[entry.name] = tuple(values[entry.name])
+        elif entry.name in ("data", "out") and values[entry.name] is not None:
+            values[entry.name] = Path(values[entry.name])
+    return RunConfig(**values)
+
+
+SECTIONS = {
+    "network": NetworkConfig,
+    "training": LifterTrainingConfig,
+    "generator": GeneratorConfig,
+    "adversary": AdversaryConfig,
+    "generator_training": GeneratorTrainingConfig,
+    "placement": PlacementConfig,
+}
+"""The nested records of RunConfig by field."""

@@ -1,0 +1,37 @@
+"""Training in the method's stages, resumable to the bit.
+
+``pairs`` says what each arm trains on, ``lifting`` and ``adversarial`` hold the phases, ``run`` puts them in
+order, ``checkpoint``, ``journal`` and ``folder`` keep what a run leaves behind.
+"""
+
+from __future__ import annotations
+
+from poseda.config import RunConfig
+from poseda.datasets import Domains
+from poseda.training.folder import FolderError, open_folder, protocol_card, read_folder
+from poseda.training.journal import NonFiniteError
+from poseda.training.run import Observer, Run, build_lifter, evaluate_folder, start_fabric
+
+__all__ = [
+    "FolderError",
+    "NonFiniteError",
+    "Observer",
+    "Run",
+    "evaluate_folder",
+    "prepare",
+    "protocol_card",
+    "read_folder",
+]
+
+
+def prepare(config: RunConfig, domains: Domains, observer: Observer | None = None) -> Run:
+    """Check everything a user can get wrong, then open the run folder; nothing is written before.
+
+    Raises:
+        ValueError: one sentence: a device or lifter that is not there, data or a folder that cannot be used.
+    """
+    fabric = start_fabric(config)
+    build_lifter(config, domains.skeleton)
+    run = Run(domains, config, fabric, observer)
+    open_folder(config, domains)
+    return run

@@ -1,0 +1,190 @@
+"""The generator's and the discriminators' phases: LPA, with GPA in the loop.
+
+No gradient from the lifter reaches the generator (the authors' answer in their issue 1), unless
+``feedback="hard_ratio"`` asks for PoseAug's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor, nn
+
+from poseda import losses
+from poseda.config import RunConfig
+from poseda.discriminators import HistoryPool, Judged, PoseDiscriminator, ScreenDiscriminator, bone_directions
+from poseda.generator import Generator, Proposal
+from poseda.training import checkpoint
+from poseda.training.lifting import root_relative
+from poseda.training.pairs import Recipe, Resident, Shuffle, carry_out
+
+BETAS = (0.5, 0.999)
+"""Adam's memory in adversarial training: a short first one, as the opponent moves."""
+
+
+class GeneratorPhase:
+    """Trains a generator against its anchor discriminators.
+
+    Args:
+        recipe: of the arm; says where fakes stand and which anchors judge them.
+        data: resident.
+        config: how.
+        seed: of the order of poses.
+        rng: every other draw.
+        lifter: frozen, for the hard-ratio feedback alone.
+        fabric: device.
+    """
+
+    name = "generator"
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        data: Resident,
+        config: RunConfig,
+        seed: int,
+        rng: torch.Generator,
+        lifter: nn.Module,
+        fabric: Fabric,
+    ) -> None:
+        self.recipe, self.data, self.config, self.rng = recipe, data, config, rng
+        self.steps = config.generator_training.steps
+        self.lifter = lifter.eval().requires_grad_(False)
+        self._order = Shuffle(len(data.source), config.generator_training.batch, seed, fabric.device)
+        skeleton, adversary = data.skeleton, recipe.adversary
+        self.generator = Generator(skeleton, config.generator, recipe.placement == "learned").to(
+            fabric.device
+        )
+        judges: dict[str, nn.Module] = {}
+        if adversary.anchor in ("both", "source_3d"):
+            judges["3d"] = PoseDiscriminator(skeleton, adversary)
+        if adversary.anchor in ("both", "target_2d"):
+            judges["2d"] = ScreenDiscriminator(skeleton, adversary)
+        self.judges = nn.ModuleDict(judges).to(fabric.device)
+        self.pool = HistoryPool(adversary.pool, skeleton).to(fabric.device)
+        options = config.generator_training
+        self.optimizer = torch.optim.Adam(self.generator.parameters(), options.learning_rate, BETAS)
+        self.judge_optimizer = (
+            torch.optim.Adam(self.judges.parameters(), options.discriminator_rate, BETAS) if judges else None
+        )
+
+    def step(self, step: int) -> dict[str, Tensor]:
+        """One generator step and, every few, one discriminator step on the same fakes."""
+        index = self._order.at(step)
+        where = self.data.placements.sample(len(index), self.rng)
+        judged, health = self._train_generator(index, where)
+        scores = self._train_discriminators(
+            judged, step % self.config.generator_training.discriminator_every == 0
+        )
+        return health | scores
+
+    def _train_generator(self, index: Tensor, where: Tensor) -> tuple[Judged, dict[str, Tensor]]:
+        """Minimise, over the generator: fakes told from their anchors, turns outside their band."""
+        options, bounds, skeleton = self.config.generator_training, self.config.generator, self.data.skeleton
+        self.judges.requires_grad_(False)
+        source = self.data.source.pose_3d[index]
+        proposal = self.generator(source, self.generator.noise(source, self.rng))
+        fake = carry_out(self.data, index, where, proposal, self.recipe.placement, self.config)
+        if self.recipe.anchor_2d == "target":
+            anchor_2d = self.data.placements.pose_2d[where]
+        else:
+            anchor_2d = self.data.source.pose_2d[index]
+        judged = Judged(fake.pose_3d, source, fake.pose_2d, anchor_2d, fake.valid)
+        turn = losses.bone_turn(bone_directions(source, skeleton), proposal.bone_rotation)
+        terms = {
+            "range": options.weight_range
+            * losses.angle_range_loss(turn, bounds.angle_mean, bounds.angle_width),
+            "scale": options.weight_scale * losses.scale_limit_loss(proposal.bone_scale, bounds.scale_limit),
+        }
+        weights = {"2d": options.weight_2d, "3d": options.weight_3d}
+        for name, loss in self._verdicts(
+            judged, losses.generator_pair_loss, losses.generator_least_squares
+        ).items():
+            terms[f"generator_{name}"] = weights[name] * loss
+        if self.recipe.adversary.feedback == "hard_ratio":
+            terms["feedback"] = options.weight_feedback * self._feedback(index, judged)
+        total = torch.stack(list(terms.values())).sum()
+        self.optimizer.zero_grad()
+        total.backward()
+        nn.utils.clip_grad_norm_(self.generator.parameters(), options.clip)
+        self.optimizer.step()
+        return Judged(*(value.detach() for value in judged)), terms | _health(proposal, turn, fake.valid)
+
+    def _train_discriminators(self, fresh: Judged, now: bool) -> dict[str, Tensor]:
+        """Minimise, over the discriminators: anchors not told from fakes, old fakes among them."""
+        if self.judge_optimizer is None:
+            return {}
+        self.judges.requires_grad_(now)
+        judged = self.pool.exchange(fresh, self.rng) if now else fresh
+        with torch.set_grad_enabled(now):
+            terms = self._verdicts(judged, losses.discriminator_pair_loss, losses.discriminator_least_squares)
+        if now:
+            self.judge_optimizer.zero_grad()
+            torch.stack(list(terms.values())).sum().backward()
+            nn.utils.clip_grad_norm_(self.judges.parameters(), self.config.generator_training.clip)
+            self.judge_optimizer.step()
+        return {f"discriminator_{name}": loss for name, loss in terms.items()}
+
+    def _verdicts(
+        self, judged: Judged, paired: Callable[..., Tensor], unpaired: Callable[..., Tensor]
+    ) -> dict[str, Tensor]:
+        """The loss of each discriminator there is, for one side of the game."""
+        sides = {"3d": (judged.real_3d, judged.fake_3d), "2d": (judged.real_2d, judged.fake_2d)}
+        verdicts = {}
+        for name, judge in self.judges.items():
+            real, fake = sides[name]
+            if self.recipe.adversary.pairing == "paired":
+                verdicts[name] = paired(judge(real), judge(fake), judged.valid)
+            else:
+                verdicts[name] = unpaired(judge(real), judge(fake), judged.valid)
+        return verdicts
+
+    def _feedback(self, index: Tensor, judged: Judged) -> Tensor:
+        skeleton = self.data.skeleton
+
+        def error(pose_2d: Tensor, pose_3d: Tensor) -> Tensor:
+            return losses.pose_error(self.lifter(pose_2d[:, None])[:, 0], root_relative(pose_3d, skeleton))
+
+        with torch.no_grad():
+            before = error(self.data.source.pose_2d[index], judged.real_3d)
+        after = error(judged.fake_2d, judged.fake_3d)
+        return losses.hard_ratio_loss(after, before, self.config.generator_training.hard_ratio, judged.valid)
+
+    def state(self) -> dict[str, Tensor]:
+        """All that the next step depends on."""
+        state = {
+            **checkpoint.pack_module("generator", self.generator),
+            **checkpoint.pack_module("judges", self.judges),
+            **checkpoint.pack_module("pool", self.pool),
+            **checkpoint.pack_optimizer("optimizer", self.optimizer),
+            "rng": self.rng.get_state(),
+        }
+        if self.judge_optimizer is not None:
+            state |= checkpoint.pack_optimizer("judge_optimizer", self.judge_optimizer)
+        return state
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Put back what :meth:`state` gave."""
+        for name in ("generator", "judges", "pool"):
+            checkpoint.unpack_module(name, getattr(self, name), state)
+        checkpoint.unpack_optimizer("optimizer", self.optimizer, state)
+        if self.judge_optimizer is not None:
+            checkpoint.unpack_optimizer("judge_optimizer", self.judge_optimizer, state)
+        self.rng.set_state(state["rng"])
+
+    def result(self) -> dict[str, Tensor]:
+        """The generator's last weights."""
+        return checkpoint.pack_module("generator", self.generator)
+
+
+def _health(proposal: Proposal, turn: Tensor, valid: Tensor) -> dict[str, Tensor]:
+    """What tells a working generator from a collapsed one."""
+    return {
+        "valid_share": valid.float().mean(),
+        "bone_turn": turn.mean(),
+        "bone_spread": proposal.bone_rotation.std(0).mean(),
+        "body_turn": proposal.body_rotation.norm(dim=-1).mean(),
+        "scale_change": proposal.bone_scale.abs().mean(),
+    }

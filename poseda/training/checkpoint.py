@@ -1,0 +1,95 @@
+"""Checkpoints: one safetensors file with JSON in its header; a crash leaves the old one or the new.
+
+A single file because two cannot be replaced at once. Nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+HEADER = "poseda"
+"""Header entry of the safetensors file that holds the JSON."""
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace a file so that readers and crashes see either the old content or the new, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # the new name must survive a power cut as well
+    finally:
+        os.close(folder)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON atomically."""
+    write_atomically(path, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:
+    """Write tensors and notes (JSON) to one file, atomically."""
+    on_host = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    write_atomically(path, save(on_host, metadata={HEADER: json.dumps(dict(notes))}))
+
+
+def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what :func:`save_checkpoint` wrote, tensors on the host.
+
+    Raises:
+        ValueError: if the file is not one of ours or is damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            notes = json.loads((file.metadata() or {})[HEADER])
+            return {name: file.get_tensor(name) for name in file.keys()}, notes  # noqa: SIM118
+    except (SafetensorError, KeyError, json.JSONDecodeError, OSError) as error:
+        raise ValueError(
+            f"{path}: expected a checkpoint of poseda, got a file that cannot be read ({error})"
+        ) from error
+
+
+def pack_optimizer(prefix: str, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimiser's tensors under flat names; its settings come from the config, not from the file."""
+    state = optimizer.state_dict()["state"]
+    return {
+        f"{prefix}.{index}.{name}": value
+        for index, entries in state.items()
+        for name, value in entries.items()
+        if isinstance(value, Tensor)
+    }
+
+
+def unpack_optimizer(prefix: str, optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Put back what :func:`pack_optimizer` took."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        if name.startswith(f"{prefix}."):
+            _, index, entry = name.rsplit(".", 2)
+            state.setdefault(int(index), {})[entry] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def pack_module(prefix: str, module: torch.nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers under a prefix."""
+    return {f"{prefix}.{name}": value for name, value in module.state_dict().items()}
+
+
+def unpack_module(prefix: str, module: torch.nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Put back what :func:`pack_module` took; every entry must be there."""
+    start = f"{prefix}."
+    module.load_state_dict({k[len(start) :]: v for k, v in tensors.items() if k.startswith(start)})

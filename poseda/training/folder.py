@@ -1,0 +1,94 @@
+"""The run folder: who may write to it, and the files that say how its numbers came about."""
+
+from __future__ import annotations
+
+import json
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from poseda.config import RunConfig, check_resumable, from_json, to_json
+from poseda.datasets import Domains
+from poseda.training.checkpoint import write_json
+
+PACKAGES = ("poseda", "torch", "numpy", "lightning", "safetensors")
+
+
+class FolderError(ValueError):
+    """A run folder that cannot be used; the message is one sentence."""
+
+
+def open_folder(config: RunConfig, domains: Domains) -> None:
+    """Make the run folder, or check that it holds the run to resume, and write config.json and protocol.json.
+
+    Raises:
+        FolderError: if the folder is in use by another run, or there is none to resume.
+    """
+    if config.out.exists() and not config.out.is_dir():
+        raise FolderError(f"--out: expected a folder, got the file {config.out}")
+    occupied = config.out.exists() and any(config.out.iterdir())
+    data = {"name": domains.name, "skeleton": domains.skeleton.name, "sha256": domains.fingerprint()}
+    if occupied and not config.resume:
+        raise FolderError(
+            f"--out: expected a new or empty folder, got {config.out} with files in it; --resume continues it"
+        )
+    if config.resume:
+        saved = read_folder(config.out)
+        try:
+            check_resumable(config, saved["config"])
+        except ValueError as error:
+            raise FolderError(str(error)) from error
+        if saved["data"]["sha256"] != data["sha256"]:
+            raise FolderError(
+                f"--data: expected the data of the run to resume ({saved['data']['name']}), got other content"
+            )
+    record = {"config": to_json(config), "versions": versions(), "seeds": list(config.seeds), "data": data}
+    write_json(config.out / "config.json", record)
+    write_json(config.out / "protocol.json", protocol_card(config, domains))
+
+
+def read_folder(out: Path) -> dict[str, Any]:
+    """Read config.json of a run folder.
+
+    Raises:
+        FolderError: if it is not there or damaged.
+    """
+    path = out / "config.json"
+    try:
+        record: dict[str, Any] = json.loads(path.read_text())
+        from_json(record["config"])
+        return record
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise FolderError(
+            f"{path}: expected the config.json of a run, found none that can be read ({error})"
+        ) from error
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the numbers depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def protocol_card(config: RunConfig, domains: Domains) -> dict[str, str]:
+    """What a reader must know to compare the numbers with others'."""
+    skeleton = domains.skeleton
+    return {
+        "data": domains.name,
+        "joints": f"all {skeleton.num_joints} of {skeleton.name}, root-relative by subtraction",
+        "frames": "1",
+        "2D source": "as the data file gives it",
+        "test-time flip": "averaged with the mirrored pose" if config.training.flip else "off",
+        "scale fix": "none",
+        "target": "inductive: unlabelled 2D of target_train is adapted on, target_test holds other clips",
+        "selection": "none: averaged weights of the last step; no target label in any choice",
+        "seeds": ", ".join(map(str, config.seeds)),
+        "averages": "pooled over joints and frames",
+        "PCK, AUC": "joints strictly under 150 mm; mean of PCK at 0, 5, ... 150 mm",
+    }

@@ -1,0 +1,157 @@
+"""The lifter's phase, before and after adaptation: the same step on different pairs."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor, nn
+
+from poseda import losses
+from poseda.config import LifterTrainingConfig
+from poseda.skeleton import Skeleton
+from poseda.training import checkpoint
+from poseda.training.pairs import Pairs, PairSource
+
+PREDICT_BATCH = 8192
+"""Poses lifted at once when testing."""
+
+
+def mirror_2d(pose_2d: Tensor, skeleton: Skeleton) -> Tensor:
+    """What a mirrored camera sees of the mirrored person: (N, J, 2) to (N, J, 2)."""
+    return pose_2d[:, list(skeleton.mirror)] * pose_2d.new_tensor([-1.0, 1.0])
+
+
+def mirror_3d(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
+    """The mirrored person before the mirrored camera: (N, J, 3) to (N, J, 3)."""
+    return pose_3d[:, list(skeleton.mirror)] * pose_3d.new_tensor([-1.0, 1.0, 1.0])
+
+
+def root_relative(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
+    """(N, J, 3) with the root at the origin."""
+    return pose_3d - pose_3d[:, [skeleton.parents.index(-1)]]
+
+
+@torch.no_grad()
+def predict(lifter: nn.Module, pose_2d: Tensor, skeleton: Skeleton, flip: bool) -> Tensor:
+    """Lift (N, J, 2) screen coordinates to (N, J, 3) root-relative metres.
+
+    Args:
+        lifter: single-frame, (N, 1, J, 2) to (N, 1, J, 3); left in evaluation mode.
+        pose_2d: (N, J, 2).
+        skeleton: of the poses.
+        flip: average with the mirrored prediction of the mirrored pose.
+    """
+    lifter.eval()
+    lifted = []
+    for part in pose_2d.split(PREDICT_BATCH):
+        pose_3d = lifter(part[:, None])[:, 0]
+        if flip:
+            other = lifter(mirror_2d(part, skeleton)[:, None])[:, 0]
+            pose_3d = (pose_3d + mirror_3d(other, skeleton)) / 2
+        lifted.append(root_relative(pose_3d.float(), skeleton))
+    return torch.cat(lifted)
+
+
+def learning_rate(config: LifterTrainingConfig, step: int, steps: int) -> float:
+    """Linear warm-up, then a cosine that ends at zero."""
+    rising = min(1.0, (step + 1) / max(config.warmup * steps, 1.0))
+    return config.learning_rate * rising * 0.5 * (1 + math.cos(math.pi * step / steps))
+
+
+class LifterPhase:
+    """Trains one lifter on one source of pairs; the averaged weights are the result.
+
+    Args:
+        lifter: starting weights; it is trained in place.
+        pairs: what it trains on.
+        skeleton: of the poses.
+        config: how.
+        steps: how long.
+        fabric: device and precision.
+    """
+
+    name = "lifter"
+
+    def __init__(
+        self,
+        lifter: nn.Module,
+        pairs: PairSource,
+        skeleton: Skeleton,
+        config: LifterTrainingConfig,
+        steps: int,
+        fabric: Fabric,
+    ) -> None:
+        self.pairs, self.skeleton, self.config, self.steps, self.fabric = (
+            pairs,
+            skeleton,
+            config,
+            steps,
+            fabric,
+        )
+        optimizer = torch.optim.AdamW(
+            lifter.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
+        )
+        self.lifter, self.optimizer = fabric.setup(lifter, optimizer)
+        self.average = copy.deepcopy(lifter).eval()
+
+    def step(self, step: int) -> dict[str, Tensor]:
+        """Minimise the mean joint distance between lifted and true poses, over the lifter's weights."""
+        pairs = self._mirror_half(self.pairs.draw(step))
+        self.lifter.train()
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.config, step, self.steps)
+        lifted = self.lifter(pairs.pose_2d[:, None])[:, 0]
+        loss = losses.lifter_loss(lifted.float(), root_relative(pairs.pose_3d, self.skeleton), pairs.valid)
+        self.optimizer.zero_grad()
+        self.fabric.backward(loss)
+        self.fabric.clip_gradients(
+            self.lifter, self.optimizer, max_norm=self.config.clip, error_if_nonfinite=False
+        )
+        self.optimizer.step()
+        self._update_average(step)
+        return {"lifter_loss": loss, "valid_share": pairs.valid.float().mean()}
+
+    def state(self) -> dict[str, Tensor]:
+        """All that the next step depends on."""
+        return {
+            **checkpoint.pack_module("lifter", self.lifter),
+            **checkpoint.pack_module("average", self.average),
+            **checkpoint.pack_optimizer("optimizer", self.optimizer),
+            "rng": self.pairs.rng.get_state(),
+        }
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Put back what :meth:`state` gave."""
+        checkpoint.unpack_module("lifter", self.lifter, state)
+        checkpoint.unpack_module("average", self.average, state)
+        checkpoint.unpack_optimizer("optimizer", self.optimizer, state)
+        self.pairs.rng.set_state(state["rng"])
+
+    def result(self) -> dict[str, Tensor]:
+        """The averaged weights."""
+        return checkpoint.pack_module("lifter", self.average)
+
+    def _mirror_half(self, pairs: Pairs) -> Pairs:
+        if not self.config.flip:
+            return pairs
+        draw = torch.rand(len(pairs.valid), generator=self.pairs.rng, device=pairs.valid.device)
+        mirrored = (draw < 0.5)[:, None, None]
+        return Pairs(
+            torch.where(mirrored, mirror_3d(pairs.pose_3d, self.skeleton), pairs.pose_3d),
+            torch.where(mirrored, mirror_2d(pairs.pose_2d, self.skeleton), pairs.pose_2d),
+            pairs.valid,
+        )
+
+    @torch.no_grad()
+    def _update_average(self, step: int) -> None:
+        # A short memory at first, so that the random start does not linger in the average.
+        weight = 1 - min(self.config.ema, (1 + step) / (10 + step))
+        current = self.lifter.state_dict()
+        for name, value in self.average.state_dict().items():
+            if value.is_floating_point():
+                value.lerp_(current[name], weight)
+            else:
+                value.copy_(current[name])

@@ -1,0 +1,282 @@
+"""One run: for each seed, pre-train on source, adapt by each arm, then (and only then) look at labels."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+from zlib import crc32
+
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor, nn
+
+from poseda import lifters, metrics
+from poseda.config import Arm, RunConfig
+from poseda.datasets import Domains, LabelledPoses
+from poseda.generator import Generator
+from poseda.skeleton import Skeleton
+from poseda.training import checkpoint
+from poseda.training.adversarial import GeneratorPhase
+from poseda.training.gallery import save_gallery
+from poseda.training.journal import Journal, Meters
+from poseda.training.lifting import LifterPhase, predict
+from poseda.training.pairs import PairSource, Resident, recipe_of
+
+PRETRAINED = "pretrained"
+"""What the lifter is called, in files and logs, before any arm has touched it."""
+
+
+class Phase(Protocol):
+    """Something that is trained step by step and can be put away and taken up again."""
+
+    name: str
+    steps: int
+
+    def step(self, step: int) -> dict[str, Tensor]: ...
+    def state(self) -> dict[str, Tensor]: ...
+    def load(self, state: dict[str, Tensor]) -> None: ...
+    def result(self) -> dict[str, Tensor]: ...
+
+
+class Observer(Protocol):
+    """Told what goes on; the command line shows it as progress bars."""
+
+    def phase_started(self, title: str, steps: int, done: int) -> None:
+        """A phase begins, with ``done`` of its steps behind it."""
+
+    def advanced(self, step: int) -> None:
+        """``step`` steps of the phase are done."""
+
+    def phase_finished(self, title: str) -> None:
+        """The phase is over."""
+
+
+class _Silent:
+    """The observer of those who did not bring one."""
+
+    def phase_started(self, title: str, steps: int, done: int) -> None: ...
+    def advanced(self, step: int) -> None: ...
+    def phase_finished(self, title: str) -> None: ...
+
+
+def stage_seed(seed: int, arm: str, phase: str) -> int:
+    """Seed of one phase: independent of which other arms run and in what order."""
+    return crc32(f"{seed}/{arm}/{phase}".encode())
+
+
+class Run:
+    """A run folder and all that is computed into it.
+
+    Args:
+        domains: where data come from. Arms other than the oracle only ever see ``domains.adaptation()``.
+        config: resolved.
+        fabric: device and precision.
+        observer: told of progress.
+    """
+
+    def __init__(
+        self, domains: Domains, config: RunConfig, fabric: Fabric, observer: Observer | None = None
+    ) -> None:
+        self.domains, self.config, self.fabric = domains, config, fabric
+        self.observer = observer or _Silent()
+        self.journal = Journal(config.out / "metrics.jsonl")
+        self.data = Resident.load(domains.adaptation(), fabric.device)
+
+    def train(self) -> list[dict[str, Any]]:
+        """Train every arm of every seed and evaluate it; return results.json's rows."""
+        results = []
+        for seed in self.config.seeds:
+            self._pretrain(seed)
+            for arm in self.config.arms:
+                lifter = self._adapt(seed, arm)
+                for split in ("source_val", "target_test"):
+                    scores = evaluate(lifter, self.domains.evaluation(split), self.data.skeleton, self.config)
+                    results.append({"arm": arm, "seed": seed, "split": split, **scores})
+                checkpoint.write_json(self.config.out / "results.json", results)
+        save_gallery(
+            self.config.out / "gallery.safetensors", self.data, self._gallery_generator(), self.config
+        )
+        return results
+
+    def _gallery_generator(self) -> Generator | None:
+        """The first seed's generator of the method, or of whichever arm has one."""
+        arms = [arm for arm in self.config.arms if recipe_of(arm, self.config).postures == "generated"]
+        if not arms:
+            return None
+        return self._train_generator(self.config.seeds[0], "gpa_lpa" if "gpa_lpa" in arms else arms[0])
+
+    def _pretrain(self, seed: int) -> None:
+        """Stage 1: the lifter learns the source."""
+        recipe = recipe_of("source_only", self.config)
+
+        def build(rng: torch.Generator) -> Phase:
+            pairs = PairSource(recipe, self.data, self.config, rng.initial_seed(), rng)
+            lifter = build_lifter(self.config, self.data.skeleton)
+            options = self.config.training
+            return LifterPhase(
+                lifter, pairs, self.data.skeleton, options, options.pretrain_steps, self.fabric
+            )
+
+        self._run(seed, PRETRAINED, "lifter", build)
+
+    def _adapt(self, seed: int, arm: Arm) -> nn.Module:
+        """Stages 2 and 3: a generator, if the arm has one; then the lifter on the arm's pairs."""
+        recipe = recipe_of(arm, self.config)
+        generator = self._train_generator(seed, arm) if recipe.postures == "generated" else None
+        oracle = self.domains.oracle().to(self.fabric.device) if recipe.target_labels else None
+
+        def build(rng: torch.Generator) -> Phase:
+            pairs = PairSource(recipe, self.data, self.config, rng.initial_seed(), rng, generator, oracle)
+            lifter, options = self._pretrained(seed), self.config.training
+            return LifterPhase(lifter, pairs, self.data.skeleton, options, options.adapt_steps, self.fabric)
+
+        weights = self._run(seed, arm, "lifter", build)
+        lifter = build_lifter(self.config, self.data.skeleton).to(self.fabric.device)
+        checkpoint.unpack_module("lifter", lifter, weights)
+        return lifter
+
+    def _train_generator(self, seed: int, arm: Arm) -> Generator:
+        recipe = recipe_of(arm, self.config)
+
+        def build(rng: torch.Generator) -> Phase:
+            lifter = self._pretrained(seed)
+            return GeneratorPhase(
+                recipe, self.data, self.config, rng.initial_seed(), rng, lifter, self.fabric
+            )
+
+        weights = self._run(seed, arm, "generator", build)
+        generator = Generator(self.data.skeleton, self.config.generator, recipe.placement == "learned")
+        checkpoint.unpack_module("generator", generator, weights)
+        return generator.to(self.fabric.device).eval()
+
+    def _pretrained(self, seed: int) -> nn.Module:
+        lifter = build_lifter(self.config, self.data.skeleton)
+        weights, _ = checkpoint.load_checkpoint(weights_path(self.config.out, seed, PRETRAINED, "lifter"))
+        checkpoint.unpack_module("lifter", lifter, weights)
+        return lifter.to(self.fabric.device)
+
+    def _run(
+        self, seed: int, arm: str, phase_name: str, build: Callable[[torch.Generator], Phase]
+    ) -> dict[str, Tensor]:
+        """Run a phase to its end, or load what it left; return its result."""
+        finished = weights_path(self.config.out, seed, arm, phase_name)
+        title = f"{arm} · {phase_name} · seed {seed}"
+        if finished.exists():
+            return checkpoint.load_checkpoint(finished)[0]
+        # Dropout and initial weights draw from torch's own generator; everything else from rng.
+        self.fabric.seed_everything(stage_seed(seed, arm, phase_name), verbose=False)
+        rng = torch.Generator(self.fabric.device).manual_seed(stage_seed(seed, arm, phase_name))
+        phase = build(rng)
+        partial = finished.with_suffix(".partial")
+        first = self._take_up(phase, partial, seed, arm)
+        self.observer.phase_started(title, phase.steps, first)
+        meters, began = Meters(), time.perf_counter()
+        for step in range(first, phase.steps):
+            meters.add(step, phase.step(step))
+            done = step + 1
+            if done % self.config.log_every == 0 or done == phase.steps:
+                values = meters.read(title)
+                values["seconds"] = time.perf_counter() - began
+                self.journal.write(done, phase.name, seed, arm, values)
+                self.observer.advanced(done)
+            if done % self.config.save_every == 0 and done < phase.steps:
+                self._put_away(phase, partial, done)
+        checkpoint.save_checkpoint(finished, phase.result(), {"step": phase.steps, "arm": arm, "seed": seed})
+        partial.unlink(missing_ok=True)
+        self.observer.phase_finished(title)
+        return phase.result()
+
+    def _put_away(self, phase: Phase, path: Path, done: int) -> None:
+        state = phase.state() | {"torch_rng": torch.get_rng_state()}
+        if self.fabric.device.type == "cuda":
+            state["cuda_rng"] = torch.cuda.get_rng_state(self.fabric.device)
+        checkpoint.save_checkpoint(path, state, {"step": done})
+
+    def _take_up(self, phase: Phase, path: Path, seed: int, arm: str) -> int:
+        """Load an unfinished phase and return its next step; 0 where there is none."""
+        first = 0
+        if path.exists():
+            state, notes = checkpoint.load_checkpoint(path)
+            first = notes["step"]
+            torch.set_rng_state(state.pop("torch_rng"))
+            if "cuda_rng" in state:
+                torch.cuda.set_rng_state(state.pop("cuda_rng"), self.fabric.device)
+            phase.load(state)
+        self.journal.rewind(phase.name, seed, arm, first)
+        return first
+
+
+def weights_path(out: Path, seed: int, arm: str, phase: str) -> Path:
+    """Where the weights of an arm's lifter or generator are kept in a run folder."""
+    return out / f"seed{seed}" / arm / f"{phase}.safetensors"
+
+
+_NETWORK_OPTIONS = {
+    "simple_baseline": {"width": "width", "blocks": "blocks", "dropout": "dropout"},
+    "videopose3d": {"width": "channels", "dropout": "dropout"},
+}
+"""How each built-in lifter calls the entries of NetworkConfig; others are built with their own defaults."""
+
+
+def build_lifter(config: RunConfig, skeleton: Skeleton) -> nn.Module:
+    """Build the configured lifter with fresh weights."""
+    options = {
+        theirs: getattr(config.network, ours)
+        for ours, theirs in _NETWORK_OPTIONS.get(config.lifter, {}).items()
+    }
+    return lifters.build(config.lifter, skeleton, **options)
+
+
+def evaluate(
+    lifter: nn.Module, poses: LabelledPoses, skeleton: Skeleton, config: RunConfig
+) -> dict[str, Any]:
+    """Every metric of a lifter on labelled poses."""
+    device = next(lifter.parameters()).device
+    prediction = predict(lifter, poses.pose_2d.to(device), skeleton, config.training.flip)
+    return metrics.evaluate_poses(prediction.cpu(), poses.pose_3d.cpu(), skeleton, poses.clip)
+
+
+def evaluate_folder(out: Path, config: RunConfig, domains: Domains, split: str) -> list[dict[str, Any]]:
+    """Evaluate every lifter of a finished run on one split of some domains.
+
+    Raises:
+        ValueError: if the run holds no adapted lifter.
+    """
+    rows = []
+    for seed in config.seeds:
+        for arm in config.arms:
+            path = weights_path(out, seed, arm, "lifter")
+            if not path.exists():
+                continue
+            lifter = build_lifter(config, domains.skeleton)
+            checkpoint.unpack_module("lifter", lifter, checkpoint.load_checkpoint(path)[0])
+            scores = evaluate(lifter, domains.evaluation(split), domains.skeleton, config)
+            rows.append({"arm": arm, "seed": seed, "split": split, **scores})
+    if not rows:
+        raise ValueError(f"{out}: expected a run with at least one adapted lifter, found none")
+    return rows
+
+
+def start_fabric(config: RunConfig) -> Fabric:
+    """Set up device and precision.
+
+    Raises:
+        ValueError: if the device is unknown or not there.
+    """
+    kind, _, index = config.device.partition(":")
+    if kind not in ("auto", "cpu", "cuda") or (index and (kind != "cuda" or not index.isdigit())):
+        raise ValueError(f"--device: expected auto, cpu, cuda or cuda:INDEX, got {config.device!r}")
+    if kind == "auto":
+        kind = "cuda" if torch.cuda.is_available() else "cpu"
+    there = torch.cuda.device_count()
+    if kind == "cuda" and int(index or 0) >= there:
+        raise ValueError(
+            f"--device: expected one that is there, got {config.device!r} of {there} CUDA devices"
+        )
+    fabric = Fabric(
+        accelerator=kind, devices=[int(index or 0)] if kind == "cuda" else 1, precision=config.precision
+    )
+    fabric.launch()
+    return fabric
