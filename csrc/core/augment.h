@@ -2,9 +2,9 @@
 // memory and slots. A CPU runs it on vectors of poses, a GPU thread on one.
 //
 // Io provides, for a frame t:
-//     load(t)               fills motion().rotation, .scale, .body and pose() (source joints)
-//     store(t, valid)       writes pose() (joints in space) and screen(); with one frame, zeros where not valid
-//     finish(valid)         writes valid; with several frames, zeros every frame where not valid
+//     load(t)               fills motion() and body().source
+//     store(t, valid)       writes body().local (by then joints in space) and screen()
+//     finish(valid)         writes valid and makes every frame zero where not
 // and once a sequence camera(), box(), mask(), given_root(). The adjoint's Io is described beside augment_vjp.
 #pragma once
 
@@ -23,16 +23,6 @@ struct Options {
     bool require_in_frame;
     double min_depth;
 };
-
-// One frame on its way: local joints from the source pose in `pose`; returns the source root.
-template <class S>
-POSEDA_HD Vec3<S> pose_body(const Tree& tree, const Motion<S>& motion, const Rotation<S>& body, const Slots<S>& pose) {
-    const Vec3<S> source_root = pose.vec3(0);
-    bones_in_place(tree, pose);
-    if (motion.has_rotation) rotate_bones(tree, motion, pose);
-    assemble(tree, motion, body, pose);
-    return source_root;
-}
 
 // Local joints to space and screen. Returns where the frame is valid.
 template <class S>
@@ -64,27 +54,27 @@ POSEDA_HD void augment_sequence(const Tree& tree, const Options& options, Io& io
     io.load(centre);
     Mask<S> valid = motion_valid(tree, io.motion());
     const Rotation<S> centre_body = rotation(io.motion().body);
-    const Vec3<S> centre_source = pose_body(tree, io.motion(), centre_body, io.pose());
+    const Vec3<S> centre_source = pose_body(tree, io.motion(), centre_body, io.body());
     Vec3<S> centre_root = centre_source;
     if (options.root == RootFrom::kGiven) centre_root = io.given_root();
     if (options.root == RootFrom::kPlacement) {
-        const Placed<S> placed = place(tree.joints, io.pose(), io.mask(), camera, options.distorted, options.exact, io.box());
+        const Placed<S> placed = place(tree.joints, io.body().local, io.mask(), camera, options.distorted, options.exact, io.box());
         valid = both<S>(valid, placed.found);
         centre_root = root(placed);
     }
-    valid = both<S>(valid, stand_and_project(tree, options, camera, io.aspect(), centre_root, io.pose(), io.screen()));
+    valid = both<S>(valid, stand_and_project(tree, options, camera, io.aspect(), centre_root, io.body().local, io.screen()));
     io.store(centre, valid);
     for (int t = 0; t < io.frames(); ++t) {
         if (t == centre) continue;
         io.load(t);
         valid = both<S>(valid, motion_valid(tree, io.motion()));
-        const Vec3<S> source = pose_body(tree, io.motion(), rotation(io.motion().body), io.pose());
+        const Vec3<S> source = pose_body(tree, io.motion(), rotation(io.motion().body), io.body());
         Vec3<S> at = source;
         if (options.root != RootFrom::kSource) {
             const Vec3<S> displacement = source - centre_source;
             at = centre_root + (io.motion().has_body ? rotate(centre_body, displacement) : displacement);
         }
-        valid = both<S>(valid, stand_and_project(tree, options, camera, io.aspect(), at, io.pose(), io.screen()));
+        valid = both<S>(valid, stand_and_project(tree, options, camera, io.aspect(), at, io.body().local, io.screen()));
         io.store(t, valid);
     }
     io.finish(valid);
@@ -118,9 +108,8 @@ POSEDA_HD Vec3<S> project_frame_vjp(const Tree& tree, const Options& options, co
 }
 
 // Adjoint of augment_sequence. The Io has the forward's inputs and, for a frame t,
-//     load(t)      fills pose() (source joints), motion() and the gradients of both outputs
-//     store(t)     writes joints() (gradients of the source joints) and motion_gradient()
-//     rotated()    spare slots for the rotated bones
+//     load(t)      fills motion(), body().source and the gradients of both outputs
+//     store(t)     writes body().local (by then the gradients of the source joints) and motion_gradient()
 //     finish(g)    writes the sequence's gradients; every store and this one write zeros where the pose is invalid
 // solved_depth() is the root depth found by the forward pass in exact mode.
 template <class S, class Io>
@@ -131,19 +120,9 @@ POSEDA_HD void augment_sequence_vjp(const Tree& tree, const Options& options, Io
     total.box = {literal<S>(0), literal<S>(0), literal<S>(0), literal<S>(0)};
     const bool placed_root = options.root != RootFrom::kSource;
 
-    // Local joints of the loaded frame in joints(), its rotated bones in rotated(); returns the source root.
-    const auto recompute = [&](const Rotation<S>& body) {
-        const Slots<S> joints = io.joints(), rotated = io.rotated();
-        const Vec3<S> source = joints.vec3(0);
-        bones_in_place(tree, joints);
-        if (io.motion().has_rotation) rotate_bones(tree, io.motion(), joints);
-        for (int j = 1; j < tree.joints; ++j) rotated.set_vec3(j, joints.vec3(j));
-        assemble(tree, io.motion(), body, joints);
-        return source;
-    };
     // Gradients of the frame's source joints but for the root's own.
     const auto project_back = [&](Vec3<S> at) {
-        return project_frame_vjp(tree, options, camera, at, io.joints(), io.grad_pose(), io.grad_screen(),
+        return project_frame_vjp(tree, options, camera, at, io.body().local, io.grad_pose(), io.grad_screen(),
                                  io.has_grad_pose(), io.has_grad_screen(), total.camera);
     };
 
@@ -151,13 +130,13 @@ POSEDA_HD void augment_sequence_vjp(const Tree& tree, const Options& options, Io
     io.load(centre);
     const Rotation<S> centre_body = rotation(io.motion().body);
     const bool turned = io.motion().has_body;
-    Vec3<S> centre_source = recompute(centre_body), centre_root = centre_source;
+    Vec3<S> centre_source = pose_body(tree, io.motion(), centre_body, io.body()), centre_root = centre_source;
     Placed<S> placed;
     if (options.root == RootFrom::kGiven) centre_root = io.given_root();
     if (options.root == RootFrom::kPlacement) {
-        placed = options.exact ? placed_at(tree.joints, io.joints(), io.mask(), camera, options.distorted, io.box(),
+        placed = options.exact ? placed_at(tree.joints, io.body().local, io.mask(), camera, options.distorted, io.box(),
                                            io.solved_depth())
-                               : place(tree.joints, io.joints(), io.mask(), camera, options.distorted, false, io.box());
+                               : place(tree.joints, io.body().local, io.mask(), camera, options.distorted, false, io.box());
         centre_root = root(placed);
     }
     Vec3<S> grad_centre_source = zero3<S>(), centre_torque = zero3<S>();
@@ -165,14 +144,14 @@ POSEDA_HD void augment_sequence_vjp(const Tree& tree, const Options& options, Io
         if (t == centre) continue;
         io.load(t);
         const Rotation<S> body = rotation(io.motion().body);
-        const Vec3<S> source = recompute(body);
+        const Vec3<S> source = pose_body(tree, io.motion(), body, io.body());
         Vec3<S> at = source;
         if (placed_root) {
             const Vec3<S> displacement = source - centre_source;
             at = centre_root + (turned ? rotate(centre_body, displacement) : displacement);
         }
         const Vec3<S> grad_at = project_back(at);
-        body_vjp(tree, io.motion(), body, io.rotated(), io.joints(), io.motion_gradient());
+        body_vjp(tree, io.motion(), body, io.body().rotated, io.body().local, io.motion_gradient());
         Vec3<S> grad_source = grad_at;
         if (placed_root) {
             total.root = total.root + grad_at;
@@ -180,24 +159,24 @@ POSEDA_HD void augment_sequence_vjp(const Tree& tree, const Options& options, Io
             if (turned) grad_source = rotate_back(centre_body, grad_at);
             grad_centre_source = grad_centre_source - grad_source;
         }
-        io.joints().add_vec3(0, grad_source);
+        io.body().local.add_vec3(0, grad_source);
         io.store(t);
     }
     if (io.frames() > 1) {
         io.load(centre);
-        recompute(centre_body);
+        pose_body(tree, io.motion(), centre_body, io.body());
     }
     const Vec3<S> grad_at = project_back(centre_root);
     total.root = total.root + grad_at;
     if (options.root == RootFrom::kPlacement) {
-        place_vjp(tree.joints, io.joints(), camera, options.distorted, options.exact, io.box(), placed, total.root,
+        place_vjp(tree.joints, io.body().local, camera, options.distorted, options.exact, io.box(), placed, total.root,
                   total.box, total.camera);
     }
-    body_vjp(tree, io.motion(), centre_body, io.rotated(), io.joints(), io.motion_gradient());
+    body_vjp(tree, io.motion(), centre_body, io.body().rotated, io.body().local, io.motion_gradient());
     if (turned && io.motion_gradient().want_body) {
         io.motion_gradient().body = io.motion_gradient().body + rotation_vjp(centre_body, centre_torque);
     }
-    io.joints().add_vec3(0, placed_root ? grad_centre_source : grad_at);
+    io.body().local.add_vec3(0, placed_root ? grad_centre_source : grad_at);
     io.store(centre);
     io.finish(total);
 }

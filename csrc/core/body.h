@@ -1,4 +1,4 @@
-// The posed body: bones, rotation, scale, body rotation and forward kinematics, in place in the pose's own slots.
+// The posed body: bones, rotation, scale, body rotation and forward kinematics, and their adjoint.
 #pragma once
 
 #include "core/rotation.h"
@@ -27,43 +27,9 @@ struct Motion {
     Vec3<S> body;
 };
 
-// Joints to bones, leaves first so that every parent still holds its joint. Slot 0 keeps the root.
-template <class S>
-POSEDA_HD void bones_in_place(const Tree& tree, const Slots<S>& pose) {
-    for (int j = tree.joints - 1; j > 0; --j) pose.set_vec3(j, pose.vec3(j) - pose.vec3(tree.parent[j]));
-}
-
-// Bones to joints, the root at the origin.
-template <class S>
-POSEDA_HD void forward_kinematics_in_place(const Tree& tree, const Slots<S>& bones) {
-    bones.set_vec3(0, zero3<S>());
-    for (int j = 1; j < tree.joints; ++j) {
-        if (tree.parent[j] > 0) bones.add_vec3(j, bones.vec3(tree.parent[j]));
-    }
-}
-
 template <class S>
 POSEDA_HD Quaternion<S> chained(const Slots<S>& chain, int bone) {
     return {chain[4 * bone], {chain[4 * bone + 1], chain[4 * bone + 2], chain[4 * bone + 3]}};
-}
-
-template <class S>
-POSEDA_HD void rotate_bones(const Tree& tree, const Motion<S>& motion, const Slots<S>& bones) {
-    for (int j = 1; j < tree.joints; ++j) {
-        const int k = j - 1;
-        const Rotation<S> own = rotation(motion.rotation.vec3(k));
-        if (!motion.propagate) {
-            bones.set_vec3(j, rotate(own, bones.vec3(j)));
-            continue;
-        }
-        Quaternion<S> q = quaternion(own);
-        if (tree.parent[j] > 0) q = chained(motion.chain, tree.parent[j] - 1) * q;
-        motion.chain[4 * k] = q.w;
-        motion.chain[4 * k + 1] = q.v.x;
-        motion.chain[4 * k + 2] = q.v.y;
-        motion.chain[4 * k + 3] = q.v.z;
-        bones.set_vec3(j, rotate(q, bones.vec3(j)));
-    }
 }
 
 template <class S>
@@ -71,16 +37,53 @@ POSEDA_HD S length_factor(const Tree& tree, const Motion<S>& motion, int bone) {
     return literal<S>(1) + motion.scale[tree.scale_of[bone]];
 }
 
-// Scale and turn the rotated bones, then stand them on each other.
+// Bone k turned by its rotation or, propagating, by all rotations from the root to it.
 template <class S>
-POSEDA_HD void assemble(const Tree& tree, const Motion<S>& motion, const Rotation<S>& body, const Slots<S>& bones) {
-    for (int j = 1; j < tree.joints; ++j) {
-        Vec3<S> b = bones.vec3(j);
-        if (motion.has_scale) b = length_factor(tree, motion, j - 1) * b;
-        if (motion.has_body) b = rotate(body, b);
-        bones.set_vec3(j, b);
+POSEDA_HD Vec3<S> rotated_bone(const Tree& tree, const Motion<S>& motion, int k, Vec3<S> bone) {
+    const Rotation<S> own = rotation(motion.rotation.vec3(k));
+    if (!motion.propagate) return rotate(own, bone);
+    Quaternion<S> q = quaternion(own);
+    const int parent = tree.parent[k + 1];
+    if (parent > 0) q = chained(motion.chain, parent - 1) * q;
+    motion.chain[4 * k] = q.w;
+    motion.chain[4 * k + 1] = q.v.x;
+    motion.chain[4 * k + 2] = q.v.y;
+    motion.chain[4 * k + 3] = q.v.z;
+    return rotate(q, bone);
+}
+
+// Where one frame's joints are kept. With `in_place`, source and local are the same slots, for want of room.
+template <class S>
+struct Body {
+    Slots<S> source;   // joints as given
+    Slots<S> local;    // joints of the posed body, the root at the origin
+    Slots<S> rotated;  // bones after their rotation, kept for the adjoint only
+    bool in_place, keep_rotated;
+};
+
+// Steps 1 to 5 of the op: bones, rotation, scale, body rotation, forward kinematics. Returns the source's root.
+template <class S>
+POSEDA_HD Vec3<S> pose_body(const Tree& tree, const Motion<S>& motion, const Rotation<S>& turn, const Body<S>& body) {
+    const Vec3<S> source_root = body.source.vec3(0);
+    if (body.in_place) {
+        // Leaves first, so that every parent still holds its joint.
+        for (int j = tree.joints - 1; j > 0; --j) {
+            body.source.set_vec3(j, body.source.vec3(j) - body.source.vec3(tree.parent[j]));
+        }
     }
-    forward_kinematics_in_place(tree, bones);
+    body.local.set_vec3(0, zero3<S>());
+    for (int j = 1; j < tree.joints; ++j) {
+        const int parent = tree.parent[j];
+        Vec3<S> b = body.source.vec3(j);
+        if (!body.in_place) b = b - body.source.vec3(parent);
+        if (motion.has_rotation) b = rotated_bone(tree, motion, j - 1, b);
+        if (body.keep_rotated) body.rotated.set_vec3(j, b);
+        if (motion.has_scale) b = length_factor(tree, motion, j - 1) * b;
+        if (motion.has_body) b = rotate(turn, b);
+        if (parent > 0) b = b + body.local.vec3(parent);
+        body.local.set_vec3(j, b);
+    }
+    return source_root;
 }
 
 // False where a scale would turn a bone inside out, a rotation is beyond the range of the sine, or either is NaN.
@@ -110,7 +113,7 @@ struct MotionGradient {
     Vec3<S> body;  // added to
 };
 
-// Adjoint of rotate_bones + assemble. In: `rotated`, the bones after rotate_bones; `grad`, the gradients of the local
+// Adjoint of pose_body. In: `rotated`, the bones that it kept; `grad`, the gradients of the local
 // joints. Out: `grad` holds the gradients of the source joints; the motion's gradients are set (scale: added to).
 template <class S>
 POSEDA_HD void body_vjp(const Tree& tree, const Motion<S>& motion, const Rotation<S>& body, const Slots<S>& rotated,

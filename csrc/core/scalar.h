@@ -112,13 +112,17 @@ POSEDA_HD Vec3<S> select(Mask<S> condition, Vec3<S> a, Vec3<S> b) {
     return {select(condition, a.x, b.x), select(condition, a.y, b.y), select(condition, a.z, b.z)};
 }
 
-// Numbers of one pose (or of one vector of poses), `stride` apart: 1 on a CPU, the block size in shared memory.
+// Numbers of one pose, `stride` apart: a GPU thread keeps its pose in shared memory, one column a thread.
 template <class S>
-struct Slots {
+struct SlotStorage {
     S* data;
     int stride;
 
     POSEDA_HD S& operator[](int i) const { return data[i * stride]; }
+};
+
+template <class S>
+struct Slots : SlotStorage<S> {
     POSEDA_HD Vec3<S> vec3(int i) const { return {(*this)[3 * i], (*this)[3 * i + 1], (*this)[3 * i + 2]}; }
     POSEDA_HD void set_vec3(int i, Vec3<S> v) const {
         (*this)[3 * i] = v.x;

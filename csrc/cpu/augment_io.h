@@ -7,6 +7,27 @@
 namespace poseda {
 namespace {
 
+// Ask for the rows of the poses that come next. A vector's work is too long for the processor to look past it, so
+// without this each vector would wait for memory first and compute after.
+template <class T>
+POSEDA_HD void prefetch_rows(const Rows<const T>& rows, int64_t begin, int64_t end, int64_t size) {
+    if (!rows || rows.row == 0) return;
+    constexpr int64_t line = 64 / sizeof(T);
+    if (rows.row == size) {
+        for (const T* at = rows.at(begin); at < rows.at(end); at += line) __builtin_prefetch(at);
+        return;
+    }
+    for (int64_t n = begin; n < end; ++n) {
+        for (int64_t i = 0; i < size; i += line) __builtin_prefetch(rows.at(n) + i);
+    }
+}
+
+template <class T>
+POSEDA_HD void prefetch_output(T* data, int64_t begin, int64_t end, int64_t size) {
+    if (!data) return;
+    for (T* at = data + begin * size; at < data + end * size; at += 64 / sizeof(T)) __builtin_prefetch(at, 1);
+}
+
 // What forward and adjoint share: the rows of this vector's poses and the inputs' slots.
 template <class T>
 class VectorOfPoses {
@@ -28,9 +49,9 @@ class VectorOfPoses {
         motion_.has_scale = bool(in_.bone_scale);
         motion_.has_body = bool(in_.body_rotation);
         motion_.propagate = in_.propagate;
-        motion_.rotation = {rotation_, 1};
-        motion_.scale = {scale_, 1};
-        motion_.chain = {chain_, 1};
+        motion_.rotation = {rotation_};
+        motion_.scale = {scale_};
+        motion_.chain = {chain_};
         motion_.body = zero3<S>();
         if (in_.options.has_mask) {
             for (int lane = 0; lane < width; ++lane) {
@@ -40,9 +61,16 @@ class VectorOfPoses {
         }
     }
 
+    static POSEDA_HD void prefetch(const AugmentArguments<T>& in, int64_t begin, int64_t end) {
+        prefetch_rows(in.pose, begin, end, 3 * in.tree.joints);
+        prefetch_rows(in.bone_rotation, begin, end, 3 * in.tree.bones());
+        prefetch_rows(in.bone_scale, begin, end, in.tree.scales);
+        prefetch_rows(in.body_rotation, begin, end, 3);
+    }
+
     POSEDA_HD int frames() const { return in_.frames; }
     POSEDA_HD Motion<S>& motion() { return motion_; }
-    POSEDA_HD JointMask<S> mask() { return {in_.options.has_mask, {mask_, 1}}; }
+    POSEDA_HD JointMask<S> mask() { return {in_.options.has_mask, {mask_}}; }
 
     POSEDA_HD Camera<S> camera() const {
         Camera<S> c = zero_camera<S>();
@@ -70,14 +98,19 @@ class VectorOfPoses {
    protected:
     // A number of each pose's row, of a per-pose tensor or of a table gathered by placement_index.
     POSEDA_HD S own(const Rows<const T>& rows, int t, int i) const {
-        S s;
-        for (int lane = 0; lane < width; ++lane) s.v[lane] = rows.at(pose_row_[lane], t)[i];
-        return s;
+        T column[width];
+        for (int lane = 0; lane < width; ++lane) column[lane] = rows.at(pose_row_[lane], t)[i];
+        return from_column(column);
     }
     POSEDA_HD S table(const Rows<const T>& rows, int i) const {
         if (rows.row == 0) return S(rows.data[i]);
+        T column[width];
+        for (int lane = 0; lane < width; ++lane) column[lane] = rows.at(table_row_[lane])[i];
+        return from_column(column);
+    }
+    static POSEDA_HD S from_column(const T (&column)[width]) {
         S s;
-        for (int lane = 0; lane < width; ++lane) s.v[lane] = rows.at(table_row_[lane])[i];
+        std::memcpy(&s.v, column, sizeof(column));
         return s;
     }
 
@@ -122,11 +155,11 @@ class ForwardIo : public VectorOfPoses<T> {
     POSEDA_HD ForwardIo(const AugmentArguments<T>& arguments, const AugmentOutputs<T>& outputs, int64_t begin, int64_t end)
         : Base(arguments, begin, end), out_(outputs) {}
 
-    POSEDA_HD Slots<S> pose() { return {pose_, 1}; }
-    POSEDA_HD Slots<S> screen() { return {screen_, 1}; }
+    POSEDA_HD Body<S> body() { return {{source_}, {pose_}, {nullptr}, false, false}; }
+    POSEDA_HD Slots<S> screen() { return {screen_}; }
 
     POSEDA_HD void load(int t) {
-        Base::load(this->in_.pose, t, pose_, 3 * this->in_.tree.joints);
+        Base::load(this->in_.pose, t, source_, 3 * this->in_.tree.joints);
         this->load_motion(t);
     }
     POSEDA_HD void store(int t, Mask<S>) {
@@ -149,7 +182,7 @@ class ForwardIo : public VectorOfPoses<T> {
 
    private:
     const AugmentOutputs<T>& out_;
-    S pose_[3 * kMaxJoints], screen_[2 * kMaxJoints];
+    S source_[3 * kMaxJoints], pose_[3 * kMaxJoints], screen_[2 * kMaxJoints];
 };
 
 template <class T>
@@ -165,15 +198,14 @@ class BackwardIo : public VectorOfPoses<T> {
         gradient_.want_rotation = out_.bone_rotation;
         gradient_.want_scale = out_.bone_scale;
         gradient_.want_body = out_.body_rotation;
-        gradient_.rotation = {grad_rotation_, 1};
-        gradient_.scale = {grad_scale_, 1};
+        gradient_.rotation = {grad_rotation_};
+        gradient_.scale = {grad_scale_};
         clear_shared(true);
     }
 
-    POSEDA_HD Slots<S> joints() { return {joints_, 1}; }
-    POSEDA_HD Slots<S> rotated() { return {rotated_, 1}; }
-    POSEDA_HD Slots<S> grad_pose() { return {grad_pose_, 1}; }
-    POSEDA_HD Slots<S> grad_screen() { return {grad_screen_, 1}; }
+    POSEDA_HD Body<S> body() { return {{source_}, {joints_}, {rotated_}, false, true}; }
+    POSEDA_HD Slots<S> grad_pose() { return {grad_pose_}; }
+    POSEDA_HD Slots<S> grad_screen() { return {grad_screen_}; }
     POSEDA_HD bool has_grad_pose() const { return bool(out_.grad_pose); }
     POSEDA_HD bool has_grad_screen() const { return bool(out_.grad_screen); }
     POSEDA_HD MotionGradient<S>& motion_gradient() { return gradient_; }
@@ -181,7 +213,7 @@ class BackwardIo : public VectorOfPoses<T> {
 
     POSEDA_HD void load(int t) {
         const int joints = this->in_.tree.joints;
-        Base::load(this->in_.pose, t, joints_, 3 * joints);
+        Base::load(this->in_.pose, t, source_, 3 * joints);
         this->load_motion(t);
         if (out_.grad_pose) Base::load(out_.grad_pose, t, grad_pose_, 3 * joints);
         if (out_.grad_screen) Base::load(out_.grad_screen, t, grad_screen_, 2 * joints);
@@ -253,7 +285,7 @@ class BackwardIo : public VectorOfPoses<T> {
     const AugmentGradients<T>& out_;
     S keep_;
     MotionGradient<S> gradient_;
-    S joints_[3 * kMaxJoints], rotated_[3 * kMaxJoints], grad_pose_[3 * kMaxJoints], grad_screen_[2 * kMaxJoints];
+    S source_[3 * kMaxJoints], joints_[3 * kMaxJoints], rotated_[3 * kMaxJoints], grad_pose_[3 * kMaxJoints], grad_screen_[2 * kMaxJoints];
     S grad_rotation_[3 * kMaxJoints], grad_scale_[kMaxJoints], shared_rotation_[3 * kMaxJoints];
 };
 

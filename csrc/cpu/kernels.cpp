@@ -6,9 +6,25 @@
 namespace poseda {
 namespace {
 
+// Frames above which a batch no longer fits the second-level cache, so that its rows are worth asking for early.
+constexpr int64_t kPrefetchFrames = 8192;
+
+// Poses of the vector after the one at n; none where prefetching would not pay.
+template <class T>
+std::pair<int64_t, int64_t> next_vector(const AugmentArguments<T>& arguments, int64_t n, int64_t end) {
+    const int64_t next = n + Lanes<T>::width, last = next + Lanes<T>::width;
+    if (arguments.frames != 1 || arguments.batch < kPrefetchFrames || next >= end) return {end, end};
+    return {next, last < end ? last : end};
+}
+
 template <class T>
 void augment(const AugmentArguments<T>& arguments, const AugmentOutputs<T>& outputs, int64_t begin, int64_t end) {
+    const int64_t joints = arguments.tree.joints;
     for (int64_t n = begin; n < end; n += Lanes<T>::width) {
+        const auto [next, last] = next_vector<T>(arguments, n, end);
+        VectorOfPoses<T>::prefetch(arguments, next, last);
+        prefetch_output(outputs.pose, next, last, 3 * joints);
+        prefetch_output(outputs.screen, next, last, 2 * joints);
         ForwardIo<T> io(arguments, outputs, n, end);
         augment_sequence<Lanes<T>>(arguments.tree, arguments.options, io);
     }
@@ -17,7 +33,15 @@ void augment(const AugmentArguments<T>& arguments, const AugmentOutputs<T>& outp
 template <class T>
 void augment_backward(const AugmentArguments<T>& arguments, const AugmentGradients<T>& gradients, int64_t begin,
                       int64_t end) {
+    const Tree& tree = arguments.tree;
     for (int64_t n = begin; n < end; n += Lanes<T>::width) {
+        const auto [next, last] = next_vector<T>(arguments, n, end);
+        VectorOfPoses<T>::prefetch(arguments, next, last);
+        prefetch_rows(gradients.grad_pose, next, last, 3 * tree.joints);
+        prefetch_rows(gradients.grad_screen, next, last, 2 * tree.joints);
+        prefetch_output(gradients.pose, next, last, 3 * tree.joints);
+        prefetch_output(gradients.bone_rotation, next, last, 3 * tree.bones());
+        prefetch_output(gradients.bone_scale, next, last, tree.scales);
         BackwardIo<T> io(arguments, gradients, n, end);
         augment_sequence_vjp<Lanes<T>>(arguments.tree, arguments.options, io);
     }
