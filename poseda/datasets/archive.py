@@ -154,6 +154,12 @@ class Archive:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _float32(values: np.ndarray) -> np.ndarray:
+    """Cast; what is too large becomes Inf, which the check for finite numbers reports."""
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32)
+
+
 def _read_header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
     version = np.lib.format.read_magic(member)
     if version == (1, 0):
@@ -235,7 +241,7 @@ class ArchiveDomains:
     def _labelled(self, split: str) -> LabelledPoses:
         pose_2d, keep = self._pose_2d(split)
         rows, joints = pose_2d.shape[:2]
-        pose_3d = self._archive.read(f"{split}_pose_3d", (rows, joints, 3))[keep].astype(np.float32)
+        pose_3d = _float32(self._archive.read(f"{split}_pose_3d", (rows, joints, 3))[keep])
         self._check_finite(f"{split}_pose_3d", pose_3d)
         self._check_unit(f"{split}_pose_3d", pose_3d - pose_3d[:, :1], "metres")
         pose_2d = pose_2d[keep]
@@ -272,15 +278,13 @@ class ArchiveDomains:
         if not keep.any():
             raise self._archive.fail(f"{split}_valid", "at least one valid row", f"none in {rows}")
         self._dropped[split] = int(rows - keep.sum())
-        with np.errstate(over="ignore"):
-            pose_2d = pose_2d.astype(np.float32)
-        return pose_2d, keep
+        return _float32(pose_2d), keep
 
     def _camera_and_clip(self, split: str, keep: np.ndarray) -> tuple[Camera, torch.Tensor]:
         rows = len(keep)
 
         def entry(field: str, shape: tuple[int, ...]) -> torch.Tensor:
-            values = self._archive.read(f"{split}_{field}", shape, "fiu")[keep].astype(np.float32)
+            values = _float32(self._archive.read(f"{split}_{field}", shape, "fiu")[keep])
             self._check_finite(f"{split}_{field}", values)
             return torch.from_numpy(values)
 

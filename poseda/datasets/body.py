@@ -1,10 +1,12 @@
 """An articulated body: joint angles within anatomical ranges to joint positions.
 
 The body frame is x forward, y left, z up, metres; angles are in degrees, positive in the direction that each
-name says, and mean the same on both sides (a raised left and a raised right arm both have a positive ``raise``).
+name says, and mean the same on both sides (a left arm raised and a right arm raised both have ``raise`` > 0).
 """
 
 from __future__ import annotations
+
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,13 +120,7 @@ def posed(angles: Array, lengths: Array, heading: Array) -> Array:
     """
     angle = {name: angles[:, index] for index, name in enumerate(DEGREES)}
     pose = np.zeros((len(angles), SKELETON.num_joints, 3))
-
-    def attach(joint: str, frame: Array, direction: tuple[float, float, float]) -> None:
-        index = SKELETON.joint(joint)
-        unit = np.array(direction) / np.linalg.norm(direction)
-        reach = lengths[:, index - 1, None] * (frame @ unit)
-        pose[:, index] = pose[:, SKELETON.parents[index]] + reach
-
+    attach = partial(_attach, pose, lengths)
     facing = turn_about("z", heading + angle["turn"])
     pelvis = facing @ turn_about("x", -angle["tilt"]) @ turn_about("y", angle["lean"])
     # The spine bends half below its middle joint and half above.
@@ -138,24 +134,38 @@ def posed(angles: Array, lengths: Array, heading: Array) -> Array:
     attach("head_top", head, (0.1, 0, 1))
     for name, sign in zip(SIDES, (1, -1), strict=True):
         own = {degree: angle[f"{name}_{degree}"] for degree in SIDED_RANGES}
-        attach(f"{name}_hip", pelvis, (0, sign, 0))
-        thigh = (
-            facing
-            @ turn_about("y", -own["thigh"])
-            @ turn_about("x", sign * own["spread"])
-            @ turn_about("z", sign * own["thigh_twist"])
-        )
-        attach(f"{name}_knee", thigh, (0, 0, -1))
-        attach(f"{name}_ankle", thigh @ turn_about("y", own["knee"]), (0, 0, -1))
         # An arm raised beyond 60 degrees takes the shoulder along.
         lift = own["shrug"] + 0.25 * np.clip(own["raise"] - 60, 0, None)
+        thigh, arm = facing @ _thigh(own, sign), chest @ _upper_arm(own, sign)
+        attach(f"{name}_hip", pelvis, (0, sign, 0))
+        attach(f"{name}_knee", thigh, (0, 0, -1))
+        attach(f"{name}_ankle", thigh @ turn_about("y", own["knee"]), (0, 0, -1))
         attach(f"{name}_shoulder", chest @ turn_about("x", sign * lift), (0, sign, -0.15))
-        plane = turn_about("z", sign * own["plane"])
-        raised = plane @ turn_about("y", -own["raise"]) @ plane.transpose(0, 2, 1)
-        arm = chest @ raised @ turn_about("z", -sign * own["arm_twist"])
         attach(f"{name}_elbow", arm, (0, 0, -1))
         attach(f"{name}_wrist", arm @ turn_about("y", -own["elbow"]), (0, 0, -1))
     return pose
+
+
+def _attach(
+    pose: Array, lengths: Array, joint: str, frame: Array, direction: tuple[float, float, float]
+) -> None:
+    """Put a joint (in place) at its bone's length from its parent, along a direction of a turned frame."""
+    index = SKELETON.joint(joint)
+    unit = np.array(direction) / np.linalg.norm(direction)
+    pose[:, index] = pose[:, SKELETON.parents[index]] + lengths[:, index - 1, None] * (frame @ unit)
+
+
+def _thigh(own: dict[str, Array], sign: int) -> Array:
+    """Turn (N, 3, 3) of one thigh from hanging; ``sign`` is 1 on the left and -1 on the right."""
+    forward, outward = turn_about("y", -own["thigh"]), turn_about("x", sign * own["spread"])
+    return forward @ outward @ turn_about("z", sign * own["thigh_twist"])
+
+
+def _upper_arm(own: dict[str, Array], sign: int) -> Array:
+    """Turn (N, 3, 3) of one upper arm from hanging: raised in its plane, then twisted about itself."""
+    plane = turn_about("z", sign * own["plane"])
+    raised = plane @ turn_about("y", -own["raise"]) @ plane.transpose(0, 2, 1)
+    return raised @ turn_about("z", -sign * own["arm_twist"])
 
 
 def on_floor(pose: Array) -> Array:

@@ -1,7 +1,7 @@
 """The embedded domains: a studio and a field with a known gap, made on the spot; nothing need be downloaded.
 
-Synthetic people (:mod:`poseda.datasets.body`) act out a repertoire (:mod:`poseda.datasets.repertoire`) before a
-rig of cameras. Between source and target differ, by the constants below: distance, focal length, height and
+Synthetic people (:mod:`poseda.datasets.body`) act out a repertoire (:mod:`poseda.datasets.repertoire`) before
+a rig of cameras. Between source and target differ, by the constants below: distance, focal length, height and
 pitch of the cameras, lens distortion, shape of the picture, body proportions, and what people do.
 """
 
@@ -192,48 +192,63 @@ class EmbeddedDomains:
         return self._made[split]
 
 
+@dataclass(frozen=True)
+class _Take:
+    """Clips acted in the world, not yet filmed: N = clips * FRAMES rows, clip by clip in order of time."""
+
+    pose: Array  # (N, J, 3) metres, z up
+    camera: np.ndarray  # (N,) which camera of the rig films the row
+    clip: np.ndarray  # (N,)
+    columns: dict[str, np.ndarray]  # (N,) each
+
+
 def _render(split: str, clips: int, seed: int) -> LabelledPoses:
-    """Draw clips, film each with one camera of the rig, keep the frames that are wholly on screen."""
-    domain, index = DOMAINS[split], SPLITS.index(split)
+    """Act and film one split."""
+    domain = DOMAINS[split]
     # People and cameras belong to the domain, motion to the split.
     shared = np.random.default_rng([seed, len(SPLITS) + (domain is FIELD)])
-    people = _people(domain.population, shared)
-    rig = _Cameras(domain.rig, shared)
-    rng = np.random.default_rng([seed, index])
+    people, rig = _people(domain.population, shared), _Cameras(domain.rig, shared)
+    return _film(_act(split, clips, people, np.random.default_rng([seed, SPLITS.index(split)])), rig)
+
+
+def _act(split: str, clips: int, people: Array, rng: np.random.Generator) -> _Take:
+    """Draw clips, stand them on the floor near the origin, and give each a person and a camera."""
+    domain = DOMAINS[split]
     angles, heading, posture = draw_clips(clips, domain.repertoire, rng)
     person, camera = rng.integers(len(people), size=clips), rng.integers(domain.rig.cameras, size=clips)
-    flat = posed(
-        angles.reshape(clips * FRAMES, -1), people[person].repeat(FRAMES, 0), heading.reshape(clips * FRAMES)
-    )
+    rows = clips * FRAMES
+    flat = posed(angles.reshape(rows, -1), people[person].repeat(FRAMES, 0), heading.reshape(rows))
     pose = on_floor(flat.reshape(clips, FRAMES, SKELETON.num_joints, 3))
     middle = pose[:, :, :1, :2].mean((1, 2), keepdims=True)
     pose[..., :2] += rng.uniform(-1, 1, (clips, 1, 1, 2)) * domain.rig.reach - middle
+    cast = np.array([f"{split.split('_')[0]}{number}" for number in range(len(people))])
+    return _Take(
+        pose=pose.reshape(rows, SKELETON.num_joints, 3),
+        camera=camera.repeat(FRAMES),
+        clip=SPLITS.index(split) * CLIP_STRIDE + np.arange(clips).repeat(FRAMES),
+        columns={
+            "subject": cast[person].repeat(FRAMES),
+            "time": np.tile(np.arange(FRAMES) / FRAME_RATE, clips),
+            "action": posture.repeat(FRAMES),
+        },
+    )
 
-    view = camera.repeat(FRAMES)
-    pose = pose.reshape(-1, SKELETON.num_joints, 3)
-    seen_3d = np.einsum("nij,nkj->nki", rig.rotation[view], pose - rig.position[view, None])
-    lens = rig.lens.rows(torch.from_numpy(view))
-    pose_3d = torch.from_numpy(seen_3d)
+
+def _film(take: _Take, rig: _Cameras) -> LabelledPoses:
+    """See each row through its camera and keep the rows that are wholly on screen."""
+    view = take.camera
+    pose = np.einsum("nij,nkj->nki", rig.rotation[view], take.pose - rig.position[view, None])
+    pose_3d, lens = torch.from_numpy(pose), rig.lens.rows(torch.from_numpy(view))
     pose_2d = project(pose_3d, lens)
-    edge = torch.stack([torch.ones_like(lens.aspect), lens.aspect], -1)  # type: ignore[arg-type, list-item]
-    keep = (seen_3d[..., 2] > NEAREST).all(1) & (pose_2d.abs() < edge[:, None]).flatten(1).all(1).numpy()
-    clip = index * CLIP_STRIDE + np.arange(clips).repeat(FRAMES)
-    columns = {
-        "subject": np.array([f"{'field' if domain is FIELD else 'studio'}{p}" for p in person]).repeat(
-            FRAMES
-        ),
-        "time": np.tile(np.arange(FRAMES) / FRAME_RATE, clips),
-        "camera": view,
-        "pitch": rig.pitch[view],
-        "rotation": rig.rotation[view],
-        "action": posture.repeat(FRAMES),
-    }
+    edge = torch.from_numpy(np.stack([np.ones_like(rig.aspect), rig.aspect], -1)[view])
+    keep = (pose_3d[..., 2] > NEAREST).all(1) & (pose_2d.abs() < edge[:, None]).flatten(1).all(1)
+    columns = {**take.columns, "camera": view, "pitch": rig.pitch[view], "rotation": rig.rotation[view]}
     return LabelledPoses(
         pose_3d[keep].float(),
         pose_2d[keep].float(),
-        lens.rows(torch.from_numpy(keep)).to(torch.float32),
-        torch.from_numpy(clip[keep]),
-        {name: values[keep] for name, values in columns.items()},
+        lens.rows(keep).to(torch.float32),
+        torch.from_numpy(take.clip)[keep],
+        {name: values[keep.numpy()] for name, values in columns.items()},
     )
 
 
@@ -259,13 +274,14 @@ class _Cameras:
         self.rotation = look_at(
             self.position, np.array([0.0, 0.0, 1.0]) * aim[:, None], rig.roll * rng.standard_normal(count)
         )
+        self.aspect = np.full(count, rig.aspect)
         self.pitch = np.degrees(np.arcsin(-self.rotation[:, 2, 2]))
         focal = rng.uniform(*rig.focal, (count, 1)).repeat(2, 1)
         self.lens = Camera(
             focal=torch.from_numpy(focal),
             center=torch.from_numpy(rng.uniform(-0.02, 0.02, (count, 2))),
             distortion=torch.tensor([rig.distortion] * count, dtype=torch.float64),
-            aspect=torch.full((count,), rig.aspect, dtype=torch.float64),
+            aspect=torch.from_numpy(self.aspect),
         )
 
 

@@ -92,7 +92,8 @@ GESTURES: dict[str, dict[str, Line]] = {
     "guard": {"raise": (30, 62), "plane": (10, 35), "elbow": (105, 138), "arm_twist": (0, 25)},
     "throw": {
         "left_raise": (70, 105), "left_plane": (100, 78), "left_elbow": (100, 60),
-        "left_arm_twist": (-70, -40), "right_raise": (30, 85), "right_plane": (10, 50), "right_elbow": (40, 15),
+        "left_arm_twist": (-70, -40),
+        "right_raise": (30, 85), "right_plane": (10, 50), "right_elbow": (40, 15),
     },
 }  # fmt: skip
 """Arms, on top of a posture."""

@@ -1,0 +1,190 @@
+"""Lifters: their contract, their published sizes, and the two forms of the temporal one."""
+
+import pytest
+import torch
+from torch import nn
+
+from poseda import lifters
+from poseda.lifters import registry
+from poseda.skeleton import COCO17, H36M16, H36M17, Skeleton
+
+SMALL = {"simple_baseline": {"width": 32}, "videopose3d": {"channels": 32}}
+
+
+def parameters(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+@pytest.fixture
+def own_registry(monkeypatch):
+    """Registrations of a test do not outlive it."""
+    monkeypatch.setattr(registry, "_REGISTERED", dict(registry._REGISTERED))
+
+
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("skeleton", [H36M16, H36M17, COCO17], ids=lambda s: s.name)
+@pytest.mark.parametrize("channels", [2, 3])
+def test_a_lifter_maps_windows_to_poses_with_the_root_at_the_origin(name, skeleton, channels):
+    lifter = lifters.build(name, skeleton, in_channels=channels, **SMALL[name]).eval()
+    pose = lifter(torch.randn(5, 1, skeleton.num_joints, channels))
+    assert pose.shape == (5, 1, skeleton.num_joints, 3)
+    assert pose[:, :, 0].eq(0).all()
+    assert pose[:, :, 1:].abs().gt(0).all()
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_outputs_begin_well_below_a_metre(name):
+    # He's initialisation begins at metres, from which a short training hardly returns.
+    lifter = lifters.build(name, H36M16).train()
+    assert lifter(torch.randn(64, 1, 16, 2)).abs().max() < 0.5
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_every_parameter_is_trained(name):
+    lifter = lifters.build(name, H36M16, dropout=0.0, **SMALL[name])
+    lifter(torch.randn(8, 1, 16, 2)).square().mean().backward()
+    for parameter_name, parameter in lifter.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, parameter_name
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_lifter_learns_a_linear_map(name):
+    lifter = lifters.build(name, H36M16, dropout=0.0, **SMALL[name])
+    source = torch.randn(256, 1, 16, 2) * 0.3
+    target = torch.nn.functional.pad(source, (0, 1))
+    target = target - target[:, :, :1]
+    optimizer = torch.optim.Adam(lifter.parameters(), 3e-3)
+    losses = []
+    for _ in range(120):
+        loss = (lifter(source) - target).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.2 * losses[0]
+
+
+def test_simple_baseline_has_the_published_size():
+    # Linear 32 -> 1024, 4 of 1024 -> 1024, 1024 -> 45; 5 batch norms of 2 * 1024: "4 to 5 million".
+    expected = (32 * 1024 + 1024) + 4 * (1024 * 1024 + 1024) + (1024 * 45 + 45) + 5 * 2 * 1024
+    assert parameters(lifters.build("simple_baseline", H36M16)) == expected == 4_288_557
+
+
+@pytest.mark.parametrize(("frames", "published"), [(27, 8.56), (81, 12.75), (243, 16.95)])
+def test_videopose3d_has_the_published_size(frames, published):
+    # Pavllo et al. 2019: millions of parameters, 17 joints, 1024 channels.
+    millions = parameters(lifters.build("videopose3d", H36M17, frames)) / 1e6
+    assert round(millions, 2) == published
+
+
+def test_simple_baseline_lifts_each_frame_by_itself():
+    lifter = lifters.build("simple_baseline", H36M16, width=32).eval()
+    pose_2d = torch.randn(3, 7, 16, 2)
+    together = lifter(pose_2d)
+    assert together.shape == (3, 7, 16, 3)
+    torch.testing.assert_close(together[:, 4:5], lifter(pose_2d[:, 4:5]))
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize(
+    ("frames", "widths"), [(1, None), (9, None), (27, None), (15, (3, 5)), (15, (5, 3)), (5, (5,))]
+)
+def test_strided_windows_agree_with_the_dilated_sequence(frames, widths, causal):
+    lifter = lifters.build("videopose3d", H36M16, frames, filter_widths=widths, channels=16, causal=causal)
+    lifter = lifter.double().train()
+    lifter(torch.randn(64, frames, 16, 2, dtype=torch.float64))  # moves the batch norms' running statistics
+    lifter.eval()
+    length = frames + 11
+    pose_2d = torch.randn(2, length, 16, 2, dtype=torch.float64)
+    sequence = lifter.sequence(pose_2d)
+    assert sequence.shape == (2, length, 16, 3)
+    windows = pose_2d.unfold(1, frames, 1).permute(0, 1, 4, 2, 3)  # (2, 12, frames, 16, 2)
+    single = lifter(windows.flatten(0, 1)).reshape(2, 12, 16, 3)
+    first = lifter.target_frame
+    torch.testing.assert_close(sequence[:, first : first + 12], single, rtol=1e-9, atol=1e-11)
+
+
+def test_a_causal_model_does_not_see_the_future():
+    lifter = lifters.build("videopose3d", H36M16, 9, channels=16, causal=True).eval()
+    past = torch.randn(1, 20, 16, 2)
+    other = past.clone()
+    other[:, 12:] += 1.0
+    before, after = lifter.sequence(past), lifter.sequence(other)
+    assert torch.equal(before[:, :12], after[:, :12])
+    assert not torch.equal(before[:, 12], after[:, 12])
+
+
+def test_a_window_is_seen_from_its_first_frame_to_its_last():
+    lifter = lifters.build("videopose3d", H36M16, 9, channels=16, dropout=0.0).eval()
+    window = torch.randn(1, 9, 16, 2, requires_grad=True)
+    lifter(window)[..., 1:, :].sum().backward()
+    assert window.grad.abs().sum((0, 2, 3)).gt(0).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"frames": 10}, "frames: expected 1 or a power of 3"),
+        ({"frames": 0}, "frames: expected 1 or a power of 3"),
+        ({"frames": 4, "filter_widths": (2, 2)}, "filter_widths: expected odd numbers"),
+        ({"frames": 9, "filter_widths": (3, 5)}, r"filter_widths: expected a product of frames = 9.*15"),
+        ({"frames": 1, "filter_widths": ()}, "filter_widths"),
+        (
+            {"chanels": 16},
+            "expected options among filter_widths, channels, dropout, causal, in_channels, got chanels",
+        ),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        lifters.build("videopose3d", H36M16, **options)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_inputs_of_another_shape_are_refused(name):
+    lifter = lifters.build(name, H36M16, **SMALL[name])
+    with pytest.raises(ValueError, match=r"pose_2d: expected shape \(N, T, 16, 2\), got \(4, 16, 2\)"):
+        lifter(torch.zeros(4, 16, 2))
+    with pytest.raises(ValueError, match=r"got \(4, 1, 17, 2\)"):
+        lifter(torch.zeros(4, 1, 17, 2))
+
+
+def test_frame_counts_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="pose_2d: expected 9 frames, got 8"):
+        lifters.build("videopose3d", H36M16, 9, channels=16)(torch.zeros(2, 8, 16, 2))
+    with pytest.raises(ValueError, match="simple_baseline sees single frames, got 9"):
+        lifters.build("simple_baseline", H36M16, frames=9)
+
+
+def test_an_unknown_name_lists_the_known_ones():
+    with pytest.raises(
+        ValueError, match=r"lifter: expected one of .*simple_baseline.*videopose3d.*'transformer'"
+    ):
+        lifters.build("transformer", H36M16)
+
+
+def test_a_program_registers_its_own_lifter(own_registry):
+    @lifters.register_lifter("flat")
+    class Flat(nn.Module):
+        def __init__(self, skeleton: Skeleton, frames: int = 1, depth: float = 0.0) -> None:
+            super().__init__()
+            self.depth = depth
+
+    assert "flat" in lifters.names()
+    assert lifters.build("flat", H36M16, depth=2.0).depth == 2.0
+    with pytest.raises(ValueError, match="'flat' is registered already"):
+        lifters.register_lifter("flat")(nn.Identity)
+
+
+def test_another_package_brings_a_lifter_by_entry_point(own_registry, monkeypatch, tmp_path):
+    (tmp_path / "elsewhere_lifters.py").write_text(
+        "from torch import nn\n\ndef build(skeleton, frames=1, **options):\n"
+        "    return nn.Linear(skeleton.num_joints, frames)\n"
+    )
+    info = tmp_path / "elsewhere-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: elsewhere\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[poseda.lifters]\nelsewhere = elsewhere_lifters:build\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert "elsewhere" in lifters.names()
+    assert lifters.build("elsewhere", H36M17, frames=3, anything=1).weight.shape == (3, 17)
