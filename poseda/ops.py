@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from poseda import native
+from poseda import autograd, native
 from poseda.arguments import AugmentArguments, AugmentedPose, check_augment, check_shapes
 from poseda.camera import Camera
 from poseda.skeleton import Skeleton
@@ -91,17 +91,9 @@ def augment(
     if pose_3d.is_cuda:
         native.require_cuda()
     grouped = bone_scale is not None and bone_scale.shape[-1] != skeleton.num_bones
-    return AugmentedPose(
-        *torch.ops.poseda.augment(
-            *given,
-            skeleton.parents,
-            skeleton.bone_groups if grouped else (),
-            propagate,
-            gpa == "exact",
-            min_depth,
-            require_in_frame,
-        )
-    )
+    groups = skeleton.bone_groups if grouped else ()
+    settings = (skeleton.parents, groups, propagate, gpa == "exact", min_depth, require_in_frame)
+    return AugmentedPose(*_augment(*given, *settings))
 
 
 @torch.library.register_fake("poseda::augment")
@@ -150,7 +142,7 @@ def _augment_backward(
     wanted = sum(1 << bit for bit, position in enumerate(_POSITION) if ctx.needs_input_grad[position])
     if not wanted or (grad_pose_3d is None and grad_pose_2d is None):
         return tuple(results)
-    gradients = torch.ops.poseda.augment_backward(
+    gradients = torch.ops.poseda.augment_backward.default(
         grad_pose_3d, grad_pose_2d, valid, augmented, wanted, *given, *ctx.settings
     )
     picked: tuple[Tensor, Tensor] | None = None
@@ -168,7 +160,7 @@ def _augment_backward(
     return tuple(results)
 
 
-torch.library.register_autograd("poseda::augment", _augment_backward, setup_context=_augment_setup)
+_augment = autograd.attach(torch.ops.poseda.augment.default, _augment_backward, _augment_setup)
 
 
 @torch.library.register_fake("poseda::augment_backward")
@@ -196,21 +188,7 @@ def _augment_backward_fake(
     return tuple(results)
 
 
-def _no_second_derivative(*_: Any) -> None:
-    raise RuntimeError(
-        "poseda::augment_backward: the second derivative of augment is not implemented; compute the inner gradient "
-        "with create_graph=False, or use poseda.reference.augment"
-    )
-
-
-torch.library.register_autograd("poseda::augment_backward", _no_second_derivative)
-
-
-def _no_vmap(*_: Any) -> None:
-    raise RuntimeError("poseda::augment: vmap is not implemented; the op is batched, pass (N, J, 3) instead")
-
-
-torch.library.register_vmap("poseda::augment", _no_vmap)
+autograd.refuse_second_derivative(torch.ops.poseda.augment_backward.default)
 
 
 @torch.library.register_fake("poseda::sum_rows")
