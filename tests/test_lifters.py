@@ -114,6 +114,16 @@ def test_a_causal_model_does_not_see_the_future():
     assert not torch.equal(before[:, 12], after[:, 12])
 
 
+@pytest.mark.parametrize(("causal", "seen"), [(False, [3, 4, 5]), (True, [6, 7, 8])])
+def test_the_residual_carries_the_frame_the_output_stands_for(causal, seen):
+    lifter = lifters.build("videopose3d", H36M16, 9, channels=16, causal=causal).eval()
+    for block in lifter.blocks:
+        nn.init.zeros_(block.features.weight)
+    window = torch.randn(1, 9, 16, 2, requires_grad=True)
+    lifter(window)[..., 1:, :].sum().backward()
+    assert window.grad.abs().sum((0, 2, 3)).nonzero().flatten().tolist() == seen
+
+
 def test_a_window_is_seen_from_its_first_frame_to_its_last():
     lifter = lifters.build("videopose3d", H36M16, 9, channels=16, dropout=0.0).eval()
     window = torch.randn(1, 9, 16, 2, requires_grad=True)

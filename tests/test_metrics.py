@@ -1,4 +1,4 @@
-"""Metrics against numbers worked by hand, their invariances, and poses without size, on a line or mirrored."""
+"""Metrics against numbers worked by hand, invariances, and poses without size, on a line or mirrored."""
 
 import json
 import math
