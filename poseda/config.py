@@ -161,7 +161,7 @@ class RunConfig:
     out: Path = Path("poseda-run")
     """Folder for results, plots and checkpoints. Must be new or empty unless the run is resumed."""
     resume: bool = False
-    """Continue the run in --out where it stopped."""
+    """Continue the run in --out where it stopped; arms and seeds may be added to it."""
     device: str = "auto"
     """Where to compute: auto, cpu, cuda or cuda:INDEX."""
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
@@ -169,11 +169,17 @@ class RunConfig:
     domain_size: float = 1.0
     """Size of the embedded domains over their default size. Files are read whole."""
     network: NetworkConfig = field(default_factory=NetworkConfig)
+    """Size of the lifter."""
     training: LifterTrainingConfig = field(default_factory=LifterTrainingConfig)
+    """How the lifter is trained."""
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
+    """What the augmentation generator may propose."""
     adversary: AdversaryConfig = field(default_factory=AdversaryConfig)
+    """Discriminators and anchors."""
     generator_training: GeneratorTrainingConfig = field(default_factory=GeneratorTrainingConfig)
+    """How generator and discriminators are trained."""
     placement: PlacementConfig = field(default_factory=PlacementConfig)
+    """Where augmented poses stand."""
     log_every: int = 50
     """Steps between two lines of metrics.jsonl."""
     save_every: int = 500
@@ -214,6 +220,7 @@ _POSITIVE = {"width", "blocks", "pretrain_steps", "adapt_steps", "steps", "batch
     "hard_ratio",
     "domain_size",
 }
+_WHOLE = {"source_share", "warmup"}
 _SHARES = {"dropout", "ema", "warmup", "source_share", "bone_scale"}
 
 
@@ -226,7 +233,7 @@ def _check_ranges(record: Any, prefix: str = "") -> None:
             continue
         elif entry.name in _POSITIVE and not value > 0:
             raise ValueError(f"{name}: expected a number above 0, got {value}")
-        elif entry.name in _SHARES and not 0 <= value < 1 + (entry.name == "source_share"):
+        elif entry.name in _SHARES and not (0 <= value < 1 or (value == 1 and entry.name in _WHOLE)):
             raise ValueError(f"{name}: expected a share from 0 to 1, got {value}")
         elif not value >= 0:
             raise ValueError(f"{name}: expected a number of at least 0, got {value}")

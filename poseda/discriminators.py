@@ -7,6 +7,8 @@ A reconstruction: "anchor" is the paper's word and its meaning was never publish
 
 from __future__ import annotations
 
+from functools import lru_cache
+from itertools import combinations, pairwise
 from typing import NamedTuple
 
 import torch
@@ -18,11 +20,12 @@ from poseda.skeleton import Skeleton
 
 def bone_directions(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
     """Unit bones, zero where a bone has no length: (N, J, 3) to (N, K, 3)."""
-    bone = pose_3d[:, 1:] - pose_3d[:, list(skeleton.parents[1:])]
+    parents, _, _ = _indices(skeleton, pose_3d.device)
+    bone = pose_3d[:, 1:] - pose_3d.index_select(1, parents)
     return bone / (bone.square().sum(-1, keepdim=True) + 1e-12).sqrt()
 
 
-def kinematic_chain_space(pose_3d: Tensor, skeleton: Skeleton) -> tuple[Tensor, ...]:
+def kinematic_chain_space(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
     """Cosines between the bones of each body part, blind to rotation and length by construction.
 
     Args:
@@ -30,35 +33,79 @@ def kinematic_chain_space(pose_3d: Tensor, skeleton: Skeleton) -> tuple[Tensor, 
         skeleton: with its parts.
 
     Returns:
-        for each part of B bones, the strict upper triangle of their Gram matrix: (N, B (B - 1) / 2).
+        (N, F): for each part of B bones, the B (B - 1) / 2 entries of the strict upper triangle of its Gram
+        matrix, row by row; parts one after another.
     """
+    _, first, second = _indices(skeleton, pose_3d.device)
     direction = bone_directions(pose_3d, skeleton)
-    features = []
-    for bones in skeleton.parts.values():
-        part = direction[:, list(bones)]
-        row, column = torch.triu_indices(len(bones), len(bones), 1, device=pose_3d.device)
-        features.append((part[:, row] * part[:, column]).sum(-1))
-    return tuple(features)
+    return (direction.index_select(1, first) * direction.index_select(1, second)).sum(-1)
+
+
+@lru_cache(maxsize=32)
+def _indices(skeleton: Skeleton, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Parents of the bones' ends (K,) and the two bones of each cosine (F,), kept on the device."""
+    pairs = [pair for bones in skeleton.parts.values() for pair in combinations(bones, 2)]
+    first, second = zip(*pairs, strict=True) if pairs else ((), ())
+    indices = (skeleton.parents[1:], first, second)
+    parents, left, right = (torch.tensor(index, dtype=torch.int64, device=device) for index in indices)
+    return parents, left, right
 
 
 class PoseDiscriminator(nn.Module):
     """Judges posture: one small network for the cosines within each body part.
 
+    The networks of all parts run as one batched product; short feature rows are padded with zeros.
+
     Args:
         skeleton: with at least one part of two bones.
         config: widths.
+
+    Raises:
+        ValueError: if no part has two bones.
     """
+
+    gather: Tensor
 
     def __init__(self, skeleton: Skeleton, config: AdversaryConfig) -> None:
         super().__init__()
         self.skeleton = skeleton
-        sizes = [len(bones) * (len(bones) - 1) // 2 for bones in skeleton.parts.values()]
-        self.parts = nn.ModuleList(_judge(size, config.part_width, config.layers) for size in sizes if size)
+        counts = [len(bones) * (len(bones) - 1) // 2 for bones in skeleton.parts.values()]
+        sizes = [size for size in counts if size]
+        if not sizes:
+            raise ValueError(f"skeleton {skeleton.name!r}: expected a part of two or more bones, got none")
+        total, longest, start = sum(sizes), max(sizes), 0
+        # Index `total` reads the zero that is appended to the features.
+        gather = torch.full((len(sizes), longest), total)
+        for part, size in enumerate(sizes):
+            gather[part, :size] = torch.arange(start, start + size)
+            start += size
+        self.parts = len(sizes)
+        self.register_buffer("gather", gather.flatten(), persistent=False)
+        widths = [longest] + [config.part_width] * config.layers + [1]
+        self.layers = nn.ModuleList(
+            PartLinear(len(sizes), inputs, outputs) for inputs, outputs in pairwise(widths)
+        )
 
     def forward(self, pose_3d: Tensor) -> Tensor:
         """Score (N, J, 3) metres: (N, P), one score a body part."""
-        features = [part for part in kinematic_chain_space(pose_3d, self.skeleton) if part.shape[1]]
-        return torch.cat([judge(part) for judge, part in zip(self.parts, features, strict=True)], 1)
+        features = nn.functional.pad(kinematic_chain_space(pose_3d, self.skeleton), (0, 1))
+        hidden = features.index_select(1, self.gather).unflatten(1, (self.parts, -1)).transpose(0, 1)
+        for layer in self.layers[:-1]:
+            hidden = nn.functional.leaky_relu(layer(hidden), 0.2)
+        return self.layers[-1](hidden)[..., 0].T
+
+
+class PartLinear(nn.Module):
+    """A linear layer for each of P parts: (P, N, inputs) to (P, N, outputs)."""
+
+    def __init__(self, parts: int, inputs: int, outputs: int) -> None:
+        super().__init__()
+        bound = inputs**-0.5  # as nn.Linear begins
+        self.weight = nn.Parameter(torch.empty(parts, inputs, outputs).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(parts, 1, outputs).uniform_(-bound, bound))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return torch.baddbmm(self.bias, hidden, self.weight)
 
 
 class ScreenDiscriminator(nn.Module):

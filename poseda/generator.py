@@ -64,7 +64,8 @@ class Generator(nn.Module):
             pose_3d: (N, J, 3) source poses, metres; only their root-relative part is read.
             noise: (N, 3J) standard normal.
         """
-        root = pose_3d[:, [self.skeleton.parents.index(-1)]]
+        first = self.skeleton.parents.index(-1)
+        root = pose_3d[:, first : first + 1]
         hidden = self.entry(torch.cat([(pose_3d - root).flatten(1), noise], 1))
         for block in self.blocks:
             hidden = block(hidden)

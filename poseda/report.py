@@ -174,7 +174,7 @@ def draw_placements(gallery: dict[str, np.ndarray]) -> Figure:
 
 
 def draw_poses(gallery: dict[str, np.ndarray], parents: Sequence[int], count: int = 6) -> Figure:
-    """A grid: source pose, target pose, the source placed like it, and augmented, on screen and from aside."""
+    """A grid: source, target, the source placed like it, and augmented, on screen and from the side."""
     generated = "augmented_2d" in gallery
     last = "augmented" if generated else "aligned"
     label = "GPA + LPA" if generated else "GPA"

@@ -10,6 +10,7 @@ from poseda.config import RunConfig
 from poseda.datasets import Domains
 from poseda.training.folder import FolderError, open_folder, protocol_card, read_folder
 from poseda.training.journal import NonFiniteError
+from poseda.training.pairs import Resident
 from poseda.training.run import Observer, Run, build_lifter, evaluate_folder, start_fabric
 
 __all__ = [
@@ -32,6 +33,5 @@ def prepare(config: RunConfig, domains: Domains, observer: Observer | None = Non
     """
     fabric = start_fabric(config)
     build_lifter(config, domains.skeleton)
-    run = Run(domains, config, fabric, observer)
-    open_folder(config, domains)
-    return run
+    data = Resident.load(domains.adaptation(), fabric.device)
+    return Run(domains, data, open_folder(config, domains), fabric, observer)

@@ -7,6 +7,7 @@ No gradient from the lifter reaches the generator (the authors' answer in their 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from lightning.fabric import Fabric
@@ -19,6 +20,12 @@ from poseda.generator import Generator, Proposal
 from poseda.training import checkpoint
 from poseda.training.lifting import root_relative
 from poseda.training.pairs import Recipe, Resident, Shuffle, carry_out
+
+GENERATOR_LOSSES = {"paired": losses.generator_pair_loss, "unpaired": losses.generator_least_squares}
+DISCRIMINATOR_LOSSES = {
+    "paired": losses.discriminator_pair_loss,
+    "unpaired": losses.discriminator_least_squares,
+}
 
 BETAS = (0.5, 0.999)
 """Adam's memory in adversarial training: a short first one, as the opponent moves."""
@@ -65,20 +72,19 @@ class GeneratorPhase:
         self.judges = nn.ModuleDict(judges).to(fabric.device)
         self.pool = HistoryPool(adversary.pool, skeleton).to(fabric.device)
         options = config.generator_training
-        self.optimizer = torch.optim.Adam(self.generator.parameters(), options.learning_rate, BETAS)
-        self.judge_optimizer = (
-            torch.optim.Adam(self.judges.parameters(), options.discriminator_rate, BETAS) if judges else None
-        )
+        adam = partial(torch.optim.Adam, betas=BETAS, fused=True)
+        self.optimizer = adam(self.generator.parameters(), options.learning_rate)
+        self.judge_optimizer = adam(self.judges.parameters(), options.discriminator_rate) if judges else None
 
     def step(self, step: int) -> dict[str, Tensor]:
         """One generator step and, every few, one discriminator step on the same fakes."""
         index = self._order.at(step)
         where = self.data.placements.sample(len(index), self.rng)
-        judged, health = self._train_generator(index, where)
-        scores = self._train_discriminators(
-            judged, step % self.config.generator_training.discriminator_every == 0
-        )
-        return health | scores
+        judged, values = self._train_generator(index, where)
+        every = self.config.generator_training.discriminator_every
+        if self.judge_optimizer is not None and step % every == 0:
+            values |= self._train_discriminators(judged, self.judge_optimizer)
+        return values
 
     def _train_generator(self, index: Tensor, where: Tensor) -> tuple[Judged, dict[str, Tensor]]:
         """Minimise, over the generator: fakes told from their anchors, turns outside their band."""
@@ -99,9 +105,7 @@ class GeneratorPhase:
             "scale": options.weight_scale * losses.scale_limit_loss(proposal.bone_scale, bounds.scale_limit),
         }
         weights = {"2d": options.weight_2d, "3d": options.weight_3d}
-        for name, loss in self._verdicts(
-            judged, losses.generator_pair_loss, losses.generator_least_squares
-        ).items():
+        for name, loss in self._verdicts(judged, GENERATOR_LOSSES).items():
             terms[f"generator_{name}"] = weights[name] * loss
         if self.recipe.adversary.feedback == "hard_ratio":
             terms["feedback"] = options.weight_feedback * self._feedback(index, judged)
@@ -112,33 +116,23 @@ class GeneratorPhase:
         self.optimizer.step()
         return Judged(*(value.detach() for value in judged)), terms | _health(proposal, turn, fake.valid)
 
-    def _train_discriminators(self, fresh: Judged, now: bool) -> dict[str, Tensor]:
+    def _train_discriminators(self, fresh: Judged, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
         """Minimise, over the discriminators: anchors not told from fakes, old fakes among them."""
-        if self.judge_optimizer is None:
-            return {}
-        self.judges.requires_grad_(now)
-        judged = self.pool.exchange(fresh, self.rng) if now else fresh
-        with torch.set_grad_enabled(now):
-            terms = self._verdicts(judged, losses.discriminator_pair_loss, losses.discriminator_least_squares)
-        if now:
-            self.judge_optimizer.zero_grad()
-            torch.stack(list(terms.values())).sum().backward()
-            nn.utils.clip_grad_norm_(self.judges.parameters(), self.config.generator_training.clip)
-            self.judge_optimizer.step()
+        self.judges.requires_grad_(True)
+        terms = self._verdicts(self.pool.exchange(fresh, self.rng), DISCRIMINATOR_LOSSES)
+        optimizer.zero_grad()
+        torch.stack(list(terms.values())).sum().backward()
+        nn.utils.clip_grad_norm_(self.judges.parameters(), self.config.generator_training.clip)
+        optimizer.step()
         return {f"discriminator_{name}": loss for name, loss in terms.items()}
 
-    def _verdicts(
-        self, judged: Judged, paired: Callable[..., Tensor], unpaired: Callable[..., Tensor]
-    ) -> dict[str, Tensor]:
+    def _verdicts(self, judged: Judged, losses_of: dict[str, Callable[..., Tensor]]) -> dict[str, Tensor]:
         """The loss of each discriminator there is, for one side of the game."""
         sides = {"3d": (judged.real_3d, judged.fake_3d), "2d": (judged.real_2d, judged.fake_2d)}
-        verdicts = {}
+        loss, verdicts = losses_of[self.recipe.adversary.pairing], {}
         for name, judge in self.judges.items():
-            real, fake = sides[name]
-            if self.recipe.adversary.pairing == "paired":
-                verdicts[name] = paired(judge(real), judge(fake), judged.valid)
-            else:
-                verdicts[name] = unpaired(judge(real), judge(fake), judged.valid)
+            real, fake = judge(torch.cat(sides[name])).chunk(2)
+            verdicts[name] = loss(real, fake, judged.valid)
         return verdicts
 
     def _feedback(self, index: Tensor, judged: Judged) -> Tensor:

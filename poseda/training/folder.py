@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,11 @@ class FolderError(ValueError):
     """A run folder that cannot be used; the message is one sentence."""
 
 
-def open_folder(config: RunConfig, domains: Domains) -> None:
-    """Make the run folder, or check that it holds the run to resume, and write config.json and protocol.json.
+def open_folder(config: RunConfig, domains: Domains) -> RunConfig:
+    """Make the run folder, or check that it holds the run to resume; write config.json and protocol.json.
+
+    Returns:
+        the configuration, with the arms and seeds of the resumed run before the new ones.
 
     Raises:
         FolderError: if the folder is in use by another run, or there is none to resume.
@@ -34,18 +38,29 @@ def open_folder(config: RunConfig, domains: Domains) -> None:
             f"--out: expected a new or empty folder, got {config.out} with files in it; --resume continues it"
         )
     if config.resume:
-        saved = read_folder(config.out)
-        try:
-            check_resumable(config, saved["config"])
-        except ValueError as error:
-            raise FolderError(str(error)) from error
-        if saved["data"]["sha256"] != data["sha256"]:
-            raise FolderError(
-                f"--data: expected the data of the run to resume ({saved['data']['name']}), got other content"
-            )
+        config = _resumed(config, data)
     record = {"config": to_json(config), "versions": versions(), "seeds": list(config.seeds), "data": data}
     write_json(config.out / "config.json", record)
     write_json(config.out / "protocol.json", protocol_card(config, domains))
+    return config
+
+
+def _resumed(config: RunConfig, data: dict[str, str]) -> RunConfig:
+    saved = read_folder(config.out)
+    try:
+        check_resumable(config, saved["config"])
+    except ValueError as error:
+        raise FolderError(str(error)) from error
+    if saved["data"]["sha256"] != data["sha256"]:
+        raise FolderError(
+            f"--data: expected the data of the run to resume ({saved['data']['name']}), got other content"
+        )
+    before = from_json(saved["config"])
+    return replace(
+        config,
+        arms=tuple(dict.fromkeys(before.arms + config.arms)),
+        seeds=tuple(dict.fromkeys(before.seeds + config.seeds)),
+    )
 
 
 def read_folder(out: Path) -> dict[str, Any]:

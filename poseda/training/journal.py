@@ -20,22 +20,18 @@ class Meters:
     """Means of named scalars, summed on the device and read back once per log line."""
 
     def __init__(self) -> None:
-        self._names: list[str] = []
-        self._sum: Tensor | None = None
-        self._count = 0
-        self._first_bad: Tensor | None = None
+        self._sums: dict[str, Tensor] = {}
 
     def add(self, step: int, values: Mapping[str, Tensor]) -> None:
-        """Add the scalars of one step; every step of a phase has the same names."""
-        row = torch.stack([value.detach().float() for value in values.values()])
-        if self._sum is None or self._first_bad is None:
-            self._names = list(values)
-            self._sum, self._count = torch.zeros_like(row), 0
-            self._first_bad = torch.full_like(row, torch.inf)
-        bad = torch.where(row.isfinite(), torch.inf, float(step))
-        self._first_bad = torch.minimum(self._first_bad, bad)
-        self._sum = self._sum + row
-        self._count += 1
+        """Add the scalars of one step; a phase need not give every name at every step."""
+        for name, value in values.items():
+            value = value.detach().float()
+            # Sum, count, and the first step at which the value was not finite.
+            row = torch.stack([value, torch.ones_like(value), torch.where(value.isfinite(), torch.inf, step)])
+            if name in self._sums:
+                before = self._sums[name]
+                row = torch.cat([before[:2] + row[:2], torch.minimum(before[2:], row[2:])])
+            self._sums[name] = row
 
     def read(self, where: str) -> dict[str, float]:
         """Return the means since the last call and start anew.
@@ -43,18 +39,18 @@ class Meters:
         Raises:
             NonFiniteError: if a value was not finite; names the first such value and its step.
         """
-        if self._sum is None or self._first_bad is None:
+        if not self._sums:
             return {}
-        sums, bad = torch.stack([self._sum, self._first_bad]).tolist()
-        names, count = self._names, self._count
-        self._sum = self._first_bad = None
-        if min(bad) != float("inf"):
-            step = int(min(bad))
-            culprits = ", ".join(name for name, at in zip(names, bad, strict=True) if at == step)
+        rows = dict(zip(self._sums, torch.stack(list(self._sums.values())).tolist(), strict=True))
+        self._sums = {}
+        first = min(bad for _, _, bad in rows.values())
+        if first != float("inf"):
+            culprits = ", ".join(name for name, (_, _, bad) in rows.items() if bad == first)
             raise NonFiniteError(
-                f"{where}: {culprits} became non-finite at step {step}; the last checkpoint is from before it"
+                f"{where}: {culprits} became non-finite at step {int(first)}; "
+                f"the last checkpoint is from before it"
             )
-        return {name: value / count for name, value in zip(names, sums, strict=True)}
+        return {name: total / count for name, (total, count, _) in rows.items()}
 
 
 class Journal:

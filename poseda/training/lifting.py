@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from functools import lru_cache
 
 import torch
 from lightning.fabric import Fabric
@@ -21,17 +22,32 @@ PREDICT_BATCH = 8192
 
 def mirror_2d(pose_2d: Tensor, skeleton: Skeleton) -> Tensor:
     """What a mirrored camera sees of the mirrored person: (N, J, 2) to (N, J, 2)."""
-    return pose_2d[:, list(skeleton.mirror)] * pose_2d.new_tensor([-1.0, 1.0])
+    return _mirrored(pose_2d, skeleton)
 
 
 def mirror_3d(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
     """The mirrored person before the mirrored camera: (N, J, 3) to (N, J, 3)."""
-    return pose_3d[:, list(skeleton.mirror)] * pose_3d.new_tensor([-1.0, 1.0, 1.0])
+    return _mirrored(pose_3d, skeleton)
+
+
+def _mirrored(pose: Tensor, skeleton: Skeleton) -> Tensor:
+    order, sign = _mirror_table(skeleton, pose.shape[-1], pose.dtype, pose.device)
+    return pose.index_select(1, order) * sign
+
+
+@lru_cache(maxsize=32)
+def _mirror_table(
+    skeleton: Skeleton, axes: int, dtype: torch.dtype, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Joint order and sign of each axis, kept on the device: copying them would make the host wait."""
+    sign = torch.tensor([-1.0] + [1.0] * (axes - 1), dtype=dtype, device=device)
+    return torch.tensor(skeleton.mirror, device=device), sign
 
 
 def root_relative(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
     """(N, J, 3) with the root at the origin."""
-    return pose_3d - pose_3d[:, [skeleton.parents.index(-1)]]
+    root = skeleton.parents.index(-1)
+    return pose_3d - pose_3d[:, root : root + 1]
 
 
 @torch.no_grad()

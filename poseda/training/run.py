@@ -70,19 +70,24 @@ class Run:
     """A run folder and all that is computed into it.
 
     Args:
-        domains: where data come from. Arms other than the oracle only ever see ``domains.adaptation()``.
+        domains: asked for labels after an arm's training, and by the oracle.
+        data: all that any other arm learns from.
         config: resolved.
         fabric: device and precision.
         observer: told of progress.
     """
 
     def __init__(
-        self, domains: Domains, config: RunConfig, fabric: Fabric, observer: Observer | None = None
+        self,
+        domains: Domains,
+        data: Resident,
+        config: RunConfig,
+        fabric: Fabric,
+        observer: Observer | None = None,
     ) -> None:
-        self.domains, self.config, self.fabric = domains, config, fabric
+        self.domains, self.data, self.config, self.fabric = domains, data, config, fabric
         self.observer = observer or _Silent()
         self.journal = Journal(config.out / "metrics.jsonl")
-        self.data = Resident.load(domains.adaptation(), fabric.device)
 
     def train(self) -> list[dict[str, Any]]:
         """Train every arm of every seed and evaluate it; return results.json's rows."""

@@ -1,0 +1,294 @@
+"""Training: what each arm may learn from, that runs repeat and resume to the bit, and that GPA helps."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from poseda import training
+from poseda.config import (
+    AdversaryConfig,
+    Arm,
+    GeneratorTrainingConfig,
+    LifterTrainingConfig,
+    NetworkConfig,
+    PlacementConfig,
+    RunConfig,
+    preset,
+)
+from poseda.datasets import Domains, LabelledPoses, open_domains
+from poseda.training import lifting
+from poseda.training.checkpoint import load_checkpoint
+from poseda.training.pairs import PairSource, Resident, Shuffle, recipe_of
+from poseda.training.run import stage_seed, weights_path
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Tensors here are tiny: threads would only get in each other's way."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def domains() -> Domains:
+    return open_domains(None, size=0.05)
+
+
+@pytest.fixture(scope="module")
+def data(domains: Domains) -> Resident:
+    return Resident.load(domains.adaptation(), CPU)
+
+
+def config(out: Path, *arms: Arm, **changes: Any) -> RunConfig:
+    base = dataclasses.replace(preset("tiny"), out=out, device="cpu", log_every=5, save_every=5)
+    steps = LifterTrainingConfig(pretrain_steps=15, adapt_steps=15, batch=32, ema=0.9)
+    gan = GeneratorTrainingConfig(steps=15, batch=32)
+    values = {"training": steps, "generator_training": gan, "arms": arms} | changes
+    return dataclasses.replace(base, **values)
+
+
+def weights(out: Path, arm: str, phase: str = "lifter") -> dict[str, torch.Tensor]:
+    return load_checkpoint(weights_path(out, 0, arm, phase))[0]
+
+
+def equal(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
+
+
+class Killed(Exception):
+    """Stands for a killed process."""
+
+
+class KillAt:
+    """An observer that stops a run at a step of a phase."""
+
+    def __init__(self, title: str, step: int) -> None:
+        self.title, self.step, self.current = title, step, ""
+
+    def phase_started(self, title: str, steps: int, done: int) -> None:
+        self.current = title
+
+    def advanced(self, step: int) -> None:
+        if self.title in self.current and step >= self.step:
+            raise Killed
+
+    def phase_finished(self, title: str) -> None:
+        pass
+
+
+@pytest.mark.parametrize("killed_in", ["pretrained · lifter", "gpa_lpa · generator", "gpa_lpa · lifter"])
+def test_a_killed_run_resumes_to_the_same_bits(tmp_path: Path, domains: Domains, killed_in: str) -> None:
+    whole, cut = config(tmp_path / "whole", "gpa_lpa"), config(tmp_path / "cut", "gpa_lpa")
+    expected = training.prepare(whole, domains).train()
+    with pytest.raises(Killed):
+        training.prepare(cut, domains, KillAt(killed_in, 10)).train()
+    results = training.prepare(dataclasses.replace(cut, resume=True), domains).train()
+    assert results == expected
+    for arm, phase in (("pretrained", "lifter"), ("gpa_lpa", "generator"), ("gpa_lpa", "lifter")):
+        assert equal(weights(whole.out, arm, phase), weights(cut.out, arm, phase)), (arm, phase)
+    assert not list(cut.out.rglob("*.partial"))
+
+    def steps(out: Path) -> list[tuple[str, str, int]]:
+        lines = map(json.loads, (out / "metrics.jsonl").read_text().splitlines())
+        return [(line["arm"], line["phase"], line["step"]) for line in lines]
+
+    assert steps(cut.out) == steps(whole.out)
+
+
+def test_an_arm_does_not_depend_on_which_other_arms_run(tmp_path: Path, domains: Domains) -> None:
+    alone, among = config(tmp_path / "a", "gpa"), config(tmp_path / "b", "random", "gpa")
+    for run in (alone, among):
+        training.prepare(run, domains).train()
+    assert equal(weights(alone.out, "gpa"), weights(among.out, "gpa"))
+    assert not equal(weights(among.out, "random"), weights(among.out, "gpa"))
+    assert stage_seed(0, "gpa", "lifter") != stage_seed(1, "gpa", "lifter")
+
+
+class SealedDomains:
+    """Domains whose target labels raise when touched before they may be."""
+
+    def __init__(self, inner: Domains) -> None:
+        self.inner, self.open, self.oracle_asked = inner, False, 0
+        self.name, self.skeleton = inner.name, inner.skeleton
+        self.adaptation, self.fingerprint = inner.adaptation, inner.fingerprint
+
+    def evaluation(self, split: str = "target_test") -> LabelledPoses:
+        assert self.open, f"labels of {split} were asked for while training"
+        return self.inner.evaluation(split)
+
+    def oracle(self) -> LabelledPoses:
+        self.oracle_asked += 1
+        return self.inner.oracle()
+
+
+def test_no_arm_but_the_oracle_ever_asks_for_target_labels(tmp_path: Path, domains: Domains) -> None:
+    sealed = SealedDomains(domains)
+    run = training.prepare(config(tmp_path / "r", "gpa"), sealed)
+    run._pretrain(0)
+    for arm in ("source_only", "gpa", "lpa", "gpa_lpa", "random", "poseaug"):
+        run._adapt(0, arm)
+    assert sealed.oracle_asked == 0
+    run._adapt(0, "oracle")
+    assert sealed.oracle_asked == 1
+
+
+def test_every_arm_takes_as_many_lifter_steps(tmp_path: Path, domains: Domains) -> None:
+    run = config(tmp_path / "r", "source_only", "lpa", "poseaug", "oracle")
+    training.prepare(run, domains).train()
+    lines = [json.loads(line) for line in (run.out / "metrics.jsonl").read_text().splitlines()]
+    last = {line["arm"]: line["step"] for line in lines if line["phase"] == "lifter"}
+    assert last == dict.fromkeys(["pretrained", *run.arms], 15)
+    assert {line["arm"] for line in lines if line["phase"] == "generator"} == {"lpa", "poseaug"}
+    results = json.loads((run.out / "results.json").read_text())
+    assert {(row["arm"], row["split"]) for row in results} == {
+        (arm, split) for arm in run.arms for split in ("source_val", "target_test")
+    }
+
+
+def draw(arm: Arm, data: Resident, run: RunConfig, **given: Any) -> tuple[Any, torch.Generator]:
+    rng = torch.Generator().manual_seed(0)
+    return PairSource(recipe_of(arm, run), data, run, 0, rng, **given).draw(0), rng
+
+
+def test_source_pairs_are_the_captured_ones_and_gpa_pairs_stand_on_targets(
+    data: Resident, tmp_path: Path
+) -> None:
+    run = config(tmp_path, "gpa")
+    index = Shuffle(len(data.source), 32, 0, CPU).at(0)
+    captured, _ = draw("source_only", data, run)
+    assert torch.equal(captured.pose_2d, data.source.pose_2d[index]) and captured.valid.all()
+    placed, _ = draw("gpa", data, run)
+    where = data.placements.sample(32, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(placed.pose_2d[:, 0], data.placements.placement[where, :2], rtol=0, atol=1e-4)
+    # Not the posture: root-relative poses stay as they were.
+    torch.testing.assert_close(
+        lifting.root_relative(placed.pose_3d, data.skeleton),
+        lifting.root_relative(captured.pose_3d, data.skeleton),
+        rtol=0,
+        atol=1e-4,
+    )
+
+
+def test_random_pairs_keep_the_stated_share_of_postures(data: Resident, tmp_path: Path) -> None:
+    steps = LifterTrainingConfig(batch=256, source_share=0.75)
+    run = config(tmp_path, "random", training=steps)
+    pairs, _ = draw("random", data, run)
+    captured = data.source.pose_3d[Shuffle(len(data.source), 256, 0, CPU).at(0)]
+    moved = lifting.root_relative(pairs.pose_3d, data.skeleton) - lifting.root_relative(
+        captured, data.skeleton
+    )
+    kept = (moved.abs().amax((1, 2)) < 1e-4).float().mean()
+    assert 0.65 < kept < 0.85
+
+
+def test_a_shuffle_visits_everything_once_an_epoch_and_needs_no_state() -> None:
+    order = Shuffle(100, 10, 3, CPU)
+    first = torch.cat([order.at(step) for step in range(10)])
+    assert sorted(first.tolist()) == list(range(100))
+    second = order.at(10)
+    assert torch.equal(Shuffle(100, 10, 3, CPU).at(10), second) and not torch.equal(second, first[:10])
+    assert torch.equal(order.at(0), first[:10]), "going back gives the old order"
+    small = Shuffle(3, 8, 0, CPU).at(0)
+    assert len(small) == 8 and set(small.tolist()) == {0, 1, 2}
+
+
+def test_mirroring_twice_is_nothing_and_mirrored_pairs_still_project(data: Resident) -> None:
+    source, skeleton = data.source, data.skeleton
+    twice = lifting.mirror_3d(lifting.mirror_3d(source.pose_3d, skeleton), skeleton)
+    assert torch.equal(twice, source.pose_3d)
+    from poseda.camera import project
+
+    seen = project(lifting.mirror_3d(source.pose_3d, skeleton), source.camera.mirrored())
+    torch.testing.assert_close(seen, lifting.mirror_2d(source.pose_2d, skeleton), rtol=0, atol=1e-4)
+
+
+def test_flip_averaging_makes_the_prediction_symmetric(data: Resident) -> None:
+    from poseda.lifters import build
+
+    lifter = build("simple_baseline", data.skeleton, width=16, blocks=1)
+    pose = data.source.pose_2d[:20]
+    one = lifting.predict(lifter, pose, data.skeleton, flip=True)
+    two = lifting.predict(lifter, lifting.mirror_2d(pose, data.skeleton), data.skeleton, flip=True)
+    torch.testing.assert_close(lifting.mirror_3d(one, data.skeleton), two, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"adversary": AdversaryConfig(anchor="none", pool=64)},
+        {"adversary": AdversaryConfig(anchor="source_3d", pairing="unpaired", pool=64)},
+        {"adversary": AdversaryConfig(anchor="target_2d", feedback="hard_ratio", pool=64)},
+        {"placement": PlacementConfig(placement="learned")},
+        {"placement": PlacementConfig(placement="source", gpa="exact")},
+    ],
+    ids=["none", "3d-unpaired", "2d-feedback", "learned", "source"],
+)
+def test_every_knob_trains(tmp_path: Path, domains: Domains, change: dict[str, Any]) -> None:
+    run = config(tmp_path / "r", "gpa_lpa", **change)
+    results = training.prepare(run, domains).train()
+    assert all(row["mpjpe"] > 0 for row in results)
+
+
+def test_invalid_poses_are_harmless_and_a_non_finite_loss_stops_the_run(
+    tmp_path: Path, domains: Domains
+) -> None:
+    run = training.prepare(config(tmp_path / "r", "gpa"), domains)
+    run._pretrain(0)
+    broken = run.data.source.pose_3d.clone()
+    broken[:, 3] = float("nan")  # a NaN pose is invalid once placed, but captured pairs go as they are
+    run.data = dataclasses.replace(run.data, source=dataclasses.replace(run.data.source, pose_3d=broken))
+    run._adapt(0, "gpa")
+    with pytest.raises(
+        training.NonFiniteError, match=r"source_only.*lifter_loss became non-finite at step 0"
+    ):
+        run._adapt(0, "source_only")
+    assert not weights_path(run.config.out, 0, "source_only", "lifter").exists()
+
+
+def test_gpa_lowers_the_error_where_only_the_camera_differs(tmp_path: Path, domains: Domains) -> None:
+    run = config(
+        tmp_path / "r",
+        "source_only",
+        "gpa",
+        network=NetworkConfig(width=64, blocks=1, dropout=0.0),
+        training=LifterTrainingConfig(pretrain_steps=200, adapt_steps=200, batch=64, ema=0.98),
+        log_every=100,
+        save_every=100,
+    )
+    results = training.prepare(run, domains).train()
+    error = {row["arm"]: row["mpjpe"] for row in results if row["split"] == "target_test"}
+    assert error["gpa"] < 0.95 * error["source_only"], error
+
+
+def test_a_folder_in_use_is_refused_and_left_alone(tmp_path: Path, domains: Domains) -> None:
+    out = tmp_path / "r"
+    out.mkdir()
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(training.FolderError, match="--out: expected a new or empty folder"):
+        training.prepare(config(out, "gpa"), domains)
+    with pytest.raises(training.FolderError, match=r"config\.json"):
+        training.prepare(config(out, "gpa", resume=True), domains)
+    assert [path.name for path in out.iterdir()] == ["notes.txt"]
+
+
+def test_resuming_with_other_data_or_options_is_refused_by_name(tmp_path: Path, domains: Domains) -> None:
+    run = config(tmp_path / "r", "gpa")
+    training.prepare(run, domains)
+    again = dataclasses.replace(run, resume=True)
+    with pytest.raises(training.FolderError, match="--data: expected the data of the run"):
+        training.prepare(again, open_domains(None, seed=1, size=0.05))
+    with pytest.raises(training.FolderError, match="lifter: the run to resume has 'simple_baseline'"):
+        training.prepare(dataclasses.replace(again, lifter="videopose3d"), domains)
+    more = training.prepare(dataclasses.replace(again, arms=("random",)), domains)
+    assert more.config.arms == ("gpa", "random")
