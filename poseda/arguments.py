@@ -11,7 +11,8 @@ from poseda.camera import Camera
 from poseda.skeleton import Skeleton
 
 MAX_ROTATION = 1.0e4
-"""Longest rotation vector, radians. Beyond it the kernels' range reduction loses digits: the pose is invalid."""
+"""Longest rotation vector, radians. Beyond it the kernels' range reduction loses digits: the pose is
+invalid."""
 
 GPA_MODES = ("closed_form", "exact")
 
@@ -111,7 +112,9 @@ def check_shapes(
         raise TypeError(f"pose_3d: expected a tensor, got {type(pose_3d).__name__}")
     shape = pose_3d.shape
     if len(shape) not in (3, 4) or shape[-2] != joints or shape[-1] != 3:
-        raise ValueError(f"pose_3d: expected shape (N, {joints}, 3) or (N, T, {joints}, 3), got {tuple(shape)}")
+        raise ValueError(
+            f"pose_3d: expected shape (N, {joints}, 3) or (N, T, {joints}, 3), got {tuple(shape)}"
+        )
     batch, frames = shape[0], tuple(shape[1:-2])
     if frames == (0,):
         raise ValueError("pose_3d: expected at least one frame, got T = 0")
@@ -131,7 +134,7 @@ def check_shapes(
     mask = given.joint_mask
     if mask is not None:
         _check_kind(pose_3d, "joint_mask", mask, torch.bool)
-        if mask.shape not in ((batch, joints), (1, joints)):
+        if mask.dim() != 2 or mask.shape[1] != joints or (mask.shape[0] != batch and mask.shape[0] != 1):
             raise ValueError(
                 f"joint_mask: expected shape ({batch}, {joints}) or (1, {joints}), got {tuple(mask.shape)}"
             )
@@ -147,7 +150,7 @@ def _table_rows(given: AugmentArguments, batch: int) -> int:
     if placement is None:
         raise ValueError("placement_index: picks rows of placement, which was not given")
     _check_kind(given.pose_3d, "placement_index", index, torch.int64)
-    if index.shape != (batch,):
+    if index.dim() != 1 or index.shape[0] != batch:
         raise ValueError(f"placement_index: expected shape ({batch},), got {tuple(index.shape)}")
     if not isinstance(placement, Tensor) or placement.dim() != 2 or (placement.shape[0] == 0 and batch > 0):
         shape = tuple(placement.shape) if isinstance(placement, Tensor) else type(placement).__name__
@@ -166,7 +169,9 @@ def _one_dtype(given: AugmentArguments) -> AugmentArguments:
         value is None or value.dtype == dtype for value in floating
     ):
         return given
-    promoted = tuple(value.float() if value is not None and value.dtype in _HALF else value for value in floating)
+    promoted = tuple(
+        value.float() if value is not None and value.dtype in _HALF else value for value in floating
+    )
     dtypes = {value.dtype for value in promoted if value is not None}
     if len(dtypes) != 1 or dtypes - {torch.float32, torch.float64}:
         names = ", ".join(sorted(str(dtype) for dtype in dtypes))
@@ -176,7 +181,9 @@ def _one_dtype(given: AugmentArguments) -> AugmentArguments:
 
 def _check_kind(pose_3d: Tensor, name: str, value: object, dtype: torch.dtype) -> None:
     if not isinstance(value, Tensor) or value.dtype != dtype:
-        raise TypeError(f"{name}: expected a {str(dtype).removeprefix('torch.')} tensor, got {_describe(value)}")
+        raise TypeError(
+            f"{name}: expected a {str(dtype).removeprefix('torch.')} tensor, got {_describe(value)}"
+        )
     if value.device != pose_3d.device:
         raise TypeError(f"{name}: expected device {pose_3d.device} as pose_3d, got {value.device}")
 
@@ -201,8 +208,9 @@ def _check(
     good = (
         len(shape) >= lead
         and shape[lead:] in shapes
-        and shape[0] in (rows, 1)
-        and (not frames or shape[1] in (frames[0], 1))
+        # One comparison at a time: while compiling, sizes are symbols, which `in` does not compare by value.
+        and (shape[0] == rows or shape[0] == 1)
+        and (not frames or shape[1] == frames[0] or shape[1] == 1)
     )
     if not good:
         dims = [str(rows), *(f"{frame} or 1" for frame in frames)]

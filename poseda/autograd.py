@@ -1,7 +1,7 @@
 """Attaches a gradient to an op, as `torch.library.register_autograd` does, at a tenth of its cost a call.
 
-That function rebuilds the op's default arguments from its schema at every call, 140 us for an op with eighteen of
-them, more than the op itself takes for a thousand poses.
+That function rebuilds the op's default arguments from its schema at every call, 140 us for an op with
+eighteen of them, more than the op itself takes for a thousand poses.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def attach(
         setup_context: called with the context, the op's arguments and its results.
 
     Returns:
-        The op for eager callers: it skips the dispatcher's way through Python where no gradient is wanted, and is
-        the plain op while compiling.
+        The op for eager callers: it skips the dispatcher's way through Python where no gradient is wanted,
+        and is the plain op while compiling.
     """
 
     def below(*inputs: Any) -> Any:
@@ -42,33 +42,26 @@ def attach(
         setup_context(ctx, inputs, output)
         return output
 
-    class_name = op.name().replace("::", "_")
-    # Two forms of one function: torch inspects the signature of the second at each call (20 us), but function
-    # transforms such as torch.func.grad accept no other.
-    fast = type(class_name, (Function,), {"forward": staticmethod(forward), "backward": staticmethod(backward)})
-    transformable = type(
-        class_name,
-        (Function,),
-        {
-            "forward": staticmethod(below),
-            "setup_context": staticmethod(setup_context),
-            "backward": staticmethod(backward),
-        },
-    )
+    # The older form of a Function: torch inspects the signature of the newer at each call, 20 us.
+    methods = {"forward": staticmethod(forward), "backward": staticmethod(backward)}
+    function = type(op.name().replace("::", "_"), (Function,), methods)
 
     def differentiable(*inputs: Any) -> Any:
-        if not torch.is_grad_enabled() or not any(isinstance(x, Tensor) and x.requires_grad for x in inputs):
-            return below(*inputs)
-        transforming = torch._C._are_functorch_transforms_active()
-        return (transformable if transforming else fast).apply(*inputs)
+        if torch.is_grad_enabled() and any(isinstance(x, Tensor) and x.requires_grad for x in inputs):
+            return function.apply(*inputs)
+        return below(*inputs)
 
     def eager(*inputs: Any) -> Any:
-        if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        if torch.compiler.is_compiling():
             return op(*inputs)
+        if torch._C._are_functorch_transforms_active():
+            raise RuntimeError(
+                f"{op.name()}: vmap and other function transforms are not implemented; the op is batched, "
+                "use its first dimension and torch.autograd"
+            )
         return differentiable(*inputs)
 
     _library.impl(op.name().split("::")[1], differentiable, "Autograd")
-    torch.library.register_vmap(op.name(), _refuse_vmap(op.name()))
     return eager
 
 
@@ -82,10 +75,3 @@ def refuse_second_derivative(op: Any) -> None:
         )
 
     attach(op, refuse, lambda ctx, inputs, output: None)
-
-
-def _refuse_vmap(name: str) -> Callable[..., Any]:
-    def refuse(*_: Any) -> Any:
-        raise RuntimeError(f"{name}: vmap is not implemented; the op is batched, pass its first dimension instead")
-
-    return refuse

@@ -41,7 +41,9 @@ def denormalize_screen(screen: Tensor, width: float, height: float) -> Tensor:
 
 def _check_resolution(width: float, height: float) -> None:
     if not (width > 0 and height > 0):
-        raise ValueError(f"resolution: expected a positive width and height in pixels, got {width} x {height}")
+        raise ValueError(
+            f"resolution: expected a positive width and height in pixels, got {width} x {height}"
+        )
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,9 @@ class Camera:
                 raise ValueError(f"camera.{name}: expected {len(self)} rows or 1, got {value.shape[0]}")
 
     def __len__(self) -> int:
-        return max(v.shape[0] for v in (self.focal, self.center, self.distortion, self.aspect) if v is not None)
+        return max(
+            v.shape[0] for v in (self.focal, self.center, self.distortion, self.aspect) if v is not None
+        )
 
     @classmethod
     def from_pixels(
@@ -97,7 +101,9 @@ class Camera:
         return cls(
             focal=torch.tensor([[2 * fx / width, 2 * fy / width]], dtype=torch.float32),
             center=center.float(),
-            distortion=None if distortion is None else torch.as_tensor(distortion, dtype=torch.float32).reshape(1, 5),
+            distortion=None
+            if distortion is None
+            else torch.as_tensor(distortion, dtype=torch.float32).reshape(1, 5),
             aspect=torch.tensor([height / width], dtype=torch.float32),
         )
 
@@ -122,7 +128,8 @@ class Camera:
             tolerance_px: largest misfit to accept, in pixels.
 
         Raises:
-            ValueError: if a shape is wrong or the misfit exceeds the tolerance; the message states the misfit.
+            ValueError: if a shape is wrong or the misfit exceeds the tolerance; the message states the
+            misfit.
         """
         matrix = np.asarray(matrix, dtype=np.float64)
         given = np.asarray(coefficients, dtype=np.float64).ravel()
@@ -143,7 +150,10 @@ class Camera:
         shift_y = y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y
         basis_x = np.stack([x * r2, x * r2**2, x * r2**3, x * x + r2, x * y], -1)
         basis_y = np.stack([y * r2, y * r2**2, y * r2**3, x * y, y * y + r2], -1)
-        basis, shift = np.concatenate([fx * basis_x, fy * basis_y]), np.concatenate([fx * shift_x, fy * shift_y])
+        basis, shift = (
+            np.concatenate([fx * basis_x, fy * basis_y]),
+            np.concatenate([fx * shift_x, fy * shift_y]),
+        )
         fitted = np.linalg.lstsq(basis, shift, rcond=None)[0]
         misfit = float(np.abs(basis @ fitted - shift).max())
         if misfit > tolerance_px:
@@ -224,7 +234,12 @@ def _distort_jacobian(points: Tensor, distortion: Tensor) -> tuple[Tensor, Tenso
     factor = 1 + r2 * (k1 + r2 * (k2 + r2 * k3)) + p1 * x + p2 * y
     slope = 2 * (k1 + r2 * (2 * k2 + r2 * 3 * k3))
     fx, fy = slope * x + p1, slope * y + p2
-    return factor + x * fx + 2 * p1 * x, x * fy + 2 * p1 * y, y * fx + 2 * p2 * x, factor + y * fy + 2 * p2 * y
+    return (
+        factor + x * fx + 2 * p1 * x,
+        x * fy + 2 * p1 * y,
+        y * fx + 2 * p2 * x,
+        factor + y * fy + 2 * p2 * y,
+    )
 
 
 def _solve_2x2(matrix: tuple[Tensor, Tensor, Tensor, Tensor], rhs: Tensor) -> Tensor:

@@ -93,8 +93,8 @@ def _host() -> Any:
         from poseda import _host
     except ImportError as error:
         raise ImportError(
-            "poseda's compiled extension is missing: you are probably importing the source tree instead of the "
-            "installed package; run `pip install .` and start Python elsewhere (or `pip install -e .`)"
+            "poseda's compiled extension is missing: you are probably importing the source tree instead of "
+            "the installed package; run `pip install .` and start Python elsewhere (or `pip install -e .`)"
         ) from error
     return _host
 

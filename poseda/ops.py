@@ -1,8 +1,9 @@
 """The fused ops: public functions, their fake kernels and their gradients.
 
-Schemas stand in csrc/library.cpp, CPU kernels in csrc/cpu, CUDA kernels in csrc/cuda. Every op works in float32 and
-float64 on CPU and CUDA, for any strides and empty batches, under ``torch.compile(fullgraph=True)`` and inside CUDA
-graphs; none waits for the device. The gradient of a gradient is refused by name.
+Schemas stand in csrc/library.cpp, CPU kernels in csrc/cpu, CUDA kernels in csrc/cuda. Every op works in
+float32 and float64 on CPU and CUDA, for any strides and empty batches, under
+``torch.compile(fullgraph=True)`` and inside CUDA graphs; none waits for the device. The gradient of a
+gradient is refused by name.
 """
 
 from __future__ import annotations
@@ -42,11 +43,12 @@ def augment(
     """Turn, stretch and place poses, and project them: one launch forward, one backward.
 
     1. bones of the source pose; 2. each bone turned by its rotation vector; 3. scaled; 4. the body turned;
-    5. joints again by forward kinematics; 6. the root placed; 7. projected. ``poseda.reference.augment`` says the
-    same in plain torch. GPA and the transformations are those of Chai et al., ICCV 2023 (PoseDA).
+    5. joints again by forward kinematics; 6. the root placed; 7. projected. ``poseda.reference.augment`` says
+    the same in plain torch. GPA and the transformations are those of Chai et al., ICCV 2023 (PoseDA).
 
-    Sequences ``(N, T, J, 3)`` take parameters with T or 1 frames, and camera, root and placement per sequence:
-    GPA places the centre frame T//2, the other frames keep their displacement from it, turned by its body rotation.
+    Sequences ``(N, T, J, 3)`` take parameters with T or 1 frames, and camera, root and placement per
+    sequence: GPA places the centre frame T//2, the other frames keep their displacement from it, turned by
+    its body rotation.
 
     Args:
         pose_3d: (N, J, 3) or (N, T, J, 3) metres, camera frame.
@@ -57,7 +59,8 @@ def augment(
         body_rotation: (N, 3) rotation vector about the root, radians.
         propagate: turn what hangs from a bone along with it (forward kinematics) instead of each bone alone.
         root: (N, 3) metres, where the root shall stand. Default: where the source's root stands.
-        placement: (N, 4), or (M, 4) with an index: root u, v and box w, h of a target pose, screen coordinates.
+        placement: (N, 4), or (M, 4) with an index: root u, v and box w, h of a target pose, screen
+            coordinates.
         placement_index: (N,) int64, the row of ``placement`` and camera for each pose. Out of range: invalid.
         gpa: ``closed_form`` (the paper's) or ``exact`` (the projected width + height equal the target's).
         joint_mask: (N, J) bool, the joints that span the box. Default: all.
@@ -67,9 +70,9 @@ def augment(
     Any first dimension may be 1 and is then shared by the batch.
 
     Returns:
-        Poses, their projections and which are valid. An invalid pose (see above; also NaN or infinity, an empty
-        box, no exact solution) is all zeros with zero gradients and does not touch its neighbours. Zero-length
-        bones stay so, with zero gradient through their own rotation.
+        Poses, their projections and which are valid. An invalid pose (see above; also NaN or infinity, an
+        empty box, no exact solution) is all zeros with zero gradients and does not touch its neighbours.
+        Zero-length bones stay so, with zero gradient through their own rotation.
 
     Raises:
         TypeError, ValueError: naming the argument, what was expected and what came.
@@ -109,7 +112,7 @@ def _augment_fake(*inputs: Any) -> tuple[Tensor, Tensor, Tensor]:
     )
 
 
-# Arguments of augment that have a gradient, in the order of augment_backward's results and of `wanted`'s bits.
+# Arguments with a gradient, in the order of augment_backward's results and of `wanted`'s bits.
 _DIFFERENTIABLE = (
     "pose_3d",
     "focal",

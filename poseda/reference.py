@@ -139,7 +139,9 @@ def augment(
     # 6. Place: the centre frame by GPA or at the given root, the others at their displacement from it.
     placed = given.root
     if placement is not None:
-        mask = torch.ones(1, joints, dtype=torch.bool, device=pose.device) if joint_mask is None else joint_mask
+        mask = (
+            torch.ones(1, joints, dtype=torch.bool, device=pose.device) if joint_mask is None else joint_mask
+        )
         placed, solved = place(local[:, centre], camera, placement, mask, exact=gpa == "exact")
         valid = valid & solved
     if placed is None:
@@ -161,7 +163,9 @@ def augment(
             valid = valid & (out_2d.abs() <= edge[:, None, None]).flatten(1).all(1)
     out_3d = _keep(out_3d, valid)
     out_2d = _keep(out_2d, valid)
-    return AugmentedPose(out_3d[:, 0], out_2d[:, 0], valid) if single else AugmentedPose(out_3d, out_2d, valid)
+    return (
+        AugmentedPose(out_3d[:, 0], out_2d[:, 0], valid) if single else AugmentedPose(out_3d, out_2d, valid)
+    )
 
 
 def _keep(value: Tensor, valid: Tensor) -> Tensor:
@@ -170,7 +174,9 @@ def _keep(value: Tensor, valid: Tensor) -> Tensor:
     return torch.where(valid[:, None, None, None], value, torch.zeros_like(value))
 
 
-def place(local: Tensor, camera: Camera, placement: Tensor, mask: Tensor, exact: bool) -> tuple[Tensor, Tensor]:
+def place(
+    local: Tensor, camera: Camera, placement: Tensor, mask: Tensor, exact: bool
+) -> tuple[Tensor, Tensor]:
     """GPA: where the root must stand for the projected pose to match a target's place and size.
 
     Args:

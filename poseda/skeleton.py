@@ -57,7 +57,11 @@ class Skeleton:
                 f"0 .. {joints - 1}, got {self.symmetric_joints}"
             )
         for part, bones in self.parts.items():
-            if not bones or any(not 0 <= bone < joints - 1 for bone in bones) or list(bones) != sorted(set(bones)):
+            if (
+                not bones
+                or any(not 0 <= bone < joints - 1 for bone in bones)
+                or list(bones) != sorted(set(bones))
+            ):
                 raise ValueError(
                     f"skeleton {self.name!r}: part {part!r} needs bones in rising order within "
                     f"0 .. {joints - 2}, got {bones}"
@@ -97,7 +101,9 @@ class Skeleton:
             joint_names=names,
             parents=tuple(-1 if parent is None else find(parent) for parent in tree.values()),
             symmetric_joints=tuple((find(left), find(right)) for left, right in symmetric),
-            parts={part: tuple(sorted(find(joint) - 1 for joint in joints)) for part, joints in parts.items()},
+            parts={
+                part: tuple(sorted(find(joint) - 1 for joint in joints)) for part, joints in parts.items()
+            },
         )
 
     @classmethod
@@ -254,7 +260,7 @@ COCO17 = Skeleton.declare(
         "right_leg": ("right_hip", "right_knee", "right_ankle"),
     },
 )
-"""COCO keypoints in COCO's order. COCO has no pelvis, so the tree hangs from the nose and invents no joint."""
+"""COCO keypoints in COCO's order. COCO has no pelvis: the tree hangs from the nose and invents no joint."""
 
 MPI_INF_3DHP = Skeleton.declare(
     "mpi_inf_3dhp",
@@ -288,9 +294,7 @@ MPI_INF_3DHP = Skeleton.declare(
         "right_foot": "right_ankle",
         "right_toe": "right_foot",
     },
-    _sided(
-        "clavicle", "shoulder", "elbow", "wrist", "hand", "hip", "knee", "ankle", "foot", "toe"
-    ),
+    _sided("clavicle", "shoulder", "elbow", "wrist", "hand", "hip", "knee", "ankle", "foot", "toe"),
     {
         "torso": ("spine", "spine2", "spine3", "spine4", "neck", "head", "head_top"),
         "left_arm": ("left_clavicle", "left_shoulder", "left_elbow", "left_wrist", "left_hand"),

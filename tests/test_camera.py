@@ -48,7 +48,9 @@ def test_mirroring_a_camera_mirrors_what_it_sees() -> None:
     camera = Camera(torch.tensor([[2.0, 2.1]]).double(), torch.tensor([[0.1, 0.2]]).double(), LENS)
     points = torch.randn(1, 9, 3, dtype=torch.float64) + torch.tensor([0.0, 0.0, 5.0])
     flip_3d, flip_2d = torch.tensor([-1.0, 1.0, 1.0]).double(), torch.tensor([-1.0, 1.0]).double()
-    torch.testing.assert_close(project(points * flip_3d, camera.mirrored()), project(points, camera) * flip_2d)
+    torch.testing.assert_close(
+        project(points * flip_3d, camera.mirrored()), project(points, camera) * flip_2d
+    )
 
 
 def test_opencv_coefficients_are_fitted_not_relabelled() -> None:
@@ -87,7 +89,9 @@ def test_a_wrong_shape_is_named(given: dict[str, torch.Tensor], message: str) ->
 
 
 def test_a_wrong_dtype_is_named() -> None:
-    with pytest.raises(TypeError, match=r"camera\.center: expected torch.float32 on cpu .* got torch.float64"):
+    with pytest.raises(
+        TypeError, match=r"camera\.center: expected torch.float32 on cpu .* got torch.float64"
+    ):
         Camera(torch.ones(1, 2), torch.zeros(1, 2).double())
 
 

@@ -99,7 +99,9 @@ def test_each_pose_has_its_own_camera_in_placement() -> None:
 
 
 def test_placement_index_gathers_placement_and_camera_together() -> None:
-    cameras = Camera(torch.tensor([[2.0, 4.0], [1.0, 2.0]]).double(), torch.tensor([[0.0, 0.0], [0.5, 0.5]]).double())
+    cameras = Camera(
+        torch.tensor([[2.0, 4.0], [1.0, 2.0]]).double(), torch.tensor([[0.0, 0.0], [0.5, 0.5]]).double()
+    )
     placement = torch.tensor([[0, 0, 0.25, 0.5], [0.5, 0.5, 0.5, 1.0]], dtype=torch.float64)
     index = torch.tensor([1, 0, 1])
     result = reference.augment(

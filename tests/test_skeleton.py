@@ -45,7 +45,9 @@ def test_sizes_of_the_built_in_skeletons() -> None:
         ({f"j{i}": f"j{i - 1}" if i else None for i in range(MAX_JOINTS + 1)}, [], "got 65"),
     ],
 )
-def test_what_is_no_tree_is_refused(tree: dict[str, str | None], symmetric: list[tuple[str, str]], message: str) -> None:
+def test_what_is_no_tree_is_refused(
+    tree: dict[str, str | None], symmetric: list[tuple[str, str]], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         Skeleton.declare("x", tree, symmetric)
 

@@ -39,8 +39,8 @@ def _candidates() -> list[Path]:
     named = os.environ.get("POSEDA_TORCH_ROOT")
     roots = [Path(named)] if named else []
     searched: list[list[str] | None] = [None]
-    # pip's isolated build hides the target's site-packages from sys.path but runs the target's interpreter, whose
-    # sysconfig still names them: so a torch that is installed is found, and none is downloaded.
+    # pip's isolated build hides the target's site-packages from sys.path but runs the target's interpreter,
+    # whose sysconfig still names them: so a torch that is installed is found, and none is downloaded.
     searched.append([sysconfig.get_path("platlib"), sysconfig.get_path("purelib")])
     if _sees_system_packages():
         base = {"base": sys.base_prefix, "platbase": sys.base_exec_prefix}
@@ -57,7 +57,11 @@ def _sees_system_packages() -> bool:
     config = Path(sys.prefix, "pyvenv.cfg")
     if not config.is_file():
         return False
-    return bool(re.search(r"^include-system-site-packages\s*=\s*true", config.read_text(), re.MULTILINE | re.IGNORECASE))
+    return bool(
+        re.search(
+            r"^include-system-site-packages\s*=\s*true", config.read_text(), re.MULTILINE | re.IGNORECASE
+        )
+    )
 
 
 def _read(root: Path) -> Torch | None:

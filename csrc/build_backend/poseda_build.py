@@ -1,6 +1,8 @@
-"""PEP 517 backend: scikit-build-core, with torch added to the build requirements only where none is installed.
+"""PEP 517 backend: scikit-build-core, with torch added to the build requirements only where none is
+installed.
 
-A torch in ``build-system.requires`` would make every isolated build download one, even beside an installed torch.
+A torch in ``build-system.requires`` would make every isolated build download one, even beside an installed
+torch.
 """
 
 from __future__ import annotations
