@@ -6,14 +6,19 @@ user can get wrong ends as one sentence on stderr and exit code 2, before anythi
 
 from __future__ import annotations
 
+import contextlib
+import io
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from poseda.config import RunConfig
     from poseda.datasets import Domains
+
+Record = TypeVar("Record")
 
 USAGE = """\
 usage: poseda COMMAND [options]
@@ -87,20 +92,36 @@ def _adapt(arguments: list[str]) -> int:
 
 def _parse_config(arguments: list[str]) -> RunConfig:
     """Options over the defaults of the preset they name."""
-    import tyro
-
     from poseda.config import RunConfig, preset
 
     try:
-        return tyro.cli(
-            RunConfig,
-            args=arguments,
-            default=preset(_find_preset(arguments)),  # type: ignore[arg-type]
-            prog="poseda adapt",
-            description="Adapt a lifter to footage without labels and compare the arms of the method.",
-        )
+        defaults = preset(_find_preset(arguments))  # type: ignore[arg-type]
     except ValueError as error:
         raise UsageError(str(error)) from error
+    return _parse(
+        RunConfig,
+        arguments,
+        prog="poseda adapt",
+        description="Adapt a lifter to footage without labels and compare the arms of the method.",
+        default=defaults,
+    )
+
+
+def _parse(record: type[Record], arguments: list[str], **options: Any) -> Record:
+    """Fill a record from options. The parser's framed complaint is turned into the one sentence it holds."""
+    import tyro
+
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return tyro.cli(record, args=arguments, **options)
+    except SystemExit as stop:
+        if not stop.code:
+            raise  # --help
+        text = re.sub(r"[─-╿]|-{4,}", " ", complaint.getvalue())
+        text = re.split(r"Argument helptext|For full helptext|Perhaps you meant", text)[0]
+        sentence = re.sub(r"^(Value error|Parsing error|Invalid choice)", "", " ".join(text.split()))
+        raise UsageError(re.sub(r"^ *Error parsing \w+: ", "", sentence).strip() or "bad options") from stop
 
 
 def _find_preset(arguments: list[str]) -> str:
@@ -188,12 +209,8 @@ def _evaluate(arguments: list[str]) -> int:
     from poseda.training import evaluate_folder, protocol_card, read_folder
     from poseda.training.checkpoint import write_json
 
-    options = tyro.cli(
-        EvaluateConfig,
-        args=arguments,
-        prog="poseda evaluate",
-        config=(tyro.conf.PositionalRequiredArgs,),
-    )
+    markers = (tyro.conf.PositionalRequiredArgs,)
+    options = _parse(EvaluateConfig, arguments, prog="poseda evaluate", config=markers)
     try:
         config = from_json(read_folder(options.run)["config"])
         domains = _open(replace(config, data=options.data or config.data))

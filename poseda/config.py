@@ -86,13 +86,13 @@ class AdversaryConfig:
 
     anchor: Literal["both", "source_3d", "target_2d", "none"] = "both"
     """Which anchors judge: source 3D poses, target 2D poses, both or none."""
-    pairing: Literal["paired", "unpaired"] = "paired"
+    pairing: Literal["paired", "unpaired"] = "unpaired"
     """Compare each fake with its own anchor (relativistic), or with shuffled ones (LSGAN)."""
     feedback: Literal["none", "hard_ratio"] = "none"
     """Let the lifter's error steer the generator, as PoseAug does."""
     part_width: int = 64
     """Features in each hidden layer of the 3D discriminator, per body part."""
-    screen_width: int = 128
+    screen_width: int = 256
     """Features in each hidden layer of the 2D discriminator."""
     layers: int = 3
     """Hidden layers of each discriminator."""
@@ -104,21 +104,21 @@ class AdversaryConfig:
 class GeneratorTrainingConfig:
     """How generator and discriminators are trained against each other."""
 
-    steps: int = 1500
+    steps: int = 3000
     """Generator steps."""
     batch: int = 512
     """Poses a step."""
-    learning_rate: float = 1e-4
+    learning_rate: float = 1e-3
     """Adam's step size of the generator."""
-    discriminator_rate: float = 1e-4
+    discriminator_rate: float = 1e-3
     """Adam's step size of the discriminators."""
     discriminator_every: int = 2
     """Generator steps for each discriminator step."""
     clip: float = 1.0
     """Largest gradient norm; longer gradients are shortened."""
-    weight_2d: float = 1.0
+    weight_2d: float = 3.0
     """Weight of the 2D discriminator's verdict."""
-    weight_3d: float = 6.0
+    weight_3d: float = 0.3
     """Weight of the 3D discriminator's verdict."""
     weight_range: float = 3.0
     """Weight of the bone turns' wanted band."""

@@ -186,15 +186,16 @@ def draw_poses(gallery: dict[str, np.ndarray], parents: Sequence[int], count: in
     if generated:
         columns[label] = ("augmented_2d", COLOURS["gpa_lpa"])
     rows = np.flatnonzero(gallery["aligned_valid"] & gallery[f"{last}_valid"])[:count]
-    titles = [*columns, f"{label}, seen from the side"]
+    titles = [*columns, f"{label}, side view"]
     figure = _figure(2.0 * len(titles), 1.9 * len(rows))
     grid = figure.subplots(len(rows), len(titles), squeeze=False)
     for line, row in zip(grid, rows, strict=True):
         shown = np.concatenate([gallery[name][row] for name, _ in columns.values()])
-        low, high = shown.min(0) - 0.08, shown.max(0) + 0.08
+        middle = (shown.min(0) + shown.max(0)) / 2
+        reach = 0.55 * np.ptp(shown, axis=0).max()  # one square window a row: place and size stay comparable
         for axes, (name, colour) in zip(line, columns.values(), strict=False):
             _draw_body(axes, gallery[name][row], parents, colour)
-            axes.set(xlim=(low[0], high[0]), ylim=(high[1], low[1]))
+            axes.set(xlim=(middle[0] - reach, middle[0] + reach), ylim=(middle[1] + reach, middle[1] - reach))
         side = gallery[f"{last}_3d"][row][:, [2, 1]]
         _draw_body(line[-1], side - side.mean(0), parents, columns[label][1])
         line[-1].set(xlim=(-1.1, 1.1), ylim=(1.1, -1.1))
@@ -252,9 +253,13 @@ def draw_training(journal: Sequence[dict[str, Any]]) -> Figure:
     grid = figure.subplots(2, 2)
     panels = {
         "lifter loss, mm": ("lifter", {"lifter_loss": "-"}, 1000.0),
-        "discriminator losses": ("generator", {"discriminator_2d": "-", "discriminator_3d": "--"}, 1.0),
+        "discriminator losses: 2D solid, 3D dashed": (
+            "generator",
+            {"discriminator_2d": "-", "discriminator_3d": "--"},
+            1.0,
+        ),
         "spread of bone rotations over the batch, rad": ("generator", {"bone_spread": "-"}, 1.0),
-        "turn of a bone, 1 - cos (—), and of the body, rad (- -)": (
+        "turns: bones, 1 - cos, solid; body, radians, dashed": (
             "generator",
             {"bone_turn": "-", "body_turn": "--"},
             1.0,
@@ -272,6 +277,7 @@ def draw_training(journal: Sequence[dict[str, Any]]) -> Figure:
                     axes.plot(*zip(*points, strict=True), style, color=colour, label=label, linewidth=1.4)
         _clean(axes, title)
         axes.set_xlabel("step", fontsize=8)
+        axes.margins(y=0.1)
         axes.set_ylim(0, None)
         if axes.lines:
             axes.legend(frameon=False, fontsize=8)
