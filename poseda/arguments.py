@@ -176,7 +176,7 @@ def _one_dtype(given: AugmentArguments) -> AugmentArguments:
     if len(dtypes) != 1 or dtypes - {torch.float32, torch.float64}:
         names = ", ".join(sorted(str(dtype) for dtype in dtypes))
         raise TypeError(f"dtypes: expected all floating arguments to be float32 or all float64, got {names}")
-    return AugmentArguments(*promoted, *given[10:])  # type: ignore[arg-type]
+    return AugmentArguments._make((*promoted, *given[10:]))
 
 
 def _check_kind(pose_3d: Tensor, name: str, value: object, dtype: torch.dtype) -> None:

@@ -44,7 +44,7 @@ def attach(
 
     # The older form of a Function: torch inspects the signature of the newer at each call, 20 us.
     methods = {"forward": staticmethod(forward), "backward": staticmethod(backward)}
-    function = type(op.name().replace("::", "_"), (Function,), methods)
+    function: Any = type(op.name().replace("::", "_"), (Function,), methods)
 
     def differentiable(*inputs: Any) -> Any:
         if torch.is_grad_enabled() and any(isinstance(x, Tensor) and x.requires_grad for x in inputs):

@@ -14,7 +14,8 @@ OpenCV's model differs in order and in the tangential terms; :meth:`Camera.from_
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -183,9 +184,13 @@ class Camera:
             distortion = distortion * distortion.new_tensor([1.0, 1.0, 1.0, -1.0, 1.0])
         return replace(self, center=self.center * flip_center, distortion=distortion)
 
-    def _map(self, function: Any) -> Camera:
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Camera(**{name: None if value is None else function(value) for name, value in values.items()})
+    def _map(self, function: Callable[[Tensor], Tensor]) -> Camera:
+        def optional(value: Tensor | None) -> Tensor | None:
+            return None if value is None else function(value)
+
+        return Camera(
+            function(self.focal), function(self.center), optional(self.distortion), optional(self.aspect)
+        )
 
 
 def distort(points: Tensor, distortion: Tensor | None) -> Tensor:

@@ -42,7 +42,7 @@ def load() -> None:
             # A CPU user of a CUDA torch must not be stopped by this; a CUDA call says it (`require_cuda`).
             _cuda_error = (
                 f"poseda's CUDA kernels (CUDA {_host().cuda_version}) do not load with torch "
-                f"{torch.__version__} (CUDA {torch.version.cuda}): {error}; reinstall poseda beside this torch"
+                f"{torch.__version__} (CUDA {torch.version.cuda}): {error}; reinstall poseda beside it"
             )
     _loaded = True
 
@@ -90,7 +90,7 @@ def build_info() -> dict[str, Any]:
 
 def _host() -> Any:
     try:
-        from poseda import _host
+        from poseda import _host  # type: ignore[attr-defined]  # compiled
     except ImportError as error:
         raise ImportError(
             "poseda's compiled extension is missing: you are probably importing the source tree instead of "
