@@ -1,6 +1,7 @@
 // The augment ops on either device: guard, allocate, launch. Device provides
 //     static void augment(const AugmentArguments<T>&, const AugmentOutputs<T>&, const Tensor& like)
-//     static void augment_backward(const AugmentArguments<T>&, const AugmentGradients<T>&, const Tensor& like)
+//     static void augment_backward(const AugmentArguments<T>&, const AugmentGradients<T>&, const Tensor&
+//     like)
 #pragma once
 
 #include <tuple>
@@ -9,7 +10,8 @@
 
 namespace poseda {
 
-// Gradients an autograd node may ask for, as bits of augment_backward's `wanted`, in the order of its results.
+// Gradients an autograd node may ask for, as bits of augment_backward's `wanted`, in the order of its
+// results.
 enum Wanted : int64_t {
     kWantPose = 1,
     kWantFocal = 2,
@@ -101,14 +103,16 @@ std::tuple<Tensor, Tensor, Tensor> augment_typed(const AugmentInputs& in) {
                                     : allocate(in.pose_3d, type, {batch, joints, 2});
     const Tensor valid = allocate(in.pose_3d, ScalarType::Bool, {batch});
     if (batch > 0) {
-        const AugmentOutputs<T> outputs = {static_cast<T*>(pose.data_ptr()), static_cast<T*>(screen.data_ptr()),
+        const AugmentOutputs<T> outputs = {static_cast<T*>(pose.data_ptr()),
+                                           static_cast<T*>(screen.data_ptr()),
                                            static_cast<bool*>(valid.data_ptr())};
         Device::augment(arguments, outputs, in.pose_3d);
     }
     return {pose, screen, valid};
 }
 
-using AugmentGradientTensors = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor>;
+using AugmentGradientTensors =
+    std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor>;
 
 template <class Device, class T>
 AugmentGradientTensors augment_backward_typed(const std::optional<Tensor>& grad_pose_3d,
@@ -127,15 +131,19 @@ AugmentGradientTensors augment_backward_typed(const std::optional<Tensor>& grad_
     g.augmented = guard.rows<T>(augmented, "augmented", batch, row_frames, {joints, 3});
     STD_TORCH_CHECK(!in.exact || !in.placement || augmented, "augmented: needed for exact placement");
     guard.check(valid, "valid", ScalarType::Bool);
-    STD_TORCH_CHECK(valid.dim() == 1 && valid.size(0) == batch && valid.is_contiguous(), "valid: unexpected layout");
+    STD_TORCH_CHECK(valid.dim() == 1 && valid.size(0) == batch && valid.is_contiguous(),
+                    "valid: unexpected layout");
     g.valid = static_cast<const bool*>(valid.data_ptr());
 
-    const auto frames_of = [&](const std::optional<Tensor>& t) { return in.sequences() && t ? int(t->size(1)) : 1; };
+    const auto frames_of = [&](const std::optional<Tensor>& t) {
+        return in.sequences() && t ? int(t->size(1)) : 1;
+    };
     g.rotation_frames = frames_of(in.bone_rotation);
     g.scale_frames = frames_of(in.bone_scale);
     g.body_frames = frames_of(in.body_rotation);
     const auto make = [&](int64_t want, bool given, T*& data, std::initializer_list<int64_t> sizes) {
-        const Tensor t = (wanted & want) && given ? allocate(in.pose_3d, type, sizes) : allocate(in.pose_3d, type, {0});
+        const Tensor t =
+            (wanted & want) && given ? allocate(in.pose_3d, type, sizes) : allocate(in.pose_3d, type, {0});
         if ((wanted & want) && given) data = static_cast<T*>(t.data_ptr());
         return t;
     };
@@ -144,7 +152,8 @@ AugmentGradientTensors augment_backward_typed(const std::optional<Tensor>& grad_
         make(kWantFocal, true, g.focal, {batch, 2}),
         make(kWantCenter, true, g.center, {batch, 2}),
         make(kWantDistortion, in.distortion.has_value(), g.distortion, {batch, 5}),
-        make(kWantRotation, in.bone_rotation.has_value(), g.bone_rotation, {batch, g.rotation_frames, bones, 3}),
+        make(kWantRotation, in.bone_rotation.has_value(), g.bone_rotation,
+             {batch, g.rotation_frames, bones, 3}),
         make(kWantScale, in.bone_scale.has_value(), g.bone_scale, {batch, g.scale_frames, scales}),
         make(kWantBody, in.body_rotation.has_value(), g.body_rotation, {batch, g.body_frames, 3}),
         make(kWantRoot, in.root.has_value(), g.root, {batch, 3}),
@@ -155,14 +164,15 @@ AugmentGradientTensors augment_backward_typed(const std::optional<Tensor>& grad_
 
 template <class Device>
 std::tuple<Tensor, Tensor, Tensor> augment_op(
-    Tensor pose_3d, Tensor focal, Tensor center, std::optional<Tensor> distortion, std::optional<Tensor> aspect,
-    std::optional<Tensor> bone_rotation, std::optional<Tensor> bone_scale, std::optional<Tensor> body_rotation,
-    std::optional<Tensor> root, std::optional<Tensor> placement, std::optional<Tensor> placement_index,
-    std::optional<Tensor> joint_mask, std::vector<int64_t> parents, std::vector<int64_t> groups, bool propagate,
-    bool exact, double min_depth, bool require_in_frame) {
-    const AugmentInputs in = {pose_3d,   focal,         center,   distortion,      aspect,     bone_rotation,
-                              bone_scale, body_rotation, root,     placement,       placement_index, joint_mask,
-                              parents,   groups,        propagate, exact,           min_depth,  require_in_frame};
+    Tensor pose_3d, Tensor focal, Tensor center, std::optional<Tensor> distortion,
+    std::optional<Tensor> aspect, std::optional<Tensor> bone_rotation, std::optional<Tensor> bone_scale,
+    std::optional<Tensor> body_rotation, std::optional<Tensor> root, std::optional<Tensor> placement,
+    std::optional<Tensor> placement_index, std::optional<Tensor> joint_mask, std::vector<int64_t> parents,
+    std::vector<int64_t> groups, bool propagate, bool exact, double min_depth, bool require_in_frame) {
+    const AugmentInputs in = {pose_3d,         focal,      center,          distortion, aspect,
+                              bone_rotation,   bone_scale, body_rotation,   root,       placement,
+                              placement_index, joint_mask, parents,         groups,     propagate,
+                              exact,           min_depth,  require_in_frame};
     return floating_type(pose_3d, "pose_3d") == ScalarType::Float ? augment_typed<Device, float>(in)
                                                                   : augment_typed<Device, double>(in);
 }
@@ -176,12 +186,15 @@ AugmentGradientTensors augment_backward_op(
     std::optional<Tensor> placement, std::optional<Tensor> placement_index, std::optional<Tensor> joint_mask,
     std::vector<int64_t> parents, std::vector<int64_t> groups, bool propagate, bool exact, double min_depth,
     bool require_in_frame) {
-    const AugmentInputs in = {pose_3d,   focal,         center,   distortion,      aspect,     bone_rotation,
-                              bone_scale, body_rotation, root,     placement,       placement_index, joint_mask,
-                              parents,   groups,        propagate, exact,           min_depth,  require_in_frame};
+    const AugmentInputs in = {pose_3d,         focal,      center,          distortion, aspect,
+                              bone_rotation,   bone_scale, body_rotation,   root,       placement,
+                              placement_index, joint_mask, parents,         groups,     propagate,
+                              exact,           min_depth,  require_in_frame};
     return floating_type(pose_3d, "pose_3d") == ScalarType::Float
-               ? augment_backward_typed<Device, float>(grad_pose_3d, grad_pose_2d, valid, augmented, in, wanted)
-               : augment_backward_typed<Device, double>(grad_pose_3d, grad_pose_2d, valid, augmented, in, wanted);
+               ? augment_backward_typed<Device, float>(grad_pose_3d, grad_pose_2d, valid, augmented, in,
+                                                       wanted)
+               : augment_backward_typed<Device, double>(grad_pose_3d, grad_pose_2d, valid, augmented, in,
+                                                        wanted);
 }
 
 }  // namespace poseda

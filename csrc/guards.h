@@ -1,5 +1,5 @@
-// What keeps memory safe whatever reaches an op, on either device. The public functions in poseda/ops.py check the
-// same things first, in words meant for users; these are for calls that come past them.
+// What keeps memory safe whatever reaches an op, on either device. The public functions in poseda/ops.py
+// check the same things first, in words meant for users; these are for calls that come past them.
 #pragma once
 
 #include <torch/csrc/inductor/aoti_torch/c/shim.h>
@@ -29,7 +29,8 @@ inline std::string shape_text(const Tensor& tensor) {
 
 inline ScalarType floating_type(const Tensor& tensor, const char* name) {
     const ScalarType type = tensor.scalar_type();
-    STD_TORCH_CHECK(type == ScalarType::Float || type == ScalarType::Double, name, ": expected float32 or float64");
+    STD_TORCH_CHECK(type == ScalarType::Float || type == ScalarType::Double, name,
+                    ": expected float32 or float64");
     return type;
 }
 
@@ -43,6 +44,7 @@ inline Tensor allocate(const Tensor& like, ScalarType type, std::initializer_lis
     }
     int32_t dtype, device_type, device_index;
     dtype = type == ScalarType::Bool     ? aoti_torch_dtype_bool()
+            : type == ScalarType::Long   ? aoti_torch_dtype_int64()
             : type == ScalarType::Double ? aoti_torch_dtype_float64()
                                          : aoti_torch_dtype_float32();
     TORCH_ERROR_CODE_CHECK(aoti_torch_get_device_type(like.get(), &device_type));
@@ -61,7 +63,8 @@ class Guard {
         TORCH_ERROR_CODE_CHECK(aoti_torch_get_device_index(first.get(), &device_index_));
     }
 
-    // Rows of `inner` numbers: shape (rows or 1, [frames or 1,] inner...). `frames` < 0: there is no frame dimension.
+    // Rows of `inner` numbers: shape (rows or 1, [frames or 1,] inner...). `frames` < 0: there is no frame
+    // dimension.
     template <class T>
     Rows<const T> rows(const Tensor& given, const char* name, int64_t rows, int64_t frames,
                        std::initializer_list<int64_t> inner) {
@@ -88,11 +91,13 @@ class Guard {
     Rows<const T> layout(const Tensor& given, const char* name, int64_t rows, int64_t frames,
                          std::initializer_list<int64_t> inner) {
         const int lead = frames < 0 ? 1 : 2;
-        bool fits = given.dim() == int64_t(lead + inner.size()) && (given.size(0) == rows || given.size(0) == 1);
+        bool fits =
+            given.dim() == int64_t(lead + inner.size()) && (given.size(0) == rows || given.size(0) == 1);
         fits = fits && (lead == 1 || given.size(1) == frames || given.size(1) == 1);
         for (size_t i = 0; fits && i < inner.size(); ++i) fits = given.size(lead + i) == inner.begin()[i];
         STD_TORCH_CHECK(fits, name, ": unexpected shape ", shape_text(given));
-        const Tensor tensor = inner_contiguous(given, lead) ? given : kept_.emplace_back(torch::stable::contiguous(given));
+        const Tensor tensor =
+            inner_contiguous(given, lead) ? given : kept_.emplace_back(torch::stable::contiguous(given));
         return {static_cast<const T*>(tensor.data_ptr()), tensor.size(0) == 1 ? 0 : tensor.stride(0),
                 lead == 2 && tensor.size(1) != 1 ? tensor.stride(1) : 0};
     }
@@ -118,11 +123,13 @@ inline Tree tree_of(const std::vector<int64_t>& parents, const std::vector<int64
     tree.joints = int(parents.size());
     STD_TORCH_CHECK(parents.size() >= 2 && parents.size() <= size_t(kMaxJoints), "parents: expected 2 to ",
                     std::to_string(kMaxJoints), " joints, got ", std::to_string(parents.size()));
-    STD_TORCH_CHECK(groups.empty() || groups.size() == parents.size() - 1, "groups: expected one group a bone");
+    STD_TORCH_CHECK(groups.empty() || groups.size() == parents.size() - 1,
+                    "groups: expected one group a bone");
     tree.scales = groups.empty() ? tree.bones() : 0;
     for (int j = 0; j < tree.joints; ++j) {
         const int64_t parent = parents[j];
-        STD_TORCH_CHECK(j == 0 ? parent == -1 : (parent >= 0 && parent < j), "parents: expected topological order");
+        STD_TORCH_CHECK(j == 0 ? parent == -1 : (parent >= 0 && parent < j),
+                        "parents: expected topological order");
         tree.parent[j] = int8_t(parent);
     }
     for (int k = 0; k < tree.bones(); ++k) {

@@ -1,6 +1,7 @@
 // Sums over shared and gathered rows on either device. Device provides
 //     static void sum_rows(const T* rows, int64_t count, int64_t columns, T* sum, const Tensor& like)
-//     static void sum_picked_rows(const T* rows, int64_t columns, const int64_t* sorted, const int64_t* order,
+//     static void sum_picked_rows(const T* rows, int64_t columns, const int64_t* sorted, const int64_t*
+//     order,
 //                                 int64_t count, int64_t table_rows, T* sums, const Tensor& like)
 #pragma once
 
@@ -26,12 +27,13 @@ Tensor sum_rows_op(Tensor rows) {
 }
 
 template <class Device, class T>
-Tensor sum_picked_rows_typed(const Tensor& rows, const int64_t* sorted, const int64_t* order, int64_t table_rows) {
+Tensor sum_picked_rows_typed(const Tensor& rows, const int64_t* sorted, const int64_t* order,
+                             int64_t table_rows) {
     const int64_t count = rows.size(0), columns = rows.size(1);
     const Tensor sums = allocate(rows, rows.scalar_type(), {table_rows, columns});
     if (sums.numel() > 0) {
-        Device::sum_picked_rows(static_cast<const T*>(rows.data_ptr()), columns, sorted, order, count, table_rows,
-                                static_cast<T*>(sums.data_ptr()), rows);
+        Device::sum_picked_rows(static_cast<const T*>(rows.data_ptr()), columns, sorted, order, count,
+                                table_rows, static_cast<T*>(sums.data_ptr()), rows);
     }
     return sums;
 }

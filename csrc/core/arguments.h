@@ -5,8 +5,8 @@
 
 namespace poseda {
 
-// A table whose rows (and frames) lie `row` (and `frame`) numbers apart, 0 where one is shared; the numbers within
-// are contiguous. No data: absent.
+// A table whose rows (and frames) lie `row` (and `frame`) numbers apart, 0 where one is shared; the numbers
+// within are contiguous. No data: absent.
 template <class T>
 struct Rows {
     T* data = nullptr;
@@ -53,7 +53,8 @@ template <class T>
 struct AugmentGradients {
     Rows<const T> grad_pose;
     Rows<const T> grad_screen;
-    Rows<const T> augmented;  // the forward's poses in space, for exact GPA: their root holds the solved depth
+    Rows<const T>
+        augmented;  // the forward's poses in space, for exact GPA: their root holds the solved depth
     const bool* valid;
     int rotation_frames, scale_frames, body_frames;  // 1 or T
     // Contiguous, one row a sequence whatever the input's sharing; null where not wanted.

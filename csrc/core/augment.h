@@ -1,11 +1,12 @@
-// The augmentation of one sequence (T = 1: one pose), forward and adjoint, over an Io that moves frames between
-// memory and slots. A CPU runs it on vectors of poses, a GPU thread on one.
+// The augmentation of one sequence (T = 1: one pose), forward and adjoint, over an Io that moves frames
+// between memory and slots. A CPU runs it on vectors of poses, a GPU thread on one.
 //
 // Io provides, for a frame t:
 //     load(t)               fills motion() and body().source
 //     store(t, valid)       writes body().local (by then joints in space) and screen()
 //     finish(valid)         writes valid and makes every frame zero where not
-// and once a sequence camera(), box(), mask(), given_root(). The adjoint's Io is described beside augment_vjp.
+// and once a sequence camera(), box(), mask(), given_root(). The adjoint's Io is described beside
+// augment_vjp.
 #pragma once
 
 #include "core/body.h"
@@ -26,11 +27,12 @@ struct Options {
 
 // Local joints to space and screen. Returns where the frame is valid.
 template <class S>
-POSEDA_HD Mask<S> stand_and_project(const Tree& tree, const Options& options, const Camera<S>& camera, S aspect,
-                                    Vec3<S> at, const Slots<S>& pose, const Slots<S>& screen) {
+POSEDA_HD Mask<S> stand_and_project(const Tree& tree, const Options& options, const Camera<S>& camera,
+                                    S aspect, Vec3<S> at, const Slots<S>& pose, const Slots<S>& screen) {
     Mask<S> valid = literal<S>(0) == literal<S>(0);
     const S min_depth = literal<S>(options.min_depth);
-    // A NaN or an infinity anywhere survives this sum of differences; checking it once is cheaper than each number.
+    // A NaN or an infinity anywhere survives this sum of differences; checking it once is cheaper than each
+    // number.
     S finite = literal<S>(0);
     for (int j = 0; j < tree.joints; ++j) {
         const Vec3<S> p = pose.vec3(j) + at;
@@ -58,11 +60,13 @@ POSEDA_HD void augment_sequence(const Tree& tree, const Options& options, Io& io
     Vec3<S> centre_root = centre_source;
     if (options.root == RootFrom::kGiven) centre_root = io.given_root();
     if (options.root == RootFrom::kPlacement) {
-        const Placed<S> placed = place(tree.joints, io.body().local, io.mask(), camera, options.distorted, options.exact, io.box());
+        const Placed<S> placed = place(tree.joints, io.body().local, io.mask(), camera, options.distorted,
+                                       options.exact, io.box());
         valid = both<S>(valid, placed.found);
         centre_root = root(placed);
     }
-    valid = both<S>(valid, stand_and_project(tree, options, camera, io.aspect(), centre_root, io.body().local, io.screen()));
+    valid = both<S>(valid, stand_and_project(tree, options, camera, io.aspect(), centre_root, io.body().local,
+                                             io.screen()));
     io.store(centre, valid);
     for (int t = 0; t < io.frames(); ++t) {
         if (t == centre) continue;
@@ -74,7 +78,8 @@ POSEDA_HD void augment_sequence(const Tree& tree, const Options& options, Io& io
             const Vec3<S> displacement = source - centre_source;
             at = centre_root + (io.motion().has_body ? rotate(centre_body, displacement) : displacement);
         }
-        valid = both<S>(valid, stand_and_project(tree, options, camera, io.aspect(), at, io.body().local, io.screen()));
+        valid = both<S>(
+            valid, stand_and_project(tree, options, camera, io.aspect(), at, io.body().local, io.screen()));
         io.store(t, valid);
     }
     io.finish(valid);
@@ -91,9 +96,10 @@ struct SequenceGradient {
 // Gradients of the joints in space, from both outputs, into `joints` (which holds the local joints on entry).
 // Returns the gradient of the root.
 template <class S>
-POSEDA_HD Vec3<S> project_frame_vjp(const Tree& tree, const Options& options, const Camera<S>& camera, Vec3<S> at,
-                                    const Slots<S>& joints, const Slots<S>& grad_pose, const Slots<S>& grad_screen,
-                                    bool has_grad_pose, bool has_grad_screen, Camera<S>& grad_camera) {
+POSEDA_HD Vec3<S> project_frame_vjp(const Tree& tree, const Options& options, const Camera<S>& camera,
+                                    Vec3<S> at, const Slots<S>& joints, const Slots<S>& grad_pose,
+                                    const Slots<S>& grad_screen, bool has_grad_pose, bool has_grad_screen,
+                                    Camera<S>& grad_camera) {
     Vec3<S> grad_root = zero3<S>();
     for (int j = 0; j < tree.joints; ++j) {
         Vec3<S> g = has_grad_pose ? grad_pose.vec3(j) : zero3<S>();
@@ -110,7 +116,8 @@ POSEDA_HD Vec3<S> project_frame_vjp(const Tree& tree, const Options& options, co
 // Adjoint of augment_sequence. The Io has the forward's inputs and, for a frame t,
 //     load(t)      fills motion(), body().source and the gradients of both outputs
 //     store(t)     writes body().local (by then the gradients of the source joints) and motion_gradient()
-//     finish(g)    writes the sequence's gradients; every store and this one write zeros where the pose is invalid
+//     finish(g)    writes the sequence's gradients; every store and this one write zeros where the pose is
+//     invalid
 // solved_depth() is the root depth found by the forward pass in exact mode.
 template <class S, class Io>
 POSEDA_HD void augment_sequence_vjp(const Tree& tree, const Options& options, Io& io) {
@@ -134,9 +141,10 @@ POSEDA_HD void augment_sequence_vjp(const Tree& tree, const Options& options, Io
     Placed<S> placed;
     if (options.root == RootFrom::kGiven) centre_root = io.given_root();
     if (options.root == RootFrom::kPlacement) {
-        placed = options.exact ? placed_at(tree.joints, io.body().local, io.mask(), camera, options.distorted, io.box(),
-                                           io.solved_depth())
-                               : place(tree.joints, io.body().local, io.mask(), camera, options.distorted, false, io.box());
+        placed = options.exact ? placed_at(tree.joints, io.body().local, io.mask(), camera, options.distorted,
+                                           io.box(), io.solved_depth())
+                               : place(tree.joints, io.body().local, io.mask(), camera, options.distorted,
+                                       false, io.box());
         centre_root = root(placed);
     }
     Vec3<S> grad_centre_source = zero3<S>(), centre_torque = zero3<S>();
@@ -169,8 +177,8 @@ POSEDA_HD void augment_sequence_vjp(const Tree& tree, const Options& options, Io
     const Vec3<S> grad_at = project_back(centre_root);
     total.root = total.root + grad_at;
     if (options.root == RootFrom::kPlacement) {
-        place_vjp(tree.joints, io.body().local, camera, options.distorted, options.exact, io.box(), placed, total.root,
-                  total.box, total.camera);
+        place_vjp(tree.joints, io.body().local, camera, options.distorted, options.exact, io.box(), placed,
+                  total.root, total.box, total.camera);
     }
     body_vjp(tree, io.motion(), centre_body, io.body().rotated, io.body().local, io.motion_gradient());
     if (turned && io.motion_gradient().want_body) {

@@ -7,7 +7,8 @@ namespace poseda {
 
 constexpr int kMaxJoints = 64;
 
-// A skeleton's topology, small enough to pass to a kernel by value. parent[j] < j; bone k ends at joint k + 1.
+// A skeleton's topology, small enough to pass to a kernel by value. parent[j] < j; bone k ends at joint k
+// + 1.
 struct Tree {
     int joints;
     int scales;  // K, or G for one scale per symmetric group
@@ -61,9 +62,11 @@ struct Body {
     bool in_place, keep_rotated;
 };
 
-// Steps 1 to 5 of the op: bones, rotation, scale, body rotation, forward kinematics. Returns the source's root.
+// Steps 1 to 5 of the op: bones, rotation, scale, body rotation, forward kinematics. Returns the source's
+// root.
 template <class S>
-POSEDA_HD Vec3<S> pose_body(const Tree& tree, const Motion<S>& motion, const Rotation<S>& turn, const Body<S>& body) {
+POSEDA_HD Vec3<S> pose_body(const Tree& tree, const Motion<S>& motion, const Rotation<S>& turn,
+                            const Body<S>& body) {
     const Vec3<S> source_root = body.source.vec3(0);
     if (body.in_place) {
         // Leaves first, so that every parent still holds its joint.
@@ -86,7 +89,8 @@ POSEDA_HD Vec3<S> pose_body(const Tree& tree, const Motion<S>& motion, const Rot
     return source_root;
 }
 
-// False where a scale would turn a bone inside out, a rotation is beyond the range of the sine, or either is NaN.
+// False where a scale would turn a bone inside out, a rotation is beyond the range of the sine, or either is
+// NaN.
 template <class S>
 POSEDA_HD Mask<S> motion_valid(const Tree& tree, const Motion<S>& motion) {
     Mask<S> valid = literal<S>(0) == literal<S>(0);
@@ -104,7 +108,8 @@ POSEDA_HD Mask<S> motion_valid(const Tree& tree, const Motion<S>& motion) {
     return valid;
 }
 
-// Where the gradients of one frame's motion go. `rotation` may share slots with Motion::rotation unless propagating.
+// Where the gradients of one frame's motion go. `rotation` may share slots with Motion::rotation unless
+// propagating.
 template <class S>
 struct MotionGradient {
     bool want_rotation, want_scale, want_body;
@@ -114,10 +119,11 @@ struct MotionGradient {
 };
 
 // Adjoint of pose_body. In: `rotated`, the bones that it kept; `grad`, the gradients of the local
-// joints. Out: `grad` holds the gradients of the source joints; the motion's gradients are set (scale: added to).
+// joints. Out: `grad` holds the gradients of the source joints; the motion's gradients are set (scale: added
+// to).
 template <class S>
-POSEDA_HD void body_vjp(const Tree& tree, const Motion<S>& motion, const Rotation<S>& body, const Slots<S>& rotated,
-                        const Slots<S>& grad, MotionGradient<S>& out) {
+POSEDA_HD void body_vjp(const Tree& tree, const Motion<S>& motion, const Rotation<S>& body,
+                        const Slots<S>& rotated, const Slots<S>& grad, MotionGradient<S>& out) {
     const bool chain = motion.has_rotation && motion.propagate;
     Vec3<S> body_torque = zero3<S>();
     if (chain && out.want_rotation) {
@@ -160,7 +166,8 @@ POSEDA_HD void body_vjp(const Tree& tree, const Motion<S>& motion, const Rotatio
     }
     // Bone gradients to joints, root first: a joint's own bone is read before its children subtract theirs.
     grad.set_vec3(0, zero3<S>());
-    for (int j = 1; j < tree.joints; ++j) grad.set_vec3(tree.parent[j], grad.vec3(tree.parent[j]) - grad.vec3(j));
+    for (int j = 1; j < tree.joints; ++j)
+        grad.set_vec3(tree.parent[j], grad.vec3(tree.parent[j]) - grad.vec3(j));
     if (motion.has_body && out.want_body) out.body = out.body + rotation_vjp_before(body, body_torque);
 }
 

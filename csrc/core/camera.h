@@ -36,8 +36,7 @@ template <class S>
 POSEDA_HD Distorted<S> distort(const Camera<S>& c, Vec2<S> p) {
     const S two = literal<S>(2), three = literal<S>(3);
     const S r2 = p.x * p.x + p.y * p.y;
-    const S factor =
-        literal<S>(1) + r2 * (c.k1 + r2 * (c.k2 + r2 * c.k3)) + c.p1 * p.x + c.p2 * p.y;
+    const S factor = literal<S>(1) + r2 * (c.k1 + r2 * (c.k2 + r2 * c.k3)) + c.p1 * p.x + c.p2 * p.y;
     const S slope = two * (c.k1 + r2 * (two * c.k2 + r2 * three * c.k3));
     const S factor_x = slope * p.x + c.p1, factor_y = slope * p.y + c.p2;
     return {{p.x * factor + c.p1 * r2, p.y * factor + c.p2 * r2},
@@ -59,7 +58,8 @@ POSEDA_HD void distort_coefficients_vjp(Vec2<S> p, S r2, Vec2<S> grad, Camera<S>
     grad_camera.p2 = grad_camera.p2 + p.y * along + r2 * grad.y;
 }
 
-// Screen coordinates of a point in camera space, and their derivative along a direction (for GPA's Newton steps).
+// Screen coordinates of a point in camera space, and their derivative along a direction (for GPA's Newton
+// steps).
 template <class S>
 struct Projected {
     Vec2<S> screen;
@@ -70,7 +70,8 @@ template <class S>
 POSEDA_HD Projected<S> project_along(const Camera<S>& c, bool distorted, Vec3<S> p, Vec3<S> direction) {
     const S inverse = literal<S>(1) / p.z;
     const Vec2<S> xy = {p.x * inverse, p.y * inverse};
-    const Vec2<S> d = {(direction.x - xy.x * direction.z) * inverse, (direction.y - xy.y * direction.z) * inverse};
+    const Vec2<S> d = {(direction.x - xy.x * direction.z) * inverse,
+                       (direction.y - xy.y * direction.z) * inverse};
     if (!distorted) return {{c.fx * xy.x + c.cx, c.fy * xy.y + c.cy}, {c.fx * d.x, c.fy * d.y}};
     const Distorted<S> lens = distort(c, xy);
     return {{c.fx * lens.point.x + c.cx, c.fy * lens.point.y + c.cy},
@@ -87,7 +88,8 @@ POSEDA_HD Vec2<S> project(const Camera<S>& c, bool distorted, Vec3<S> p) {
 
 // Gradient of the point; adds the camera's to grad_camera.
 template <class S>
-POSEDA_HD Vec3<S> project_vjp(const Camera<S>& c, bool distorted, Vec3<S> p, Vec2<S> grad, Camera<S>& grad_camera) {
+POSEDA_HD Vec3<S> project_vjp(const Camera<S>& c, bool distorted, Vec3<S> p, Vec2<S> grad,
+                              Camera<S>& grad_camera) {
     const S inverse = literal<S>(1) / p.z;
     const Vec2<S> xy = {p.x * inverse, p.y * inverse};
     const Vec2<S> g = {c.fx * grad.x, c.fy * grad.y};
@@ -121,8 +123,8 @@ POSEDA_HD Vec2<S> unproject(const Camera<S>& c, bool distorted, Vec2<S> screen) 
     return p;
 }
 
-// Given the solution p, implicit differentiation of distort(p) = (screen - center) / focal. Returns the gradient
-// of the place on the screen; adds the camera's.
+// Given the solution p, implicit differentiation of distort(p) = (screen - center) / focal. Returns the
+// gradient of the place on the screen; adds the camera's.
 template <class S>
 POSEDA_HD Vec2<S> unproject_vjp(const Camera<S>& c, bool distorted, Vec2<S> screen, Vec2<S> p, Vec2<S> grad,
                                 Camera<S>& grad_camera) {
@@ -131,7 +133,8 @@ POSEDA_HD Vec2<S> unproject_vjp(const Camera<S>& c, bool distorted, Vec2<S> scre
         const Distorted<S> lens = distort(c, p);
         const S inverse = literal<S>(1) / (lens.xx * lens.yy - lens.xy * lens.yx);
         // J^-T grad
-        adjoint = {(lens.yy * grad.x - lens.yx * grad.y) * inverse, (lens.xx * grad.y - lens.xy * grad.x) * inverse};
+        adjoint = {(lens.yy * grad.x - lens.yx * grad.y) * inverse,
+                   (lens.xx * grad.y - lens.xy * grad.x) * inverse};
         distort_coefficients_vjp(p, lens.r2, Vec2<S>{-adjoint.x, -adjoint.y}, grad_camera);
     }
     const Vec2<S> grad_screen = {adjoint.x / c.fx, adjoint.y / c.fy};

@@ -16,8 +16,8 @@ struct Placement {
     S u, v, w, h;
 };
 
-// A joint at the edge of the body's extent. `index` is the joint's number as a scalar, so that each lane can have
-// its own; the first joint wins a tie.
+// A joint at the edge of the body's extent. `index` is the joint's number as a scalar, so that each lane can
+// have its own; the first joint wins a tie.
 template <class S>
 struct Extreme {
     S value, index, along;
@@ -102,8 +102,9 @@ POSEDA_HD Extremes<S> projected_extremes(int joints, const Slots<S>& local, cons
 
 // The depths between which the exact solution lies.
 template <class S>
-POSEDA_HD void depth_bracket(int joints, const Slots<S>& local, const JointMask<S>& mask, const Camera<S>& camera,
-                             bool distorted, Vec2<S> ray, S target, S closed_form, S& low, S& high) {
+POSEDA_HD void depth_bracket(int joints, const Slots<S>& local, const JointMask<S>& mask,
+                             const Camera<S>& camera, bool distorted, Vec2<S> ray, S target, S closed_form,
+                             S& low, S& high) {
     const S zero = literal<S>(0);
     S nearest = literal<S>(INFINITY);
     S max_x = zero, min_x = zero, max_y = zero, min_y = zero;
@@ -150,8 +151,8 @@ POSEDA_HD S solve_depth(int joints, const Slots<S>& local, const JointMask<S>& m
 }
 
 template <class S>
-POSEDA_HD Placed<S> place(int joints, const Slots<S>& local, const JointMask<S>& mask, const Camera<S>& camera,
-                          bool distorted, bool exact, const Placement<S>& box) {
+POSEDA_HD Placed<S> place(int joints, const Slots<S>& local, const JointMask<S>& mask,
+                          const Camera<S>& camera, bool distorted, bool exact, const Placement<S>& box) {
     Placed<S> placed;
     const S zero = literal<S>(0), target = box.w + box.h;
     placed.ray = unproject(camera, distorted, Vec2<S>{box.u, box.v});
@@ -171,8 +172,8 @@ POSEDA_HD Placed<S> place(int joints, const Slots<S>& local, const JointMask<S>&
 
 // For the adjoint: the placement whose depth is already known.
 template <class S>
-POSEDA_HD Placed<S> placed_at(int joints, const Slots<S>& local, const JointMask<S>& mask, const Camera<S>& camera,
-                              bool distorted, const Placement<S>& box, S depth) {
+POSEDA_HD Placed<S> placed_at(int joints, const Slots<S>& local, const JointMask<S>& mask,
+                              const Camera<S>& camera, bool distorted, const Placement<S>& box, S depth) {
     Placed<S> placed;
     placed.ray = unproject(camera, distorted, Vec2<S>{box.u, box.v});
     placed.depth = depth;
@@ -186,10 +187,11 @@ POSEDA_HD Vec3<S> root(const Placed<S>& placed) {
     return {placed.depth * placed.ray.x, placed.depth * placed.ray.y, placed.depth};
 }
 
-// Adjoint of root(place(...)). Adds to the gradients of the local joints (in `grad_local`), the box and the camera.
+// Adjoint of root(place(...)). Adds to the gradients of the local joints (in `grad_local`), the box and the
+// camera.
 template <class S>
-POSEDA_HD void place_vjp(int joints, const Slots<S>& grad_local, const Camera<S>& camera, bool distorted, bool exact,
-                         const Placement<S>& box, const Placed<S>& placed, Vec3<S> grad_root,
+POSEDA_HD void place_vjp(int joints, const Slots<S>& grad_local, const Camera<S>& camera, bool distorted,
+                         bool exact, const Placement<S>& box, const Placed<S>& placed, Vec3<S> grad_root,
                          Placement<S>& grad_box, Camera<S>& grad_camera) {
     const S depth = placed.depth, target = box.w + box.h, zero = literal<S>(0);
     const Extreme<S>* e = placed.extremes.edge;
@@ -198,7 +200,8 @@ POSEDA_HD void place_vjp(int joints, const Slots<S>& grad_local, const Camera<S>
     Vec3<S> grad_edge[4];
     S grad_size;
     if (exact) {
-        // size(z, parameters) = w + h: dz = -d size / slope, so `weight` falls on the projected extreme joints.
+        // size(z, parameters) = w + h: dz = -d size / slope, so `weight` falls on the projected extreme
+        // joints.
         const Vec3<S> line = {placed.ray.x, placed.ray.y, literal<S>(1)};
         const S weight = -grad_depth / placed.extremes.slope();
         grad_size = -weight;

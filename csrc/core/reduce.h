@@ -1,4 +1,5 @@
-// Gradients of rows that several poses share, summed in an order that depends on neither threads nor device timing.
+// Gradients of rows that several poses share, summed in an order that depends on neither threads nor device
+// timing.
 #pragma once
 
 #include "core/scalar.h"
@@ -30,10 +31,11 @@ POSEDA_HD int64_t lower_bound(const int64_t* sorted, int64_t size, int64_t value
     return low;
 }
 
-// Sum of one column over the poses that picked table row `row`, in pose order: `order` sorts the poses' index stably.
+// Sum of one column over the poses that picked table row `row`, in pose order: `order` sorts the poses' index
+// stably.
 template <class T>
-POSEDA_HD T sum_picked(const T* rows, int64_t columns, int64_t column, const int64_t* sorted, const int64_t* order,
-                       int64_t size, int64_t row) {
+POSEDA_HD T sum_picked(const T* rows, int64_t columns, int64_t column, const int64_t* sorted,
+                       const int64_t* order, int64_t size, int64_t row) {
     double sum = 0;
     for (int64_t i = lower_bound(sorted, size, row); i < size && sorted[i] == row; ++i) {
         sum += double(rows[order[i] * columns + column]);

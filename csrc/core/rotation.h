@@ -1,4 +1,5 @@
-// Rotation vectors: Rodrigues' formula through the half angle, and its adjoint through the left Jacobian of SO(3).
+// Rotation vectors: Rodrigues' formula through the half angle, and its adjoint through the left Jacobian of
+// SO(3).
 #pragma once
 
 #include "core/scalar.h"
@@ -17,8 +18,8 @@ struct Rotation {
     S half_cos, half_sine;  // cos(|w|/2) and sin(|w|/2)/|w|, both up to one common sign: the unit quaternion
 };
 
-// cos(h) and sin(h)/h as polynomials in y = h^2 on 0 <= y <= (pi/2)^2; the first term left out is below 1e-10 of
-// the result in float and 1e-19 in double.
+// cos(h) and sin(h)/h as polynomials in y = h^2 on 0 <= y <= (pi/2)^2; the first term left out is below 1e-10
+// of the result in float and 1e-19 in double.
 template <class S>
 POSEDA_HD void half_angle_series(S y, S& cos_h, S& sinc_h) {
     constexpr int terms = sizeof(Value<S>) == 4 ? 8 : 12;
@@ -63,8 +64,8 @@ POSEDA_HD Rotation<S> rotation(Vec3<S> w) {
     const S squared = dot(w, w);
     S y = literal<S>(0.25) * squared;
     S ratio = literal<S>(0.5);
-    // R(w) is 2 pi periodic in the angle: bring it to [-pi, pi] where the series holds. Lanes already inside keep
-    // their exact values, so skipping this when no lane needs it changes no bit.
+    // R(w) is 2 pi periodic in the angle: bring it to [-pi, pi] where the series holds. Lanes already inside
+    // keep their exact values, so skipping this when no lane needs it changes no bit.
     const Mask<S> large = squared > literal<S>(9.869604401089358);
     if (any<S>(large)) {
         const bool single = sizeof(Value<S>) == 4;

@@ -1,6 +1,6 @@
-// The scalar on which all per-pose maths is templated: float or double on a GPU thread, a vector of either (one
-// lane a pose) on a CPU. Both need the same few operations, given here for plain scalars and by cpu/lanes.h for
-// vectors. Nothing in csrc/core includes a torch or CUDA header.
+// The scalar on which all per-pose maths is templated: float or double on a GPU thread, a vector of either
+// (one lane a pose) on a CPU. Both need the same few operations, given here for plain scalars and by
+// cpu/lanes.h for vectors. Nothing in csrc/core includes a torch or CUDA header.
 #pragma once
 
 #include <cmath>

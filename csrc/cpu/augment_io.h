@@ -7,8 +7,8 @@
 namespace poseda {
 namespace {
 
-// Ask for the rows of the poses that come next. A vector's work is too long for the processor to look past it, so
-// without this each vector would wait for memory first and compute after.
+// Ask for the rows of the poses that come next. A vector's work is too long for the processor to look past
+// it, so without this each vector would wait for memory first and compute after.
 template <class T>
 POSEDA_HD void prefetch_rows(const Rows<const T>& rows, int64_t begin, int64_t end, int64_t size) {
     if (!rows || rows.row == 0) return;
@@ -40,7 +40,8 @@ class VectorOfPoses {
         for (int lane = 0; lane < width; ++lane) {
             // Lanes past the end repeat the last pose: they compute without branching and are not stored.
             pose_row_[lane] = begin + (lane < count_ ? lane : count_ - 1);
-            int64_t row = in_.placement_index ? in_.placement_index[pose_row_[lane] * in_.index_stride] : pose_row_[lane];
+            int64_t row = in_.placement_index ? in_.placement_index[pose_row_[lane] * in_.index_stride]
+                                              : pose_row_[lane];
             const bool inside = !in_.placement_index || (row >= 0 && row < in_.table_rows);
             table_row_[lane] = inside ? row : 0;
             inside_.v[lane] = inside ? T(1) : T(0);
@@ -88,7 +89,8 @@ class VectorOfPoses {
         return c;
     }
     POSEDA_HD Placement<S> box() const {
-        return {table(in_.placement, 0), table(in_.placement, 1), table(in_.placement, 2), table(in_.placement, 3)};
+        return {table(in_.placement, 0), table(in_.placement, 1), table(in_.placement, 2),
+                table(in_.placement, 3)};
     }
     POSEDA_HD S aspect() const { return in_.aspect ? table(in_.aspect, 0) : S(T(0)); }
     POSEDA_HD Vec3<S> given_root() const {
@@ -133,7 +135,8 @@ class VectorOfPoses {
         if (motion_.has_rotation) load(in_.bone_rotation, t, rotation_, 3 * in_.tree.bones());
         if (motion_.has_scale) load(in_.bone_scale, t, scale_, in_.tree.scales);
         if (motion_.has_body) {
-            motion_.body = {own(in_.body_rotation, t, 0), own(in_.body_rotation, t, 1), own(in_.body_rotation, t, 2)};
+            motion_.body = {own(in_.body_rotation, t, 0), own(in_.body_rotation, t, 1),
+                            own(in_.body_rotation, t, 2)};
         }
     }
 
@@ -152,7 +155,8 @@ class ForwardIo : public VectorOfPoses<T> {
     using typename Base::S;
 
    public:
-    POSEDA_HD ForwardIo(const AugmentArguments<T>& arguments, const AugmentOutputs<T>& outputs, int64_t begin, int64_t end)
+    POSEDA_HD ForwardIo(const AugmentArguments<T>& arguments, const AugmentOutputs<T>& outputs, int64_t begin,
+                        int64_t end)
         : Base(arguments, begin, end), out_(outputs) {}
 
     POSEDA_HD Body<S> body() { return {{source_}, {pose_}, {nullptr}, false, false}; }
@@ -191,10 +195,11 @@ class BackwardIo : public VectorOfPoses<T> {
     using typename Base::S;
 
    public:
-    POSEDA_HD BackwardIo(const AugmentArguments<T>& arguments, const AugmentGradients<T>& gradients, int64_t begin,
-                         int64_t end)
+    POSEDA_HD BackwardIo(const AugmentArguments<T>& arguments, const AugmentGradients<T>& gradients,
+                         int64_t begin, int64_t end)
         : Base(arguments, begin, end), out_(gradients) {
-        for (int lane = 0; lane < Base::width; ++lane) keep_.v[lane] = out_.valid[this->pose_row_[lane]] ? T(1) : T(0);
+        for (int lane = 0; lane < Base::width; ++lane)
+            keep_.v[lane] = out_.valid[this->pose_row_[lane]] ? T(1) : T(0);
         gradient_.want_rotation = out_.bone_rotation;
         gradient_.want_scale = out_.bone_scale;
         gradient_.want_body = out_.body_rotation;
@@ -227,7 +232,8 @@ class BackwardIo : public VectorOfPoses<T> {
             if (out_.rotation_frames == this->frames()) {
                 keep_and_store(out_.bone_rotation, this->frames(), t, grad_rotation_, 3 * tree.bones());
             } else {
-                for (int i = 0; i < 3 * tree.bones(); ++i) shared_rotation_[i] = shared_rotation_[i] + grad_rotation_[i];
+                for (int i = 0; i < 3 * tree.bones(); ++i)
+                    shared_rotation_[i] = shared_rotation_[i] + grad_rotation_[i];
             }
         }
         if (gradient_.want_scale && out_.scale_frames == this->frames()) {
@@ -271,7 +277,8 @@ class BackwardIo : public VectorOfPoses<T> {
         for (int i = 0; i < size; ++i) slots[i] = select(keep, slots[i], S(T(0)));
         Base::store(data, frames, t, slots, size);
     }
-    // Gradients that are added to start at zero: each frame's own at every frame, those shared by frames once.
+    // Gradients that are added to start at zero: each frame's own at every frame, those shared by frames
+    // once.
     POSEDA_HD void clear_shared(bool first) {
         if (gradient_.want_scale && (first || out_.scale_frames == this->frames())) {
             for (int i = 0; i < this->in_.tree.scales; ++i) grad_scale_[i] = S(T(0));
@@ -285,7 +292,8 @@ class BackwardIo : public VectorOfPoses<T> {
     const AugmentGradients<T>& out_;
     S keep_;
     MotionGradient<S> gradient_;
-    S source_[3 * kMaxJoints], joints_[3 * kMaxJoints], rotated_[3 * kMaxJoints], grad_pose_[3 * kMaxJoints], grad_screen_[2 * kMaxJoints];
+    S source_[3 * kMaxJoints], joints_[3 * kMaxJoints], rotated_[3 * kMaxJoints], grad_pose_[3 * kMaxJoints],
+        grad_screen_[2 * kMaxJoints];
     S grad_rotation_[3 * kMaxJoints], grad_scale_[kMaxJoints], shared_rotation_[3 * kMaxJoints];
 };
 

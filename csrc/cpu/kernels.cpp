@@ -1,4 +1,5 @@
-// Loops over vectors of poses. Compiled once per instruction set, with POSEDA_ISA and POSEDA_VECTOR_BYTES set.
+// Loops over vectors of poses. Compiled once per instruction set, with POSEDA_ISA and POSEDA_VECTOR_BYTES
+// set.
 #include "cpu/kernels.h"
 
 #include "cpu/augment_io.h"
@@ -6,7 +7,8 @@
 namespace poseda {
 namespace {
 
-// Frames above which a batch no longer fits the second-level cache, so that its rows are worth asking for early.
+// Frames above which a batch no longer fits the second-level cache, so that its rows are worth asking for
+// early.
 constexpr int64_t kPrefetchFrames = 8192;
 
 // Poses of the vector after the one at n; none where prefetching would not pay.
@@ -18,7 +20,8 @@ std::pair<int64_t, int64_t> next_vector(const AugmentArguments<T>& arguments, in
 }
 
 template <class T>
-void augment(const AugmentArguments<T>& arguments, const AugmentOutputs<T>& outputs, int64_t begin, int64_t end) {
+void augment(const AugmentArguments<T>& arguments, const AugmentOutputs<T>& outputs, int64_t begin,
+             int64_t end) {
     const int64_t joints = arguments.tree.joints;
     for (int64_t n = begin; n < end; n += Lanes<T>::width) {
         const auto [next, last] = next_vector<T>(arguments, n, end);
@@ -31,8 +34,8 @@ void augment(const AugmentArguments<T>& arguments, const AugmentOutputs<T>& outp
 }
 
 template <class T>
-void augment_backward(const AugmentArguments<T>& arguments, const AugmentGradients<T>& gradients, int64_t begin,
-                      int64_t end) {
+void augment_backward(const AugmentArguments<T>& arguments, const AugmentGradients<T>& gradients,
+                      int64_t begin, int64_t end) {
     const Tree& tree = arguments.tree;
     for (int64_t n = begin; n < end; n += Lanes<T>::width) {
         const auto [next, last] = next_vector<T>(arguments, n, end);
@@ -47,9 +50,55 @@ void augment_backward(const AugmentArguments<T>& arguments, const AugmentGradien
     }
 }
 
+template <class Map, class T>
+void row_map(const Map& map, const MapArguments<T>& arguments, int64_t begin, int64_t end) {
+    using S = Lanes<T>;
+    constexpr int width = S::width;
+    // Kinematic chains have more features than joints have coordinates: room for one part of all 63 bones.
+    constexpr int room = 63 * 62 / 2;
+    S storage_in[kMapInputs][room], storage_out[kMapOutputs][room];
+    for (int64_t n = begin; n < end; n += width) {
+        const int count = int(end - n < width ? end - n : width);
+        Slots<S> in[kMapInputs], out[kMapOutputs];
+        for (int i = 0; i < kMapInputs; ++i) {
+            in[i] = {{storage_in[i]}};
+            const int size = map.in_size(i);
+            if (size == 0) continue;
+            const T* rows[width];
+            for (int lane = 0; lane < width; ++lane) {
+                const int64_t row = n + (lane < count ? lane : count - 1);
+                rows[lane] = arguments.in[i].at(row / arguments.frames, row % arguments.frames);
+            }
+            load_rows(storage_in[i], rows, size);
+        }
+        for (int i = 0; i < kMapOutputs; ++i) out[i] = {{storage_out[i]}};
+        map(in, out);
+        for (int i = 0; i < kMapOutputs; ++i) {
+            const int size = map.out_size(i);
+            if (size == 0 || !arguments.out[i]) continue;
+            T* rows[width];
+            for (int lane = 0; lane < width; ++lane) rows[lane] = arguments.out[i] + (n + lane) * size;
+            store_rows(storage_out[i], rows, size, count);
+        }
+    }
+}
+
+template <class T>
+void random_parameters(const RandomArguments<T>& arguments, int64_t begin, int64_t end) {
+    for (int64_t n = begin; n < end; ++n) draw_parameters(arguments, n);
+}
+
 template <class T>
 constexpr CpuKernels<T> table() {
-    return {augment<T>, augment_backward<T>};
+    return {augment<T>,
+            augment_backward<T>,
+            row_map<TreeTransform, T>,
+            row_map<Project, T>,
+            row_map<ProjectBackward, T>,
+            row_map<KinematicChain, T>,
+            row_map<KinematicChainBackward, T>,
+            row_map<ProcrustesAlign, T>,
+            random_parameters<T>};
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
-// A vector of poses, one a lane, as the scalar of csrc/core. Everything here has internal linkage: the file is
-// compiled once per instruction set, and a symbol shared between those objects could run on the wrong machine.
+// A vector of poses, one a lane, as the scalar of csrc/core. Everything here has internal linkage: the file
+// is compiled once per instruction set, and a symbol shared between those objects could run on the wrong
+// machine.
 #pragma once
 
 #include <cstring>
@@ -44,10 +45,10 @@ struct Lanes {
 template <class T>
 using LaneMask = typename VectorOf<T>::Mask;
 
-#define POSEDA_LANES_OPERATOR(op)                                   \
-    template <class T>                                              \
-    POSEDA_HD Lanes<T> operator op(Lanes<T> a, Lanes<T> b) {        \
-        return Lanes<T>(a.v op b.v);                                \
+#define POSEDA_LANES_OPERATOR(op)                            \
+    template <class T>                                       \
+    POSEDA_HD Lanes<T> operator op(Lanes<T> a, Lanes<T> b) { \
+        return Lanes<T>(a.v op b.v);                         \
     }
 POSEDA_LANES_OPERATOR(+)
 POSEDA_LANES_OPERATOR(-)
@@ -55,10 +56,10 @@ POSEDA_LANES_OPERATOR(*)
 POSEDA_LANES_OPERATOR(/)
 #undef POSEDA_LANES_OPERATOR
 
-#define POSEDA_LANES_COMPARISON(op)                                 \
-    template <class T>                                              \
-    POSEDA_HD LaneMask<T> operator op(Lanes<T> a, Lanes<T> b) {     \
-        return a.v op b.v;                                          \
+#define POSEDA_LANES_COMPARISON(op)                             \
+    template <class T>                                          \
+    POSEDA_HD LaneMask<T> operator op(Lanes<T> a, Lanes<T> b) { \
+        return a.v op b.v;                                      \
     }
 POSEDA_LANES_COMPARISON(<)
 POSEDA_LANES_COMPARISON(<=)
@@ -87,8 +88,8 @@ POSEDA_HD Lanes<T> square_root(Lanes<T> a) {
 }
 
 // ---- moving rows (a pose's contiguous numbers) to slots (one number of every pose in the vector) and back.
-// Rows are read and written in pieces of 16 bytes; within a vector each 16-byte block then needs a transpose of its
-// own only, which every instruction set does in one instruction a shuffle.
+// Rows are read and written in pieces of 16 bytes; within a vector each 16-byte block then needs a transpose
+// of its own only, which every instruction set does in one instruction a shuffle.
 
 template <class T>
 constexpr int kPiece = 16 / int(sizeof(T));
@@ -153,10 +154,10 @@ POSEDA_HD void scatter_pieces(Lanes<T> lanes, T* const* rows, int r, int offset,
 template <class T, int run, int first, size_t... lane>
 POSEDA_HD Lanes<T> interleave(Lanes<T> a, Lanes<T> b, std::index_sequence<lane...>) {
     constexpr int width = Lanes<T>::width, piece = kPiece<T>;
-    return Lanes<T>(__builtin_shufflevector(
-        a.v, b.v,
-        (int(lane) / piece * piece + first + int(lane) % piece / (2 * run) * run + int(lane) % run +
-         (int(lane) / run % 2) * width)...));
+    return Lanes<T>(
+        __builtin_shufflevector(a.v, b.v,
+                                (int(lane) / piece * piece + first + int(lane) % piece / (2 * run) * run +
+                                 int(lane) % run + (int(lane) / run % 2) * width)...));
 }
 
 // kPiece vectors: within each block, number i of vector r becomes number r of vector i.
@@ -168,8 +169,10 @@ POSEDA_HD void transpose_blocks(Lanes<T>* v) {
         v[0] = interleave<T, 1, 0>(a, b, All());
         v[1] = interleave<T, 1, 1>(a, b, All());
     } else {
-        const Lanes<T> low01 = interleave<T, 1, 0>(v[0], v[1], All()), high01 = interleave<T, 1, 2>(v[0], v[1], All());
-        const Lanes<T> low23 = interleave<T, 1, 0>(v[2], v[3], All()), high23 = interleave<T, 1, 2>(v[2], v[3], All());
+        const Lanes<T> low01 = interleave<T, 1, 0>(v[0], v[1], All()),
+                       high01 = interleave<T, 1, 2>(v[0], v[1], All());
+        const Lanes<T> low23 = interleave<T, 1, 0>(v[2], v[3], All()),
+                       high23 = interleave<T, 1, 2>(v[2], v[3], All());
         v[0] = interleave<T, 2, 0>(low01, low23, All());
         v[1] = interleave<T, 2, 2>(low01, low23, All());
         v[2] = interleave<T, 2, 0>(high01, high23, All());

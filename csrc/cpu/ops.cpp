@@ -1,8 +1,11 @@
-// The ops on a CPU: poses split over torch's threads, each part run by the kernels of the instruction set in use.
+// The ops on a CPU: poses split over torch's threads, each part run by the kernels of the instruction set in
+// use.
 #include "augment_op.h"
 #include "core/reduce.h"
 #include "cpu/kernels.h"
+#include "random_op.h"
 #include "reduce_op.h"
+#include "row_map_op.h"
 
 namespace poseda {
 namespace {
@@ -12,7 +15,8 @@ constexpr int64_t kGrain = 512;
 
 struct Cpu {
     template <class T>
-    static void augment(const AugmentArguments<T>& arguments, const AugmentOutputs<T>& outputs, const Tensor&) {
+    static void augment(const AugmentArguments<T>& arguments, const AugmentOutputs<T>& outputs,
+                        const Tensor&) {
         const auto kernel = chosen_kernels().of(T()).augment;
         over_poses(arguments.batch, arguments.frames,
                    [&](int64_t begin, int64_t end) { kernel(arguments, outputs, begin, end); });
@@ -24,6 +28,21 @@ struct Cpu {
         const auto kernel = chosen_kernels().of(T()).augment_backward;
         over_poses(arguments.batch, arguments.frames,
                    [&](int64_t begin, int64_t end) { kernel(arguments, gradients, begin, end); });
+    }
+
+    template <class Map, class T>
+    static void row_map(const Map& map, const MapArguments<T>& arguments, const Tensor&) {
+        const auto kernel = chosen_kernels().of(T()).of(map);
+        over_poses(arguments.rows, 1,
+                   [&](int64_t begin, int64_t end) { kernel(map, arguments, begin, end); });
+    }
+
+    template <class T>
+    static void random_parameters(const RandomArguments<T>& arguments, int64_t* state, bool advance,
+                                  const Tensor&) {
+        const auto kernel = chosen_kernels().of(T()).random_parameters;
+        over_poses(arguments.batch, 1, [&](int64_t begin, int64_t end) { kernel(arguments, begin, end); });
+        if (advance) ++state[1];
     }
 
     template <class T>
@@ -72,6 +91,13 @@ std::string instruction_set() { return chosen_kernels().name; }
 STABLE_TORCH_LIBRARY_IMPL(poseda, CPU, m) {
     m.impl("augment", TORCH_BOX(&poseda::augment_op<poseda::Cpu>));
     m.impl("augment_backward", TORCH_BOX(&poseda::augment_backward_op<poseda::Cpu>));
+    m.impl("tree_transform", TORCH_BOX(&poseda::tree_transform_op<poseda::Cpu>));
+    m.impl("project", TORCH_BOX(&poseda::project_op<poseda::Cpu>));
+    m.impl("project_backward", TORCH_BOX(&poseda::project_backward_op<poseda::Cpu>));
+    m.impl("kinematic_chain_space", TORCH_BOX(&poseda::kinematic_chain_op<poseda::Cpu>));
+    m.impl("kinematic_chain_space_backward", TORCH_BOX(&poseda::kinematic_chain_backward_op<poseda::Cpu>));
+    m.impl("procrustes_align", TORCH_BOX(&poseda::procrustes_align_op<poseda::Cpu>));
+    m.impl("random_parameters", TORCH_BOX(&poseda::random_parameters_op<poseda::Cpu>));
     m.impl("sum_rows", TORCH_BOX(&poseda::sum_rows_op<poseda::Cpu>));
     m.impl("sum_picked_rows", TORCH_BOX(&poseda::sum_picked_rows_op<poseda::Cpu>));
 }
