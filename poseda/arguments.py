@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from poseda.camera import Camera
-from poseda.skeleton import Skeleton
+from poseda.skeleton import MAX_JOINTS, Skeleton
 
 MAX_ROTATION = 1.0e4
 """Longest rotation vector, radians. Beyond it the kernels' range reduction loses digits: the pose is
@@ -156,6 +156,18 @@ def _table_rows(given: AugmentArguments, batch: int) -> int:
         shape = tuple(placement.shape) if isinstance(placement, Tensor) else type(placement).__name__
         raise ValueError(f"placement: expected shape (M, 4) with at least one row to pick from, got {shape}")
     return placement.shape[0]
+
+
+def check_poses(name: str, value: Tensor, points: int | None = None) -> Tensor:
+    """Check (..., P, 3) points, P at most 64 (exactly `points` if given); half precision becomes float32."""
+    if not isinstance(value, Tensor) or not value.is_floating_point():
+        raise TypeError(f"{name}: expected a floating-point tensor, got {_describe(value)}")
+    shape = value.shape
+    good = len(shape) >= 2 and shape[-1] == 3 and 1 <= shape[-2] <= MAX_JOINTS
+    if not good or (points is not None and shape[-2] != points):
+        expected = f"1 to {MAX_JOINTS}" if points is None else str(points)
+        raise ValueError(f"{name}: expected shape (..., P, 3) with P = {expected}, got {tuple(shape)}")
+    return value.float() if value.dtype in _HALF else value
 
 
 _HALF = (torch.float16, torch.bfloat16)

@@ -1,10 +1,4 @@
-"""The fused ops: public functions, their fake kernels and their gradients.
-
-Schemas stand in csrc/library.cpp, CPU kernels in csrc/cpu, CUDA kernels in csrc/cuda. Every op works in
-float32 and float64 on CPU and CUDA, for any strides and empty batches, under
-``torch.compile(fullgraph=True)`` and inside CUDA graphs; none waits for the device. The gradient of a
-gradient is refused by name.
-"""
+"""The op: augment, its fake kernel and its gradient."""
 
 from __future__ import annotations
 
@@ -17,8 +11,6 @@ from poseda import autograd, native
 from poseda.arguments import AugmentArguments, AugmentedPose, check_augment, check_shapes
 from poseda.camera import Camera
 from poseda.skeleton import Skeleton
-
-__all__ = ["AugmentedPose", "augment"]
 
 native.load()
 

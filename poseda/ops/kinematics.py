@@ -1,0 +1,134 @@
+"""Bones, joints and kinematic chain space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from poseda import autograd, native
+from poseda.arguments import check_poses
+from poseda.skeleton import Skeleton
+
+native.load()
+
+
+def bones(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
+    """Bone vectors, child minus parent.
+
+    Args:
+        pose_3d: (..., J, 3) metres.
+        skeleton: the tree.
+
+    Returns:
+        (..., K, 3) metres; bone k ends at joint k + 1. Differentiable any number of times.
+
+    Raises:
+        TypeError, ValueError: naming the argument, what was expected and what came.
+    """
+    pose_3d = check_poses("pose_3d", pose_3d, skeleton.num_joints)
+    rows = pose_3d.reshape(-1, skeleton.num_joints, 3)
+    return _tree_transform(rows, skeleton.parents, False, False).view(pose_3d.shape)[..., 1:, :]
+
+
+def forward_kinematics(root: Tensor, bones: Tensor, skeleton: Skeleton) -> Tensor:
+    """Joints from the root and the bones; inverse of :func:`bones`.
+
+    Args:
+        root: (..., 3) metres.
+        bones: (..., K, 3) metres, the same leading dimensions.
+        skeleton: the tree.
+
+    Returns:
+        (..., J, 3) metres. Differentiable any number of times.
+
+    Raises:
+        TypeError, ValueError: naming the argument, what was expected and what came.
+    """
+    bones = check_poses("bones", bones, skeleton.num_bones)
+    if not isinstance(root, Tensor) or root.shape != (*bones.shape[:-2], 3):
+        came = tuple(root.shape) if isinstance(root, Tensor) else type(root).__name__
+        raise ValueError(f"root: expected shape {(*bones.shape[:-2], 3)}, got {came}")
+    rows = torch.cat([root.to(bones.dtype).unsqueeze(-2), bones], -2)
+    joints = _tree_transform(rows.reshape(-1, skeleton.num_joints, 3), skeleton.parents, True, False)
+    return joints.view(rows.shape)
+
+
+@torch.library.register_fake("poseda::tree_transform")
+def _tree_transform_fake(rows: Tensor, parents: Sequence[int], inverse: bool, transpose: bool) -> Tensor:
+    return rows.new_empty(rows.shape)
+
+
+def _tree_transform_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ctx.parents, ctx.inverse, ctx.transpose = inputs[1:]
+
+
+def _tree_transform_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    # A linear map's gradient is its transpose, of which the gradient is the map itself: any order works.
+    return _tree_transform(grad, ctx.parents, ctx.inverse, not ctx.transpose), None, None, None
+
+
+_tree_transform = autograd.attach(
+    torch.ops.poseda.tree_transform.default, _tree_transform_backward, _tree_transform_setup
+)
+
+
+def kinematic_chain_space(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
+    """Cosines between the bones of each body part: the strict upper triangles of the parts' Gram matrices of
+    unit bones, in the order of ``skeleton.parts``, rows first.
+
+    Blind to rotation of the body and to bone lengths. After Wandt et al., "A Kinematic Chain Space for
+    Monocular Motion Capture" (2018), part by part as Gong et al., PoseAug (2021).
+
+    Args:
+        pose_3d: (..., J, 3) metres.
+        skeleton: the tree and its parts.
+
+    Returns:
+        (..., F), F = sum over parts of n (n - 1) / 2. A bone without length has cosine 0 with every other and
+        passes no gradient.
+
+    Raises:
+        TypeError, ValueError: naming the argument, what was expected and what came.
+    """
+    pose_3d = check_poses("pose_3d", pose_3d, skeleton.num_joints)
+    rows = pose_3d.reshape(-1, skeleton.num_joints, 3)
+    features = _kinematic_chain_space(rows, skeleton.parents, *_parts(skeleton))
+    return features.view(*pose_3d.shape[:-2], features.shape[-1])
+
+
+@cache
+def _parts(skeleton: Skeleton) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    parts = skeleton.parts.values()
+    return tuple(bone for part in parts for bone in part), tuple(len(part) for part in parts)
+
+
+@torch.library.register_fake("poseda::kinematic_chain_space")
+def _kinematic_chain_space_fake(
+    pose_3d: Tensor, parents: Sequence[int], part_bones: Sequence[int], part_sizes: Sequence[int]
+) -> Tensor:
+    return pose_3d.new_empty((pose_3d.shape[0], sum(size * (size - 1) // 2 for size in part_sizes)))
+
+
+@torch.library.register_fake("poseda::kinematic_chain_space_backward")
+def _kinematic_chain_space_backward_fake(grad: Tensor, pose_3d: Tensor, *_: Any) -> Tensor:
+    return pose_3d.new_empty(pose_3d.shape)
+
+
+def _kinematic_chain_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ctx.save_for_backward(inputs[0])
+    ctx.tree = inputs[1:]
+
+
+def _kinematic_chain_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    (pose_3d,) = ctx.saved_tensors
+    return torch.ops.poseda.kinematic_chain_space_backward.default(grad, pose_3d, *ctx.tree), None, None, None
+
+
+_kinematic_chain_space = autograd.attach(
+    torch.ops.poseda.kinematic_chain_space.default, _kinematic_chain_backward, _kinematic_chain_setup
+)
+autograd.refuse_second_derivative(torch.ops.poseda.kinematic_chain_space_backward.default)

@@ -1,0 +1,78 @@
+"""Projection without augmentation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from poseda import autograd, native
+from poseda.arguments import check_poses
+from poseda.camera import Camera
+
+native.load()
+
+
+def project(points: Tensor, camera: Camera) -> Tensor:
+    """Project points to the screen; ``poseda.camera.project`` says the same in plain torch.
+
+    Args:
+        points: (N, P, 3) or (N, T, P, 3) metres, camera frame; P at most 64.
+        camera: N cameras, or one shared.
+
+    Returns:
+        (N, P, 2) or (N, T, P, 2) screen coordinates. Nothing is clamped or marked: a point at depth 0 has no
+        finite projection, one behind the camera is mirrored (:func:`poseda.ops.augment` marks such poses).
+
+    Raises:
+        TypeError, ValueError: naming the argument, what was expected and what came.
+    """
+    points = check_poses("points", points)
+    if points.dim() not in (3, 4):
+        raise ValueError(f"points: expected shape (N, P, 3) or (N, T, P, 3), got {tuple(points.shape)}")
+    if not isinstance(camera, Camera):
+        raise TypeError(f"camera: expected a poseda.camera.Camera, got {type(camera).__name__}")
+    if len(camera) not in (1, points.shape[0]):
+        raise ValueError(f"camera: expected {points.shape[0]} rows or 1, got {len(camera)}")
+    if camera.focal.dtype != points.dtype:
+        raise TypeError(f"camera: expected {points.dtype} as points, got {camera.focal.dtype}")
+    rows = len(camera)
+    entries = [camera.focal, camera.center]
+    entries.append(camera.focal.new_zeros(1, 5) if camera.distortion is None else camera.distortion)
+    table = torch.cat([entry.expand(rows, -1) for entry in entries], -1)
+    framed = points if points.dim() == 4 else points.unsqueeze(1)
+    screen = _project(framed, table, camera.distortion is not None)
+    return screen if points.dim() == 4 else screen.squeeze(1)
+
+
+@torch.library.register_fake("poseda::project")
+def _project_fake(points: Tensor, camera: Tensor, distorted: bool) -> Tensor:
+    return points.new_empty((*points.shape[:-1], 2))
+
+
+@torch.library.register_fake("poseda::project_backward")
+def _project_backward_fake(
+    grad: Tensor, points: Tensor, camera: Tensor, distorted: bool
+) -> tuple[Tensor, Tensor]:
+    return points.new_empty(points.shape), points.new_empty((*points.shape[:2], camera.shape[1]))
+
+
+def _project_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ctx.save_for_backward(*inputs[:2])
+    ctx.distorted = inputs[2]
+
+
+def _project_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    points, camera = ctx.saved_tensors
+    grad_points, grad_camera = torch.ops.poseda.project_backward.default(grad, points, camera, ctx.distorted)
+    if not ctx.needs_input_grad[1]:
+        return grad_points, None, None
+    frames = grad_camera.flatten(0, 1) if camera.shape[0] == 1 else grad_camera
+    if camera.shape[0] == 1:
+        return grad_points, torch.ops.poseda.sum_rows(frames), None
+    return grad_points, frames.sum(1), None
+
+
+_project = autograd.attach(torch.ops.poseda.project.default, _project_backward, _project_setup)
+autograd.refuse_second_derivative(torch.ops.poseda.project_backward.default)
