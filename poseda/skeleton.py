@@ -153,6 +153,16 @@ class Skeleton:
         return tuple(order.index(first) for first in first_bone)
 
     @cached_property
+    def part_bones(self) -> tuple[int, ...]:
+        """Bones of all parts, part after part."""
+        return tuple(bone for part in self.parts.values() for bone in part)
+
+    @cached_property
+    def part_sizes(self) -> tuple[int, ...]:
+        """How many bones each part has."""
+        return tuple(len(part) for part in self.parts.values())
+
+    @cached_property
     def bone_names(self) -> tuple[str, ...]:
         """``parent-child`` for each bone."""
         return tuple(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 import torch
@@ -96,14 +95,9 @@ def kinematic_chain_space(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
     """
     pose_3d = check_poses("pose_3d", pose_3d, skeleton.num_joints)
     rows = pose_3d.reshape(-1, skeleton.num_joints, 3)
-    features = _kinematic_chain_space(rows, skeleton.parents, *_parts(skeleton))
+    parts = skeleton.part_bones, skeleton.part_sizes
+    features = _kinematic_chain_space(rows, skeleton.parents, *parts)
     return features.view(*pose_3d.shape[:-2], features.shape[-1])
-
-
-@cache
-def _parts(skeleton: Skeleton) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    parts = skeleton.parts.values()
-    return tuple(bone for part in parts for bone in part), tuple(len(part) for part in parts)
 
 
 @torch.library.register_fake("poseda::kinematic_chain_space")
