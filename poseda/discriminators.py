@@ -7,48 +7,21 @@ A reconstruction: "anchor" is the paper's word and its meaning was never publish
 
 from __future__ import annotations
 
-from functools import lru_cache
-from itertools import combinations, pairwise
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from poseda import ops
 from poseda.config import AdversaryConfig
 from poseda.skeleton import Skeleton
 
 
 def bone_directions(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
     """Unit bones, zero where a bone has no length: (N, J, 3) to (N, K, 3)."""
-    parents, _, _ = _indices(skeleton, pose_3d.device)
-    bone = pose_3d[:, 1:] - pose_3d.index_select(1, parents)
+    bone = ops.bones(pose_3d, skeleton)
     return bone / (bone.square().sum(-1, keepdim=True) + 1e-12).sqrt()
-
-
-def kinematic_chain_space(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
-    """Cosines between the bones of each body part, blind to rotation and length by construction.
-
-    Args:
-        pose_3d: (N, J, 3) metres.
-        skeleton: with its parts.
-
-    Returns:
-        (N, F): for each part of B bones, the B (B - 1) / 2 entries of the strict upper triangle of its Gram
-        matrix, row by row; parts one after another.
-    """
-    _, first, second = _indices(skeleton, pose_3d.device)
-    direction = bone_directions(pose_3d, skeleton)
-    return (direction.index_select(1, first) * direction.index_select(1, second)).sum(-1)
-
-
-@lru_cache(maxsize=32)
-def _indices(skeleton: Skeleton, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Parents of the bones' ends (K,) and the two bones of each cosine (F,), kept on the device."""
-    pairs = [pair for bones in skeleton.parts.values() for pair in combinations(bones, 2)]
-    first, second = zip(*pairs, strict=True) if pairs else ((), ())
-    indices = (skeleton.parents[1:], first, second)
-    parents, left, right = (torch.tensor(index, dtype=torch.int64, device=device) for index in indices)
-    return parents, left, right
 
 
 class PoseDiscriminator(nn.Module):
@@ -88,7 +61,7 @@ class PoseDiscriminator(nn.Module):
 
     def forward(self, pose_3d: Tensor) -> Tensor:
         """Score (N, J, 3) metres: (N, P), one score a body part."""
-        features = nn.functional.pad(kinematic_chain_space(pose_3d, self.skeleton), (0, 1))
+        features = nn.functional.pad(ops.kinematic_chain_space(pose_3d, self.skeleton), (0, 1))
         hidden = features.index_select(1, self.gather).unflatten(1, (self.parts, -1)).transpose(0, 1)
         for layer in self.layers[:-1]:
             hidden = nn.functional.leaky_relu(layer(hidden), 0.2)

@@ -41,8 +41,8 @@ def discriminator_least_squares(real: Tensor, fake: Tensor, valid: Tensor) -> Te
     return (real - 1).square().mean() + masked_mean(fake.square(), valid)
 
 
-def generator_least_squares(real: Tensor, fake: Tensor, valid: Tensor) -> Tensor:
-    """LSGAN, unpaired: fake scores to one; what real scores does not enter."""
+def generator_least_squares(fake: Tensor, valid: Tensor) -> Tensor:
+    """LSGAN, unpaired: fake scores to one."""
     return masked_mean((fake - 1).square(), valid)
 
 

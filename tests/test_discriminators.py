@@ -11,19 +11,11 @@ from poseda.discriminators import (
     Judged,
     PoseDiscriminator,
     ScreenDiscriminator,
-    kinematic_chain_space,
 )
 from poseda.reference import rotation_matrix
 from poseda.skeleton import COCO17, H36M16, Skeleton
 
 CONFIG = AdversaryConfig(part_width=16, screen_width=16, layers=2, pool=64)
-
-
-def test_chain_space_of_a_bent_chain_is_the_cosine_between_its_bones() -> None:
-    chain = Skeleton.declare("chain", {"a": None, "b": "a", "c": "b", "d": "c"})
-    pose = torch.tensor([[[0.0, 0, 0], [2.0, 0, 0], [2.0, 3.0, 0], [6.0, 6.0, 0]]])
-    # Bones x, y and (4, 3)/5: cosines 0, 4/5 and 3/5, row by row of the upper triangle.
-    torch.testing.assert_close(kinematic_chain_space(pose, chain), torch.tensor([[0.0, 0.8, 0.6]]))
 
 
 @pytest.mark.parametrize("skeleton", [H36M16, COCO17], ids=lambda skeleton: skeleton.name)

@@ -6,7 +6,6 @@ No gradient from the lifter reaches the generator (the authors' answer in their 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -20,12 +19,6 @@ from poseda.generator import Generator, Proposal
 from poseda.training import checkpoint
 from poseda.training.lifting import root_relative
 from poseda.training.pairs import Recipe, Resident, Shuffle, carry_out
-
-GENERATOR_LOSSES = {"paired": losses.generator_pair_loss, "unpaired": losses.generator_least_squares}
-DISCRIMINATOR_LOSSES = {
-    "paired": losses.discriminator_pair_loss,
-    "unpaired": losses.discriminator_least_squares,
-}
 
 BETAS = (0.5, 0.999)
 """Adam's memory in adversarial training: a short first one, as the opponent moves."""
@@ -105,7 +98,7 @@ class GeneratorPhase:
             "scale": options.weight_scale * losses.scale_limit_loss(proposal.bone_scale, bounds.scale_limit),
         }
         weights = {"2d": options.weight_2d, "3d": options.weight_3d}
-        for name, loss in self._verdicts(judged, GENERATOR_LOSSES).items():
+        for name, loss in self._deceive(judged).items():
             terms[f"generator_{name}"] = weights[name] * loss
         if self.recipe.adversary.feedback == "hard_ratio":
             terms["feedback"] = options.weight_feedback * self._feedback(index, judged)
@@ -119,19 +112,33 @@ class GeneratorPhase:
     def _train_discriminators(self, fresh: Judged, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
         """Minimise, over the discriminators: anchors not told from fakes, old fakes among them."""
         self.judges.requires_grad_(True)
-        terms = self._verdicts(self.pool.exchange(fresh, self.rng), DISCRIMINATOR_LOSSES)
+        terms = self._tell_apart(self.pool.exchange(fresh, self.rng))
         optimizer.zero_grad()
         torch.stack(list(terms.values())).sum().backward()
         nn.utils.clip_grad_norm_(self.judges.parameters(), self.config.generator_training.clip)
         optimizer.step()
         return {f"discriminator_{name}": loss for name, loss in terms.items()}
 
-    def _verdicts(self, judged: Judged, losses_of: dict[str, Callable[..., Tensor]]) -> dict[str, Tensor]:
-        """The loss of each discriminator there is, for one side of the game."""
-        sides = {"3d": (judged.real_3d, judged.fake_3d), "2d": (judged.real_2d, judged.fake_2d)}
-        loss, verdicts = losses_of[self.recipe.adversary.pairing], {}
+    def _deceive(self, judged: Judged) -> dict[str, Tensor]:
+        """How badly the fakes pass for anchors, by each discriminator."""
+        verdicts = {}
         for name, judge in self.judges.items():
-            real, fake = judge(torch.cat(sides[name])).chunk(2)
+            real, fake = _side(judged, name)
+            if self.recipe.adversary.pairing == "paired":
+                with torch.no_grad():
+                    anchor = judge(real)
+                verdicts[name] = losses.generator_pair_loss(anchor, judge(fake), judged.valid)
+            else:
+                verdicts[name] = losses.generator_least_squares(judge(fake), judged.valid)
+        return verdicts
+
+    def _tell_apart(self, judged: Judged) -> dict[str, Tensor]:
+        """How badly each discriminator tells anchors from fakes."""
+        paired = self.recipe.adversary.pairing == "paired"
+        loss = losses.discriminator_pair_loss if paired else losses.discriminator_least_squares
+        verdicts = {}
+        for name, judge in self.judges.items():
+            real, fake = judge(torch.cat(_side(judged, name))).chunk(2)
             verdicts[name] = loss(real, fake, judged.valid)
         return verdicts
 
@@ -171,6 +178,11 @@ class GeneratorPhase:
     def result(self) -> dict[str, Tensor]:
         """The generator's last weights."""
         return checkpoint.pack_module("generator", self.generator)
+
+
+def _side(judged: Judged, name: str) -> tuple[Tensor, Tensor]:
+    """Anchors and fakes as the discriminator of that name sees them."""
+    return (judged.real_3d, judged.fake_3d) if name == "3d" else (judged.real_2d, judged.fake_2d)
 
 
 def _health(proposal: Proposal, turn: Tensor, valid: Tensor) -> dict[str, Tensor]:
