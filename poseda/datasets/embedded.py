@@ -98,8 +98,8 @@ class Domain:
 STUDIO = Domain(
     Population(people=8, proportions={}, stature=0.04, build=0.025),
     Rig(
-        distance=(4.6, 5.6), height=(1.6, 1.9), aim=(0.8, 0.9), roll=0.5, focal=(2.2, 2.35),
-        distortion=(0.0, 0.0, 0.0, 0.0, 0.0), aspect=1.0, cameras=4, reach=0.8,
+        distance=(4.6, 5.6), height=(1.3, 2.0), aim=(0.8, 1.0), roll=0.5, focal=(2.2, 2.35),
+        distortion=(0.0, 0.0, 0.0, 0.0, 0.0), aspect=1.0, cameras=4, reach=0.4,
     ),
     SOURCE_REPERTOIRE,
 )  # fmt: skip
@@ -115,8 +115,8 @@ FIELD = Domain(
         build=0.03,
     ),
     Rig(
-        distance=(2.9, 3.9), height=(0.35, 1.1), aim=(0.85, 1.1), roll=3.0, focal=(1.25, 1.5),
-        distortion=(-0.08, 0.02, 0.0, 0.002, -0.001), aspect=0.75, cameras=6, reach=0.5,
+        distance=(2.3, 3.5), height=(0.6, 1.2), aim=(0.6, 1.2), roll=2.0, focal=(1.25, 1.5),
+        distortion=(-0.08, 0.02, 0.0, 0.002, -0.001), aspect=0.75, cameras=6, reach=0.7,
     ),
     TARGET_REPERTOIRE,
 )  # fmt: skip

@@ -143,8 +143,8 @@ SOURCE_REPERTOIRE = Repertoire(
 
 TARGET_REPERTOIRE = Repertoire(
     postures={
-        "stand": 12, "walk": 10, "run": 8, "stride": 8, "sit": 5, "crouch": 18, "bend": 16, "lunge": 10,
-        "kneel": 5, "kick": 5, "floor": 3,
+        "stand": 16, "walk": 16, "run": 6, "stride": 8, "sit": 8, "crouch": 12, "bend": 10, "lunge": 8,
+        "kneel": 4, "kick": 4, "floor": 2,
     },
     gestures={
         "hang": 8, "talk": 8, "carry": 8, "reach_ahead": 12, "reach_up": 14, "reach_aside": 8,
