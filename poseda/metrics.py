@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from poseda.ops import procrustes_align
 from poseda.skeleton import Skeleton
 
 MILLIMETRES = 1000.0
@@ -52,7 +53,7 @@ def mpjpe_root_free(prediction: Tensor, target: Tensor) -> Tensor:
 def pa_mpjpe(prediction: Tensor, target: Tensor) -> Tensor:
     """MPJPE after the best rotation, translation and scale of each pose, protocol 2.
 
-    See :func:`procrustes_align` for poses without size, on a line, or mirrored.
+    A mirrored pose stays misaligned: the rotation may not mirror. See :func:`poseda.ops.procrustes_align`.
 
     Args:
         prediction, target: (..., J, 3) metres.
@@ -116,30 +117,6 @@ def mpjve(prediction: Tensor, target: Tensor) -> Tensor:
             f"prediction: expected shape (N, T, J, 3) with T >= 2, got {tuple(prediction.shape)}"
         )
     return (prediction.diff(dim=1) - target.diff(dim=1)).norm(dim=-1).mean((1, 2)) * MILLIMETRES
-
-
-def procrustes_align(prediction: Tensor, target: Tensor) -> Tensor:
-    """Turn, scale and shift each pose onto its label in the least-squares sense, without mirroring.
-
-    A mirrored pose therefore stays misaligned. A prediction without size becomes the target's centroid in
-    every joint. Poses on a line leave the rotation about it free; every choice aligns them equally well.
-
-    Args:
-        prediction, target: (..., J, 3) metres.
-
-    Returns:
-        (..., J, 3) float64 metres.
-    """
-    prediction, target = prediction.double(), target.double()
-    centre = target.mean(-2, keepdim=True)
-    moving, fixed = prediction - prediction.mean(-2, keepdim=True), target - centre
-    # Umeyama 1991: the rotation R that maximises trace(R H) with H = moving^T fixed = U S V^T is V D U^T.
-    u, s, vt = torch.linalg.svd(moving.transpose(-1, -2) @ fixed)
-    sign = torch.ones_like(s)
-    sign[..., -1] = torch.where(torch.linalg.det(u) * torch.linalg.det(vt) < 0, -1.0, 1.0)
-    size = (moving * moving).sum((-2, -1))
-    scale = (s * sign).sum(-1) / torch.where(size > 0, size, torch.ones_like(size))
-    return scale[..., None, None] * (moving @ (u * sign[..., None, :]) @ vt) + centre
 
 
 def evaluate_poses(
