@@ -86,7 +86,8 @@ AugmentArguments<T> arguments_of(const AugmentInputs& in, Guard& guard) {
                  in.distortion.has_value(),
                  in.joint_mask.has_value(),
                  in.require_in_frame,
-                 in.min_depth};
+                 in.min_depth,
+                 false};
     return a;
 }
 
@@ -120,10 +121,10 @@ AugmentGradientTensors augment_backward_typed(const std::optional<Tensor>& grad_
                                               const std::optional<Tensor>& augmented, const AugmentInputs& in,
                                               int64_t wanted) {
     Guard guard(in.pose_3d, "pose_3d");
-    const AugmentArguments<T> arguments = arguments_of<T>(in, guard);
+    AugmentArguments<T> arguments = arguments_of<T>(in, guard);
+    arguments.options.want_camera = wanted & (kWantFocal | kWantCenter | kWantDistortion);
     const ScalarType type = in.pose_3d.scalar_type();
     const int64_t batch = in.batch(), frames = in.frames(), joints = arguments.tree.joints;
-    const int64_t bones = joints - 1, scales = arguments.tree.scales;
     const int64_t row_frames = in.sequences() ? frames : -1;
     AugmentGradients<T> g = {};
     g.grad_pose = guard.rows<T>(grad_pose_3d, "grad_pose_3d", batch, row_frames, {joints, 3});
@@ -141,23 +142,23 @@ AugmentGradientTensors augment_backward_typed(const std::optional<Tensor>& grad_
     g.rotation_frames = frames_of(in.bone_rotation);
     g.scale_frames = frames_of(in.bone_scale);
     g.body_frames = frames_of(in.body_rotation);
-    const auto make = [&](int64_t want, bool given, T*& data, std::initializer_list<int64_t> sizes) {
-        const Tensor t =
-            (wanted & want) && given ? allocate(in.pose_3d, type, sizes) : allocate(in.pose_3d, type, {0});
-        if ((wanted & want) && given) data = static_cast<T*>(t.data_ptr());
+    // In the argument's own shape but for its first dimension, which is the batch's.
+    const auto make = [&](int64_t want, const Tensor* like, T*& data) {
+        if (!(wanted & want) || !like) return allocate(in.pose_3d, type, {0});
+        const Tensor t = allocate_rows(*like, batch);
+        data = static_cast<T*>(t.data_ptr());
         return t;
     };
-    AugmentGradientTensors result = {
-        make(kWantPose, true, g.pose, {batch, frames, joints, 3}),
-        make(kWantFocal, true, g.focal, {batch, 2}),
-        make(kWantCenter, true, g.center, {batch, 2}),
-        make(kWantDistortion, in.distortion.has_value(), g.distortion, {batch, 5}),
-        make(kWantRotation, in.bone_rotation.has_value(), g.bone_rotation,
-             {batch, g.rotation_frames, bones, 3}),
-        make(kWantScale, in.bone_scale.has_value(), g.bone_scale, {batch, g.scale_frames, scales}),
-        make(kWantBody, in.body_rotation.has_value(), g.body_rotation, {batch, g.body_frames, 3}),
-        make(kWantRoot, in.root.has_value(), g.root, {batch, 3}),
-        make(kWantPlacement, in.placement.has_value(), g.placement, {batch, 4})};
+    const auto given = [](const std::optional<Tensor>& t) { return t ? &*t : nullptr; };
+    const AugmentGradientTensors result = {make(kWantPose, &in.pose_3d, g.pose),
+                                           make(kWantFocal, &in.focal, g.focal),
+                                           make(kWantCenter, &in.center, g.center),
+                                           make(kWantDistortion, given(in.distortion), g.distortion),
+                                           make(kWantRotation, given(in.bone_rotation), g.bone_rotation),
+                                           make(kWantScale, given(in.bone_scale), g.bone_scale),
+                                           make(kWantBody, given(in.body_rotation), g.body_rotation),
+                                           make(kWantRoot, given(in.root), g.root),
+                                           make(kWantPlacement, given(in.placement), g.placement)};
     if (batch > 0) Device::augment_backward(arguments, g, in.pose_3d);
     return result;
 }

@@ -35,24 +35,34 @@ inline ScalarType floating_type(const Tensor& tensor, const char* name) {
 }
 
 // An uninitialised contiguous tensor on the device of `like`.
-inline Tensor allocate(const Tensor& like, ScalarType type, std::initializer_list<int64_t> sizes) {
+inline Tensor allocate(const Tensor& like, ScalarType type, const int64_t* sizes, int64_t dimensions) {
     int64_t strides[8], step = 1;
-    const int64_t* size = sizes.begin();
-    for (int i = int(sizes.size()) - 1; i >= 0; --i) {
+    for (int64_t i = dimensions - 1; i >= 0; --i) {
         strides[i] = step;
-        step *= size[i] > 1 ? size[i] : 1;
+        step *= sizes[i] > 1 ? sizes[i] : 1;
     }
-    int32_t dtype, device_type, device_index;
-    dtype = type == ScalarType::Bool     ? aoti_torch_dtype_bool()
-            : type == ScalarType::Long   ? aoti_torch_dtype_int64()
-            : type == ScalarType::Double ? aoti_torch_dtype_float64()
-                                         : aoti_torch_dtype_float32();
+    const int32_t dtype = type == ScalarType::Bool     ? aoti_torch_dtype_bool()
+                          : type == ScalarType::Long   ? aoti_torch_dtype_int64()
+                          : type == ScalarType::Double ? aoti_torch_dtype_float64()
+                                                       : aoti_torch_dtype_float32();
+    int32_t device_type, device_index;
     TORCH_ERROR_CODE_CHECK(aoti_torch_get_device_type(like.get(), &device_type));
     TORCH_ERROR_CODE_CHECK(aoti_torch_get_device_index(like.get(), &device_index));
     AtenTensorHandle handle;
-    TORCH_ERROR_CODE_CHECK(aoti_torch_empty_strided(int64_t(sizes.size()), size, strides, dtype, device_type,
-                                                    device_index, &handle));
+    TORCH_ERROR_CODE_CHECK(
+        aoti_torch_empty_strided(dimensions, sizes, strides, dtype, device_type, device_index, &handle));
     return Tensor(handle);
+}
+
+inline Tensor allocate(const Tensor& like, ScalarType type, std::initializer_list<int64_t> sizes) {
+    return allocate(like, type, sizes.begin(), int64_t(sizes.size()));
+}
+
+// The shape, dtype and device of `like` with another number of rows.
+inline Tensor allocate_rows(const Tensor& like, int64_t rows) {
+    int64_t sizes[8] = {rows};
+    for (int64_t i = 1; i < like.dim(); ++i) sizes[i] = like.size(i);
+    return allocate(like, like.scalar_type(), sizes, like.dim());
 }
 
 // The tensors of one call: they must share dtype and device, and copies made on the way must outlive it.

@@ -23,6 +23,7 @@ struct Options {
     bool has_mask;
     bool require_in_frame;
     double min_depth;
+    bool want_camera;  // adjoint only: whether any of the camera's gradients is asked for
 };
 
 // Local joints to space and screen. Returns where the frame is valid.
@@ -31,21 +32,22 @@ POSEDA_HD Mask<S> stand_and_project(const Tree& tree, const Options& options, co
                                     S aspect, Vec3<S> at, const Slots<S>& pose, const Slots<S>& screen) {
     Mask<S> valid = literal<S>(0) == literal<S>(0);
     const S min_depth = literal<S>(options.min_depth);
-    // A NaN or an infinity anywhere survives this sum of differences; checking it once is cheaper than each
-    // number.
-    S finite = literal<S>(0);
+    // A NaN or an infinity survives this sum of zeros. One in x or y reaches the screen, but one in z may
+    // not.
+    S finite = literal<S>(0), nearest = literal<S>(INFINITY);
     for (int j = 0; j < tree.joints; ++j) {
         const Vec3<S> p = pose.vec3(j) + at;
         const Vec2<S> uv = project(camera, options.distorted, p);
         pose.set_vec3(j, p);
         screen[2 * j] = uv.x;
         screen[2 * j + 1] = uv.y;
-        finite = finite + (((p.x - p.x) + (p.y - p.y)) + ((p.z - p.z) + ((uv.x - uv.x) + (uv.y - uv.y))));
-        valid = both<S>(valid, p.z >= min_depth);
+        finite = finite + ((p.z - p.z) + ((uv.x - uv.x) + (uv.y - uv.y)));
+        nearest = select(p.z < nearest, p.z, nearest);
         if (options.require_in_frame) {
             valid = both<S>(valid, both<S>(absolute(uv.x) <= literal<S>(1), absolute(uv.y) <= aspect));
         }
     }
+    valid = both<S>(valid, nearest >= min_depth);
     return both<S>(valid, finite == literal<S>(0));
 }
 
@@ -55,13 +57,13 @@ POSEDA_HD void augment_sequence(const Tree& tree, const Options& options, Io& io
     const Camera<S> camera = io.camera();
     io.load(centre);
     Mask<S> valid = motion_valid(tree, io.motion());
-    const Rotation<S> centre_body = rotation(io.motion().body);
+    const BodyTurn<S> centre_body = body_turn(io.motion().body);
     const Vec3<S> centre_source = pose_body(tree, io.motion(), centre_body, io.body());
     Vec3<S> centre_root = centre_source;
     if (options.root == RootFrom::kGiven) centre_root = io.given_root();
     if (options.root == RootFrom::kPlacement) {
-        const Placed<S> placed = place(tree.joints, io.body().local, io.mask(), camera, options.distorted,
-                                       options.exact, io.box());
+        const Placed<S> placed = place<0>(tree.joints, io.body().local, io.mask(), camera, options.distorted,
+                                          options.exact, io.box());
         valid = both<S>(valid, placed.found);
         centre_root = root(placed);
     }
@@ -72,11 +74,12 @@ POSEDA_HD void augment_sequence(const Tree& tree, const Options& options, Io& io
         if (t == centre) continue;
         io.load(t);
         valid = both<S>(valid, motion_valid(tree, io.motion()));
-        const Vec3<S> source = pose_body(tree, io.motion(), rotation(io.motion().body), io.body());
+        const Vec3<S> source = pose_body(tree, io.motion(), body_turn(io.motion().body), io.body());
         Vec3<S> at = source;
         if (options.root != RootFrom::kSource) {
             const Vec3<S> displacement = source - centre_source;
-            at = centre_root + (io.motion().has_body ? rotate(centre_body, displacement) : displacement);
+            at = centre_root +
+                 (io.motion().has_body ? rotate(centre_body.matrix, displacement) : displacement);
         }
         valid = both<S>(
             valid, stand_and_project(tree, options, camera, io.aspect(), at, io.body().local, io.screen()));
@@ -105,7 +108,8 @@ POSEDA_HD Vec3<S> project_frame_vjp(const Tree& tree, const Options& options, co
         Vec3<S> g = has_grad_pose ? grad_pose.vec3(j) : zero3<S>();
         if (has_grad_screen) {
             const Vec2<S> grad = {grad_screen[2 * j], grad_screen[2 * j + 1]};
-            g = g + project_vjp(camera, options.distorted, joints.vec3(j) + at, grad, grad_camera);
+            g = g + project_vjp(camera, options.distorted, joints.vec3(j) + at, grad, options.want_camera,
+                                grad_camera);
         }
         grad_root = grad_root + g;
         joints.set_vec3(j, g);
@@ -135,36 +139,42 @@ POSEDA_HD void augment_sequence_vjp(const Tree& tree, const Options& options, Io
 
     // The centre frame's joints decide where all frames stand.
     io.load(centre);
-    const Rotation<S> centre_body = rotation(io.motion().body);
+    const BodyTurn<S> centre_body = body_turn(io.motion().body);
     const bool turned = io.motion().has_body;
     Vec3<S> centre_source = pose_body(tree, io.motion(), centre_body, io.body()), centre_root = centre_source;
-    Placed<S> placed;
     if (options.root == RootFrom::kGiven) centre_root = io.given_root();
+    const auto place_centre = [&] {
+        return options.exact ? placed_at(tree.joints, io.body().local, io.mask(), camera, options.distorted,
+                                         io.box(), io.solved_depth())
+                             : place<kKeepIndex>(tree.joints, io.body().local, io.mask(), camera,
+                                                 options.distorted, false, io.box());
+    };
+    // A sequence's centre is placed again at the end: the placement is too large to keep through the other
+    // frames.
+    const bool keeps_placement = io.frames() == 1;
+    Placed<S> placed;
     if (options.root == RootFrom::kPlacement) {
-        placed = options.exact ? placed_at(tree.joints, io.body().local, io.mask(), camera, options.distorted,
-                                           io.box(), io.solved_depth())
-                               : place(tree.joints, io.body().local, io.mask(), camera, options.distorted,
-                                       false, io.box());
-        centre_root = root(placed);
+        if (keeps_placement) placed = place_centre();
+        centre_root = root(keeps_placement ? placed : place_centre());
     }
     Vec3<S> grad_centre_source = zero3<S>(), centre_torque = zero3<S>();
     for (int t = 0; t < io.frames(); ++t) {
         if (t == centre) continue;
         io.load(t);
-        const Rotation<S> body = rotation(io.motion().body);
+        const BodyTurn<S> body = body_turn(io.motion().body);
         const Vec3<S> source = pose_body(tree, io.motion(), body, io.body());
         Vec3<S> at = source;
         if (placed_root) {
             const Vec3<S> displacement = source - centre_source;
-            at = centre_root + (turned ? rotate(centre_body, displacement) : displacement);
+            at = centre_root + (turned ? rotate(centre_body.matrix, displacement) : displacement);
         }
         const Vec3<S> grad_at = project_back(at);
-        body_vjp(tree, io.motion(), body, io.body().rotated, io.body().local, io.motion_gradient());
+        body_vjp(tree, io.motion(), body, io.body(), io.motion_gradient());
         Vec3<S> grad_source = grad_at;
         if (placed_root) {
             total.root = total.root + grad_at;
             centre_torque = centre_torque + cross(at - centre_root, grad_at);
-            if (turned) grad_source = rotate_back(centre_body, grad_at);
+            if (turned) grad_source = rotate_back(centre_body.matrix, grad_at);
             grad_centre_source = grad_centre_source - grad_source;
         }
         io.body().local.add_vec3(0, grad_source);
@@ -173,6 +183,7 @@ POSEDA_HD void augment_sequence_vjp(const Tree& tree, const Options& options, Io
     if (io.frames() > 1) {
         io.load(centre);
         pose_body(tree, io.motion(), centre_body, io.body());
+        if (options.root == RootFrom::kPlacement) placed = place_centre();
     }
     const Vec3<S> grad_at = project_back(centre_root);
     total.root = total.root + grad_at;
@@ -180,9 +191,10 @@ POSEDA_HD void augment_sequence_vjp(const Tree& tree, const Options& options, Io
         place_vjp(tree.joints, io.body().local, camera, options.distorted, options.exact, io.box(), placed,
                   total.root, total.box, total.camera);
     }
-    body_vjp(tree, io.motion(), centre_body, io.body().rotated, io.body().local, io.motion_gradient());
+    body_vjp(tree, io.motion(), centre_body, io.body(), io.motion_gradient());
     if (turned && io.motion_gradient().want_body) {
-        io.motion_gradient().body = io.motion_gradient().body + rotation_vjp(centre_body, centre_torque);
+        io.motion_gradient().body =
+            io.motion_gradient().body + rotation_vjp(centre_body.rotation, centre_torque);
     }
     io.body().local.add_vec3(0, placed_root ? grad_centre_source : grad_at);
     io.store(centre);

@@ -38,10 +38,38 @@ POSEDA_HD S length_factor(const Tree& tree, const Motion<S>& motion, int bone) {
     return literal<S>(1) + motion.scale[tree.scale_of[bone]];
 }
 
+// Where one frame's joints are kept. With `in_place`, source and local are the same slots, for want of room.
+template <class S>
+struct Body {
+    Slots<S> source;   // joints as given
+    Slots<S> local;    // joints of the posed body, the root at the origin
+    Slots<S> rotated;  // bones after their rotation, kept for the adjoint only
+    bool in_place, keep_rotated;
+    // Three numbers a bone (sine, cosine, |w|^2 of its rotation) where there is room to keep them for the
+    // adjoint.
+    Slots<S> turns = {};
+    bool keep_turns = false;
+};
+
+// The whole body's rotation.
+template <class S>
+struct BodyTurn {
+    Rotation<S> rotation;
+    Matrix3<S> matrix;
+};
+
+template <class S>
+POSEDA_HD BodyTurn<S> body_turn(Vec3<S> w) {
+    const Rotation<S> r = rotation(w);
+    return {r, matrix(r)};
+}
+
 // Bone k turned by its rotation or, propagating, by all rotations from the root to it.
 template <class S>
-POSEDA_HD Vec3<S> rotated_bone(const Tree& tree, const Motion<S>& motion, int k, Vec3<S> bone) {
+POSEDA_HD Vec3<S> rotated_bone(const Tree& tree, const Motion<S>& motion, const Body<S>& body, int k,
+                               Vec3<S> bone) {
     const Rotation<S> own = rotation(motion.rotation.vec3(k));
+    if (body.keep_turns) body.turns.set_vec3(k, Vec3<S>{own.sine, own.cosine, own.squared});
     if (!motion.propagate) return rotate(own, bone);
     Quaternion<S> q = quaternion(own);
     const int parent = tree.parent[k + 1];
@@ -53,19 +81,10 @@ POSEDA_HD Vec3<S> rotated_bone(const Tree& tree, const Motion<S>& motion, int k,
     return rotate(q, bone);
 }
 
-// Where one frame's joints are kept. With `in_place`, source and local are the same slots, for want of room.
-template <class S>
-struct Body {
-    Slots<S> source;   // joints as given
-    Slots<S> local;    // joints of the posed body, the root at the origin
-    Slots<S> rotated;  // bones after their rotation, kept for the adjoint only
-    bool in_place, keep_rotated;
-};
-
 // Steps 1 to 5 of the op: bones, rotation, scale, body rotation, forward kinematics. Returns the source's
 // root.
 template <class S>
-POSEDA_HD Vec3<S> pose_body(const Tree& tree, const Motion<S>& motion, const Rotation<S>& turn,
+POSEDA_HD Vec3<S> pose_body(const Tree& tree, const Motion<S>& motion, const BodyTurn<S>& turn,
                             const Body<S>& body) {
     const Vec3<S> source_root = body.source.vec3(0);
     if (body.in_place) {
@@ -79,10 +98,10 @@ POSEDA_HD Vec3<S> pose_body(const Tree& tree, const Motion<S>& motion, const Rot
         const int parent = tree.parent[j];
         Vec3<S> b = body.source.vec3(j);
         if (!body.in_place) b = b - body.source.vec3(parent);
-        if (motion.has_rotation) b = rotated_bone(tree, motion, j - 1, b);
+        if (motion.has_rotation) b = rotated_bone(tree, motion, body, j - 1, b);
         if (body.keep_rotated) body.rotated.set_vec3(j, b);
         if (motion.has_scale) b = length_factor(tree, motion, j - 1) * b;
-        if (motion.has_body) b = rotate(turn, b);
+        if (motion.has_body) b = rotate(turn.matrix, b);
         if (parent > 0) b = b + body.local.vec3(parent);
         body.local.set_vec3(j, b);
     }
@@ -112,18 +131,28 @@ POSEDA_HD Mask<S> motion_valid(const Tree& tree, const Motion<S>& motion) {
 // propagating.
 template <class S>
 struct MotionGradient {
-    bool want_rotation, want_scale, want_body;
+    bool want_pose, want_rotation, want_scale, want_body;
     Slots<S> rotation;
     Slots<S> scale;
     Vec3<S> body;  // added to
 };
 
-// Adjoint of pose_body. In: `rotated`, the bones that it kept; `grad`, the gradients of the local
-// joints. Out: `grad` holds the gradients of the source joints; the motion's gradients are set (scale: added
-// to).
+// A bone's rotation again, from what pose_body kept of it or anew.
 template <class S>
-POSEDA_HD void body_vjp(const Tree& tree, const Motion<S>& motion, const Rotation<S>& body,
-                        const Slots<S>& rotated, const Slots<S>& grad, MotionGradient<S>& out) {
+POSEDA_HD Rotation<S> own_rotation(const Motion<S>& motion, const Body<S>& body, int k) {
+    const Vec3<S> w = motion.rotation.vec3(k);
+    if (!body.keep_turns) return rotation(w);
+    const Vec3<S> kept = body.turns.vec3(k);
+    return {w, kept.x, kept.y, kept.z, literal<S>(0), literal<S>(0)};
+}
+
+// Adjoint of pose_body. In: what it kept in `body`, but `local`, which holds the gradients of the local
+// joints. Out: `local` holds the gradients of the source joints, if wanted; the motion's gradients are set
+// (scale: added to).
+template <class S>
+POSEDA_HD void body_vjp(const Tree& tree, const Motion<S>& motion, const BodyTurn<S>& turn,
+                        const Body<S>& body, MotionGradient<S>& out) {
+    const Slots<S>& grad = body.local;
     const bool chain = motion.has_rotation && motion.propagate;
     Vec3<S> body_torque = zero3<S>();
     if (chain && out.want_rotation) {
@@ -133,9 +162,9 @@ POSEDA_HD void body_vjp(const Tree& tree, const Motion<S>& motion, const Rotatio
         const int k = j - 1, parent = tree.parent[j];
         Vec3<S> g = grad.vec3(j);  // by now the sum over everything that hangs from this bone
         if (parent > 0) grad.add_vec3(parent, g);
-        const Vec3<S> u = rotated.vec3(j);
+        const Vec3<S> u = body.rotated.vec3(j);
         if (motion.has_body) {
-            g = rotate_back(body, g);
+            g = rotate_back(turn.matrix, g);
             if (out.want_body) {
                 const Vec3<S> s = motion.has_scale ? length_factor(tree, motion, k) * u : u;
                 body_torque = body_torque + cross(s, g);
@@ -145,10 +174,10 @@ POSEDA_HD void body_vjp(const Tree& tree, const Motion<S>& motion, const Rotatio
             if (out.want_scale) out.scale[tree.scale_of[k]] = out.scale[tree.scale_of[k]] + dot(u, g);
             g = length_factor(tree, motion, k) * g;
         }
-        if (motion.has_rotation && !chain) {
-            const Rotation<S> own = rotation(motion.rotation.vec3(k));
+        if (motion.has_rotation && !chain && (out.want_rotation || out.want_pose)) {
+            const Rotation<S> own = own_rotation(motion, body, k);
             if (out.want_rotation) out.rotation.set_vec3(k, rotation_vjp(own, cross(u, g)));
-            g = rotate_back(own, g);
+            if (out.want_pose) g = rotate_back(own, g);
         }
         if (chain) {
             if (out.want_rotation) {
@@ -158,17 +187,20 @@ POSEDA_HD void body_vjp(const Tree& tree, const Motion<S>& motion, const Rotatio
                     out.rotation.add_vec3(parent - 1, torque);
                     torque = rotate_back(chained(motion.chain, parent - 1), torque);
                 }
-                out.rotation.set_vec3(k, rotation_vjp(rotation(motion.rotation.vec3(k)), torque));
+                out.rotation.set_vec3(k, rotation_vjp(own_rotation(motion, body, k), torque));
             }
-            g = rotate_back(chained(motion.chain, k), g);
+            if (out.want_pose) g = rotate_back(chained(motion.chain, k), g);
         }
-        grad.set_vec3(j, g);
+        if (out.want_pose) grad.set_vec3(j, g);
     }
-    // Bone gradients to joints, root first: a joint's own bone is read before its children subtract theirs.
+    if (motion.has_body && out.want_body)
+        out.body = out.body + rotation_vjp_before(turn.rotation, body_torque);
     grad.set_vec3(0, zero3<S>());
-    for (int j = 1; j < tree.joints; ++j)
+    if (!out.want_pose) return;
+    // Bone gradients to joints, root first: a joint's own bone is read before its children subtract theirs.
+    for (int j = 1; j < tree.joints; ++j) {
         grad.set_vec3(tree.parent[j], grad.vec3(tree.parent[j]) - grad.vec3(j));
-    if (motion.has_body && out.want_body) out.body = out.body + rotation_vjp_before(body, body_torque);
+    }
 }
 
 }  // namespace poseda

@@ -86,9 +86,9 @@ POSEDA_HD Vec2<S> project(const Camera<S>& c, bool distorted, Vec3<S> p) {
     return {c.fx * xy.x + c.cx, c.fy * xy.y + c.cy};
 }
 
-// Gradient of the point; adds the camera's to grad_camera.
+// Gradient of the point; adds the camera's to grad_camera, if wanted.
 template <class S>
-POSEDA_HD Vec3<S> project_vjp(const Camera<S>& c, bool distorted, Vec3<S> p, Vec2<S> grad,
+POSEDA_HD Vec3<S> project_vjp(const Camera<S>& c, bool distorted, Vec3<S> p, Vec2<S> grad, bool want_camera,
                               Camera<S>& grad_camera) {
     const S inverse = literal<S>(1) / p.z;
     const Vec2<S> xy = {p.x * inverse, p.y * inverse};
@@ -98,12 +98,14 @@ POSEDA_HD Vec3<S> project_vjp(const Camera<S>& c, bool distorted, Vec3<S> p, Vec
         const Distorted<S> lens = distort(c, xy);
         point = lens.point;
         grad_xy = {lens.xx * g.x + lens.yx * g.y, lens.xy * g.x + lens.yy * g.y};
-        distort_coefficients_vjp(xy, lens.r2, g, grad_camera);
+        if (want_camera) distort_coefficients_vjp(xy, lens.r2, g, grad_camera);
     }
-    grad_camera.fx = grad_camera.fx + point.x * grad.x;
-    grad_camera.fy = grad_camera.fy + point.y * grad.y;
-    grad_camera.cx = grad_camera.cx + grad.x;
-    grad_camera.cy = grad_camera.cy + grad.y;
+    if (want_camera) {
+        grad_camera.fx = grad_camera.fx + point.x * grad.x;
+        grad_camera.fy = grad_camera.fy + point.y * grad.y;
+        grad_camera.cx = grad_camera.cx + grad.x;
+        grad_camera.cy = grad_camera.cy + grad.y;
+    }
     // d(X/Z) = dX/Z - X/Z dZ/Z
     return {grad_xy.x * inverse, grad_xy.y * inverse, -(grad_xy.x * xy.x + grad_xy.y * xy.y) * inverse};
 }

@@ -42,20 +42,26 @@ POSEDA_HD Extremes<S> no_extremes() {
     return e;
 }
 
-template <class S>
+// What is kept of an extreme joint beside its coordinate.
+enum Keep : int { kKeepIndex = 1, kKeepAlong = 2, kKeepLocal = 4 };
+
+template <int keep, class S>
 POSEDA_HD void widen(Extreme<S>& e, Mask<S> beyond, S value, S index, S along, Vec3<S> local) {
     e.value = select(beyond, value, e.value);
-    e.index = select(beyond, index, e.index);
-    e.along = select(beyond, along, e.along);
-    e.local = select<S>(beyond, local, e.local);
+    if (keep & kKeepIndex) e.index = select(beyond, index, e.index);
+    if (keep & kKeepAlong) e.along = select(beyond, along, e.along);
+    if (keep & kKeepLocal) e.local = select<S>(beyond, local, e.local);
 }
 
-template <class S>
-POSEDA_HD void widen(Extremes<S>& e, Mask<S> spans, Vec2<S> p, S index, Vec2<S> along, Vec3<S> local) {
-    widen(e.edge[0], both<S>(spans, p.x > e.edge[0].value), p.x, index, along.x, local);
-    widen(e.edge[1], both<S>(spans, p.x < e.edge[1].value), p.x, index, along.x, local);
-    widen(e.edge[2], both<S>(spans, p.y > e.edge[2].value), p.y, index, along.y, local);
-    widen(e.edge[3], both<S>(spans, p.y < e.edge[3].value), p.y, index, along.y, local);
+// `masked`: whether a joint may be left out; `spans` is not looked at otherwise.
+template <int keep, class S>
+POSEDA_HD void widen(Extremes<S>& e, bool masked, Mask<S> spans, Vec2<S> p, S index, Vec2<S> along,
+                     Vec3<S> local) {
+    const auto beyond = [&](Mask<S> further) { return masked ? both<S>(spans, further) : further; };
+    widen<keep>(e.edge[0], beyond(p.x > e.edge[0].value), p.x, index, along.x, local);
+    widen<keep>(e.edge[1], beyond(p.x < e.edge[1].value), p.x, index, along.x, local);
+    widen<keep>(e.edge[2], beyond(p.y > e.edge[2].value), p.y, index, along.y, local);
+    widen<keep>(e.edge[3], beyond(p.y < e.edge[3].value), p.y, index, along.y, local);
 }
 
 // What the adjoint needs of a placement.
@@ -78,24 +84,25 @@ struct JointMask {
     }
 };
 
-template <class S>
+template <int keep, class S>
 POSEDA_HD Extremes<S> local_extremes(int joints, const Slots<S>& local, const JointMask<S>& mask) {
     Extremes<S> e = no_extremes<S>();
+    const Vec2<S> still = {literal<S>(0), literal<S>(0)};
     for (int j = 0; j < joints; ++j) {
         const Vec3<S> p = local.vec3(j);
-        widen(e, mask(j), Vec2<S>{p.x, p.y}, literal<S>(j), Vec2<S>{literal<S>(0), literal<S>(0)}, p);
+        widen<keep>(e, mask.given, mask(j), Vec2<S>{p.x, p.y}, literal<S>(j), still, p);
     }
     return e;
 }
 
-template <class S>
+template <int keep, class S>
 POSEDA_HD Extremes<S> projected_extremes(int joints, const Slots<S>& local, const JointMask<S>& mask,
                                          const Camera<S>& camera, bool distorted, Vec3<S> ray, S depth) {
     Extremes<S> e = no_extremes<S>();
     for (int j = 0; j < joints; ++j) {
         const Vec3<S> p = local.vec3(j);
         const Projected<S> at = project_along(camera, distorted, p + depth * ray, ray);
-        widen(e, mask(j), at.screen, literal<S>(j), at.along, p);
+        widen<keep>(e, mask.given, mask(j), at.screen, literal<S>(j), at.along, p);
     }
     return e;
 }
@@ -138,7 +145,7 @@ POSEDA_HD S solve_depth(int joints, const Slots<S>& local, const JointMask<S>& m
     S z = select(both<S>(closed_form > low, closed_form < high), closed_form, half * (low + high));
     const int steps = distorted ? kDistortedSteps : kPinholeSteps;
     for (int step = 0; step < steps; ++step) {
-        const Extremes<S> e = projected_extremes(joints, local, mask, camera, distorted, line, z);
+        const Extremes<S> e = projected_extremes<kKeepAlong>(joints, local, mask, camera, distorted, line, z);
         const S size = e.size();
         const Mask<S> larger = size > target;
         low = select(larger, z, low);
@@ -150,20 +157,22 @@ POSEDA_HD S solve_depth(int joints, const Slots<S>& local, const JointMask<S>& m
     return z;
 }
 
-template <class S>
+// `keep`: kKeepIndex where the closed form's adjoint follows, else 0.
+template <int keep, class S>
 POSEDA_HD Placed<S> place(int joints, const Slots<S>& local, const JointMask<S>& mask,
                           const Camera<S>& camera, bool distorted, bool exact, const Placement<S>& box) {
     Placed<S> placed;
     const S zero = literal<S>(0), target = box.w + box.h;
     placed.ray = unproject(camera, distorted, Vec2<S>{box.u, box.v});
-    placed.extremes = local_extremes(joints, local, mask);
+    placed.extremes = local_extremes<keep>(joints, local, mask);
     const Extreme<S>* e = placed.extremes.edge;
     placed.depth = (camera.fx * (e[0].value - e[1].value) + camera.fy * (e[2].value - e[3].value)) / target;
     placed.found = both<S>(both<S>(box.w >= zero, box.h >= zero), target > zero);
     if (exact) {
         placed.depth = solve_depth(joints, local, mask, camera, distorted, placed.ray, target, placed.depth);
         const Vec3<S> line = {placed.ray.x, placed.ray.y, literal<S>(1)};
-        const S size = projected_extremes(joints, local, mask, camera, distorted, line, placed.depth).size();
+        const S size =
+            projected_extremes<0>(joints, local, mask, camera, distorted, line, placed.depth).size();
         const S tolerance = literal<S>(sizeof(Value<S>) == 4 ? 1e-4 : 1e-9);
         placed.found = both<S>(placed.found, absolute(size - target) <= tolerance * target);
     }
@@ -178,7 +187,8 @@ POSEDA_HD Placed<S> placed_at(int joints, const Slots<S>& local, const JointMask
     placed.ray = unproject(camera, distorted, Vec2<S>{box.u, box.v});
     placed.depth = depth;
     const Vec3<S> line = {placed.ray.x, placed.ray.y, literal<S>(1)};
-    placed.extremes = projected_extremes(joints, local, mask, camera, distorted, line, depth);
+    placed.extremes = projected_extremes<kKeepIndex | kKeepAlong | kKeepLocal>(joints, local, mask, camera,
+                                                                               distorted, line, depth);
     return placed;
 }
 
@@ -208,7 +218,7 @@ POSEDA_HD void place_vjp(int joints, const Slots<S>& grad_local, const Camera<S>
         for (int i = 0; i < 4; ++i) {
             const S signed_weight = i % 2 == 0 ? weight : -weight;
             const Vec2<S> grad = {i < 2 ? signed_weight : zero, i < 2 ? zero : signed_weight};
-            grad_edge[i] = project_vjp(camera, distorted, e[i].local + depth * line, grad, grad_camera);
+            grad_edge[i] = project_vjp(camera, distorted, e[i].local + depth * line, grad, true, grad_camera);
             grad_ray = {grad_ray.x + depth * grad_edge[i].x, grad_ray.y + depth * grad_edge[i].y};
         }
     } else {
@@ -231,7 +241,11 @@ POSEDA_HD void place_vjp(int joints, const Slots<S>& grad_local, const Camera<S>
     for (int j = 0; j < joints; ++j) {
         Vec3<S> grad = grad_local.vec3(j);
         for (int i = 0; i < 4; ++i) {
-            grad = select<S>(e[i].index == literal<S>(j), grad + grad_edge[i], grad);
+            const Mask<S> here = e[i].index == literal<S>(j);
+            // In closed form each edge pulls along its own axis only.
+            if (exact || i < 2) grad.x = grad.x + select(here, grad_edge[i].x, zero);
+            if (exact || i >= 2) grad.y = grad.y + select(here, grad_edge[i].y, zero);
+            if (exact) grad.z = grad.z + select(here, grad_edge[i].z, zero);
         }
         grad_local.set_vec3(j, grad);
     }

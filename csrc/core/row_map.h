@@ -101,7 +101,7 @@ struct ProjectBackward {
         Camera<S> grad = zero_camera<S>();
         for (int j = 0; j < points; ++j) {
             const Vec2<S> grad_screen = {in[2][2 * j], in[2][2 * j + 1]};
-            out[0].set_vec3(j, project_vjp(camera, distorted, in[0].vec3(j), grad_screen, grad));
+            out[0].set_vec3(j, project_vjp(camera, distorted, in[0].vec3(j), grad_screen, true, grad));
         }
         const S numbers[kCameraNumbers] = {grad.fx, grad.fy, grad.cx, grad.cy, grad.k1,
                                            grad.k2, grad.k3, grad.p1, grad.p2};

@@ -200,6 +200,7 @@ class BackwardIo : public VectorOfPoses<T> {
         : Base(arguments, begin, end), out_(gradients) {
         for (int lane = 0; lane < Base::width; ++lane)
             keep_.v[lane] = out_.valid[this->pose_row_[lane]] ? T(1) : T(0);
+        gradient_.want_pose = out_.pose;
         gradient_.want_rotation = out_.bone_rotation;
         gradient_.want_scale = out_.bone_scale;
         gradient_.want_body = out_.body_rotation;
@@ -208,7 +209,7 @@ class BackwardIo : public VectorOfPoses<T> {
         clear_shared(true);
     }
 
-    POSEDA_HD Body<S> body() { return {{source_}, {joints_}, {rotated_}, false, true}; }
+    POSEDA_HD Body<S> body() { return {{source_}, {joints_}, {rotated_}, false, true, {turns_}, true}; }
     POSEDA_HD Slots<S> grad_pose() { return {grad_pose_}; }
     POSEDA_HD Slots<S> grad_screen() { return {grad_screen_}; }
     POSEDA_HD bool has_grad_pose() const { return bool(out_.grad_pose); }
@@ -294,6 +295,7 @@ class BackwardIo : public VectorOfPoses<T> {
     MotionGradient<S> gradient_;
     S source_[3 * kMaxJoints], joints_[3 * kMaxJoints], rotated_[3 * kMaxJoints], grad_pose_[3 * kMaxJoints],
         grad_screen_[2 * kMaxJoints];
+    S turns_[3 * kMaxJoints];
     S grad_rotation_[3 * kMaxJoints], grad_scale_[kMaxJoints], shared_rotation_[3 * kMaxJoints];
 };
 

@@ -141,17 +141,18 @@ def _augment_backward(
         grad_pose_3d, grad_pose_2d, valid, augmented, wanted, *given, *ctx.settings
     )
     picked: tuple[Tensor, Tensor] | None = None
-    for bit, (name, position) in enumerate(zip(_DIFFERENTIABLE, _POSITION, strict=True)):
-        if not wanted & 1 << bit:
+    for gradient, name, position in zip(gradients, _DIFFERENTIABLE, _POSITION, strict=True):
+        if not ctx.needs_input_grad[position]:
             continue
-        argument, gradient = saved[position], gradients[bit]
-        if name in _GATHERED and given.placement_index is not None and argument.shape[0] != 1:
+        argument = saved[position]
+        rows = argument.shape[0]
+        if name in _GATHERED and given.placement_index is not None and rows != 1:
             if picked is None:
                 picked = torch.sort(given.placement_index, stable=True)
-            gradient = torch.ops.poseda.sum_picked_rows(gradient, *picked, argument.shape[0])
-        elif argument.shape[0] == 1 and gradient.shape[0] != 1:
-            gradient = torch.ops.poseda.sum_rows(gradient.flatten(1))
-        results[position] = gradient.reshape(argument.shape)
+            gradient = torch.ops.poseda.sum_picked_rows(gradient, *picked, rows)
+        elif rows == 1 and gradient.shape[0] != 1:
+            gradient = torch.ops.poseda.sum_rows(gradient.flatten(1)).view(argument.shape)
+        results[position] = gradient
     return tuple(results)
 
 
@@ -167,19 +168,12 @@ def _augment_backward_fake(
     wanted: int,
     *inputs: Any,
 ) -> tuple[Tensor, ...]:
-    pose = inputs[0]
-    batch = pose.shape[0]
-    frames = tuple(pose.shape[1:-2])
+    batch = inputs[0].shape[0]
     results = []
-    for bit, (name, position) in enumerate(zip(_DIFFERENTIABLE, _POSITION, strict=True)):
+    for bit, position in enumerate(_POSITION):
         argument = inputs[position]
-        if not wanted & 1 << bit or argument is None:
-            results.append(pose.new_empty(0))
-            continue
-        tail = tuple(argument.shape[1:])
-        # Single frames have a frame dimension of 1 in the kernel's results.
-        framed = name in ("pose_3d", "bone_rotation", "bone_scale", "body_rotation") and not frames
-        results.append(pose.new_empty((batch, 1, *tail) if framed else (batch, *tail)))
+        given = argument is not None and wanted & 1 << bit
+        results.append(argument.new_empty((batch, *argument.shape[1:])) if given else inputs[0].new_empty(0))
     return tuple(results)
 
 
