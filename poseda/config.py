@@ -70,6 +70,8 @@ class GeneratorConfig:
     """Largest relative change of a bone's length."""
     body_angle: float = 0.8
     """Largest turn of the whole body, radians."""
+    jitter: float = 0.0
+    """Standard deviation, on each axis, of turns that the network cannot take back, radians."""
     angle_mean: float = 0.205
     """Middle of the wanted band of a bone's turn, as 1 - cos of the angle."""
     angle_width: float = 0.165
@@ -124,6 +126,8 @@ class GeneratorTrainingConfig:
     """Weight of the bone turns' wanted band."""
     weight_scale: float = 1.0
     """Weight of the length changes' soft limit."""
+    weight_body: float = 1.0
+    """Weight of the body's squared turn, which 2D can judge only in part: it keeps bodies near upright."""
     weight_feedback: float = 0.1
     """Weight of the lifter's feedback, if there is any."""
     hard_ratio: float = 1.2

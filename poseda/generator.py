@@ -44,17 +44,21 @@ class Generator(nn.Module):
         learned_placement: add the head that places the root (PoseAug's rotation-translation head).
     """
 
+    limits: Tensor
+
     def __init__(self, skeleton: Skeleton, config: GeneratorConfig, learned_placement: bool = False) -> None:
         super().__init__()
         self.skeleton = skeleton
         self.config = config
-        self.noise_size = 3 * skeleton.num_joints
+        self.coordinates = 3 * skeleton.num_joints
         width = config.width
-        self.entry = nn.Linear(3 * skeleton.num_joints + self.noise_size, width)
+        self.entry = nn.Linear(2 * self.coordinates, width)
         self.blocks = nn.ModuleList(ResidualBlock(width) for _ in range(config.blocks))
-        self.bone_head = nn.Linear(width, 3 * skeleton.num_bones)
+        # One rotation vector a bone and one for the body: as many as there are joints.
+        self.turn_head = nn.Linear(width, self.coordinates)
+        limits = [config.bone_angle] * skeleton.num_bones + [config.body_angle]
+        self.register_buffer("limits", torch.tensor(limits)[:, None], persistent=False)
         self.scale_head = nn.Linear(width, skeleton.num_groups)
-        self.body_head = nn.Linear(width, 3)
         self.root_head = nn.Linear(width, 3) if learned_placement else None
 
     def forward(self, pose_3d: Tensor, noise: Tensor) -> Proposal:
@@ -62,25 +66,33 @@ class Generator(nn.Module):
 
         Args:
             pose_3d: (N, J, 3) source poses, metres; only their root-relative part is read.
-            noise: (N, 3J) standard normal.
+            noise: (N, 6J) standard normal. The network reads the first half; the second turns bones and
+                body directly (``jitter``), so the network can shape it but not ignore it.
         """
         first = self.skeleton.parents.index(-1)
         root = pose_3d[:, first : first + 1]
-        hidden = self.entry(torch.cat([(pose_3d - root).flatten(1), noise], 1))
+        seen, jitter = noise.split(self.coordinates, 1)
+        hidden = self.entry(torch.cat([(pose_3d - root).flatten(1), seen], 1))
         for block in self.blocks:
             hidden = block(hidden)
-        bones = self.bone_head(hidden).unflatten(1, (self.skeleton.num_bones, 3))
+        raw = self.turn_head(hidden).unflatten(1, (-1, 3))
+        raw = raw + self.config.jitter / self.limits.clamp_min(1e-6) * jitter.unflatten(1, (-1, 3))
+        turns = bounded(raw, self.limits)
         return Proposal(
-            bone_rotation=bounded(bones, self.config.bone_angle),
+            bone_rotation=turns[:, :-1],
             bone_scale=self.config.bone_scale * torch.tanh(self.scale_head(hidden)),
-            body_rotation=bounded(self.body_head(hidden), self.config.body_angle),
+            body_rotation=turns[:, -1],
             root=None if self.root_head is None else self._place(root[:, 0], self.root_head(hidden)),
         )
 
     def noise(self, pose_3d: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw the noise for a batch of poses: (N, 3J)."""
+        """Draw the noise for a batch of poses: (N, 6J)."""
         return torch.randn(
-            len(pose_3d), self.noise_size, generator=generator, device=pose_3d.device, dtype=pose_3d.dtype
+            len(pose_3d),
+            2 * self.coordinates,
+            generator=generator,
+            device=pose_3d.device,
+            dtype=pose_3d.dtype,
         )
 
     @staticmethod
@@ -104,7 +116,7 @@ class ResidualBlock(nn.Module):
         return hidden + self.layers(hidden)
 
 
-def bounded(raw: Tensor, limit: float) -> Tensor:
+def bounded(raw: Tensor, limit: float | Tensor) -> Tensor:
     """Shorten vectors (..., 3) to less than ``limit``, smoothly and without turning them.
 
     At raw = 0 the map is ``limit * raw``, with a finite gradient.

@@ -74,6 +74,15 @@ def scale_limit_loss(bone_scale: Tensor, limit: float) -> Tensor:
     return (bone_scale.abs() - limit).clamp_min(0).square().mean()
 
 
+def body_turn_loss(body_rotation: Tensor) -> Tensor:
+    """Mean squared turn of the body: (N, 3) radians to a scalar.
+
+    A tilt towards or away from the camera hardly shows in 2D. Unpenalised, it drifts to its bound for the
+    whole batch, and the lifter learns that everybody leans.
+    """
+    return body_rotation.square().sum(-1).mean()
+
+
 def hard_ratio_loss(error_augmented: Tensor, error_source: Tensor, ratio: float, valid: Tensor) -> Tensor:
     """PoseAug's feedback: augmented poses should be ``ratio`` times as hard for the lifter as source poses.
 

@@ -34,7 +34,7 @@ def test_proposals_have_the_shapes_the_op_takes_and_stay_within_bounds(skeleton:
 
 def test_only_the_posture_is_read_not_where_the_person_stands() -> None:
     generator = Generator(H36M16, CONFIG)
-    pose, noise = torch.randn(5, 16, 3), torch.randn(5, 48)
+    pose, noise = torch.randn(5, 16, 3), torch.randn(5, 96)
     there = generator(pose + torch.tensor([1.0, -2.0, 5.0]), noise)
     torch.testing.assert_close(
         generator(pose, noise).bone_rotation, there.bone_rotation, rtol=1e-4, atol=1e-5
@@ -49,11 +49,22 @@ def test_noise_changes_every_head() -> None:
         assert (getattr(one, name) - getattr(two, name)).abs().max() > 1e-4, name
 
 
+def test_jitter_reaches_every_turn_whatever_the_network_says() -> None:
+    config = GeneratorConfig(width=32, blocks=1, jitter=0.2)
+    generator = Generator(H36M16, config)
+    for parameter in generator.parameters():
+        parameter.data.zero_()  # a network that has collapsed
+    pose = torch.randn(2000, 16, 3)
+    proposal = generator(pose, generator.noise(pose, torch.Generator().manual_seed(0)))
+    for turns in (proposal.bone_rotation, proposal.body_rotation):
+        assert turns.std(0).sub(0.2).abs().max() < 0.03 and turns.mean(0).abs().max() < 0.03
+
+
 def test_a_learned_placement_stays_in_front_of_the_camera() -> None:
     generator = Generator(H36M16, CONFIG, learned_placement=True)
     pose = torch.randn(50, 16, 3) + torch.tensor([0.0, 0.0, 4.0])
     pose[:, 0, 2] = 4.0
-    root = generator(pose, 10 * torch.randn(50, 48)).root
+    root = generator(pose, 10 * torch.randn(50, 96)).root
     assert root is not None and root.shape == (50, 3)
     assert root[:, 2].min() >= 2.0 and root[:, 2].max() <= 8.0
 

@@ -74,6 +74,11 @@ def test_the_scale_limit_is_soft() -> None:
     assert losses.scale_limit_loss(scale, 0.1).item() == pytest.approx((0.05**2 + 0.1**2) / 4)
 
 
+def test_body_turns_are_penalised_by_their_squared_angle() -> None:
+    turns = torch.tensor([[0.3, 0.0, 0.4], [0.0, 0.0, 0.0]])
+    assert losses.body_turn_loss(turns).item() == pytest.approx(0.125)
+
+
 def test_hard_ratio_is_least_at_its_ratio() -> None:
     source, valid = torch.tensor([0.1, 0.2]), torch.ones(2, dtype=torch.bool)
     at = [losses.hard_ratio_loss(factor * source, source, 1.2, valid).item() for factor in (1.0, 1.2, 1.5)]

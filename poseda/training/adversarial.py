@@ -92,10 +92,11 @@ class GeneratorPhase:
             anchor_2d = self.data.source.pose_2d[index]
         judged = Judged(fake.pose_3d, source, fake.pose_2d, anchor_2d, fake.valid)
         turn = losses.bone_turn(bone_directions(source, skeleton), proposal.bone_rotation)
+        band, limit = (bounds.angle_mean, bounds.angle_width), bounds.scale_limit
         terms = {
-            "range": options.weight_range
-            * losses.angle_range_loss(turn, bounds.angle_mean, bounds.angle_width),
-            "scale": options.weight_scale * losses.scale_limit_loss(proposal.bone_scale, bounds.scale_limit),
+            "range": options.weight_range * losses.angle_range_loss(turn, *band),
+            "scale": options.weight_scale * losses.scale_limit_loss(proposal.bone_scale, limit),
+            "body": options.weight_body * losses.body_turn_loss(proposal.body_rotation),
         }
         weights = {"2d": options.weight_2d, "3d": options.weight_3d}
         for name, loss in self._deceive(judged).items():
@@ -192,5 +193,7 @@ def _health(proposal: Proposal, turn: Tensor, valid: Tensor) -> dict[str, Tensor
         "bone_turn": turn.mean(),
         "bone_spread": proposal.bone_rotation.std(0).mean(),
         "body_turn": proposal.body_rotation.norm(dim=-1).mean(),
+        "body_drift": proposal.body_rotation.mean(0).norm(),
+        "scale_drift": proposal.bone_scale.mean().abs(),
         "scale_change": proposal.bone_scale.abs().mean(),
     }
