@@ -32,6 +32,7 @@
 #define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)
 #define __grid_constant__
+#define __builtin_assume(condition) ((void)(condition))
 // thread_local, because unlike static it also goes with `extern`: dynamic shared memory.
 #define __shared__ thread_local
 
@@ -67,6 +68,9 @@ namespace emulation {
 enum class Order { kForward, kReversed };
 enum class State { kReady, kAtBlockBarrier, kAtWarpBarrier, kDone };
 
+// A test may turn __syncthreads off, to show that it would be missed.
+inline bool barriers = true;
+
 constexpr size_t kStackBytes = 512 * 1024;
 constexpr size_t kSharedBytes = 227 * 1024;
 
@@ -76,6 +80,13 @@ constexpr size_t kSharedBytes = 227 * 1024;
     std::abort();
 }
 
+// An asynchronous copy that has been asked for.
+struct Copy {
+    void* to;
+    const void* from;
+    size_t bytes;
+};
+
 struct Fiber {
     ucontext_t context;
     std::unique_ptr<char[]> stack{new char[kStackBytes]};
@@ -83,6 +94,7 @@ struct Fiber {
     uint3 index;
     unsigned rank;
     uint64_t lane_value;  // what a shuffle passes on
+    std::vector<Copy> copies;
     void* fake_stack = nullptr;
 };
 
@@ -200,6 +212,7 @@ inline void start_block(dim3 threads) {
         fiber.index = {unsigned(i % threads.x), unsigned(i / threads.x % threads.y),
                        unsigned(i / threads.x / threads.y)};
         fiber.fake_stack = nullptr;
+        fiber.copies.clear();
         getcontext(&fiber.context);
         fiber.context.uc_stack.ss_sp = fiber.stack.get();
         fiber.context.uc_stack.ss_size = kStackBytes;
@@ -250,7 +263,9 @@ inline int lane() { return int(block.running->rank % warpSize); }
 
 }  // namespace emulation
 
-inline void __syncthreads() { emulation::wait(emulation::State::kAtBlockBarrier); }
+inline void __syncthreads() {
+    if (emulation::barriers) emulation::wait(emulation::State::kAtBlockBarrier);
+}
 inline void __syncwarp(unsigned = 0xffffffffu) { emulation::wait(emulation::State::kAtWarpBarrier); }
 
 template <class T>
@@ -266,6 +281,22 @@ T __shfl_down_sync(unsigned, T value, int by) {
     const int from = emulation::lane() + by;
     return emulation::shuffle(value, from < warpSize ? from : emulation::lane());
 }
+
+// Asynchronous copies arrive as late as they may: when their thread waits for them.
+inline void __pipeline_memcpy_async(void* to, const void* from, size_t bytes) {
+    const bool sized = bytes == 4 || bytes == 8 || bytes == 16;
+    if (!sized || uintptr_t(to) % bytes || uintptr_t(from) % bytes)
+        emulation::fail("misaligned asynchronous copy");
+    emulation::block.running->copies.push_back({to, from, bytes});
+}
+inline void __pipeline_commit() {}
+inline void __pipeline_wait_prior(unsigned) {
+    for (const emulation::Copy& copy : emulation::block.running->copies) {
+        std::memcpy(copy.to, copy.from, copy.bytes);
+    }
+    emulation::block.running->copies.clear();
+}
+
 template <class T>
 T __ldg(const T* pointer) {
     return *pointer;

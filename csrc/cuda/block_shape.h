@@ -1,0 +1,29 @@
+// How many threads a block has, and how much shared memory.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace poseda {
+
+constexpr int kWarp = 32;
+
+// Shared memory a block may take: at least two blocks fit on every supported multiprocessor. Where a warp of
+// rows needs more (large skeletons in double precision), blocks have fewer threads instead.
+constexpr size_t kBlockBytes = 80 * 1024;
+
+struct BlockShape {
+    int threads;
+    size_t bytes;
+
+    // The most threads, up to a warp, for which the memory that `bytes_for` states is small enough.
+    template <class BytesFor>
+    static BlockShape fit(const BytesFor& bytes_for) {
+        int threads = kWarp;
+        while (threads > 1 && bytes_for(threads) > kBlockBytes) threads /= 2;
+        return {threads, bytes_for(threads)};
+    }
+    int64_t blocks(int64_t rows) const { return (rows + threads - 1) / threads; }
+};
+
+}  // namespace poseda

@@ -1,0 +1,95 @@
+// The CUDA ops with their kernels run by the emulation: the CPU implementations of poseda_emulated::*, ops of
+// the same schemas as poseda::*. Everything of csrc/cuda is in here except the <<<>>> and the stream.
+#include <torch/csrc/stable/library.h>
+
+#include "augment_op.h"
+#include "cuda/augment.cuh"
+#include "cuda/random.cuh"
+#include "cuda/reduce.cuh"
+#include "cuda/row_map.cuh"
+#include "random_op.h"
+#include "reduce_op.h"
+#include "row_map_op.h"
+
+namespace poseda {
+
+thread_local float4 block_memory[emulation::kSharedBytes / sizeof(float4)];
+
+namespace {
+
+emulation::Order order = emulation::Order::kForward;
+
+struct EmulatedLaunch {
+    template <class... Parameters, class... Given>
+    void operator()(void (*kernel)(Parameters...), int64_t blocks, BlockShape shape,
+                    const Given&... given) const {
+        emulation::launch(unsigned(blocks), unsigned(shape.threads), block_memory, shape.bytes, order,
+                          [&] { kernel(given...); });
+    }
+};
+
+struct Emulated {
+    template <class T>
+    static void augment(const AugmentArguments<T>& arguments, const AugmentOutputs<T>& outputs,
+                        const Tensor&) {
+        launch_augment(arguments, outputs, EmulatedLaunch());
+    }
+    template <class T>
+    static void augment_backward(const AugmentArguments<T>& arguments, const AugmentGradients<T>& gradients,
+                                 const Tensor&) {
+        launch_augment_backward(arguments, gradients, EmulatedLaunch());
+    }
+    template <class Map, class T>
+    static void row_map(const Map& map, const MapArguments<T>& arguments, const Tensor&) {
+        launch_row_map(map, arguments, EmulatedLaunch());
+    }
+    template <class T>
+    static void random_parameters(const RandomArguments<T>& arguments, int64_t* state, bool advance,
+                                  const Tensor&) {
+        launch_random_parameters(arguments, state, advance, EmulatedLaunch());
+    }
+    template <class T>
+    static void sum_rows(const T* rows, int64_t count, int64_t columns, T* sums, const Tensor&) {
+        std::vector<double> scratch(size_t(partial_blocks(count) * columns));
+        launch_sum_rows(rows, count, columns, scratch.data(), sums, EmulatedLaunch());
+    }
+    template <class T>
+    static void sum_picked_rows(const T* rows, int64_t columns, const int64_t* sorted, const int64_t* by,
+                                int64_t count, int64_t table_rows, T* sums, const Tensor&) {
+        launch_sum_picked(rows, columns, sorted, by, count, table_rows, sums, EmulatedLaunch());
+    }
+};
+
+void set_reversed(bool reversed) {
+    order = reversed ? emulation::Order::kReversed : emulation::Order::kForward;
+}
+
+void set_barriers(bool barriers) { emulation::barriers = barriers; }
+
+}  // namespace
+}  // namespace poseda
+
+STABLE_TORCH_LIBRARY_FRAGMENT(poseda_emulated, m) {
+    m.def("set_reversed(bool reversed) -> ()");
+    m.def("set_barriers(bool barriers) -> ()");
+}
+
+STABLE_TORCH_LIBRARY_IMPL(poseda_emulated, CompositeExplicitAutograd, m) {
+    m.impl("set_reversed", TORCH_BOX(&poseda::set_reversed));
+    m.impl("set_barriers", TORCH_BOX(&poseda::set_barriers));
+}
+
+STABLE_TORCH_LIBRARY_IMPL(poseda_emulated, CPU, m) {
+    m.impl("augment", TORCH_BOX(&poseda::augment_op<poseda::Emulated>));
+    m.impl("augment_backward", TORCH_BOX(&poseda::augment_backward_op<poseda::Emulated>));
+    m.impl("tree_transform", TORCH_BOX(&poseda::tree_transform_op<poseda::Emulated>));
+    m.impl("project", TORCH_BOX(&poseda::project_op<poseda::Emulated>));
+    m.impl("project_backward", TORCH_BOX(&poseda::project_backward_op<poseda::Emulated>));
+    m.impl("kinematic_chain_space", TORCH_BOX(&poseda::kinematic_chain_op<poseda::Emulated>));
+    m.impl("kinematic_chain_space_backward",
+           TORCH_BOX(&poseda::kinematic_chain_backward_op<poseda::Emulated>));
+    m.impl("procrustes_align", TORCH_BOX(&poseda::procrustes_align_op<poseda::Emulated>));
+    m.impl("random_parameters", TORCH_BOX(&poseda::random_parameters_op<poseda::Emulated>));
+    m.impl("sum_rows", TORCH_BOX(&poseda::sum_rows_op<poseda::Emulated>));
+    m.impl("sum_picked_rows", TORCH_BOX(&poseda::sum_picked_rows_op<poseda::Emulated>));
+}
