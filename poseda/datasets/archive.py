@@ -26,6 +26,7 @@ from poseda.datasets.domain import (
     UnlabelledPoses,
     check_evaluated,
 )
+from poseda.datasets.unpickle import unpickle
 from poseda.skeleton import H36M16, Skeleton
 
 EXTRA_COLUMNS = ("subject", "time", "camera", "pitch", "rotation")
@@ -92,8 +93,7 @@ class Archive:
             DataError: if the member is missing, damaged, holds objects, or would expand beyond reason.
         """
         if name not in self:
-            near = ", ".join(sorted(self.members)[:8])
-            raise self.fail(name, "this member", f"a file with {len(self.members)} others ({near}, ...)")
+            raise self._absent(name)
         info = self.members[name]
         try:
             with zipfile.ZipFile(self.path) as archive, archive.open(info) as member:
@@ -103,17 +103,57 @@ class Archive:
             raise self.fail(name, "a numpy array", f"a damaged member ({error})") from error
         if dtype.hasobject:
             raise self.fail(name, "plain numbers or text", "Python objects, which are not unpickled")
-        size = dtype.itemsize
+        self._check_size(name, start, shape, dtype)
+        return shape, dtype
+
+    def read_objects(self, name: str) -> object:
+        """Read a member that holds Python objects: arrays and plain containers, through our own unpickler.
+
+        Returns:
+            the object itself where the member is a single one (VideoPose3D's files), else the array.
+
+        Raises:
+            DataError: if it is missing, damaged, too large, or holds anything else.
+        """
+        if name not in self:
+            raise self._absent(name)
+        info = self.members[name]
+        allowed = self._allowed()
+        if info.file_size > allowed:
+            raise self.fail(
+                name, f"at most {allowed} bytes in a file of this size", f"{info.file_size} bytes"
+            )
+        try:
+            with zipfile.ZipFile(self.path) as archive, archive.open(info) as member:
+                shape, dtype = _read_header(member)
+                content = member.read(info.file_size)
+        except _BROKEN as error:
+            raise self.fail(name, "a numpy array", f"a damaged member ({error})") from error
+        if dtype != np.dtype(object):
+            raise self.fail(name, "Python objects", dtype)
+        value = unpickle(content, f"{self.path}: {name}")
+        if not isinstance(value, np.ndarray) or value.shape != shape:
+            raise self.fail(name, f"objects of shape {shape}", getattr(value, "shape", type(value).__name__))
+        return value[()] if value.ndim == 0 else value
+
+    def _absent(self, name: str) -> DataError:
+        near = ", ".join(sorted(self.members)[:8])
+        return self.fail(name, "this member", f"a file with {len(self.members)} others ({near}, ...)")
+
+    def _allowed(self) -> int:
+        return max(FREE_BYTES, MAX_EXPANSION * self.path.stat().st_size)
+
+    def _check_size(self, name: str, start: int, shape: tuple[int, ...], dtype: np.dtype) -> None:
+        info, size = self.members[name], dtype.itemsize
         for length in shape:
             size *= length
         if start + size != info.file_size:
             raise self.fail(name, f"{start + size} bytes for {dtype} {shape}", f"{info.file_size} bytes")
-        allowed = max(FREE_BYTES, MAX_EXPANSION * self.path.stat().st_size)
+        allowed = self._allowed()
         if size > allowed:
             raise self.fail(
                 name, f"at most {allowed} bytes in a file of this size", f"{dtype} {shape}, {size} bytes"
             )
-        return shape, dtype
 
     def read(self, name: str, shape: tuple[int | str, ...], kinds: str = "f") -> np.ndarray:
         """Read one member.
