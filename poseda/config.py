@@ -52,6 +52,10 @@ class LifterTrainingConfig:
     """Decay a step of the averaged weights, which are the result; 0 keeps the last weights."""
     flip: bool = True
     """Mirror half of the training pairs, and average with the mirrored prediction when testing."""
+    bone_jitter: float = 0.1
+    """Standard deviation, on each axis, of random turns added to a generator's for each bone, radians."""
+    body_jitter: float = 0.2
+    """The same for the whole body: a generator barely varies what 2D barely shows."""
     source_share: float = 0.5
     """Share of adaptation poses whose posture is left as captured, in arms that change postures, 0 to 1."""
 
@@ -70,8 +74,6 @@ class GeneratorConfig:
     """Largest relative change of a bone's length."""
     body_angle: float = 0.8
     """Largest turn of the whole body, radians."""
-    jitter: float = 0.0
-    """Standard deviation, on each axis, of turns that the network cannot take back, radians."""
     angle_mean: float = 0.205
     """Middle of the wanted band of a bone's turn, as 1 - cos of the angle."""
     angle_width: float = 0.165

@@ -66,18 +66,14 @@ class Generator(nn.Module):
 
         Args:
             pose_3d: (N, J, 3) source poses, metres; only their root-relative part is read.
-            noise: (N, 6J) standard normal. The network reads the first half; the second turns bones and
-                body directly (``jitter``), so the network can shape it but not ignore it.
+            noise: (N, 3J) standard normal.
         """
         first = self.skeleton.parents.index(-1)
         root = pose_3d[:, first : first + 1]
-        seen, jitter = noise.split(self.coordinates, 1)
-        hidden = self.entry(torch.cat([(pose_3d - root).flatten(1), seen], 1))
+        hidden = self.entry(torch.cat([(pose_3d - root).flatten(1), noise], 1))
         for block in self.blocks:
             hidden = block(hidden)
-        raw = self.turn_head(hidden).unflatten(1, (-1, 3))
-        raw = raw + self.config.jitter / self.limits.clamp_min(1e-6) * jitter.unflatten(1, (-1, 3))
-        turns = bounded(raw, self.limits)
+        turns = bounded(self.turn_head(hidden).unflatten(1, (-1, 3)), self.limits)
         return Proposal(
             bone_rotation=turns[:, :-1],
             bone_scale=self.config.bone_scale * torch.tanh(self.scale_head(hidden)),
@@ -86,10 +82,10 @@ class Generator(nn.Module):
         )
 
     def noise(self, pose_3d: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw the noise for a batch of poses: (N, 6J)."""
+        """Draw the noise for a batch of poses: (N, 3J)."""
         return torch.randn(
             len(pose_3d),
-            2 * self.coordinates,
+            self.coordinates,
             generator=generator,
             device=pose_3d.device,
             dtype=pose_3d.dtype,
@@ -150,4 +146,16 @@ def random_proposal(
         bone_rotation=bone_angle * directions(size, skeleton.num_bones),
         bone_scale=config.scale_limit * (2 * uniform(size, skeleton.num_groups) - 1),
         body_rotation=config.body_angle * uniform(size, 1) * directions(size),
+    )
+
+
+def jittered(proposal: Proposal, bone: float, body: float, generator: torch.Generator) -> Proposal:
+    """Add normal noise of these standard deviations, radians on each axis, to turns of bones and body."""
+
+    def noisy(turns: Tensor, deviation: float) -> Tensor:
+        noise = torch.randn(turns.shape, generator=generator, device=turns.device, dtype=turns.dtype)
+        return turns + deviation * noise
+
+    return proposal._replace(
+        bone_rotation=noisy(proposal.bone_rotation, bone), body_rotation=noisy(proposal.body_rotation, body)
     )

@@ -15,7 +15,7 @@ from poseda import ops
 from poseda.arguments import AugmentedPose
 from poseda.config import AdversaryConfig, Arm, RunConfig
 from poseda.datasets import AdaptationData, LabelledPoses
-from poseda.generator import Generator, Proposal, random_proposal
+from poseda.generator import Generator, Proposal, jittered, random_proposal
 from poseda.gpa import TargetPlacements
 from poseda.skeleton import Skeleton
 
@@ -218,7 +218,9 @@ class PairSource:
             proposal = random_proposal(pose_3d, self.data.skeleton, self.config.generator, self.rng)
         else:
             assert self.generator is not None, "a recipe with generated postures needs its generator"
+            options = self.config.training
             proposal = self.generator(pose_3d, self.generator.noise(pose_3d, self.rng))
+            proposal = jittered(proposal, options.bone_jitter, options.body_jitter, self.rng)
         kept = torch.rand(len(pose_3d), 1, generator=self.rng, device=pose_3d.device)
         changed = (kept >= self.config.training.source_share).to(pose_3d.dtype)
         return Proposal(
