@@ -7,15 +7,11 @@
 namespace poseda {
 namespace {
 
-// Frames above which a batch no longer fits the second-level cache, so that its rows are worth asking for
-// early.
-constexpr int64_t kPrefetchFrames = 8192;
-
-// Poses of the vector after the one at n; none where prefetching would not pay.
+// Poses of the vector after the one at n; none for sequences, whose own frames are work enough to hide behind.
 template <class T>
 std::pair<int64_t, int64_t> next_vector(const AugmentArguments<T>& arguments, int64_t n, int64_t end) {
     const int64_t next = n + Lanes<T>::width, last = next + Lanes<T>::width;
-    if (arguments.frames != 1 || arguments.batch < kPrefetchFrames || next >= end) return {end, end};
+    if (arguments.frames != 1 || next >= end) return {end, end};
     return {next, last < end ? last : end};
 }
 
