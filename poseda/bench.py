@@ -153,26 +153,24 @@ def _contestants(
     def calls(augment: Augment) -> list[Call]:
         return [bind(problem, augment) for problem in problems]
 
-    bound = {"ours": calls(ops.augment)}
-    mode = None
+    small = problems[0].head(1024)
+    check_agreement("ours", bind(small, ops.augment)(), bind(small, reference.augment)())
+    ours = {"ours": clock.prepare(calls(ops.augment), graph=True)}
     if not clock.fits(problems[0].batch):
-        small = problems[0].head(1024)
-        check_agreement("ours", bind(small, ops.augment)(), bind(small, reference.augment)())
-    else:
-        bound.update(reference=calls(reference.augment), poseaug_style=calls(poseaug_style))
-        modes = {mode: calls(Compiled(mode)) for mode in COMPILE_MODES[: 1 if quick else None]}
-        trial = {
-            mode: _estimate(clock.prepare(compiled, graph=True), clock) for mode, compiled in modes.items()
-        }
-        mode = min(trial, key=lambda mode: trial[mode])
-        bound["compiled"] = modes[mode]
-        expected = bound["reference"][0]()
-        for name, contestant in bound.items():
-            check_agreement(name, contestant[0](), expected)
-    graphed = ("ours", "compiled")
-    return {
-        name: clock.prepare(contestant, graph=name in graphed) for name, contestant in bound.items()
-    }, mode
+        return ours, None
+    expected = calls(reference.augment)[0]()
+    check_agreement("ours", calls(ops.augment)[0](), expected)
+    rivals: dict[str, Augment] = {"reference": reference.augment, "poseaug_style": poseaug_style}
+    prepared = {name: clock.prepare(calls(rival), graph=False) for name, rival in rivals.items()}
+    check_agreement("poseaug_style", calls(poseaug_style)[0](), expected)
+    trial = {}
+    for mode in COMPILE_MODES[: 1 if quick else None]:
+        compiled = calls(Compiled(mode))
+        check_agreement(f"compiled ({mode})", compiled[0](), expected)
+        call = clock.prepare(compiled, graph=True)
+        trial[mode] = (_estimate(call, clock), call)
+    best = min(trial, key=lambda mode: trial[mode][0])
+    return {**ours, **prepared, "compiled": trial[best][1]}, best
 
 
 def check_agreement(name: str, actual: Sequence[Tensor], expected: Sequence[Tensor]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-RIVALS = {"poseaug_style": "PoseAug style", "reference": "reference", "compiled": "compiled"}
+RIVALS = {"poseaug_style": "PoseAug style", "reference": "plain ref.", "compiled": "compiled ref."}
 """Contestants beside ours, by the name in the records, with what tables call them."""
 
 
@@ -55,7 +55,7 @@ def _driver() -> str | None:
 
 
 HEADINGS = (
-    "CPU threads",
+    "CPU thr.",
     "batch",
     "pass",
     *RIVALS.values(),

@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Everything about the CUDA kernels on one machine with a GPU, without network, in under ten minutes: build,
+# registers and spills, the tests on CUDA, compute-sanitizer, benchmarks.
+#
+# Usage: bash benchmarks/gpu_check.sh [FOLDER]    results go to FOLDER (default: $OUT or benchmarks/results)
+#
+# Needs torch with CUDA, nvcc, cmake, ninja, pybind11, scikit-build-core, pytest and hypothesis. A step that
+# fails is reported and the others still run; the exit status is 1 if any failed.
+set -uo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+results=$(realpath -m "${1:-${OUT:-benchmarks/results}}")
+mkdir -p "$results"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=()
+
+step() { # NAME SECONDS COMMAND...: run with a time limit, note failure, keep the output
+    local name=$1 limit=$2
+    shift 2
+    printf '\n==> %s (after %d s)\n' "$name" "$SECONDS"
+    if ! timeout --kill-after=10 "$limit" "$@" 2>&1 | tee "$work/$name.log" | tail -n 25; then
+        failed+=("$name")
+        printf '*** %s failed\n' "$name"
+    fi
+}
+
+# Only this GPU's architecture, into a folder of its own: quick, and nothing stays behind.
+capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -n 1 | tr -d .)
+gpu=$(nvidia-smi --query-gpu=name --format=csv,noheader | head -n 1 | tr ' /' '__')
+export CUDAARCHS="$capability-real" PYTHONPATH="$work/site" PYTHONUNBUFFERED=1 POSEDA_REQUIRE_CUDA=1
+step build 150 pip install --verbose --no-build-isolation --no-deps --target "$work/site" \
+    --config-settings=cmake.define.POSEDA_CUDA=ON --config-settings=build-dir="$work/build" .
+step registers 20 python3 -P benchmarks/ptxas_report.py "$work/build.log" --json "$results/ptxas_sm_$capability.json"
+
+# The files with tests that run on a device; the command line's need tyro.
+files=$(grep -lE 'device|needs_cuda' tests/test_*.py | grep -v tests/test_cuda_)
+python3 -P -c 'import tyro' 2>/dev/null || files=$(grep -v tests/test_cli.py <<<"$files")
+# shellcheck disable=SC2086
+step tests 200 python3 -P -m pytest -q --maxfail=10 -p no:cacheprovider -k cuda $files
+
+if command -v compute-sanitizer >/dev/null; then
+    for tool in memcheck racecheck initcheck; do
+        step "$tool" 75 compute-sanitizer --tool "$tool" --error-exitcode 1 python3 -P benchmarks/exercise_kernels.py
+    done
+else
+    printf '\n==> no compute-sanitizer on this machine\n'
+    failed+=(compute-sanitizer)
+fi
+
+step benchmark 270 python3 -P -m poseda.bench --device cuda --threads 1 --quick \
+    --batches 1 1024 1048576 16777216 --json "$results/$gpu.json"
+
+printf '\n==> done after %d s; failed: %s\n' "$SECONDS" "${failed[*]:-nothing}"
+[ ${#failed[@]} -eq 0 ]
