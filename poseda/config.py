@@ -52,7 +52,7 @@ class LifterTrainingConfig:
     """Decay a step of the averaged weights, which are the result; 0 keeps the last weights."""
     flip: bool = True
     """Mirror half of the training pairs, and average with the mirrored prediction when testing."""
-    bone_jitter: float = 0.1
+    bone_jitter: float = 0.15
     """Standard deviation, on each axis, of random turns added to a generator's for each bone, radians."""
     body_jitter: float = 0.2
     """The same for the whole body: a generator barely varies what 2D barely shows."""
@@ -72,13 +72,13 @@ class GeneratorConfig:
     """Largest turn of one bone, radians."""
     bone_scale: float = 0.2
     """Largest relative change of a bone's length."""
-    body_angle: float = 0.8
+    body_angle: float = 0.5
     """Largest turn of the whole body, radians."""
     angle_mean: float = 0.205
     """Middle of the wanted band of a bone's turn, as 1 - cos of the angle."""
     angle_width: float = 0.165
     """Half width of that band, as 1 - cos of the angle."""
-    scale_limit: float = 0.1
+    scale_limit: float = 0.03
     """Relative length change beyond which the generator is penalised."""
     propagate: bool = False
     """Let a bone's turn carry along all that hangs from it, instead of turning each bone alone."""
@@ -96,7 +96,7 @@ class AdversaryConfig:
     """Let the lifter's error steer the generator, as PoseAug does."""
     part_width: int = 64
     """Features in each hidden layer of the 3D discriminator, per body part."""
-    screen_width: int = 256
+    screen_width: int = 128
     """Features in each hidden layer of the 2D discriminator."""
     layers: int = 3
     """Hidden layers of each discriminator."""
@@ -126,7 +126,7 @@ class GeneratorTrainingConfig:
     """Weight of the 3D discriminator's verdict."""
     weight_range: float = 3.0
     """Weight of the bone turns' wanted band."""
-    weight_scale: float = 1.0
+    weight_scale: float = 10.0
     """Weight of the length changes' soft limit."""
     weight_body: float = 1.0
     """Weight of the body's squared turn, which 2D can judge only in part: it keeps bodies near upright."""
