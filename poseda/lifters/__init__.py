@@ -1,11 +1,35 @@
 """Lifters: modules that turn 2D poses into root-relative 3D poses.
 
 A lifter is any ``nn.Module`` that maps ``(N, T, J, 2)`` screen coordinates (or 3 channels, with confidence)
-to ``(N, T or 1, J, 3)`` metres with the root exactly at the origin.
+to ``(N, T or 1, J, 3)`` metres with the root exactly at the origin. One whose attribute ``any_frames`` is
+true takes windows of other lengths than the one it was built for, too.
 """
 
+from poseda.lifters.dstformer import DSTformer
+from poseda.lifters.flip import FlipAverage, mirror
+from poseda.lifters.mixste import MixSTE
+from poseda.lifters.onnx import export_onnx
 from poseda.lifters.registry import build, names, register_lifter
+from poseda.lifters.semgcn import SemGCN
 from poseda.lifters.simple_baseline import SimpleBaseline
+from poseda.lifters.stgcn import STGCN
 from poseda.lifters.videopose3d import VideoPose3D
+from poseda.lifters.windows import ClipWindows, lift_clip, sliding_windows
 
-__all__ = ["SimpleBaseline", "VideoPose3D", "build", "names", "register_lifter"]
+__all__ = [
+    "STGCN",
+    "ClipWindows",
+    "DSTformer",
+    "FlipAverage",
+    "MixSTE",
+    "SemGCN",
+    "SimpleBaseline",
+    "VideoPose3D",
+    "build",
+    "export_onnx",
+    "lift_clip",
+    "mirror",
+    "names",
+    "register_lifter",
+    "sliding_windows",
+]

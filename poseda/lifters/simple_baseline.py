@@ -43,6 +43,8 @@ class SimpleBaseline(nn.Module):
         ValueError: if ``frames`` is not 1.
     """
 
+    any_frames = True
+
     def __init__(
         self,
         skeleton: Skeleton,

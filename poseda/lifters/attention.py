@@ -1,0 +1,85 @@
+"""What the two transformers share: a pre-norm attention block, over joints or over frames."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention: (B, S, C) to (B, S, C).
+
+    Raises:
+        ValueError: if the heads do not divide the width.
+    """
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"width: expected a multiple of heads = {heads}, got {width}")
+        self.heads = heads
+        self.query_key_value = nn.Linear(width, 3 * width)
+        self.output = nn.Linear(width, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        # (B, S, 3C) to three of (B, heads, S, C / heads)
+        query, key, value = (
+            self.query_key_value(tokens).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind()
+        )
+        mixed = scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+        result: Tensor = self.dropout(self.output(mixed))
+        return result
+
+
+class AttentionBlock(nn.Module):
+    """Attention, then a two-layer perceptron, each normalised before and with a skip around it.
+
+    Args:
+        width: C.
+        heads: of the attention.
+        mlp_ratio: hidden features of the perceptron over C.
+        dropout: probability.
+    """
+
+    def __init__(self, width: int, heads: int, mlp_ratio: float, dropout: float) -> None:
+        super().__init__()
+        hidden = int(width * mlp_ratio)
+        self.attention = nn.Sequential(nn.LayerNorm(width), Attention(width, heads, dropout))
+        self.perceptron = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width)
+        )
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, features: Tensor, over: Literal["joints", "frames"]) -> Tensor:
+        """Let the joints of a frame, or the frames of a joint, look at each other.
+
+        (N, T, J, C) to (N, T, J, C).
+        """
+        if over == "joints":
+            return self._mix(features.flatten(0, 1)).view_as(features)
+        by_joint = features.transpose(1, 2)  # (N, J, T, C)
+        return self._mix(by_joint.flatten(0, 1)).view(by_joint.shape).transpose(1, 2)
+
+    def _mix(self, tokens: Tensor) -> Tensor:
+        """(B, S, C) to (B, S, C)."""
+        tokens = tokens + self.attention(tokens)
+        return tokens + self.dropout(self.perceptron(tokens))
+
+
+def place_table(*shape: int) -> nn.Parameter:
+    """A learned table of places, as small as vision transformers begin it."""
+    return nn.Parameter(nn.init.trunc_normal_(torch.empty(shape), std=0.02))
+
+
+def check_frames(frames: int, longest: int) -> None:
+    """Check a window against the length of the table of places.
+
+    Raises:
+        ValueError: if it is longer.
+    """
+    if frames > longest:
+        raise ValueError(f"pose_2d: expected at most {longest} frames, as the lifter was built, got {frames}")

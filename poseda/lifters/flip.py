@@ -1,0 +1,68 @@
+"""Left and right: the mirrored pose, and a lifter averaged with itself in the mirror."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor, nn
+
+from poseda.skeleton import Skeleton
+
+
+def mirror(pose: Tensor, skeleton: Skeleton) -> Tensor:
+    """Swap left and right and turn the first axis round.
+
+    In 2D this is what a mirrored camera sees of the mirrored person, in 3D that person in front of it. The
+    third channel, confidence in 2D and depth in 3D, is left as it is.
+
+    Args:
+        pose: (..., J, C), C of 2 or 3, with x in the first channel.
+        skeleton: says which joint is whose twin.
+
+    Returns:
+        (..., J, C).
+
+    Raises:
+        ValueError: if the joints are not the skeleton's.
+    """
+    if pose.dim() < 2 or pose.shape[-2] != skeleton.num_joints:
+        raise ValueError(f"pose: expected shape (..., {skeleton.num_joints}, C), got {tuple(pose.shape)}")
+    order, sign = _mirror_table(skeleton.mirror, pose.shape[-1], pose.dtype, pose.device)
+    return pose.index_select(-2, order) * sign
+
+
+@lru_cache(maxsize=32)
+def _mirror_table(
+    order: tuple[int, ...], channels: int, dtype: torch.dtype, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Joint order and sign of each channel, kept on the device: copying them would make the host wait."""
+    sign = torch.tensor([-1.0] + [1.0] * (channels - 1), dtype=dtype, device=device)
+    return torch.tensor(order, device=device), sign
+
+
+class FlipAverage(nn.Module):
+    """A lifter that averages another one's pose with its mirrored pose of the mirrored input.
+
+    Args:
+        lifter: any module (N, T, J, C) to (N, T or 1, J, 3).
+        skeleton: of the poses.
+    """
+
+    order: Tensor
+    sign: Tensor
+
+    def __init__(self, lifter: nn.Module, skeleton: Skeleton) -> None:
+        super().__init__()
+        self.lifter, self.joints = lifter, skeleton.num_joints
+        self.any_frames = bool(getattr(lifter, "any_frames", False))
+        # Buffers, so that they move with the lifter and are exported with it.
+        self.register_buffer("order", torch.tensor(skeleton.mirror), persistent=False)
+        self.register_buffer("sign", torch.tensor([-1.0, 1.0, 1.0]), persistent=False)
+
+    def forward(self, pose_2d: Tensor) -> Tensor:
+        """Lift (N, T, J, C) screen coordinates to (N, T or 1, J, 3) metres."""
+        return (self.lifter(pose_2d) + self._mirror(self.lifter(self._mirror(pose_2d)))) / 2
+
+    def _mirror(self, pose: Tensor) -> Tensor:
+        return pose.index_select(-2, self.order) * self.sign[: pose.shape[-1]]

@@ -1,0 +1,87 @@
+"""Lifters as ONNX files, for runtimes without torch."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from poseda.skeleton import Skeleton
+
+OPSET = 18
+
+
+def export_onnx(
+    lifter: nn.Module,
+    path: str | Path,
+    skeleton: Skeleton,
+    frames: int = 1,
+    in_channels: int = 2,
+    any_frames: bool | None = None,
+) -> Path:
+    """Write a lifter, as it is in evaluation mode, to an ONNX file.
+
+    Input ``pose_2d`` (batch, frames, J, C), output ``pose_3d`` (batch, frames or 1, J, 3), float32. The batch
+    is free; so is the number of frames where the lifter allows (up to its ``frames`` for the transformers).
+    Wrap the lifter in :class:`poseda.lifters.FlipAverage` to have the test-time flip in the file. Metadata:
+    ``skeleton``, ``joint_names`` (JSON), ``frames``.
+
+    Args:
+        lifter: (N, T, J, C) to (N, T or 1, J, 3); it is left as it is.
+        path: of the file; overwritten.
+        skeleton: of the poses.
+        frames: T of the example, and of every input where the number of frames is not free.
+        in_channels: C.
+        any_frames: whether the number of frames is free. Default: the lifter's ``any_frames``, else not.
+
+    Returns:
+        The path.
+
+    Raises:
+        ModuleNotFoundError: if onnx and onnxscript are not installed.
+    """
+    path = Path(path)
+    free = bool(getattr(lifter, "any_frames", False)) if any_frames is None else any_frames
+    dynamic = {0: torch.export.Dim("batch")}
+    if free:
+        dynamic[1] = torch.export.Dim("frames")
+    # A size of 1 would be taken for a constant.
+    example = torch.zeros(2, max(frames, 2) if free else frames, skeleton.num_joints, in_channels)
+    with _quiet():
+        program = torch.onnx.export(
+            copy.deepcopy(lifter).cpu().float().eval(),
+            (example,),
+            input_names=["pose_2d"],
+            output_names=["pose_3d"],
+            dynamic_shapes=(dynamic,),
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    program.model.metadata_props.update(
+        skeleton=skeleton.name, joint_names=json.dumps(skeleton.joint_names), frames=str(frames)
+    )
+    program.save(path)
+    return path
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep back what torch's exporter says about itself: its own deprecations, and torchvision's absence."""
+    logger = logging.getLogger("torch.onnx._internal.exporter._registration")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*", category=FutureWarning)
+            yield
+    finally:
+        logger.setLevel(level)
