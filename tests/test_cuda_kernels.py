@@ -276,7 +276,8 @@ def test_no_kernel_leaves_its_arrays(tmp_path: Path) -> None:
         "LD_PRELOAD": runtime.stdout.strip(),
         "ASAN_OPTIONS": "detect_leaks=0",
     }
-    tests = [sys.executable, "-m", "pytest", "-q", "-x", "-s", __file__]
+    # -P: else the source tree, without the compiled libraries, comes before the installed package.
+    tests = [sys.executable, "-P", "-m", "pytest", "-q", "-x", "-s", __file__]
     tests += ["-k", "not leaves_its_arrays and not missing_barriers", "-p", "no:cacheprovider"]
     done = subprocess.run(tests, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
