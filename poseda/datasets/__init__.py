@@ -12,6 +12,7 @@ from poseda.datasets.domain import (
     UnlabelledPoses,
     open_domains,
 )
+from poseda.datasets.readers.detect import read_detections
 
 __all__ = [
     "SPLITS",
@@ -21,4 +22,5 @@ __all__ = [
     "LabelledPoses",
     "UnlabelledPoses",
     "open_domains",
+    "read_detections",
 ]

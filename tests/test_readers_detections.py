@@ -1,0 +1,485 @@
+"""Readers of 2D detections: each on a small file in the detector's own format, told by its content."""
+
+import csv
+import json
+import pickle
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from poseda.camera import Camera
+from poseda.datasets import DataError, read_detections
+from poseda.datasets.detections import Intrinsics
+from poseda.datasets.layouts import LAYOUTS
+from poseda.skeleton import COCO17, H36M16, Skeleton
+
+SIZE = (1920, 1080)
+
+
+def person(joints: int, seed: int = 0) -> np.ndarray:
+    """(J, 3) pixels and confidence, spread over the picture."""
+    rng = np.random.default_rng(seed)
+    xy = rng.uniform([600, 200], [1200, 900], (joints, 2))
+    return np.concatenate([xy, rng.uniform(0.5, 1, (joints, 1))], 1).round(3)
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[Any, str], Path]:
+    def write(content: Any, name: str = "file.json") -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        return path
+
+    return write
+
+
+def result(image: Any, points: np.ndarray, **more: Any) -> dict:
+    return {"image_id": image, "category_id": 1, "keypoints": points.ravel().tolist(), "score": 1.0, **more}
+
+
+def test_coco_results(write):
+    people = [person(17, seed) for seed in range(3)]
+    found = read_detections(write([result(7, people[0]), result(3, people[1]), result(3, people[2])]), SIZE)
+    assert found.format == "COCO results JSON" and found.layout.name == "coco17"
+    assert found.frame.tolist() == [3, 7, 3] and found.person.tolist() == [0, 0, 1]
+    assert np.array_equal(found.pose_2d, [people[1][:, :2], people[0][:, :2], people[2][:, :2]])
+    assert np.array_equal(found.confidence[1], people[0][:, 2])
+    assert found.image_size.tolist() == [[1920, 1080]] * 3
+
+
+def annotations(points: np.ndarray, **more: Any) -> dict:
+    return {
+        "images": [{"id": 5, "file_name": "000005.jpg", "width": 640, "height": 480}],
+        "annotations": [{"image_id": 5, "category_id": 1, "id": 1, "keypoints": points.ravel().tolist()}],
+        "categories": [{"id": 1, "name": "person", "keypoints": list(COCO17.joint_names)}],
+        **more,
+    }
+
+
+def test_coco_annotations(write):
+    points = person(17)
+    points[:, :2] /= 3
+    points[:, 2] = 2
+    points[0] = 0  # not labelled
+    points[1, 2] = 1  # labelled, hidden
+    found = read_detections(write(annotations(points)))
+    assert found.format == "COCO annotations JSON" and found.layout.name == "coco17"
+    assert found.image_size.tolist() == [[640, 480]] and found.frame.tolist() == [5]
+    assert found.confidence[0].tolist() == [0] + [1] * 16
+    poses = found.unlabelled(COCO17)
+    assert poses.visible[0].tolist() == [False] + [True] * 16
+    expected = (2 * points[1, 0] / 640 - 1, (2 * points[1, 1] - 480) / 640)
+    assert poses.pose_2d[0, 1].tolist() == pytest.approx(expected, abs=1e-6)
+    with pytest.raises(DataError, match="image size: expected 1920 x 1080 as given, found 640 x 480"):
+        read_detections(write(annotations(points)), SIZE)
+
+
+def test_coco_annotations_of_a_users_own_joints(write):
+    points = np.array([[10.0, 20, 2], [30, 40, 2], [50, 60, 2]])
+    category = [{"id": 1, "name": "fly", "keypoints": ["Head", "thorax", "left wing"]}]
+    found = read_detections(write(annotations(points, categories=category)))
+    assert found.layout.joint_names == ("head", "thorax", "left_wing")
+    fly = Skeleton.declare("fly", {"thorax": None, "head": "thorax", "left_wing": "thorax"})
+    poses = found.unlabelled(fly)
+    assert poses.pose_2d.shape == (1, 3, 2) and poses.visible is None
+
+
+def test_alphapose(write):
+    people = [person(26, seed) for seed in range(3)]
+    content = [
+        result("9.jpg", people[0], box=[0, 0, 1, 1], idx=[4.0]),
+        result("10.jpg", people[1], box=[0, 0, 1, 1], idx=[4.0]),
+        result("10.jpg", people[2], box=[0, 0, 1, 1], idx=2),
+    ]
+    found = read_detections(write(content), SIZE)
+    assert found.format == "AlphaPose JSON" and found.layout.name == "halpe26"
+    assert found.person.tolist() == [2, 4, 4] and found.frame.tolist() == [10, 9, 10]
+    whole_body = [result("0.jpg", person(136), idx=1)]
+    assert len(read_detections(write(whole_body), SIZE).layout) == 26
+
+
+def instance(points: np.ndarray, **more: Any) -> dict:
+    return {"keypoints": points[:, :2].tolist(), "keypoint_scores": points[:, 2].tolist(), **more}
+
+
+def test_mmpose_video_in_both_forms(write):
+    people = [person(17, seed) for seed in range(3)]
+    frames = [
+        {"frame_id": 0, "instances": [instance(people[0], bbox=[[0, 0, 1, 1]], bbox_score=1.0)]},
+        {"frame_id": 1, "instances": []},
+        {"frame_id": 2, "instances": [instance(people[1]), instance(people[2])]},
+    ]
+    meta = {"dataset_name": "coco", "keypoint_id2name": dict(enumerate(COCO17.joint_names))}
+    for content in (frames, {"meta_info": meta, "instance_info": frames}):
+        found = read_detections(write(content), SIZE)
+        assert found.format == "MMPose JSON" and found.layout.name == "coco17"
+        assert found.frame.tolist() == [0, 2, 2] and found.person.tolist() == [0, 0, 1]
+        assert np.array_equal(found.pose_2d, [p[:, :2] for p in people])
+        assert np.array_equal(found.confidence, [p[:, 2] for p in people])
+
+
+def test_mmpose_picture_and_folder_of_pictures(write):
+    one = read_detections(write([instance(person(26))]), SIZE)
+    assert one.layout.name == "halpe26" and one.frame.tolist() == [0]
+    for frame in range(12):
+        path = write([instance(person(17, frame))] if frame else [], f"pictures/img_{frame}.json")
+    found = read_detections(path.parent, SIZE)
+    assert found.frame.tolist() == list(range(1, 12))  # 10 after 9
+    assert np.array_equal(found.pose_2d[9], person(17, 10)[:, :2])
+
+
+def openpose(*people: np.ndarray) -> dict:
+    return {
+        "version": 1.3,
+        "people": [
+            {"person_id": [-1], "pose_keypoints_2d": points.ravel().tolist(), "face_keypoints_2d": []}
+            for points in people
+        ],
+    }
+
+
+def test_openpose_folder_of_two_videos(write):
+    points = person(25)
+    points[4] = 0  # not found
+    write(openpose(points), "op/a_000000000000_keypoints.json")
+    write(openpose(), "op/a_000000000001_keypoints.json")
+    write(openpose(person(25, 1), person(25, 2)), "op/a_000000000002_keypoints.json")
+    folder = write(openpose(person(25, 3)), "op/b_000000000000_keypoints.json").parent
+    (folder / "picture.png").write_bytes(b"passed over")
+    found = read_detections(folder, SIZE)
+    assert found.format == "OpenPose JSON" and found.layout.name == "body_25"
+    assert found.clip.tolist() == [0, 0, 0, 1] and found.frame.tolist() == [0, 2, 2, 0]
+    poses = found.unlabelled(H36M16)
+    assert poses.clip.tolist() == [0, 0, 1, 2]
+    hidden = [H36M16.joint_names[j] for j in np.flatnonzero(~poses.visible[0].numpy())]
+    assert hidden == ["right_wrist"] and LAYOUTS["body_25"].joint_names[4] == "right_wrist"
+    assert poses.pose_2d[0, H36M16.joint("right_wrist")].tolist() == [0, 0]
+
+
+def landmarks(points: np.ndarray) -> list[dict]:
+    return [{"x": x / SIZE[0], "y": y / SIZE[1], "z": 0.1, "visibility": c} for x, y, c in points.tolist()]
+
+
+def test_mediapipe_in_all_forms(write):
+    points = person(33)
+    frame = landmarks(points)
+    forms = [
+        [frame, None, frame],
+        [{"landmarks": frame}, {"landmarks": []}, {"landmarks": frame}],
+        [{"frame": 0, "pose_landmarks": [frame]}, {"frame": 2, "pose_landmarks": [frame]}],
+        {"frames": [{"poseLandmarks": frame}, {"poseLandmarks": None}, {"poseLandmarks": frame}]},
+    ]
+    for content in forms:
+        found = read_detections(write(content), SIZE)
+        assert found.format == "MediaPipe JSON" and found.layout.name == "mediapipe33"
+        assert found.frame.tolist() == [0, 2]
+        assert np.allclose(found.pose_2d[1], points[:, :2]) and np.array_equal(
+            found.confidence[0], points[:, 2]
+        )
+    sized = {"image_width": 1920, "image_height": 1080, "frames": [frame]}
+    assert np.allclose(read_detections(write(sized)).pose_2d[0], points[:, :2])
+    with pytest.raises(
+        DataError, match=r"file\.json: image size: expected width x height in pixels .*, found none"
+    ):
+        read_detections(write([frame]))
+
+
+def deeplabcut(path: Path, individuals: bool) -> np.ndarray:
+    parts = ["Snout", "leftear", "tail base"]
+    animals = ["mouse1", "mouse2"] if individuals else [""]
+    table = np.random.default_rng(0).uniform(0, 500, (4, len(animals), 3, 3)).round(2)
+    table[..., 2] = 0.9
+    rows = [[w] * 9 * len(animals) for w in ("net",)]
+    head = [("scorer", rows[0])]
+    if individuals:
+        head.append(("individuals", [animal for animal in animals for _ in range(9)]))
+    head += [
+        ("bodyparts", [p for p in parts for _ in range(3)] * len(animals)),
+        ("coords", ["x", "y", "likelihood"] * 3 * len(animals)),
+    ]
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerows([name, *row] for name, row in head)
+        writer.writerows([at, *row.ravel().tolist()] for at, row in enumerate(table))
+    return table
+
+
+def test_deeplabcut_csv_of_one_animal_and_of_two(tmp_path):
+    mouse = Skeleton.declare("mouse", {"tail_base": None, "snout": "tail_base", "leftear": "snout"})
+    for individuals in (False, True):
+        table = deeplabcut(tmp_path / "tracks.csv", individuals)
+        found = read_detections(tmp_path / "tracks.csv", (640, 480))
+        assert found.format == "DeepLabCut" and found.layout.joint_names == ("snout", "leftear", "tail_base")
+        assert np.array_equal(found.pose_2d, table[..., :2].swapaxes(0, 1).reshape(-1, 3, 2))
+        assert found.person.tolist() == ([0] * 4 + [1] * 4 if individuals else [0] * 4)
+        poses = found.unlabelled(mouse)
+        assert poses.pose_2d[0, 1].tolist() == pytest.approx(
+            [2 * table[0, 0, 0, 0] / 640 - 1, (2 * table[0, 0, 0, 1] - 480) / 640], abs=1e-6
+        )
+
+
+def test_deeplabcut_h5_without_h5py_says_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    (tmp_path / "tracks.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
+    with pytest.raises(
+        DataError, match=r"tracks\.h5: file: expected h5py .*pip install h5py.*, found it not installed"
+    ):
+        read_detections(tmp_path / "tracks.h5", SIZE)
+
+
+class FakeGroup(dict):
+    """As much of an h5py group as the reader uses."""
+
+    def __init__(self, content: dict, attrs: dict | None = None) -> None:
+        super().__init__(content)
+        self.attrs = attrs or {}
+
+    def __enter__(self) -> "FakeGroup":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def fake_h5py(monkeypatch: pytest.MonkeyPatch, content: FakeGroup) -> None:
+    module = ModuleType("h5py")
+    module.File = lambda path, mode: content  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "h5py", module)
+
+
+def test_deeplabcut_h5_reads_its_pickled_headings_as_data(tmp_path, monkeypatch):
+    columns = [("net", part, c) for part in ("snout", "tail") for c in ("x", "y", "likelihood")]
+    table = np.zeros(3, np.dtype([("index", "<i8"), ("values_block_0", "<f8", (6,))]))
+    table["values_block_0"] = np.arange(18).reshape(3, 6) + 1
+    (tmp_path / "tracks.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
+
+    def content(axes: bytes) -> FakeGroup:
+        return FakeGroup(
+            {"df_with_missing": FakeGroup({"table": table}, {"non_index_axes": np.bytes_(axes)})}
+        )
+
+    fake_h5py(monkeypatch, content(pickle.dumps([(1, columns)], 0)))
+    found = read_detections(tmp_path / "tracks.h5", SIZE)
+    assert found.layout.joint_names == ("snout", "tail")
+    assert found.pose_2d[1].tolist() == [[7, 8], [10, 11]] and found.confidence[1].tolist() == [9, 12]
+    fake_h5py(monkeypatch, content(b"cos\nsystem\n(S'true'\ntR."))
+    with pytest.raises(DataError, match=r"non_index_axes: expected a pickle .*found the name os\.system"):
+        read_detections(tmp_path / "tracks.h5", SIZE)
+
+
+def test_videopose3d_2d(tmp_path):
+    rng = np.random.default_rng(0)
+    positions = {
+        subject: {"Walking": [rng.uniform(0, 1000, (3, 17, 2)).astype(np.float32) for _ in range(2)]}
+        for subject in ("S1", "S9")
+    }
+    metadata = {"layout_name": "h36m", "num_joints": 17, "keypoints_symmetry": [[4, 5], [1, 2]]}
+    np.savez_compressed(tmp_path / "data_2d_h36m_gt.npz", positions_2d=positions, metadata=metadata)
+    found = read_detections(tmp_path / "data_2d_h36m_gt.npz", (1000, 1002))
+    assert found.format == "VideoPose3D 2D npz" and found.layout.name == "h36m17" and len(found) == 12
+    assert found.clip.tolist() == [0] * 3 + [1] * 3 + [2] * 3 + [3] * 3
+    assert np.array_equal(found.pose_2d[3:6], positions["S1"]["Walking"][1].astype(np.float64))
+    one = read_detections(tmp_path / "data_2d_h36m_gt.npz", (1000, 1002), subjects=("S9",))
+    assert np.array_equal(one.pose_2d, found.pose_2d[6:])
+    with pytest.raises(DataError, match="positions_2d: expected subject S5, found S1, S9"):
+        read_detections(tmp_path / "data_2d_h36m_gt.npz", (1000, 1002), subjects=("S5",))
+
+
+def test_plain_npz_in_pixels_and_on_screen(tmp_path):
+    points = np.stack([person(17, seed) for seed in range(3)])
+    np.savez(tmp_path / "pixels.npz", keypoints=points, image_size=np.array(SIZE), clip=np.array([1, 0, 0]))
+    pixels = read_detections(tmp_path / "pixels.npz")
+    assert pixels.layout.name == "coco17" and pixels.units == "pixels" and pixels.clip.tolist() == [1, 0, 0]
+    screen = (2 * points[..., :2] - SIZE) / SIZE[0]
+    np.savez(tmp_path / "screen.npz", pose_2d=screen, confidence=points[..., 2])
+    plain = read_detections(tmp_path / "screen.npz")
+    assert plain.units == "screen"
+    one, two = pixels.unlabelled(COCO17), plain.unlabelled(COCO17)
+    assert torch.allclose(one.pose_2d, two.pose_2d, atol=1e-6)
+    assert two.camera.aspect is None and one.camera.aspect.tolist() == pytest.approx([0.5625] * 3)
+
+
+def test_a_folder_of_recordings_numbers_its_clips_on(write):
+    folder = write([result(0, person(17)), result(1, person(17, 1))], "many/a.json").parent
+    write([result(0, person(17, 2))], "many/b.json")
+    found = read_detections(folder, SIZE)
+    assert found.clip.tolist() == [0, 0, 1]
+    write([result(0, person(26, 2))], "many/c.json")
+    with pytest.raises(
+        DataError, match=r"c\.json: joints: expected coco17 in pixels as a\.json, found halpe26"
+    ):
+        read_detections(folder, SIZE)
+
+
+def test_cameras_from_intrinsics_field_of_view_or_the_size_alone(write):
+    found = read_detections(write([result(0, person(17)), result(1, person(17, 1))]), SIZE)
+    wide = found.unlabelled(fov=90).camera
+    assert len(wide) == 2 and wide.focal[1].tolist() == pytest.approx([1, 1])
+    assumed = found.unlabelled().camera  # 55 degrees across the longer side
+    assert assumed.focal[0, 0].item() == pytest.approx(1 / np.tan(np.radians(27.5)))
+    upright = read_detections(write([result(0, person(17))]), (1080, 1920)).unlabelled().camera
+    assert upright.focal[0, 0].item() == pytest.approx(1920 / 1080 / np.tan(np.radians(27.5)))
+    given = Intrinsics(Camera.from_pixels(1500, 1510, 960, 540, *SIZE, [0.1, 0, 0, 0, 0]), SIZE)
+    own = found.unlabelled(intrinsics=given).camera
+    assert own.focal[1].tolist() == pytest.approx([3000 / 1920, 3020 / 1920]) and own.distortion.shape == (
+        2,
+        5,
+    )
+    with pytest.raises(DataError, match="image size: expected the intrinsics' 640x480, found 1920x1080"):
+        found.unlabelled(intrinsics=Intrinsics(given.camera, (640, 480)))
+    with pytest.raises(DataError, match="--fov: horizontal_degrees: expected 0 to 180 degrees, got 200"):
+        found.unlabelled(fov=200)
+
+
+def test_confidence_decides_what_is_seen(write):
+    points = person(17)
+    points[:, 2] = np.linspace(0, 0.8, 17)
+    found = read_detections(write([result(0, points)]), SIZE)
+    assert found.unlabelled(COCO17, min_confidence=0.5).visible.sum() == 7
+    assert found.unlabelled(COCO17, min_confidence=0).visible.sum() == 16  # confidence 0 is never seen
+    with pytest.raises(
+        DataError, match=r"confidence: expected a joint of at least 0\.9, found none in 1 detections"
+    ):
+        found.unlabelled(COCO17, min_confidence=0.9)
+
+
+def test_unknown_size_and_wrong_units_are_named(write):
+    with pytest.raises(
+        DataError, match=r"image size: expected width x height in pixels \(--image-size\), found none in COCO"
+    ):
+        read_detections(write([result(0, person(17))])).unlabelled()
+    with pytest.raises(DataError, match="pose_2d: expected pixels of a picture of this size, found joints"):
+        read_detections(write([result(0, person(17))]), (64, 48)).unlabelled()
+    small = person(17)
+    small[:, :2] /= 2000
+    with pytest.raises(
+        DataError, match=r"pose_2d: expected pixels, found poses smaller than .* \(normalised"
+    ):
+        read_detections(write([result(0, small)]), SIZE).unlabelled()
+
+
+BAD: dict[str, tuple[Any, str]] = {
+    "empty": ("", "file: expected content, found an empty file"),
+    "no JSON": ("{ nothing", "file: expected JSON, found text that is none"),
+    "deep": ("[" * 100_000, "file: expected JSON, found text that is none"),
+    "other JSON": ({"a": 1}, "file: expected COCO results .*, found an object with a"),
+    "a list of numbers": ([1, 2], "file: expected COCO results .*, found other JSON"),
+    "15 joints": (
+        [result(0, person(15))],
+        r"\[0\]\.keypoints: expected 17, 25, .* joints, or --layout, found 15 joints",
+    ),
+    "joints that change": (
+        [result(0, person(17)), result(1, person(26))],
+        r"\[1\]\.keypoints: expected 17 joints of coco17, found 26",
+    ),
+    "not in threes": (
+        [{"image_id": 0, "keypoints": [1, 2]}],
+        "expected three numbers a joint, found 2 numbers",
+    ),
+    "words": ([{"image_id": 0, "keypoints": ["x"] * 51}], r"expected numbers of shape \(N\), found others"),
+    "ragged": (
+        [instance(person(17)) | {"keypoints": [[1, 2], [3]]}],
+        r"expected numbers of shape \(N, 2\), found others",
+    ),
+    "nothing seen": ({"images": [], "annotations": []}, "detections: expected at least one pose"),
+    "unknown image": (
+        {"images": [], "annotations": [{"image_id": 3, "keypoints": []}]},
+        r"annotations\[0\]\.image_id: expected the id of one of the images, found 3",
+    ),
+    "no id": (
+        [{"image_id": None, "keypoints": [1, 2, 3]}],
+        "image_id: expected a number or a name, found NoneType",
+    ),
+    "frame without number": (
+        [{"frame_id": "x", "instances": []}],
+        r"\[0\]\.frame_id: expected an integer, found x",
+    ),
+    "huge frame": (
+        [{"frame_id": 10**30, "instances": []}],
+        r"\[0\]\.frame_id: expected an integer, found 1000",
+    ),
+    "scores of others": (
+        [{"keypoints": [[1, 2]], "keypoint_scores": [1, 2]}],
+        r"keypoint_scores: expected numbers of shape \(1\), found shape \(2,\)",
+    ),
+    "OpenPose of another model": (openpose(person(18)), "pose_keypoints_2d: expected 75 numbers, found 54"),
+    "people": ({"people": 3}, "people: expected a list, found int"),
+    "landmarks": (
+        [[{"x": 1, "y": 2}] * 5],
+        r"landmarks: expected numbers of shape \(33, 3\), found shape \(5, 3\)",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_file_gets_one_sentence_with_file_field_expected_and_found(write, case):
+    content, message = BAD[case]
+    with pytest.raises(DataError, match=rf"file\.json: .*{message}|file\.json: {message}") as caught:
+        read_detections(write(content), SIZE)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(
+        DataError, match=r"absent\.json: file: expected a file that can be read, found No such file"
+    ):
+        read_detections(tmp_path / "absent.json")
+    with pytest.raises(
+        DataError, match=r"folder: expected files ending in \.json, \.csv, \.h5, \.npz, found none"
+    ):
+        read_detections(tmp_path)
+    (tmp_path / "latin.json").write_bytes(b'{"a": "\xe9"}')
+    with pytest.raises(DataError, match="file: expected UTF-8 text, found byte 7 that is none"):
+        read_detections(tmp_path / "latin.json")
+    np.savez(tmp_path / "other.npz", a=1)
+    with pytest.raises(DataError, match="members: expected positions_2d, keypoints or pose_2d, found a"):
+        read_detections(tmp_path / "other.npz")
+    np.savez(tmp_path / "odd.npz", keypoints=np.ones((2, 5, 2)))
+    with pytest.raises(
+        DataError, match="joint_names: expected names of the 5 joints, or --layout, found none"
+    ):
+        read_detections(tmp_path / "odd.npz")
+
+
+def test_large_text_is_refused_before_it_is_read(write, monkeypatch):
+    monkeypatch.setattr("poseda.datasets.readers.text.MAX_TEXT", 100)
+    with pytest.raises(DataError, match="file: expected at most 100 bytes, found"):
+        read_detections(write([result(0, person(17))]), SIZE)
+
+
+def test_damaged_files_raise_nothing_but_data_errors(write, tmp_path):
+    """Truncated and flipped at random: it reads, or says why not, and nothing else."""
+    deeplabcut(tmp_path / "tracks.csv", True)
+    files = [
+        write(
+            [result("9.jpg", person(26), box=[0], idx=[4.0]), result("10.jpg", person(26), idx=[1])],
+            "alpha.json",
+        ),
+        write(annotations(person(17)), "coco.json"),
+        write([{"frame_id": 0, "instances": [instance(person(17))]}], "mm.json"),
+        write(openpose(person(25)), "op.json"),
+        write([{"landmarks": landmarks(person(33))}], "mp.json"),
+        tmp_path / "tracks.csv",
+    ]
+    rng = np.random.default_rng(0)
+    refused = 0
+    for path in files:
+        whole = path.read_bytes()
+        for trial in range(120):
+            damaged = bytearray(whole[: int(rng.integers(len(whole)))] if trial % 4 == 0 else whole)
+            for at in rng.integers(0, max(len(damaged), 1), size=int(rng.integers(1, 8))):
+                if at < len(damaged):
+                    damaged[at] = rng.integers(32, 127)
+            path.write_bytes(damaged)
+            try:
+                read_detections(path, SIZE).unlabelled(min_confidence=0.1)
+            except DataError:
+                refused += 1
+    assert refused > 300
