@@ -99,14 +99,14 @@ def augment_call(skeleton: Skeleton, propagate: bool, exact: bool, **arguments: 
     )
 
 
-def check_augment_kernels(kernels: Any, call: tuple[Any, ...]) -> Tensor:
+def check_augment_kernels(kernels: Any, call: tuple[Any, ...], wanted: int = ALL_GRADIENTS) -> Tensor:
     """Compare forward and backward; returns ``valid``."""
     exact = call[-3]
     expected = torch.ops.poseda.augment(*call)
     assert_same_bits(kernels.augment(*call), expected)
     pose_3d, pose_2d, valid = expected
     start = (torch.randn_like(pose_3d), torch.randn_like(pose_2d), valid, pose_3d if exact else None)
-    backward = (*start, ALL_GRADIENTS, *call)
+    backward = (*start, wanted, *call)
     assert_same_bits(kernels.augment_backward(*backward), torch.ops.poseda.augment_backward(*backward))
     return valid
 
@@ -150,6 +150,24 @@ def test_augment_of_shared_rows(kernels: Any) -> None:
     give = (*samples.METHOD, "shared_parameters", "shared_camera")
     arguments = samples.augment_arguments(37, COCO17, give=give, frames=2)
     check_augment_kernels(kernels, augment_call(propagate=False, exact=False, **arguments))
+
+
+@pytest.mark.parametrize("wanted", [1 << bit for bit in range(9)] + [16 + 32 + 64])
+@pytest.mark.parametrize("propagate", [False, True])
+@pytest.mark.parametrize("frames", [None, 3])
+def test_single_gradients(kernels: Any, wanted: int, propagate: bool, frames: int | None) -> None:
+    arguments = samples.augment_arguments(37, H36M16, frames=frames, rows=50)
+    check_augment_kernels(kernels, augment_call(propagate=propagate, exact=False, **arguments), wanted)
+
+
+@pytest.mark.parametrize("given", ["grad_pose_3d", "grad_pose_2d"])
+def test_gradient_of_one_output_alone(kernels: Any, given: str) -> None:
+    call = augment_call(propagate=False, exact=False, **samples.augment_arguments(37, H36M16))
+    pose_3d, pose_2d, valid = torch.ops.poseda.augment(*call)
+    grad_3d = torch.randn_like(pose_3d) if given == "grad_pose_3d" else None
+    grad_2d = torch.randn_like(pose_2d) if given == "grad_pose_2d" else None
+    backward = (grad_3d, grad_2d, valid, None, ALL_GRADIENTS, *call)
+    assert_same_bits(kernels.augment_backward(*backward), torch.ops.poseda.augment_backward(*backward))
 
 
 @pytest.mark.parametrize("offset", [0, 1, 3])
