@@ -121,6 +121,15 @@ def test_every_parameter_is_trained(name):
 
 
 @pytest.mark.parametrize("name", SMALL)
+def test_a_lifter_is_one_graph_for_the_compiler(name):
+    lifter = lifters.build(name, H36M16, **SMALL[name]).eval()
+    torch._dynamo.reset()
+    pose_2d = torch.randn(2, 1, 16, 2)
+    compiled = torch.compile(lifter, fullgraph=True, backend="eager")
+    torch.testing.assert_close(compiled(pose_2d), lifter(pose_2d))
+
+
+@pytest.mark.parametrize("name", SMALL)
 def test_a_lifter_learns_a_linear_map(name):
     lifter = lifters.build(name, H36M16, dropout=0.0, **SMALL[name])
     source = torch.randn(64, 1, 16, 2) * 0.3

@@ -18,6 +18,7 @@ class SemanticGraphConv(nn.Module):
     """
 
     edge_index: Tensor
+    apart: Tensor
 
     def __init__(self, skeleton: Skeleton, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -28,14 +29,15 @@ class SemanticGraphConv(nn.Module):
         index = torch.full(linked.shape, edges)
         index[linked] = torch.arange(edges)
         self.register_buffer("edge_index", index, persistent=False)
+        self.register_buffer("apart", 1 - torch.eye(len(bones)), persistent=False)
         self.edge = nn.Parameter(torch.ones(edges))
         self.transform = nn.Linear(inputs, 2 * outputs, bias=False)
 
     def forward(self, joints: Tensor) -> Tensor:
         own, near = self.transform(joints).chunk(2, dim=-1)
         weight = torch.cat([self.edge, self.edge.new_full((1,), float("-inf"))])[self.edge_index].softmax(-1)
-        self_weight = weight.diagonal()
-        return self_weight[:, None] * own + (weight - self_weight.diag()) @ near
+        near_weight = weight * self.apart
+        return (weight - near_weight).sum(-1, keepdim=True) * own + near_weight @ near
 
 
 def _layer(skeleton: Skeleton, inputs: int, outputs: int, dropout: float) -> nn.Sequential:
