@@ -7,7 +7,8 @@
 namespace poseda {
 namespace {
 
-// Poses of the vector after the one at n; none for sequences, whose own frames are work enough to hide behind.
+// Poses of the vector after the one at n; none for sequences, whose own frames are work enough to hide
+// behind.
 template <class T>
 std::pair<int64_t, int64_t> next_vector(const AugmentArguments<T>& arguments, int64_t n, int64_t end) {
     const int64_t next = n + Lanes<T>::width, last = next + Lanes<T>::width;
