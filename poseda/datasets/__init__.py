@@ -12,7 +12,9 @@ from poseda.datasets.domain import (
     UnlabelledPoses,
     open_domains,
 )
+from poseda.datasets.own import NoLabelsError, own_domains
 from poseda.datasets.readers.detect import read_detections
+from poseda.datasets.readers.source import read_source
 
 __all__ = [
     "SPLITS",
@@ -20,7 +22,10 @@ __all__ = [
     "DataError",
     "Domains",
     "LabelledPoses",
+    "NoLabelsError",
     "UnlabelledPoses",
     "open_domains",
+    "own_domains",
     "read_detections",
+    "read_source",
 ]

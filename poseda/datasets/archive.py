@@ -247,11 +247,15 @@ class ArchiveDomains:
         """Rows left out of each split read so far because they are marked invalid."""
         return dict(self._dropped)
 
+    def source(self) -> LabelledPoses:
+        """The labelled source alone; a file may hold no target."""
+        return self._labelled("source")
+
     def adaptation(self) -> AdaptationData:
         """What may be learned from; reads no 3D pose of the target."""
         return AdaptationData(
             self.skeleton,
-            self._labelled("source"),
+            self.source(),
             self._labelled("source_val"),
             self._unlabelled("target_train"),
         )

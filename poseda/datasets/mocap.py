@@ -196,11 +196,11 @@ def read_rigs(path: Path) -> tuple[list[FixedCamera], list[FixedCamera]]:
         calibration = json.loads(path.read_text())
         h36m, dhp = calibration["human36m"], calibration["mpi_inf_3dhp"]
         studio = [
-            _fixed(extrinsics, intrinsics)
+            fixed_camera(extrinsics, intrinsics)
             for subject in STUDIO_SUBJECTS
             for extrinsics, intrinsics in zip(h36m["extrinsics"][subject], h36m["intrinsics"], strict=True)
         ]
-        field = [_fixed(c, c) for c in dhp["training_cameras"] if c["pitch_down_deg"] < LOW_PITCH]
+        field = [fixed_camera(c, c) for c in dhp["training_cameras"] if c["pitch_down_deg"] < LOW_PITCH]
     except OSError as error:
         raise DataError(f"{path}: expected camera calibrations, found {error.strerror or error}") from error
     except (KeyError, TypeError, ValueError, IndexError) as error:
@@ -211,7 +211,8 @@ def read_rigs(path: Path) -> tuple[list[FixedCamera], list[FixedCamera]]:
     return studio, field
 
 
-def _fixed(extrinsics: dict[str, Any], intrinsics: dict[str, Any]) -> FixedCamera:
+def fixed_camera(extrinsics: dict[str, Any], intrinsics: dict[str, Any]) -> FixedCamera:
+    """A camera from its two records in a calibration file; what is no such record raises as it comes."""
     width, height = intrinsics["res_w"], intrinsics["res_h"]
     radial, tangential = (intrinsics.get(f"{kind}_distortion") for kind in ("radial", "tangential"))
     rotation = np.array(extrinsics["R_world_to_cam"], dtype=np.float64)

@@ -1,0 +1,205 @@
+"""A user's own pair of domains: a labelled source from files, a target of 2D detections without labels."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from poseda.datasets.archive import Archive, ArchiveDomains
+from poseda.datasets.conversion import conversion
+from poseda.datasets.detections import DEFAULT_CONFIDENCE
+from poseda.datasets.domain import (
+    AdaptationData,
+    DataError,
+    Domains,
+    LabelledPoses,
+    UnlabelledPoses,
+    check_evaluated,
+)
+from poseda.datasets.embedded import EmbeddedDomains
+from poseda.datasets.readers.calibration import read_intrinsics
+from poseda.datasets.readers.detect import kind_of, read_detections
+from poseda.datasets.readers.source import read_source
+from poseda.skeleton import H36M16, Skeleton
+
+VALIDATION_SHARE = 0.1
+"""Share of the source's clips kept for source_val; of a single clip, its last part."""
+
+
+class NoLabelsError(DataError):
+    """Labels were asked of a target that has none."""
+
+
+class OwnDomains:
+    """A source with labels and a target without; made by :func:`own_domains`.
+
+    Args:
+        name: how reports call it.
+        data: all there is to learn from.
+        fingerprint: SHA-256 of the files and of how they were read.
+        made_up: target joints that the detections do not hold as such, and how each is made.
+    """
+
+    def __init__(self, name: str, data: AdaptationData, fingerprint: str, made_up: Mapping[str, str]) -> None:
+        self._name, self._data, self._fingerprint = name, data, fingerprint
+        self.made_up = dict(made_up)
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def skeleton(self) -> Skeleton:
+        return self._data.skeleton
+
+    def adaptation(self) -> AdaptationData:
+        """What may be learned from."""
+        return self._data
+
+    def evaluation(self, split: str = "target_test") -> LabelledPoses:
+        """``source_val`` has labels.
+
+        Raises:
+            NoLabelsError: for ``target_test``.
+        """
+        if check_evaluated(split) == "source_val":
+            return self._data.source_val
+        raise NoLabelsError(f"{self.name}: {split}: expected 3D labels, found 2D detections without any")
+
+    def oracle(self) -> LabelledPoses:
+        """The oracle arm needs labels.
+
+        Raises:
+            NoLabelsError: always.
+        """
+        raise NoLabelsError(f"{self.name}: oracle: expected 3D labels, found 2D detections without any")
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the files and of how they were read, hexadecimal."""
+        return self._fingerprint
+
+
+def own_domains(
+    source: str | Path | None,
+    target: str | Path,
+    image_size: tuple[int, int] | None = None,
+    fov: float | None = None,
+    *,
+    skeleton: Skeleton = H36M16,
+    cameras: str | Path | None = None,
+    intrinsics: str | Path | None = None,
+    min_confidence: float = DEFAULT_CONFIDENCE,
+    layout: str | None = None,
+    joints: Mapping[str, str] | None = None,
+    stride: int = 1,
+    seed: int = 0,
+) -> Domains:
+    """Pair a labelled source with one's own footage.
+
+    Args:
+        source: what :func:`read_source` reads, a domain npz, or None for the embedded studio.
+        target: what :func:`read_detections` reads.
+        image_size: of the target's pictures, width and height in pixels, where the format does not say.
+        fov: the target camera's horizontal field of view, degrees. Default: 55 across the longer side.
+        skeleton: both are converted to.
+        cameras: JSON of the source's cameras, for sources that need one.
+        intrinsics: JSON of the target's camera; wins over ``fov``.
+        min_confidence: target joints below it are unseen.
+        layout: of the target's joints, where its file does not tell.
+        joints: names in a BVH source that do not tell.
+        stride: take every so manieth frame of the source.
+        seed: of the split into source and source_val, and of the embedded studio.
+
+    Raises:
+        DataError: if a file cannot be used; one sentence.
+    """
+    lens = None if intrinsics is None else read_intrinsics(intrinsics)
+    detections = read_detections(target, image_size, layout=layout)
+    poses = detections.unlabelled(skeleton, intrinsics=lens, fov=fov, min_confidence=min_confidence)
+    learn, hold = _source(source, skeleton, cameras, joints, stride, seed)
+    options = (
+        image_size,
+        fov,
+        skeleton.name,
+        min_confidence,
+        layout,
+        sorted((joints or {}).items()),
+        stride,
+        seed,
+    )
+    files = [Path(file) for file in (source, target, cameras, intrinsics) if file is not None]
+    return OwnDomains(
+        Path(target).stem,
+        AdaptationData(skeleton, learn, hold, _numbered(poses, learn, hold)),
+        _digest(files, repr(options)),
+        conversion(detections.layout, skeleton).made_up,
+    )
+
+
+def _source(
+    source: str | Path | None,
+    skeleton: Skeleton,
+    cameras: str | Path | None,
+    joints: Mapping[str, str] | None,
+    stride: int,
+    seed: int,
+) -> tuple[LabelledPoses, LabelledPoses]:
+    """Source and source_val, as the file splits them, or by clips."""
+    made: Domains | None = None
+    if source is None:
+        made = EmbeddedDomains(seed=seed)
+    elif Path(source).is_file() and kind_of(Path(source)) == "npz" and "source_pose_3d" in Archive(source):
+        made = ArchiveDomains(source, skeleton)
+    if made is None:
+        poses = read_source(source or "", skeleton=skeleton, cameras=cameras, joints=joints, stride=stride)
+        return split_source(poses, seed)
+    if made.skeleton != skeleton:
+        raise DataError(
+            f"{source or 'embedded source'}: skeleton: expected {skeleton.name}, found {made.skeleton.name}"
+        )
+    if isinstance(made, ArchiveDomains):
+        return made.source(), made.evaluation("source_val")
+    data = made.adaptation()
+    return data.source, data.source_val
+
+
+def split_source(poses: LabelledPoses, seed: int = 0) -> tuple[LabelledPoses, LabelledPoses]:
+    """Keep whole clips for validation; of a single clip, its last tenth under a number of its own.
+
+    Raises:
+        DataError: if there are fewer than two rows.
+    """
+    rows = len(poses)
+    if rows < 2:
+        raise DataError(f"source: expected at least two poses, found {rows}")
+    clips = poses.clip.unique()
+    held = torch.zeros(rows, dtype=torch.bool)
+    if len(clips) == 1:
+        held[rows - max(1, round(rows * VALIDATION_SHARE)) :] = True
+        clip = torch.where(held, poses.clip + 1, poses.clip)
+        poses = LabelledPoses(poses.pose_3d, poses.pose_2d, poses.camera, clip, poses.columns)
+    else:
+        order = clips[torch.from_numpy(np.random.default_rng(seed).permutation(len(clips)))]
+        held = torch.isin(poses.clip, order[: max(1, round(len(clips) * VALIDATION_SHARE))])
+    return poses.rows(~held), poses.rows(held)
+
+
+def _numbered(target: UnlabelledPoses, *others: LabelledPoses) -> UnlabelledPoses:
+    """Clip numbers of the target after the source's: no clip stands in two splits."""
+    offset = 1 + max(int(poses.clip.max()) for poses in others)
+    return UnlabelledPoses(target.pose_2d, target.camera, target.clip + offset, target.visible)
+
+
+def _digest(paths: list[Path], options: str) -> str:
+    digest = hashlib.sha256(options.encode())
+    for path in paths:
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file():
+                digest.update(file.name.encode())
+                with file.open("rb") as content:
+                    digest.update(hashlib.file_digest(content, "sha256").digest())
+    return digest.hexdigest()
