@@ -21,6 +21,8 @@ from poseda.datasets.domain import (
     check_evaluated,
 )
 from poseda.datasets.embedded import EmbeddedDomains
+from poseda.datasets.readers import detect
+from poseda.datasets.readers import source as sources
 from poseda.datasets.readers.calibration import read_intrinsics
 from poseda.datasets.readers.detect import kind_of, read_detections
 from poseda.datasets.readers.source import read_source
@@ -28,6 +30,10 @@ from poseda.skeleton import H36M16, Skeleton
 
 VALIDATION_SHARE = 0.1
 """Share of the source's clips kept for source_val; of a single clip, its last part."""
+
+
+READ = {*detect.SUFFIXES, *sources.SUFFIXES, ".calibration"}
+"""Files of a folder that count for its fingerprint; videos beside them do not."""
 
 
 class NoLabelsError(DataError):
@@ -133,7 +139,7 @@ def own_domains(
     )
     files = [Path(file) for file in (source, target, cameras, intrinsics) if file is not None]
     return OwnDomains(
-        Path(target).stem,
+        Path(target).resolve().stem,
         AdaptationData(skeleton, learn, hold, _numbered(poses, learn, hold)),
         _digest(files, repr(options)),
         conversion(detections.layout, skeleton).made_up,
@@ -149,13 +155,13 @@ def _source(
     seed: int,
 ) -> tuple[LabelledPoses, LabelledPoses]:
     """Source and source_val, as the file splits them, or by clips."""
-    made: Domains | None = None
+    made: Domains
     if source is None:
         made = EmbeddedDomains(seed=seed)
     elif Path(source).is_file() and kind_of(Path(source)) == "npz" and "source_pose_3d" in Archive(source):
         made = ArchiveDomains(source, skeleton)
-    if made is None:
-        poses = read_source(source or "", skeleton=skeleton, cameras=cameras, joints=joints, stride=stride)
+    else:
+        poses = read_source(source, skeleton=skeleton, cameras=cameras, joints=joints, stride=stride)
         return split_source(poses, seed)
     if made.skeleton != skeleton:
         raise DataError(
@@ -198,7 +204,7 @@ def _digest(paths: list[Path], options: str) -> str:
     digest = hashlib.sha256(options.encode())
     for path in paths:
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if file.is_file():
+            if file.is_file() and (file == path or file.suffix.lower() in READ):
                 digest.update(file.name.encode())
                 with file.open("rb") as content:
                     digest.update(hashlib.file_digest(content, "sha256").digest())

@@ -117,7 +117,11 @@ def centred(pose: np.ndarray, clip: np.ndarray) -> np.ndarray:
 
 
 def filmed(
-    pose: np.ndarray, cameras: Sequence[FixedCamera], clip: np.ndarray, columns: Mapping[str, np.ndarray]
+    pose: np.ndarray,
+    cameras: Sequence[FixedCamera],
+    clip: np.ndarray,
+    columns: Mapping[str, np.ndarray],
+    whole: bool = False,
 ) -> LabelledPoses:
     """See world poses through every camera; rows with a joint behind a camera, or too near, are left out.
 
@@ -126,6 +130,7 @@ def filmed(
         cameras: in the same world.
         clip: (N,).
         columns: (N,) each, carried along.
+        whole: leave out, too, rows with a joint beyond the picture's edge.
 
     Returns:
         Up to N times as many rows as there are cameras, camera by camera; a clip has a number a camera.
@@ -140,8 +145,16 @@ def filmed(
         own = {name: values[kept] for name, values in columns.items()} | {
             "camera": np.full(kept.sum(), number)
         }
-        parts.append(labelled(seen[kept], camera.lens, clip[kept] * len(cameras) + number, own))
+        part = labelled(seen[kept], camera.lens, clip[kept] * len(cameras) + number, own)
+        parts.append(part.rows(_on_screen(part)) if whole else part)
     return together([part for part in parts if len(part)])
+
+
+def _on_screen(poses: LabelledPoses) -> torch.Tensor:
+    """(N,) bool: every joint within the picture."""
+    assert poses.camera.aspect is not None
+    u, v = poses.pose_2d.abs().amax(1).unbind(-1)
+    return (u < 1) & (v < poses.camera.aspect)
 
 
 def labelled(

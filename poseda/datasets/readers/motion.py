@@ -54,7 +54,7 @@ def film_world(
     """World poses, z up, before cameras of the same world, or stood in the middle of the assumed rig."""
     if rig is None:
         pose = on_floor(centred(pose, clip), clip, skeleton)
-    return filmed(pose, assumed_rig() if rig is None else rig, clip, columns)
+    return filmed(pose, assumed_rig() if rig is None else rig, clip, columns, whole=rig is None)
 
 
 def on_floor(pose: np.ndarray, clip: np.ndarray, skeleton: Skeleton) -> np.ndarray:

@@ -54,13 +54,7 @@ def read_source(
     path = Path(path)
     if stride < 1:
         raise fail(path, "stride", "1 or more", stride)
-    if path.is_dir():
-        files = natural([file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES])
-        files.sort(key=lambda file: str(file.parent))
-        if not files:
-            raise fail(path, "folder", f"files ending in {', '.join(SUFFIXES)}", "none")
-    else:
-        files = [path]
+    files = _files(path)
     kinds = {kind_of(file) for file in files}
     if len(kinds) > 1:
         raise fail(path, "folder", "files of one kind", ", ".join(sorted(kinds)))
@@ -76,6 +70,17 @@ def read_source(
     if kind == "pickle" or path.suffix == ".pkl":
         return read_3dpw(files, skeleton, stride)
     raise fail(path, "file", FORMATS, kind)
+
+
+def _files(path: Path) -> list[Path]:
+    """The file itself, or those of a folder and its subfolders that may be sources."""
+    if not path.is_dir():
+        return [path]
+    files = natural([file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES])
+    files.sort(key=lambda file: str(file.parent))
+    if not files:
+        raise fail(path, "folder", f"files ending in {', '.join(SUFFIXES)}", "none")
+    return files
 
 
 def _rig(cameras: str | Path | None) -> list[FixedCamera] | None:
