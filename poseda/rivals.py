@@ -159,20 +159,21 @@ def poseaug_style(
     Written anew from the published descriptions (Gong et al., "PoseAug", CVPR 2021; Chai et al., ICCV 2023).
     What makes it that style: bones and joints are converted into each other by dense signed incidence
     matrices, built from lists at each use and repeated for the whole batch; each of the three stages (angles,
-    lengths, rotation and translation) takes a pose and returns a pose and works out the unit vectors anew.
+    lengths, rotation and translation) takes a pose and returns a pose; unit vectors and lengths are each
+    worked out from the joints.
 
     Returns:
         pose_3d (N, J, 3) and pose_2d (N, J, 2).
     """
     # Angles: turn the unit vector of each bone, keep its length.
     root = pose_3d[:, :1]
-    unit, length = _unit_bones(pose_3d - root, skeleton)
+    unit, length = _unit_bones(pose_3d - root, skeleton), _bone_lengths(pose_3d - root, skeleton)
     turn = _axis_angle_matrix(bone_rotation.reshape(-1, 3))
     turned = torch.bmm(turn, unit.reshape(-1, 3, 1)).view(unit.shape)
     posed = _joints(turned * length, skeleton) + root
     # Lengths: one ratio for both sides.
     root = posed[:, :1]
-    unit, length = _unit_bones(posed - root, skeleton)
+    unit, length = _unit_bones(posed - root, skeleton), _bone_lengths(posed - root, skeleton)
     ratio = _share_by_symmetry(bone_scale, skeleton)
     posed = _joints(unit * (length * ratio + length), skeleton) + root
     # Rotation, then translation to where the target stands.
@@ -183,10 +184,12 @@ def poseaug_style(
     return placed, _project(placed, camera)
 
 
-def _unit_bones(pose: Tensor, skeleton: Skeleton) -> tuple[Tensor, Tensor]:
-    """Unit vectors (N, K, 3) and lengths (N, K, 1) of the bones."""
-    length = torch.norm(_bones(pose, skeleton), dim=2, keepdim=True)
-    return _bones(pose, skeleton) / length, length
+def _bone_lengths(pose: Tensor, skeleton: Skeleton) -> Tensor:
+    return torch.norm(_bones(pose, skeleton), dim=2, keepdim=True)
+
+
+def _unit_bones(pose: Tensor, skeleton: Skeleton) -> Tensor:
+    return _bones(pose, skeleton) / _bone_lengths(pose, skeleton)
 
 
 def _bones(pose: Tensor, skeleton: Skeleton) -> Tensor:
