@@ -77,7 +77,7 @@ def _adapt(arguments: list[str]) -> int:
         run = training.prepare(config, domains, observer)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    _print_card(console, training.protocol_card(config, domains))
+    _print_card(console, training.protocol_card(config, domains, run.splits))
     try:
         with observer:
             results = run.train()
@@ -85,7 +85,9 @@ def _adapt(arguments: list[str]) -> int:
         print(f"poseda: {error}", file=sys.stderr)
         return 1
     written = report.write_report(config.out)
-    _print_table(console, report.summarise(results), f"{domains.name}: target test clips")
+    split = report.shown_split(results)
+    title = f"{domains.name}: {report.SPLIT_TITLES[split]}"
+    _print_table(console, report.summarise(results, split), title)
     console.print(f"run folder: {config.out}   report: {written[-1]}", highlight=False)
     return 0
 
@@ -218,7 +220,7 @@ def _evaluate(arguments: list[str]) -> int:
     except ValueError as error:
         raise UsageError(str(error)) from error
     console = Console()
-    card = protocol_card(config, domains) | {"split": options.split}
+    card = protocol_card(config, domains, ("target_test",)) | {"split": options.split}
     write_json(options.run / "evaluation.json", {"protocol": card, "results": rows})
     _print_card(console, card)
     _print_table(console, report.summarise(rows, options.split), f"{domains.name}: {options.split}")

@@ -72,6 +72,17 @@ def summarise(results: Sequence[dict[str, Any]], split: str = "target_test") -> 
     ]
 
 
+SPLIT_TITLES = {
+    "target_test": "the target's test clips",
+    "source_val": "the source's validation clips (the target has no labels)",
+}
+
+
+def shown_split(results: Sequence[dict[str, Any]]) -> str:
+    """The split that tables and pictures show: the target's, unless it has no labels."""
+    return "target_test" if any(row["split"] == "target_test" for row in results) else "source_val"
+
+
 def cells(summary: Summary) -> list[str]:
     """The cells of an arm's row: metrics, with deviation if there are several seeds, and the gap closed."""
     texts = [
@@ -95,6 +106,7 @@ def write_report(out: Path) -> list[Path]:
     from poseda.training.checkpoint import load_checkpoint, write_atomically
 
     results = json.loads((out / "results.json").read_text())
+    split = shown_split(results)
     card = json.loads((out / "protocol.json").read_text())
     journal = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     tensors, notes = load_checkpoint(out / "gallery.safetensors")
@@ -102,13 +114,13 @@ def write_report(out: Path) -> list[Path]:
     pictures = {
         "placements.png": ("Where people stand on the screen, and how large", draw_placements(gallery)),
         "poses.png": ("Poses on their way through the method", draw_poses(gallery, notes["parents"])),
-        "joints.png": ("Error of each joint on the target's test clips", draw_joints(results)),
+        "joints.png": (f"Error of each joint on {SPLIT_TITLES[split]}", draw_joints(results, split)),
         "training.png": ("Training", draw_training(journal)),
     }
     folder = out / "plots"
     folder.mkdir(exist_ok=True)
     written = []
-    text = ["# poseda run\n", markdown(summarise(results)), ""]
+    text = ["# poseda run\n", markdown(summarise(results, split)), f"\nOn {SPLIT_TITLES[split]}.\n"]
     text += [f"- {name}: {value}" for name, value in card.items()]
     for name, (title, figure) in pictures.items():
         figure.savefig(folder / name, dpi=130)
@@ -215,11 +227,11 @@ def _draw_body(axes: Axes, joints: np.ndarray, parents: Sequence[int], colour: s
     axes.scatter(joints[:, 0], joints[:, 1], s=6, color=colour, zorder=3)
 
 
-def draw_joints(results: Sequence[dict[str, Any]]) -> Figure:
+def draw_joints(results: Sequence[dict[str, Any]], split: str = "target_test") -> Figure:
     """Mean error of each joint, one dot an arm."""
     arms: dict[str, list[dict[str, float]]] = {}
     for row in results:
-        if row["split"] == "target_test":
+        if row["split"] == split:
             arms.setdefault(row["arm"], []).append(row["per_joint"])
     names = [
         name for name, error in next(iter(arms.values()))[0].items() if error > 0
@@ -240,7 +252,7 @@ def draw_joints(results: Sequence[dict[str, Any]]) -> Figure:
         errors = [mean(row[name] for row in rows) for name in names]
         axes.scatter(errors, range(len(names)), s=42, color=COLOURS.get(arm, "#000000"), label=arm, zorder=2)
     axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
-    axes.set(xlabel="mean error on target test clips, mm", xlim=(0, None))
+    axes.set(xlabel=f"mean error on {SPLIT_TITLES[split]}, mm", xlim=(0, None))
     axes.invert_yaxis()
     axes.legend(frameon=False, fontsize=9, ncols=len(arms), loc="lower left", bbox_to_anchor=(0, 1.0))
     _clean(axes)

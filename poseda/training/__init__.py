@@ -11,7 +11,7 @@ from poseda.datasets import Domains
 from poseda.training.folder import FolderError, open_folder, protocol_card, read_folder
 from poseda.training.journal import NonFiniteError
 from poseda.training.pairs import Resident
-from poseda.training.run import Observer, Run, build_lifter, evaluate_folder, start_fabric
+from poseda.training.run import Observer, Run, build_lifter, evaluate_folder, labelled_splits, start_fabric
 
 __all__ = [
     "FolderError",
@@ -34,4 +34,5 @@ def prepare(config: RunConfig, domains: Domains, observer: Observer | None = Non
     fabric = start_fabric(config)
     build_lifter(config, domains.skeleton)
     data = Resident.load(domains.adaptation(), fabric.device)
-    return Run(domains, data, open_folder(config, domains), fabric, observer)
+    splits = labelled_splits(config, domains)
+    return Run(domains, data, open_folder(config, domains, splits), fabric, observer, splits)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,7 +21,7 @@ class FolderError(ValueError):
     """A run folder that cannot be used; the message is one sentence."""
 
 
-def open_folder(config: RunConfig, domains: Domains) -> RunConfig:
+def open_folder(config: RunConfig, domains: Domains, splits: Sequence[str]) -> RunConfig:
     """Make the run folder, or check that it holds the run to resume; write config.json and protocol.json.
 
     Returns:
@@ -41,7 +42,7 @@ def open_folder(config: RunConfig, domains: Domains) -> RunConfig:
         config = _resumed(config, data)
     record = {"config": to_json(config), "versions": versions(), "seeds": list(config.seeds), "data": data}
     write_json(config.out / "config.json", record)
-    write_json(config.out / "protocol.json", protocol_card(config, domains))
+    write_json(config.out / "protocol.json", protocol_card(config, domains, splits))
     return config
 
 
@@ -91,9 +92,13 @@ def versions() -> dict[str, str]:
     return found
 
 
-def protocol_card(config: RunConfig, domains: Domains) -> dict[str, str]:
-    """What a reader must know to compare the numbers with others'."""
+def protocol_card(config: RunConfig, domains: Domains, splits: Sequence[str]) -> dict[str, str]:
+    """What a reader must know to compare the numbers with others'; ``splits`` are those with labels."""
     skeleton = domains.skeleton
+    if "target_test" in splits:
+        target = "inductive: unlabelled 2D of target_train is adapted on, target_test holds other clips"
+    else:
+        target = "unlabelled 2D is adapted on; it has no labels, so the numbers are of source_val"
     return {
         "data": domains.name,
         "joints": f"all {skeleton.num_joints} of {skeleton.name}, root-relative by subtraction",
@@ -101,7 +106,7 @@ def protocol_card(config: RunConfig, domains: Domains) -> dict[str, str]:
         "2D source": "as the data file gives it",
         "test-time flip": "averaged with the mirrored pose" if config.training.flip else "off",
         "scale fix": "none",
-        "target": "inductive: unlabelled 2D of target_train is adapted on, target_test holds other clips",
+        "target": target,
         "selection": "none: averaged weights of the last step; no target label in any choice",
         "seeds": ", ".join(map(str, config.seeds)),
         "averages": "pooled over joints and frames",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 from zlib import crc32
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from poseda import lifters, metrics
 from poseda.config import Arm, RunConfig
-from poseda.datasets import Domains, LabelledPoses
+from poseda.datasets import Domains, LabelledPoses, NoLabelsError
 from poseda.generator import Generator
 from poseda.skeleton import Skeleton
 from poseda.training import checkpoint
@@ -23,6 +23,9 @@ from poseda.training.gallery import save_gallery
 from poseda.training.journal import Journal, Meters
 from poseda.training.lifting import LifterPhase, predict
 from poseda.training.pairs import PairSource, Resident, recipe_of
+
+EVALUATED = ("source_val", "target_test")
+"""Splits with rows in results.json, where they have labels."""
 
 PRETRAINED = "pretrained"
 """What the lifter is called, in files and logs, before any arm has touched it."""
@@ -61,6 +64,26 @@ class _Silent:
     def phase_finished(self, title: str) -> None: ...
 
 
+def labelled_splits(config: RunConfig, domains: Domains) -> tuple[str, ...]:
+    """The splits a run can be evaluated on: own footage has no labels for ``target_test``.
+
+    All labels the run will need are read once and dropped: a file without them is refused before training.
+
+    Raises:
+        DataError: if labels are missing from domains that should have them, or the oracle has none.
+    """
+    splits = []
+    for split in EVALUATED:
+        try:
+            domains.evaluation(split)
+        except NoLabelsError:
+            continue
+        splits.append(split)
+    if any(recipe_of(arm, config).target_labels for arm in config.arms):
+        domains.oracle()
+    return tuple(splits)
+
+
 def stage_seed(seed: int, arm: str, phase: str) -> int:
     """Seed of one phase: independent of which other arms run and in what order."""
     return crc32(f"{seed}/{arm}/{phase}".encode())
@@ -75,6 +98,7 @@ class Run:
         config: resolved.
         fabric: device and precision.
         observer: told of progress.
+        splits: to evaluate on.
     """
 
     def __init__(
@@ -84,8 +108,10 @@ class Run:
         config: RunConfig,
         fabric: Fabric,
         observer: Observer | None = None,
+        splits: Sequence[str] = EVALUATED,
     ) -> None:
         self.domains, self.data, self.config, self.fabric = domains, data, config, fabric
+        self.splits = tuple(splits)
         self.observer = observer or _Silent()
         self.journal = Journal(config.out / "metrics.jsonl")
 
@@ -96,7 +122,7 @@ class Run:
             self._pretrain(seed)
             for arm in self.config.arms:
                 lifter = self._adapt(seed, arm)
-                for split in ("source_val", "target_test"):
+                for split in self.splits:
                     scores = evaluate(lifter, self.domains.evaluation(split), self.data.skeleton, self.config)
                     results.append({"arm": arm, "seed": seed, "split": split, **scores})
                 checkpoint.write_json(self.config.out / "results.json", results)
@@ -221,6 +247,10 @@ def weights_path(out: Path, seed: int, arm: str, phase: str) -> Path:
 _NETWORK_OPTIONS = {
     "simple_baseline": {"width": "width", "blocks": "blocks", "dropout": "dropout"},
     "videopose3d": {"width": "channels", "dropout": "dropout"},
+    "semgcn": {"width": "width", "blocks": "blocks", "dropout": "dropout"},
+    "stgcn": {"width": "width", "dropout": "dropout"},
+    "mixste": {"width": "width", "blocks": "blocks", "dropout": "dropout"},
+    "dstformer": {"width": "width", "blocks": "blocks", "dropout": "dropout"},
 }
 """How each built-in lifter calls the entries of NetworkConfig; others are built with their own defaults."""
 

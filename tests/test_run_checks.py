@@ -1,0 +1,122 @@
+"""What a run refuses before it trains, and what it says when the training itself is wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from poseda import report, training
+from poseda.cli import main
+from poseda.config import GeneratorTrainingConfig, LifterTrainingConfig, RunConfig, preset
+from poseda.datasets import Domains, NoLabelsError, open_domains
+from poseda.datasets.own import OwnDomains
+
+SHORT = ["--training.pretrain-steps", "4", "--training.adapt-steps", "4", "--generator-training.steps", "4"]
+TINY = ["adapt", "--preset", "tiny", "--device", "cpu", *SHORT]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Tensors here are tiny: threads would only get in each other's way."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def domains() -> Domains:
+    return open_domains(None, size=0.05)
+
+
+@pytest.fixture(scope="module")
+def members(domains: Domains) -> dict[str, np.ndarray]:
+    """The embedded domains as the members of a domain file."""
+    data = domains.adaptation()
+    splits = {
+        "source": data.source,
+        "source_val": data.source_val,
+        "target_train": domains.oracle(),
+        "target_test": domains.evaluation(),
+    }
+    table = {}
+    for split, poses in splits.items():
+        fields = {
+            "pose_3d": poses.pose_3d,
+            "pose_2d": poses.pose_2d,
+            "focal": poses.camera.focal,
+            "center": poses.camera.center,
+            "clip": poses.clip,
+        }
+        table |= {f"{split}_{name}": value.numpy() for name, value in fields.items()}
+    return table
+
+
+def write(path: Path, members: dict[str, np.ndarray], *without: str, **other: np.ndarray) -> Path:
+    """A domain file without some members and with others replaced."""
+    np.savez(path, **{name: value for name, value in (members | other).items() if name not in without})
+    return path
+
+
+def small(out: Path, **changes: Any) -> RunConfig:
+    """A run of seconds."""
+    values: dict[str, Any] = {
+        "out": out,
+        "device": "cpu",
+        "arms": ("gpa",),
+        "training": LifterTrainingConfig(pretrain_steps=4, adapt_steps=4, batch=32, ema=0.9),
+        "generator_training": GeneratorTrainingConfig(steps=4, batch=32),
+        "log_every": 2,
+        "save_every": 2,
+    }
+    return dataclasses.replace(preset("tiny"), **(values | changes))
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Run a command that must fail; return its one sentence."""
+    assert main(list(arguments)) == 2
+    sentence = capsys.readouterr().err.strip()
+    assert sentence.startswith("poseda") and "\n" not in sentence
+    return sentence
+
+
+# --------------------------------------------------------------------------------- labels of the target
+
+
+def test_missing_test_labels_are_refused_before_training(
+    tmp_path: Path, members: dict[str, np.ndarray], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "blind.npz", members, "target_test_pose_3d", "target_train_pose_3d")
+    given = [*TINY, "--data", str(path), "--out", str(tmp_path / "r"), "--arms", "gpa"]
+    assert "blind.npz: target_test_pose_3d: expected this member" in refused(capsys, *given)
+    assert not (tmp_path / "r").exists()
+
+
+def test_only_the_oracle_needs_training_labels_of_the_target(
+    tmp_path: Path, members: dict[str, np.ndarray], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "half.npz", members, "target_train_pose_3d")
+    given = [*TINY, "--data", str(path), "--out", str(tmp_path / "r"), "--arms"]
+    assert "half.npz: target_train_pose_3d: expected" in refused(capsys, *given, "gpa", "oracle")
+    assert not (tmp_path / "r").exists()
+    assert main([*given, "gpa"]) == 0
+
+
+def test_own_footage_has_rows_of_the_source_only(tmp_path: Path, domains: Domains) -> None:
+    own = OwnDomains("gym", domains.adaptation(), "0" * 64, {})
+    run = training.prepare(small(tmp_path / "r"), own)
+    results = run.train()
+    assert [row["split"] for row in results] == ["source_val"]
+    report.write_report(tmp_path / "r")
+    assert "source's validation clips" in (tmp_path / "r" / "report.md").read_text()
+    assert "no labels" in json.loads((tmp_path / "r" / "protocol.json").read_text())["target"]
+    with pytest.raises(NoLabelsError, match="gym: oracle: expected 3D labels"):
+        training.prepare(small(tmp_path / "o", arms=("oracle",)), own)
+    assert not (tmp_path / "o").exists()
