@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from poseda import report, training
+from poseda import device, native, report, training
 from poseda.cli import main
 from poseda.config import GeneratorTrainingConfig, LifterTrainingConfig, RunConfig, preset
 from poseda.datasets import Domains, NoLabelsError, open_domains
@@ -120,3 +120,35 @@ def test_own_footage_has_rows_of_the_source_only(tmp_path: Path, domains: Domain
     with pytest.raises(NoLabelsError, match="gym: oracle: expected 3D labels"):
         training.prepare(small(tmp_path / "o", arms=("oracle",)), own)
     assert not (tmp_path / "o").exists()
+
+
+# ---------------------------------------------------------------------------------------------- devices
+
+
+@pytest.fixture
+def gpu_without_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with a GPU on which poseda was installed without its CUDA kernels."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(native, "cuda_loaded", lambda: False)
+
+
+@pytest.mark.usefixtures("gpu_without_kernels")
+def test_auto_is_the_cpu_where_the_kernels_are_missing(tmp_path: Path, domains: Domains) -> None:
+    run = training.prepare(small(tmp_path / "r", device="auto"), domains)
+    assert run.fabric.device.type == "cpu"
+
+
+@pytest.mark.usefixtures("gpu_without_kernels")
+def test_cuda_without_kernels_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sentence = refused(capsys, *TINY, "--device", "cuda", "--out", str(tmp_path / "r"))
+    assert "--device:" in sentence and "CUDA kernels" in sentence
+    assert not (tmp_path / "r").exists()
+
+
+def test_auto_is_cuda_where_gpu_and_kernels_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(native, "cuda_loaded", lambda: True)
+    assert device.choose("auto") == torch.device("cuda", 0)
+    assert device.choose("cuda:1") == torch.device("cuda", 1)
+    assert device.choose("cpu") == torch.device("cpu")

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from poseda import lifters, metrics
 from poseda.config import Arm, RunConfig
 from poseda.datasets import Domains, LabelledPoses, NoLabelsError
+from poseda.device import choose
 from poseda.generator import Generator
 from poseda.skeleton import Skeleton
 from poseda.training import checkpoint
@@ -298,20 +299,10 @@ def start_fabric(config: RunConfig) -> Fabric:
     """Set up device and precision.
 
     Raises:
-        ValueError: if the device is unknown or not there.
+        ValueError: if the device is unknown, not there, or there without our kernels.
     """
-    kind, _, index = config.device.partition(":")
-    if kind not in ("auto", "cpu", "cuda") or (index and (kind != "cuda" or not index.isdigit())):
-        raise ValueError(f"--device: expected auto, cpu, cuda or cuda:INDEX, got {config.device!r}")
-    if kind == "auto":
-        kind = "cuda" if torch.cuda.is_available() else "cpu"
-    there = torch.cuda.device_count()
-    if kind == "cuda" and int(index or 0) >= there:
-        raise ValueError(
-            f"--device: expected one that is there, got {config.device!r} of {there} CUDA devices"
-        )
-    fabric = Fabric(
-        accelerator=kind, devices=[int(index or 0)] if kind == "cuda" else 1, precision=config.precision
-    )
+    device = choose(config.device)
+    devices = [device.index] if device.type == "cuda" else 1
+    fabric = Fabric(accelerator=device.type, devices=devices, precision=config.precision)
     fabric.launch()
     return fabric

@@ -1,0 +1,29 @@
+"""Where to compute: what the command line's ``--device`` means."""
+
+from __future__ import annotations
+
+import torch
+
+from poseda import native
+
+
+def choose(name: str) -> torch.device:
+    """Resolve ``auto``, ``cpu``, ``cuda`` or ``cuda:INDEX``; ``auto`` is CUDA only where our kernels are loaded.
+
+    Raises:
+        ValueError: if the device is unknown, not there, or there but without our kernels.
+    """
+    kind, _, index = name.partition(":")
+    if kind not in ("auto", "cpu", "cuda") or (index and (kind != "cuda" or not index.isdigit())):
+        raise ValueError(f"--device: expected auto, cpu, cuda or cuda:INDEX, got {name!r}")
+    native.load()
+    there = torch.cuda.device_count()
+    if kind == "cpu" or (kind == "auto" and not (there and native.cuda_loaded())):
+        return torch.device("cpu")
+    if int(index or 0) >= there:
+        raise ValueError(f"--device: expected one that is there, got {name!r} of {there} CUDA devices")
+    try:
+        native.require_cuda()
+    except RuntimeError as error:
+        raise ValueError(f"--device: {error}") from error
+    return torch.device("cuda", int(index or 0))
