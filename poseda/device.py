@@ -8,7 +8,7 @@ from poseda import native
 
 
 def choose(name: str) -> torch.device:
-    """Resolve ``auto``, ``cpu``, ``cuda`` or ``cuda:INDEX``; ``auto`` is CUDA only where our kernels are loaded.
+    """Resolve ``auto``, ``cpu``, ``cuda`` or ``cuda:INDEX``; ``auto`` is CUDA only with our kernels loaded.
 
     Raises:
         ValueError: if the device is unknown, not there, or there but without our kernels.

@@ -370,3 +370,23 @@ def test_a_truncated_member_is_refused_by_name(table, write):
     path = with_member(write(table), "source_focal", buffer.getvalue()[:-8])
     with pytest.raises(DataError, match="source_focal: expected 184 bytes for float32"):
         open_domains(path).adaptation()
+
+
+@pytest.mark.parametrize(("split", "other"), [("target_test", "target_train"), ("source_val", "source")])
+def test_a_clip_that_is_learned_from_and_evaluated_on_is_refused(table, write, split, other):
+    table[f"{split}_clip"][1:3] = table[f"{other}_clip"][4]
+    clip = table[f"{other}_clip"][4]
+    domains = open_domains(write(table))
+    with pytest.raises(
+        DataError,
+        match=f"{split}_clip: expected other clips than those of {other}, found 1 in both, first {clip}",
+    ):
+        domains.evaluation(split)
+    table[f"{other}_valid"][:] = table[f"{other}_clip"] != clip  # rows that are dropped are not learned from
+    assert len(open_domains(write(table)).evaluation(split))
+
+
+def test_source_and_target_number_their_clips_separately(table, write):
+    for split, first in (("source", 0), ("source_val", 50), ("target_train", 0), ("target_test", 50)):
+        table[f"{split}_clip"][:] = first
+    assert len(open_domains(write(table)).evaluation())

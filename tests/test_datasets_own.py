@@ -87,11 +87,11 @@ def test_without_a_source_the_embedded_studio_serves(tmp_path):
 def test_a_domain_file_keeps_its_own_split_and_may_lack_a_target(tmp_path):
     rng = np.random.default_rng(0)
     table = {}
-    for split, rows in (("source", 7), ("source_val", 3)):
+    for split, rows, first in (("source", 7, 0), ("source_val", 3, 7)):
         table[f"{split}_pose_3d"] = (rng.normal([0, 0, 5], 0.3, (rows, 16, 3))).astype(np.float32)
         table[f"{split}_pose_2d"] = rng.uniform(-0.5, 0.5, (rows, 16, 2)).astype(np.float32)
         table[f"{split}_focal"], table[f"{split}_center"] = np.ones((rows, 2)), np.zeros((rows, 2))
-        table[f"{split}_clip"] = np.arange(rows)
+        table[f"{split}_clip"] = first + np.arange(rows)
     np.savez(tmp_path / "studio.npz", **table)
     write_target(tmp_path / "gym.json")
     data = own_domains(tmp_path / "studio.npz", tmp_path / "gym.json", SIZE).adaptation()

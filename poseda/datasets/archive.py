@@ -53,6 +53,12 @@ _BROKEN = (
 )
 """What zipfile and numpy raise on damaged archives (RuntimeError: encryption, unknown compression)."""
 
+APART = {"target_test": "target_train", "source_val": "source"}
+"""Splits that are evaluated, and the split that is learned from whose clips they must not hold.
+
+Source and target number their clips separately, so no other two splits are compared.
+"""
+
 _KINDS = {"f": "floating point", "fiu": "numbers", "iu": "integers", "b": "bool", "fiubU": "plain values"}
 
 
@@ -261,8 +267,14 @@ class ArchiveDomains:
         )
 
     def evaluation(self, split: str = "target_test") -> LabelledPoses:
-        """Labelled poses to compare predictions with: ``target_test`` or ``source_val``."""
-        return self._labelled(check_evaluated(split))
+        """Labelled poses to compare predictions with: ``target_test`` or ``source_val``.
+
+        Raises:
+            DataError: also if a clip of the split is learned from.
+        """
+        poses = self._labelled(check_evaluated(split))
+        self._check_apart(split, poses.clip)
+        return poses
 
     def oracle(self) -> LabelledPoses:
         """Labelled target_train, for the oracle arm and for nothing else."""
@@ -343,6 +355,22 @@ class ArchiveDomains:
         )
         clip = self._archive.read(f"{split}_clip", (rows,), "iu")[keep].astype(np.int64)
         return camera, torch.from_numpy(clip)
+
+    def _check_apart(self, split: str, clip: torch.Tensor) -> None:
+        """Refuse clips that stand in the split that is learned from, too; a file may lack that split."""
+        other = APART[split]
+        if f"{other}_clip" not in self._archive:
+            return
+        learned = self._archive.read(f"{other}_clip", ("N",), "iu")
+        if f"{other}_valid" in self._archive:
+            learned = learned[self._archive.read(f"{other}_valid", (len(learned),), "b")]
+        shared = np.intersect1d(clip.numpy(), learned.astype(np.int64))
+        if len(shared):
+            raise self._archive.fail(
+                f"{split}_clip",
+                f"other clips than those of {other}",
+                f"{len(shared)} in both, first {shared[0]}",
+            )
 
     def _column(self, name: str, rows: int) -> np.ndarray | None:
         if name not in self._archive:
