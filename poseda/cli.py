@@ -221,7 +221,12 @@ def _evaluate(arguments: list[str]) -> int:
         raise UsageError(str(error)) from error
     console = Console()
     card = protocol_card(config, domains, ("target_test",)) | {"split": options.split}
-    write_json(options.run / "evaluation.json", {"protocol": card, "results": rows})
+    try:
+        write_json(options.run / "evaluation.json", {"protocol": card, "results": rows})
+    except OSError as error:
+        raise UsageError(
+            f"{options.run}: expected a folder that can be written ({error.strerror})"
+        ) from error
     _print_card(console, card)
     _print_table(console, report.summarise(rows, options.split), f"{domains.name}: {options.split}")
     console.print(f"written: {options.run / 'evaluation.json'}", highlight=False)

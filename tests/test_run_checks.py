@@ -152,3 +152,46 @@ def test_auto_is_cuda_where_gpu_and_kernels_are(monkeypatch: pytest.MonkeyPatch)
     assert device.choose("auto") == torch.device("cuda", 0)
     assert device.choose("cuda:1") == torch.device("cuda", 1)
     assert device.choose("cpu") == torch.device("cpu")
+
+
+# ------------------------------------------------------------------------------------------ run folders
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, domains: Domains) -> Path:
+    """The folder of a finished run on the embedded domains."""
+    out = tmp_path_factory.mktemp("finished") / "run"
+    training.prepare(small(out), domains).train()
+    return out
+
+
+def test_a_file_of_another_skeleton_is_not_evaluated(
+    tmp_path: Path, members: dict[str, np.ndarray], finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def with_thorax(name: str, values: np.ndarray) -> np.ndarray:
+        poses = name.endswith(("pose_2d", "pose_3d"))
+        return np.concatenate([values, values[:, 8:9]], 1) if poses else values
+
+    other = {name: with_thorax(name, values) for name, values in members.items()}
+    path = write(tmp_path / "other.npz", other, skeleton=np.array("h36m17"))
+    sentence = refused(capsys, "evaluate", str(finished), "--data", str(path))
+    assert "--data: expected poses of h36m16, which the run lifts, got h36m17" in sentence
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    for out in (tmp_path / "file", tmp_path / "file" / "r", Path("/proc/poseda")):
+        assert "--out: expected a folder" in refused(capsys, *TINY, "--out", str(out))
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_what_a_run_killed_in_its_first_write_leaves_is_an_empty_folder(
+    tmp_path: Path, domains: Domains
+) -> None:
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / ".config.json.tmp").write_text('{"config": {')
+    training.prepare(small(tmp_path / "r"), domains)
+    assert json.loads((tmp_path / "r" / "config.json").read_text())
+    assert not (tmp_path / "r" / ".config.json.tmp").exists()

@@ -36,6 +36,11 @@ def write_atomically(path: Path, content: bytes) -> None:
         os.close(folder)
 
 
+def is_leftover(path: Path) -> bool:
+    """Whether a file is what :func:`write_atomically` leaves when it is killed."""
+    return path.name.startswith(".") and path.name.endswith(".tmp")
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write JSON atomically."""
     write_atomically(path, (json.dumps(content, indent=2) + "\n").encode())

@@ -12,7 +12,7 @@ from typing import Any
 
 from poseda.config import RunConfig, check_resumable, from_json, to_json
 from poseda.datasets import Domains
-from poseda.training.checkpoint import write_json
+from poseda.training.checkpoint import is_leftover, write_json
 
 PACKAGES = ("poseda", "torch", "numpy", "lightning", "safetensors")
 
@@ -30,9 +30,7 @@ def open_folder(config: RunConfig, domains: Domains, splits: Sequence[str]) -> R
     Raises:
         FolderError: if the folder is in use by another run, or there is none to resume.
     """
-    if config.out.exists() and not config.out.is_dir():
-        raise FolderError(f"--out: expected a folder, got the file {config.out}")
-    occupied = config.out.exists() and any(config.out.iterdir())
+    occupied = _occupied(config.out)
     data = {"name": domains.name, "skeleton": domains.skeleton.name, "sha256": domains.fingerprint()}
     if occupied and not config.resume:
         raise FolderError(
@@ -41,9 +39,26 @@ def open_folder(config: RunConfig, domains: Domains, splits: Sequence[str]) -> R
     if config.resume:
         config = _resumed(config, data)
     record = {"config": to_json(config), "versions": versions(), "seeds": list(config.seeds), "data": data}
-    write_json(config.out / "config.json", record)
-    write_json(config.out / "protocol.json", protocol_card(config, domains, splits))
+    try:
+        write_json(config.out / "config.json", record)
+        write_json(config.out / "protocol.json", protocol_card(config, domains, splits))
+    except OSError as error:
+        raise _unusable(config.out, error) from error
     return config
+
+
+def _occupied(out: Path) -> bool:
+    """Whether a folder holds anything but what a run leaves that was killed during its first write."""
+    try:
+        if out.exists() and not out.is_dir():
+            raise FolderError(f"--out: expected a folder, got the file {out}")
+        return out.exists() and any(not is_leftover(path) for path in out.iterdir())
+    except OSError as error:
+        raise _unusable(out, error) from error
+
+
+def _unusable(out: Path, error: OSError) -> FolderError:
+    return FolderError(f"--out: expected a folder that can be written, got {out} ({error.strerror or error})")
 
 
 def _resumed(config: RunConfig, data: dict[str, str]) -> RunConfig:
@@ -74,6 +89,8 @@ def read_folder(out: Path) -> dict[str, Any]:
     try:
         record: dict[str, Any] = json.loads(path.read_text())
         from_json(record["config"])
+        for entry in ("name", "skeleton", "sha256"):
+            record["data"][entry]
         return record
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise FolderError(

@@ -20,6 +20,7 @@ from poseda.generator import Generator
 from poseda.skeleton import Skeleton
 from poseda.training import checkpoint
 from poseda.training.adversarial import GeneratorPhase
+from poseda.training.folder import read_folder
 from poseda.training.gallery import save_gallery
 from poseda.training.journal import Journal, Meters
 from poseda.training.lifting import LifterPhase, predict
@@ -278,8 +279,11 @@ def evaluate_folder(out: Path, config: RunConfig, domains: Domains, split: str) 
     """Evaluate every lifter of a finished run on one split of some domains.
 
     Raises:
-        ValueError: if the run holds no adapted lifter.
+        ValueError: if the run holds no adapted lifter, or lifts another skeleton.
     """
+    lifted, found = read_folder(out)["data"]["skeleton"], domains.skeleton.name
+    if found != lifted:
+        raise ValueError(f"--data: expected poses of {lifted}, which the run lifts, got {found}")
     rows = []
     for seed in config.seeds:
         for arm in config.arms:
