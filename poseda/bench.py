@@ -15,19 +15,24 @@ import argparse
 import json
 import os
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from operator import truediv
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
 
 from poseda import ops, reference
 from poseda.bench_record import RIVALS, machine, markdown, table
+from poseda.device import choose
 from poseda.rivals import COMPILE_MODES, Augment, Compiled, Problem, poseaug_style
 from poseda.samples import LEARNED
+
+PROGRAM = "poseda bench"
+"""What the benchmark calls itself."""
 
 AGREEMENT = 1e-4
 """Largest error of a pose (or of its gradient), relative to its norm, at which contestants agree."""
@@ -295,10 +300,16 @@ class _CudaClock:
 _Clock = _HostClock | _CudaClock
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point of ``python -m poseda.bench``."""
-    parser = argparse.ArgumentParser(prog="python -m poseda.bench", description=__doc__)
-    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
+class _Parser(argparse.ArgumentParser):
+    """Raises its complaints as ValueError instead of printing its usage and leaving."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(message)
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = _Parser(prog=PROGRAM, description=__doc__)
+    parser.add_argument("--device", default="cpu", help="auto, cpu, cuda or cuda:INDEX (default: cpu)")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 1024, 262_144], help="poses a call")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="CPU threads")
     parser.add_argument("--quick", action="store_true", help="short rounds, one compile mode")
@@ -306,18 +317,57 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", metavar="FILE", help="record the results here")
     parser.add_argument("--markdown", metavar="FILE", help="measure nothing: print this record as Markdown")
     given = parser.parse_args(arguments)
-    if given.markdown:
-        print(markdown(json.loads(Path(given.markdown).read_text())))
-        return
+    for name in ("batches", "threads"):
+        if min(getattr(given, name)) < 1:
+            raise ValueError(f"--{name}: expected numbers above 0, got {min(getattr(given, name))}")
+    return given
+
+
+def _read_record(path: str) -> str:
+    """A record as Markdown."""
+    try:
+        return markdown(json.loads(Path(path).read_text()))
+    except OSError as error:
+        raise ValueError(f"--markdown: expected a file to read, got {path} ({error.strerror})") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"--markdown: expected a record that --json wrote, got {path} ({error})") from error
+
+
+def _check_writable(path: str) -> None:
+    """Find out before the measurement whether its record can be kept."""
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        before = Path(path).exists()
+        Path(path).open("a").close()
+        if not before:
+            Path(path).unlink()
+    except OSError as error:
+        raise ValueError(f"--json: expected a file to write, got {path} ({error.strerror})") from error
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of ``poseda bench`` and ``python -m poseda.bench``; returns 2 for bad input."""
+    try:
+        given = _parse(arguments)
+        if given.markdown:
+            print(_read_record(given.markdown))
+            return 0
+        chosen = choose(given.device)
+        if given.json:
+            _check_writable(given.json)
+    except ValueError as error:
+        print(f"{PROGRAM}: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
     run(
-        device=given.device,
+        device=chosen.type if given.device == "auto" else given.device,
         batches=given.batches,
         threads=given.threads,
         json_path=given.json,
         quick=given.quick,
         with_pose_gradient=given.pose_gradient,
     )
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -239,8 +239,7 @@ def _evaluate(arguments: list[str]) -> int:
 def _bench(arguments: list[str]) -> int:
     from poseda import bench
 
-    bench.main(arguments)
-    return 0
+    return bench.main(arguments)
 
 
 def _info(arguments: list[str]) -> int:

@@ -11,6 +11,7 @@ import torch
 
 from poseda import bench, reference
 from poseda.bench_record import markdown
+from poseda.cli import main
 from poseda.rivals import Compiled, Problem, poseaug_style
 from poseda.skeleton import COCO17, H36M16
 
@@ -67,3 +68,32 @@ def test_record_holds_what_the_table_shows(tmp_path: Path, monkeypatch: pytest.M
     assert lines[2].startswith("| CPU thr. | batch | pass |")
     assert lines[4].startswith("| 1 | 2 | forward |")
     assert len(lines) == 6
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--device", "tpu"], "--device: expected auto, cpu, cuda or cuda:INDEX, got 'tpu'"),
+        (["--device", "cuda:99"], "--device: expected one that is there, got 'cuda:99'"),
+        (["--threads", "0"], "--threads: expected numbers above 0, got 0"),
+        (["--batches", "8", "0"], "--batches: expected numbers above 0, got 0"),
+        (["--batches", "many"], "--batches"),
+        (["--loud"], "--loud"),
+        (["--markdown", "nowhere.json"], "--markdown: expected a file to read, got nowhere.json"),
+        (["--markdown", "{text}"], "--markdown: expected a record that --json wrote"),
+        (["--json", "{text}/r.json"], "--json: expected a file to write"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    named: str,
+) -> None:
+    monkeypatch.setattr(bench, "run", lambda **_: pytest.fail("nothing may be measured"))
+    (tmp_path / "text").write_text("no JSON")
+    given = [option.format(text=tmp_path / "text") for option in options]
+    assert main(["bench", *given]) == 2
+    sentence = capsys.readouterr().err.strip()
+    assert sentence.startswith("poseda bench: ") and named in sentence and "\n" not in sentence
