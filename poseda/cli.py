@@ -81,7 +81,7 @@ def _adapt(arguments: list[str]) -> int:
     try:
         with observer:
             results = run.train()
-    except training.NonFiniteError as error:
+    except training.TrainingError as error:
         print(f"poseda: {error}", file=sys.stderr)
         return 1
     written = report.write_report(config.out)

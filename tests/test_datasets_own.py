@@ -141,3 +141,12 @@ def test_the_split_is_by_seed_and_keeps_every_row(tmp_path):
         one.source_val.clip, other.source_val.clip
     )
     assert len(one.source) + len(one.source_val) == 40
+
+
+def test_a_source_behind_the_camera_is_refused(tmp_path):
+    write_target(tmp_path / "gym.json")
+    pose = np.random.default_rng(0).normal([0, 0, -5], 0.3, (40, 16, 3))
+    clip = np.arange(40) // 5
+    np.savez(tmp_path / "back.npz", pose_3d=pose, focal=np.full(2, 2.0), center=np.zeros(2), clip=clip)
+    with pytest.raises(DataError, match=r"back\.npz: .*depth|back\.npz: .*camera"):
+        own_domains(tmp_path / "back.npz", tmp_path / "gym.json", SIZE)

@@ -195,3 +195,31 @@ def test_what_a_run_killed_in_its_first_write_leaves_is_an_empty_folder(
     training.prepare(small(tmp_path / "r"), domains)
     assert json.loads((tmp_path / "r" / "config.json").read_text())
     assert not (tmp_path / "r" / ".config.json.tmp").exists()
+
+
+# ------------------------------------------------------------------------------- nothing to learn from
+
+
+def test_a_source_behind_the_camera_is_refused(
+    tmp_path: Path, members: dict[str, np.ndarray], capsys: pytest.CaptureFixture[str]
+) -> None:
+    behind = members["source_pose_3d"].copy()
+    behind[3, 5, 2] = 0
+    path = write(tmp_path / "behind.npz", members, source_pose_3d=behind)
+    sentence = refused(capsys, *TINY, "--data", str(path), "--out", str(tmp_path / "r"))
+    assert "behind.npz: source_pose_3d: expected camera coordinates with depths above 0 m" in sentence
+    assert f"1 of {len(behind)} rows, first 3" in sentence
+    assert not (tmp_path / "r").exists()
+
+
+def test_training_on_no_valid_pair_stops_the_run(tmp_path: Path, domains: Domains) -> None:
+    run = training.prepare(small(tmp_path / "r"), domains)
+    run._pretrain(0)
+    away = run.data.source.pose_3d * torch.tensor([1.0, 1.0, -1.0])
+    run.data = dataclasses.replace(run.data, source=dataclasses.replace(run.data.source, pose_3d=away))
+    run.data.source.pose_3d[:, 3] = torch.nan
+    with pytest.raises(
+        training.NothingValidError, match=r"gpa · lifter · seed 0: valid_share: .* none in the last 2 steps"
+    ):
+        run._adapt(0, "gpa")
+    assert not (tmp_path / "r" / "seed0" / "gpa" / "lifter.safetensors").exists()

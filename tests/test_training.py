@@ -249,7 +249,7 @@ def test_invalid_poses_are_harmless_and_a_non_finite_loss_stops_the_run(
     run = training.prepare(config(tmp_path / "r", "gpa"), domains)
     run._pretrain(0)
     broken = run.data.source.pose_3d.clone()
-    broken[:, 3] = float("nan")  # a NaN pose is invalid once placed, but captured pairs go as they are
+    broken[::2, 3] = float("nan")  # a NaN pose is invalid once placed, but captured pairs go as they are
     run.data = dataclasses.replace(run.data, source=dataclasses.replace(run.data.source, pose_3d=broken))
     run._adapt(0, "gpa")
     with pytest.raises(

@@ -25,6 +25,7 @@ from poseda.datasets.domain import (
     LabelledPoses,
     UnlabelledPoses,
     check_evaluated,
+    check_in_front,
 )
 from poseda.datasets.unpickle import unpickle
 from poseda.skeleton import H36M16, Skeleton
@@ -255,7 +256,7 @@ class ArchiveDomains:
 
     def source(self) -> LabelledPoses:
         """The labelled source alone; a file may hold no target."""
-        return self._labelled("source")
+        return check_in_front(self._labelled("source"), f"{self._archive.path}: source_pose_3d")
 
     def adaptation(self) -> AdaptationData:
         """What may be learned from; reads no 3D pose of the target."""

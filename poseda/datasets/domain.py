@@ -187,6 +187,26 @@ def open_domains(
     return ArchiveDomains(path, skeleton=skeleton)
 
 
+def check_in_front(poses: LabelledPoses, where: str) -> LabelledPoses:
+    """Return source poses if all of their joints lie before the camera: only those can be placed and seen.
+
+    Args:
+        poses: to check.
+        where: file and field, for the message.
+
+    Raises:
+        DataError: if a depth is not above zero.
+    """
+    behind = (poses.pose_3d[..., 2] <= 0).any(1)
+    if bool(behind.any()):
+        first = int(behind.int().argmax())
+        raise DataError(
+            f"{where}: expected camera coordinates with depths above 0 m, found joints at or behind the "
+            f"camera in {int(behind.sum())} of {len(poses)} rows, first {first}"
+        )
+    return poses
+
+
 def check_evaluated(split: str) -> str:
     """Return the split if its labels may be evaluated on.
 

@@ -19,6 +19,7 @@ from poseda.datasets.domain import (
     LabelledPoses,
     UnlabelledPoses,
     check_evaluated,
+    check_in_front,
 )
 from poseda.datasets.embedded import EmbeddedDomains
 from poseda.datasets.readers import detect
@@ -162,7 +163,7 @@ def _source(
         made = ArchiveDomains(source, skeleton)
     else:
         poses = read_source(source, skeleton=skeleton, cameras=cameras, joints=joints, stride=stride)
-        return split_source(poses, seed)
+        return split_source(check_in_front(poses, f"{source}: pose_3d"), seed)
     if made.skeleton != skeleton:
         raise DataError(
             f"{source or 'embedded source'}: skeleton: expected {skeleton.name}, found {made.skeleton.name}"

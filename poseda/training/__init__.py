@@ -9,15 +9,17 @@ from __future__ import annotations
 from poseda.config import RunConfig
 from poseda.datasets import Domains
 from poseda.training.folder import FolderError, open_folder, protocol_card, read_folder
-from poseda.training.journal import NonFiniteError
+from poseda.training.journal import NonFiniteError, NothingValidError, TrainingError
 from poseda.training.pairs import Resident
 from poseda.training.run import Observer, Run, build_lifter, evaluate_folder, labelled_splits, start_fabric
 
 __all__ = [
     "FolderError",
     "NonFiniteError",
+    "NothingValidError",
     "Observer",
     "Run",
+    "TrainingError",
     "evaluate_folder",
     "prepare",
     "protocol_card",

@@ -12,8 +12,16 @@ from torch import Tensor
 from poseda.training.checkpoint import write_atomically
 
 
-class NonFiniteError(RuntimeError):
+class TrainingError(RuntimeError):
+    """Training that cannot go on; the message is one sentence."""
+
+
+class NonFiniteError(TrainingError):
     """A loss became NaN or infinite; the message names it and the step."""
+
+
+class NothingValidError(TrainingError):
+    """Not one training pair was valid, so nothing was learned."""
 
 
 class Meters:
@@ -38,6 +46,7 @@ class Meters:
 
         Raises:
             NonFiniteError: if a value was not finite; names the first such value and its step.
+            NothingValidError: if the share of valid poses, ``valid_share``, was zero at every step.
         """
         if not self._sums:
             return {}
@@ -49,6 +58,12 @@ class Meters:
             raise NonFiniteError(
                 f"{where}: {culprits} became non-finite at step {int(first)}; "
                 f"the last checkpoint is from before it"
+            )
+        share, steps, _ = rows.get("valid_share", (1.0, 1.0, 0.0))
+        if share == 0:
+            raise NothingValidError(
+                f"{where}: valid_share: expected valid poses, found none in the last {int(steps)} steps; "
+                f"source poses must lie before the camera and target poses be large enough to be met"
             )
         return {name: total / count for name, (total, count, _) in rows.items()}
 
