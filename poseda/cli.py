@@ -208,21 +208,23 @@ def _evaluate(arguments: list[str]) -> int:
 
     from poseda import report
     from poseda.config import EvaluateConfig, from_json
-    from poseda.training import evaluate_folder, protocol_card, read_folder
+    from poseda.training import describe_data, evaluate_folder, evaluation_card, read_folder
     from poseda.training.checkpoint import write_json
 
     markers = (tyro.conf.PositionalRequiredArgs,)
     options = _parse(EvaluateConfig, arguments, prog="poseda evaluate", config=markers)
     try:
-        config = from_json(read_folder(options.run)["config"])
+        record = read_folder(options.run)
+        config = from_json(record["config"])
         domains = _open(replace(config, data=options.data or config.data))
         rows = evaluate_folder(options.run, config, domains, options.split)
     except ValueError as error:
         raise UsageError(str(error)) from error
     console = Console()
-    card = protocol_card(config, domains, ("target_test",)) | {"split": options.split}
+    card = evaluation_card(record, domains, options.split)
+    data = {"run": record["data"], "evaluated": describe_data(domains)}
     try:
-        write_json(options.run / "evaluation.json", {"protocol": card, "results": rows})
+        write_json(options.run / "evaluation.json", {"protocol": card, "data": data, "results": rows})
     except OSError as error:
         raise UsageError(
             f"{options.run}: expected a folder that can be written ({error.strerror})"

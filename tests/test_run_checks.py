@@ -223,3 +223,28 @@ def test_training_on_no_valid_pair_stops_the_run(tmp_path: Path, domains: Domain
     ):
         run._adapt(0, "gpa")
     assert not (tmp_path / "r" / "seed0" / "gpa" / "lifter.safetensors").exists()
+
+
+# ------------------------------------------------------------------------------------ later evaluations
+
+
+def evaluated(finished: Path, *arguments: str) -> dict[str, Any]:
+    """Evaluate a run and return evaluation.json."""
+    assert main(["evaluate", str(finished), *arguments]) == 0
+    record: dict[str, Any] = json.loads((finished / "evaluation.json").read_text())
+    return record
+
+
+def test_the_card_of_an_evaluation_says_on_what(
+    tmp_path: Path, members: dict[str, np.ndarray], finished: Path
+) -> None:
+    same = evaluated(finished)
+    assert same["data"]["run"] == same["data"]["evaluated"]
+    assert "target_test holds other clips" in same["protocol"]["target"]
+    held = evaluated(finished, "--split", "source_val")
+    assert "the numbers are of source_val" in held["protocol"]["target"]
+    other = evaluated(finished, "--data", str(write(tmp_path / "other.npz", members)))
+    assert other["protocol"]["data"] == "other"
+    assert "evaluated on other; whether the two share clips was not checked" in other["protocol"]["target"]
+    hashes = [other["data"][which]["sha256"] for which in ("run", "evaluated")]
+    assert hashes[0] == same["data"]["run"]["sha256"] != hashes[1]

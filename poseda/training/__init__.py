@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from poseda.config import RunConfig
 from poseda.datasets import Domains
-from poseda.training.folder import FolderError, open_folder, protocol_card, read_folder
+from poseda.training.folder import (
+    FolderError,
+    describe_data,
+    evaluation_card,
+    open_folder,
+    protocol_card,
+    read_folder,
+)
 from poseda.training.journal import NonFiniteError, NothingValidError, TrainingError
 from poseda.training.pairs import Resident
 from poseda.training.run import Observer, Run, build_lifter, evaluate_folder, labelled_splits, start_fabric
@@ -20,7 +27,9 @@ __all__ = [
     "Observer",
     "Run",
     "TrainingError",
+    "describe_data",
     "evaluate_folder",
+    "evaluation_card",
     "prepare",
     "protocol_card",
     "read_folder",

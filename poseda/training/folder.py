@@ -31,7 +31,7 @@ def open_folder(config: RunConfig, domains: Domains, splits: Sequence[str]) -> R
         FolderError: if the folder is in use by another run, or there is none to resume.
     """
     occupied = _occupied(config.out)
-    data = {"name": domains.name, "skeleton": domains.skeleton.name, "sha256": domains.fingerprint()}
+    data = describe_data(domains)
     if occupied and not config.resume:
         raise FolderError(
             f"--out: expected a new or empty folder, got {config.out} with files in it; --resume continues it"
@@ -109,6 +109,11 @@ def versions() -> dict[str, str]:
     return found
 
 
+def describe_data(domains: Domains) -> dict[str, str]:
+    """Which data: its name, skeleton and content hash."""
+    return {"name": domains.name, "skeleton": domains.skeleton.name, "sha256": domains.fingerprint()}
+
+
 def protocol_card(config: RunConfig, domains: Domains, splits: Sequence[str]) -> dict[str, str]:
     """What a reader must know to compare the numbers with others'; ``splits`` are those with labels."""
     skeleton = domains.skeleton
@@ -129,3 +134,23 @@ def protocol_card(config: RunConfig, domains: Domains, splits: Sequence[str]) ->
         "averages": "pooled over joints and frames",
         "PCK, AUC": "joints strictly under 150 mm; mean of PCK at 0, 5, ... 150 mm",
     }
+
+
+def evaluation_card(record: dict[str, Any], domains: Domains, split: str) -> dict[str, str]:
+    """The card of a later evaluation, perhaps on other data than the run's.
+
+    Args:
+        record: config.json of the run.
+        domains: evaluated on.
+        split: of the domains.
+    """
+    learned, evaluated = record["data"], describe_data(domains)
+    card = protocol_card(from_json(record["config"]), domains, ("target_test",)) | {"split": split}
+    if learned["sha256"] != evaluated["sha256"]:
+        card["target"] = (
+            f"other data: the lifters were adapted on {learned['name']}, evaluated on {evaluated['name']}; "
+            f"whether the two share clips was not checked"
+        )
+    elif split == "source_val":
+        card["target"] = "unlabelled 2D of target_train was adapted on; the numbers are of source_val"
+    return card
