@@ -97,6 +97,19 @@ class TargetPlacements:
         """The joints that span the boxes of these rows: (N, J) bool, or None where all do."""
         return None if self.visible is None else self.visible[index]
 
+    def hide(self, pose_2d: Tensor, index: Tensor, root: int) -> Tensor:
+        """Put the joints that these rows do not see on the root, as ``pose_2d`` of the table has them.
+
+        A discriminator that compares poses with target poses would else tell them by what is unseen.
+
+        Args:
+            pose_2d: (N, J, 2) complete poses placed like the rows.
+            index: (N,) rows.
+            root: joint of the skeleton's root.
+        """
+        mask = self.joint_mask(index)
+        return pose_2d if mask is None else pose_2d.where(mask[..., None], pose_2d[:, root : root + 1])
+
     def to(self, device: torch.device | str) -> TargetPlacements:
         """Move the table to a device."""
         return replace(

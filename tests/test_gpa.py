@@ -7,6 +7,8 @@ import torch
 
 from poseda import ops
 from poseda.camera import Camera
+from poseda.config import AdversaryConfig
+from poseda.discriminators import ScreenDiscriminator
 from poseda.gpa import TargetPlacements, measure
 from poseda.skeleton import H36M16, Skeleton
 
@@ -96,3 +98,18 @@ def test_wrong_shapes_name_the_argument(
 ) -> None:
     with pytest.raises(ValueError, match=f"^{named}: expected"):
         TargetPlacements.build(pose, rig, STICK, seen)
+
+
+def test_a_hidden_fake_like_its_anchor_is_judged_like_it() -> None:
+    torch.manual_seed(2)
+    pose = 0.3 * torch.randn(6, H36M16.num_joints, 2)
+    seen = torch.rand(6, H36M16.num_joints) < 0.7
+    seen[:, 0] = True
+    table = TargetPlacements.build(pose, camera(), H36M16, seen)
+    index = torch.tensor([4, 0, 4])
+    hidden, anchor = table.hide(pose[index], index, 0), table.pose_2d[index]
+    assert torch.equal(hidden, anchor) and not torch.equal(hidden, pose[index])
+    judge = ScreenDiscriminator(H36M16, AdversaryConfig())
+    assert torch.equal(judge(hidden), judge(anchor))
+    complete = TargetPlacements.build(pose, camera(), H36M16)
+    assert torch.equal(complete.hide(pose[index], index, 0), pose[index])

@@ -17,6 +17,10 @@ from poseda.cli import main
 from poseda.config import GeneratorTrainingConfig, LifterTrainingConfig, RunConfig, preset
 from poseda.datasets import Domains, NoLabelsError, open_domains
 from poseda.datasets.own import OwnDomains
+from poseda.gpa import TargetPlacements
+from poseda.training import run as run_module
+from poseda.training.adversarial import GeneratorPhase
+from poseda.training.pairs import recipe_of
 
 SHORT = ["--training.pretrain-steps", "4", "--training.adapt-steps", "4", "--generator-training.steps", "4"]
 TINY = ["adapt", "--preset", "tiny", "--device", "cpu", *SHORT]
@@ -248,3 +252,26 @@ def test_the_card_of_an_evaluation_says_on_what(
     assert "evaluated on other; whether the two share clips was not checked" in other["protocol"]["target"]
     hashes = [other["data"][which]["sha256"] for which in ("run", "evaluated")]
     assert hashes[0] == same["data"]["run"]["sha256"] != hashes[1]
+
+
+# ---------------------------------------------------------------------------------------- unseen joints
+
+
+def test_fakes_are_judged_with_the_unseen_joints_of_their_anchors(tmp_path: Path, domains: Domains) -> None:
+    run = training.prepare(small(tmp_path / "r"), domains)
+    placements = run.data.placements
+    seen = torch.ones(placements.pose_2d.shape[:2], dtype=torch.bool)
+    seen[:, [3, 12]] = False
+    data = dataclasses.replace(
+        run.data,
+        placements=TargetPlacements.build(placements.pose_2d, placements.camera, domains.skeleton, seen),
+    )
+    lifter = run_module.build_lifter(run.config, domains.skeleton)
+    for arm, hidden in (("gpa_lpa", True), ("lpa", False)):
+        rng = torch.Generator().manual_seed(0)
+        recipe = recipe_of(arm, run.config)  # type: ignore[arg-type]
+        phase = GeneratorPhase(recipe, data, run.config, 0, rng, lifter, run.fabric)
+        where = data.placements.sample(8, rng)
+        judged, _ = phase._train_generator(torch.arange(8), where)
+        at_root = (judged.fake_2d == judged.fake_2d[:, :1]).all(-1)
+        assert at_root[:, [3, 12]].all() == hidden and not at_root[:, [1, 2, 4]].any()

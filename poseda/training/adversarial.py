@@ -13,6 +13,7 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 
 from poseda import losses
+from poseda.arguments import AugmentedPose
 from poseda.config import RunConfig
 from poseda.discriminators import HistoryPool, Judged, PoseDiscriminator, ScreenDiscriminator, bone_directions
 from poseda.generator import Generator, Proposal
@@ -86,11 +87,13 @@ class GeneratorPhase:
         source = self.data.source.pose_3d[index]
         proposal = self.generator(source, self.generator.noise(source, self.rng))
         fake = carry_out(self.data, index, where, proposal, self.recipe.placement, self.config)
+        fake_2d = fake.pose_2d
         if self.recipe.anchor_2d == "target":
             anchor_2d = self.data.placements.pose_2d[where]
+            fake_2d = self.data.placements.hide(fake_2d, where, skeleton.parents.index(-1))
         else:
             anchor_2d = self.data.source.pose_2d[index]
-        judged = Judged(fake.pose_3d, source, fake.pose_2d, anchor_2d, fake.valid)
+        judged = Judged(fake.pose_3d, source, fake_2d, anchor_2d, fake.valid)
         turn = losses.bone_turn(bone_directions(source, skeleton), proposal.bone_rotation)
         band, limit = (bounds.angle_mean, bounds.angle_width), bounds.scale_limit
         terms = {
@@ -102,7 +105,7 @@ class GeneratorPhase:
         for name, loss in self._deceive(judged).items():
             terms[f"generator_{name}"] = weights[name] * loss
         if self.recipe.adversary.feedback == "hard_ratio":
-            terms["feedback"] = options.weight_feedback * self._feedback(index, judged)
+            terms["feedback"] = options.weight_feedback * self._feedback(index, fake)
         total = torch.stack(list(terms.values())).sum()
         self.optimizer.zero_grad()
         total.backward()
@@ -143,16 +146,16 @@ class GeneratorPhase:
             verdicts[name] = loss(real, fake, judged.valid)
         return verdicts
 
-    def _feedback(self, index: Tensor, judged: Judged) -> Tensor:
+    def _feedback(self, index: Tensor, fake: AugmentedPose) -> Tensor:
         skeleton = self.data.skeleton
 
         def error(pose_2d: Tensor, pose_3d: Tensor) -> Tensor:
             return losses.pose_error(self.lifter(pose_2d[:, None])[:, 0], root_relative(pose_3d, skeleton))
 
         with torch.no_grad():
-            before = error(self.data.source.pose_2d[index], judged.real_3d)
-        after = error(judged.fake_2d, judged.fake_3d)
-        return losses.hard_ratio_loss(after, before, self.config.generator_training.hard_ratio, judged.valid)
+            before = error(self.data.source.pose_2d[index], self.data.source.pose_3d[index])
+        after = error(fake.pose_2d, fake.pose_3d)
+        return losses.hard_ratio_loss(after, before, self.config.generator_training.hard_ratio, fake.valid)
 
     def state(self) -> dict[str, Tensor]:
         """All that the next step depends on."""
