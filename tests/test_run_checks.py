@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lightning.fabric import Fabric
+from lightning.fabric.plugins import MixedPrecision
 
 from poseda import device, native, report, training
 from poseda.cli import main
@@ -18,9 +20,12 @@ from poseda.config import GeneratorTrainingConfig, LifterTrainingConfig, RunConf
 from poseda.datasets import Domains, NoLabelsError, open_domains
 from poseda.datasets.own import OwnDomains
 from poseda.gpa import TargetPlacements
+from poseda.training import folder
 from poseda.training import run as run_module
 from poseda.training.adversarial import GeneratorPhase
+from poseda.training.checkpoint import load_checkpoint, save_checkpoint
 from poseda.training.pairs import recipe_of
+from poseda.training.run import weights_path
 
 SHORT = ["--training.pretrain-steps", "4", "--training.adapt-steps", "4", "--generator-training.steps", "4"]
 TINY = ["adapt", "--preset", "tiny", "--device", "cpu", *SHORT]
@@ -275,3 +280,72 @@ def test_fakes_are_judged_with_the_unseen_joints_of_their_anchors(tmp_path: Path
         judged, _ = phase._train_generator(torch.arange(8), where)
         at_root = (judged.fake_2d == judged.fake_2d[:, :1]).all(-1)
         assert at_root[:, [3, 12]].all() == hidden and not at_root[:, [1, 2, 4]].any()
+
+
+# --------------------------------------------------------------------------------------------- resuming
+
+
+class KillAt:
+    """An observer that stops a run at a step of a phase."""
+
+    def __init__(self, title: str, step: int) -> None:
+        self.title, self.step, self.current = title, step, ""
+
+    def phase_started(self, title: str, steps: int, done: int) -> None:
+        self.current = title
+
+    def advanced(self, step: int) -> None:
+        if self.current.startswith(self.title) and step >= self.step:
+            raise KeyboardInterrupt
+
+    def phase_finished(self, title: str) -> None:
+        pass
+
+
+def test_an_unfinished_phase_stays_on_its_kind_of_device(
+    tmp_path: Path, domains: Domains, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = small(tmp_path / "r")
+    with pytest.raises(KeyboardInterrupt):
+        training.prepare(run, domains, KillAt("gpa · lifter", 4)).train()
+    partial = tmp_path / "r" / "seed0" / "gpa" / "lifter.partial"
+    tensors, notes = load_checkpoint(partial)
+    assert notes == {"step": 2, "device": "cpu"}
+    save_checkpoint(partial, tensors, notes | {"device": "cuda"})
+    again = dataclasses.replace(run, resume=True)
+    with pytest.raises(
+        training.FolderError, match=r"--device: .*lifter\.partial unfinished on cuda, got cpu"
+    ):
+        training.prepare(again, domains)
+
+
+def test_earlier_versions_are_kept(tmp_path: Path, domains: Domains, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = small(tmp_path / "r")
+    again = dataclasses.replace(run, resume=True)
+    found = folder.versions()
+    for number, options in (("1", run), ("2", again), ("2", again), ("3", again)):
+        monkeypatch.setattr(folder, "versions", lambda number=number: found | {"torch": number})
+        training.prepare(options, domains)
+    record = json.loads((tmp_path / "r" / "config.json").read_text())
+    assert record["versions"]["torch"] == "3"
+    assert [earlier["torch"] for earlier in record["earlier_versions"]] == ["1", "2"]
+
+
+def test_half_precision_resumes_with_its_gradient_scale(
+    tmp_path: Path, domains: Domains, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def half_precision(_: RunConfig) -> Fabric:
+        scaler = torch.amp.GradScaler("cpu", init_scale=2.0**6, growth_interval=3)
+        return Fabric(accelerator="cpu", plugins=[MixedPrecision("16-mixed", "cpu", scaler)])
+
+    monkeypatch.setattr(training, "start_fabric", half_precision)
+    steps = LifterTrainingConfig(pretrain_steps=8, adapt_steps=8, batch=32, ema=0.9)
+    whole, cut = (small(tmp_path / name, training=steps) for name in ("whole", "cut"))
+    run = training.prepare(whole, domains)
+    expected = run.train()
+    assert run.fabric.strategy.precision.state_dict()["scale"] > 2.0**6
+    with pytest.raises(KeyboardInterrupt):
+        training.prepare(cut, domains, KillAt("gpa · lifter", 6)).train()
+    assert training.prepare(dataclasses.replace(cut, resume=True), domains).train() == expected
+    lifters = [load_checkpoint(weights_path(run.out, 0, "gpa", "lifter"))[0] for run in (whole, cut)]
+    assert all(torch.equal(lifters[0][name], lifters[1][name]) for name in lifters[0])

@@ -10,6 +10,7 @@ from poseda.config import RunConfig
 from poseda.datasets import Domains
 from poseda.training.folder import (
     FolderError,
+    check_partials,
     describe_data,
     evaluation_card,
     open_folder,
@@ -46,4 +47,6 @@ def prepare(config: RunConfig, domains: Domains, observer: Observer | None = Non
     build_lifter(config, domains.skeleton)
     data = Resident.load(domains.adaptation(), fabric.device)
     splits = labelled_splits(config, domains)
+    if config.resume:
+        check_partials(config.out, fabric.device.type)
     return Run(domains, data, open_folder(config, domains, splits), fabric, observer, splits)

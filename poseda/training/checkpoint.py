@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.fabric import Fabric
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -98,3 +99,17 @@ def unpack_module(prefix: str, module: torch.nn.Module, tensors: Mapping[str, Te
     """Put back what :func:`pack_module` took; every entry must be there."""
     start = f"{prefix}."
     module.load_state_dict({k[len(start) :]: v for k, v in tensors.items() if k.startswith(start)})
+
+
+def pack_scaler(fabric: Fabric) -> dict[str, Tensor]:
+    """State of the gradient scaler of 16-mixed; empty under other precisions."""
+    state = fabric.strategy.precision.state_dict()
+    return {f"scaler.{name}": torch.tensor(value, dtype=torch.float64) for name, value in state.items()}
+
+
+def unpack_scaler(fabric: Fabric, tensors: Mapping[str, Tensor]) -> None:
+    """Put back what :func:`pack_scaler` took."""
+    state = fabric.strategy.precision.state_dict()
+    if state:
+        kept = {name: type(value)(tensors[f"scaler.{name}"].item()) for name, value in state.items()}
+        fabric.strategy.precision.load_state_dict(kept)

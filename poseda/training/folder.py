@@ -12,7 +12,7 @@ from typing import Any
 
 from poseda.config import RunConfig, check_resumable, from_json, to_json
 from poseda.datasets import Domains
-from poseda.training.checkpoint import is_leftover, write_json
+from poseda.training.checkpoint import is_leftover, load_checkpoint, write_json
 
 PACKAGES = ("poseda", "torch", "numpy", "lightning", "safetensors")
 
@@ -36,9 +36,20 @@ def open_folder(config: RunConfig, domains: Domains, splits: Sequence[str]) -> R
         raise FolderError(
             f"--out: expected a new or empty folder, got {config.out} with files in it; --resume continues it"
         )
+    earlier: list[dict[str, str]] = []
     if config.resume:
-        config = _resumed(config, data)
-    record = {"config": to_json(config), "versions": versions(), "seeds": list(config.seeds), "data": data}
+        saved = read_folder(config.out)
+        config = _resumed(config, saved, data)
+        earlier = saved.get("earlier_versions", [])
+        if saved["versions"] not in (versions(), *earlier):
+            earlier = [*earlier, saved["versions"]]
+    record = {
+        "config": to_json(config),
+        "versions": versions(),
+        "earlier_versions": earlier,
+        "seeds": list(config.seeds),
+        "data": data,
+    }
     try:
         write_json(config.out / "config.json", record)
         write_json(config.out / "protocol.json", protocol_card(config, domains, splits))
@@ -61,8 +72,21 @@ def _unusable(out: Path, error: OSError) -> FolderError:
     return FolderError(f"--out: expected a folder that can be written, got {out} ({error.strerror or error})")
 
 
-def _resumed(config: RunConfig, data: dict[str, str]) -> RunConfig:
-    saved = read_folder(config.out)
+def check_partials(out: Path, device: str) -> None:
+    """Check that what is unfinished was begun on this kind of device: its random numbers exist there only.
+
+    Raises:
+        FolderError: if not.
+    """
+    for path in sorted(out.rglob("*.partial")):
+        begun = load_checkpoint(path)[1].get("device", device)
+        if begun != device:
+            raise FolderError(
+                f"--device: the run to resume has {path.relative_to(out)} unfinished on {begun}, got {device}"
+            )
+
+
+def _resumed(config: RunConfig, saved: dict[str, Any], data: dict[str, str]) -> RunConfig:
     try:
         check_resumable(config, saved["config"])
     except ValueError as error:
@@ -91,6 +115,7 @@ def read_folder(out: Path) -> dict[str, Any]:
         from_json(record["config"])
         for entry in ("name", "skeleton", "sha256"):
             record["data"][entry]
+        record["versions"]["poseda"]
         return record
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise FolderError(

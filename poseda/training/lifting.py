@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-from functools import lru_cache
 
 import torch
 from lightning.fabric import Fabric
@@ -12,36 +11,13 @@ from torch import Tensor, nn
 
 from poseda import losses
 from poseda.config import LifterTrainingConfig
+from poseda.lifters import mirror
 from poseda.skeleton import Skeleton
 from poseda.training import checkpoint
 from poseda.training.pairs import Pairs, PairSource
 
 PREDICT_BATCH = 8192
 """Poses lifted at once when testing."""
-
-
-def mirror_2d(pose_2d: Tensor, skeleton: Skeleton) -> Tensor:
-    """What a mirrored camera sees of the mirrored person: (N, J, 2) to (N, J, 2)."""
-    return _mirrored(pose_2d, skeleton)
-
-
-def mirror_3d(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
-    """The mirrored person before the mirrored camera: (N, J, 3) to (N, J, 3)."""
-    return _mirrored(pose_3d, skeleton)
-
-
-def _mirrored(pose: Tensor, skeleton: Skeleton) -> Tensor:
-    order, sign = _mirror_table(skeleton, pose.shape[-1], pose.dtype, pose.device)
-    return pose.index_select(1, order) * sign
-
-
-@lru_cache(maxsize=32)
-def _mirror_table(
-    skeleton: Skeleton, axes: int, dtype: torch.dtype, device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """Joint order and sign of each axis, kept on the device: copying them would make the host wait."""
-    sign = torch.tensor([-1.0] + [1.0] * (axes - 1), dtype=dtype, device=device)
-    return torch.tensor(skeleton.mirror, device=device), sign
 
 
 def root_relative(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
@@ -65,8 +41,8 @@ def predict(lifter: nn.Module, pose_2d: Tensor, skeleton: Skeleton, flip: bool) 
     for part in pose_2d.split(PREDICT_BATCH):
         pose_3d = lifter(part[:, None])[:, 0]
         if flip:
-            other = lifter(mirror_2d(part, skeleton)[:, None])[:, 0]
-            pose_3d = (pose_3d + mirror_3d(other, skeleton)) / 2
+            other = lifter(mirror(part, skeleton)[:, None])[:, 0]
+            pose_3d = (pose_3d + mirror(other, skeleton)) / 2
         lifted.append(root_relative(pose_3d.float(), skeleton))
     return torch.cat(lifted)
 
@@ -107,8 +83,10 @@ class LifterPhase:
             steps,
             fabric,
         )
+        # A fused step unscales the gradients itself, too late for them to be clipped.
+        scaled = bool(checkpoint.pack_scaler(fabric))
         optimizer = torch.optim.AdamW(
-            lifter.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
+            lifter.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=not scaled
         )
         self.lifter, self.optimizer = fabric.setup(lifter, optimizer)
         self.average = copy.deepcopy(lifter).eval()
@@ -156,8 +134,8 @@ class LifterPhase:
         draw = torch.rand(len(pairs.valid), generator=self.pairs.rng, device=pairs.valid.device)
         mirrored = (draw < 0.5)[:, None, None]
         return Pairs(
-            torch.where(mirrored, mirror_3d(pairs.pose_3d, self.skeleton), pairs.pose_3d),
-            torch.where(mirrored, mirror_2d(pairs.pose_2d, self.skeleton), pairs.pose_2d),
+            torch.where(mirrored, mirror(pairs.pose_3d, self.skeleton), pairs.pose_3d),
+            torch.where(mirrored, mirror(pairs.pose_2d, self.skeleton), pairs.pose_2d),
             pairs.valid,
         )
 

@@ -116,6 +116,7 @@ class Run:
         self.splits = tuple(splits)
         self.observer = observer or _Silent()
         self.journal = Journal(config.out / "metrics.jsonl")
+        self._fresh_scaler = checkpoint.pack_scaler(fabric)
 
     def train(self) -> list[dict[str, Any]]:
         """Train every arm of every seed and evaluate it; return results.json's rows."""
@@ -201,6 +202,7 @@ class Run:
         # Dropout and initial weights draw from torch's own generator; everything else from rng.
         self.fabric.seed_everything(stage_seed(seed, arm, phase_name), verbose=False)
         rng = torch.Generator(self.fabric.device).manual_seed(stage_seed(seed, arm, phase_name))
+        checkpoint.unpack_scaler(self.fabric, self._fresh_scaler)
         phase = build(rng)
         partial = finished.with_suffix(".partial")
         first = self._take_up(phase, partial, seed, arm)
@@ -222,10 +224,10 @@ class Run:
         return phase.result()
 
     def _put_away(self, phase: Phase, path: Path, done: int) -> None:
-        state = phase.state() | {"torch_rng": torch.get_rng_state()}
+        state = phase.state() | checkpoint.pack_scaler(self.fabric) | {"torch_rng": torch.get_rng_state()}
         if self.fabric.device.type == "cuda":
             state["cuda_rng"] = torch.cuda.get_rng_state(self.fabric.device)
-        checkpoint.save_checkpoint(path, state, {"step": done})
+        checkpoint.save_checkpoint(path, state, {"step": done, "device": self.fabric.device.type})
 
     def _take_up(self, phase: Phase, path: Path, seed: int, arm: str) -> int:
         """Load an unfinished phase and return its next step; 0 where there is none."""
@@ -236,6 +238,7 @@ class Run:
             torch.set_rng_state(state.pop("torch_rng"))
             if "cuda_rng" in state:
                 torch.cuda.set_rng_state(state.pop("cuda_rng"), self.fabric.device)
+            checkpoint.unpack_scaler(self.fabric, state)
             phase.load(state)
         self.journal.rewind(phase.name, seed, arm, first)
         return first
