@@ -64,6 +64,7 @@ def check_augment(
     placement_index: Tensor | None = None,
     gpa: str = "closed_form",
     joint_mask: Tensor | None = None,
+    min_depth: float = 0.1,
     require_in_frame: bool = False,
 ) -> AugmentArguments:
     """Check the arguments of `augment` and bring them to one dtype (half precision becomes float32).
@@ -78,6 +79,8 @@ def check_augment(
         raise TypeError(f"camera: expected a poseda.camera.Camera, got {type(camera).__name__}")
     if gpa not in GPA_MODES:
         raise ValueError(f"gpa: expected one of {', '.join(GPA_MODES)}, got {gpa!r}")
+    if not isinstance(min_depth, (int, float)) or not min_depth >= 0:
+        raise ValueError(f"min_depth: expected at least 0 metres, got {min_depth!r}")
     arguments = AugmentArguments(
         pose_3d,
         camera.focal,
@@ -167,10 +170,10 @@ def check_poses(name: str, value: Tensor, points: int | None = None) -> Tensor:
     if not good or (points is not None and shape[-2] != points):
         expected = f"1 to {MAX_JOINTS}" if points is None else str(points)
         raise ValueError(f"{name}: expected shape (..., P, 3) with P = {expected}, got {tuple(shape)}")
-    return value.float() if value.dtype in _HALF else value
+    return value.float() if value.dtype in HALF else value
 
 
-_HALF = (torch.float16, torch.bfloat16)
+HALF = (torch.float16, torch.bfloat16)
 
 
 def _one_dtype(given: AugmentArguments) -> AugmentArguments:
@@ -182,7 +185,7 @@ def _one_dtype(given: AugmentArguments) -> AugmentArguments:
     ):
         return given
     promoted = tuple(
-        value.float() if value is not None and value.dtype in _HALF else value for value in floating
+        value.float() if value is not None and value.dtype in HALF else value for value in floating
     )
     dtypes = {value.dtype for value in promoted if value is not None}
     if len(dtypes) != 1 or dtypes - {torch.float32, torch.float64}:

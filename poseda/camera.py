@@ -217,7 +217,7 @@ def distort(points: Tensor, distortion: Tensor | None) -> Tensor:
 def undistort(points: Tensor, distortion: Tensor | None) -> Tensor:
     """Invert :func:`distort` by Newton's method, differentiable by the implicit function theorem.
 
-    Where the lens folds (its Jacobian is singular) the result is not finite.
+    A point that the lens shows nowhere has no inverse and the result means nothing: ask :func:`sees`.
     """
     if distortion is None:
         return points
@@ -229,6 +229,26 @@ def undistort(points: Tensor, distortion: Tensor | None) -> Tensor:
         jacobian = _distort_jacobian(solution, distortion)
     # One more Newton step with the Jacobian held fixed has the implicit function's gradient.
     return solution - _solve_2x2(jacobian, distort(solution, distortion) - points)
+
+
+@torch.no_grad()
+def sees(ray: Tensor, points: Tensor, distortion: Tensor) -> Tensor:
+    """Whether the lens shows a ray at a point, on the branch that holds the centre.
+
+    Beyond its fold a lens shows one place twice or not at all, and Newton's steps end anywhere.
+
+    Args:
+        ray: (..., 2) what :func:`undistort` found, on the plane z = 1.
+        points: (..., 2) what it was given.
+        distortion: (N or 1, 5).
+
+    Returns:
+        (...) bool.
+    """
+    tolerance = 1e-10 if points.dtype == torch.float64 else 1e-5
+    error = (distort(ray, distortion) - points).abs().amax(-1)
+    a, b, c, d = _distort_jacobian(ray, distortion)
+    return (error <= tolerance * (1 + points.abs().amax(-1))) & (a * d - b * c > 0) & (a > 0)
 
 
 def _distort_jacobian(points: Tensor, distortion: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

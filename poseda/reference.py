@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from poseda.arguments import MAX_ROTATION, AugmentedPose, check_augment
-from poseda.camera import Camera, distort, project, undistort
+from poseda.camera import Camera, distort, project, sees, undistort
 from poseda.skeleton import Skeleton
 
 BISECTIONS = 200
@@ -91,6 +91,7 @@ def augment(
         placement_index=placement_index,
         gpa=gpa,
         joint_mask=joint_mask,
+        min_depth=min_depth,
         require_in_frame=require_in_frame,
     )
     single = given.pose_3d.dim() == 3
@@ -195,6 +196,8 @@ def place(
     # Chai et al., section 3.2: the pose seen as flat at the root's depth.
     depth = (camera.focal * extent).sum(-1) / target
     found = torch.isfinite(depth) & (placement[:, 2] >= 0) & (placement[:, 3] >= 0) & (target > 0)
+    if camera.distortion is not None:
+        found = found & sees(ray, (placement[:, :2] - camera.center) / camera.focal, camera.distortion)
     if exact:
         depth, solved = _solve_depth(local, camera, ray, mask, target, depth)
         found = found & solved

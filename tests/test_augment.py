@@ -276,6 +276,21 @@ def test_exact_placement_reproduces_place_and_box(device: torch.device) -> None:
     assert (result.pose_2d[kept, 0] - placement[:, :2]).abs().max() < 1e-12
 
 
+@pytest.mark.parametrize("gpa", ["closed_form", "exact"])
+def test_a_strong_lens_puts_valid_roots_in_their_place_or_says_no(
+    gpa: str, device: torch.device, dtype: torch.dtype
+) -> None:
+    """Barrel distortion that folds within the screen: some places have no ray."""
+    arguments = augment_arguments(4000, give=("placement",), dtype=dtype, device=device)
+    lens = torch.tensor([[-0.4, 0.2, -0.05, 0.0, 0.0]], dtype=dtype, device=device)
+    arguments["camera"] = Camera(torch.full_like(lens[:, :2], 1.5), torch.zeros_like(lens[:, :2]), lens)
+    arguments["placement"][:, :2] = torch.rand(4000, 2).to(arguments["placement"]) * 3 - 1.5
+    result = ops.augment(**arguments, gpa=gpa)
+    assert 0.05 < result.valid.float().mean() < 0.95
+    miss = (result.pose_2d[:, 0] - arguments["placement"][:, :2])[result.valid].abs().max()
+    assert miss < (1e-4 if dtype == torch.float32 else 1e-8)
+
+
 def test_closed_form_placement_reproduces_the_roots_place(device: torch.device) -> None:
     arguments = augment_arguments(64, dtype=torch.float64, device=device, rows=9)
     result = ops.augment(**arguments)

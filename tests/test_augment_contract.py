@@ -71,6 +71,9 @@ def test_opcheck_of_the_sums(device: torch.device) -> None:
     sums = torch.ops.poseda.sum_picked_rows(rows, sorted_index, order, 7)
     torch.testing.assert_close(sums, torch.zeros(7, 4).to(rows).index_add_(0, index, rows))
     torch.testing.assert_close(torch.ops.poseda.sum_rows(rows), rows.sum(0, keepdim=True))
+    # An order that points outside adds nothing and reads nothing.
+    wild = torch.full_like(order, 10**9)
+    assert not torch.ops.poseda.sum_picked_rows(rows, sorted_index, wild, 7).any()
 
 
 CASES = {
@@ -239,7 +242,7 @@ def test_the_same_bits_for_any_instruction_set() -> None:
     for name in INSTRUCTION_SETS:
         environment = {**os.environ, "POSEDA_CPU_ISA": name}
         run = subprocess.run(
-            [sys.executable, "-c", DIGEST], env=environment, capture_output=True, text=True, check=True
+            [sys.executable, "-P", "-c", DIGEST], env=environment, capture_output=True, text=True, check=True
         )
         used, digest = run.stdout.split()
         found[used] = digest
@@ -249,7 +252,7 @@ def test_the_same_bits_for_any_instruction_set() -> None:
 def test_an_unknown_instruction_set_is_refused_by_name() -> None:
     environment = {**os.environ, "POSEDA_CPU_ISA": "sse9"}
     run = subprocess.run(
-        [sys.executable, "-c", "import poseda.ops"], env=environment, capture_output=True, text=True
+        [sys.executable, "-P", "-c", "import poseda.ops"], env=environment, capture_output=True, text=True
     )
     assert run.returncode != 0
     assert "POSEDA_CPU_ISA: expected one of generic, avx2, avx512, got 'sse9'" in run.stderr
@@ -317,6 +320,11 @@ BAD = {
         lambda a: {"bone_rotation": a["bone_rotation"].long()},
         TypeError,
         r"bone_rotation: expected a floating-point tensor, got torch.int64",
+    ),
+    "min_depth": (
+        lambda a: {"min_depth": float("nan")},
+        ValueError,
+        r"min_depth: expected at least 0 metres, got nan",
     ),
     "list": (lambda a: {"pose_3d": [1.0]}, TypeError, r"pose_3d: expected a tensor, got list"),
     "gpa": (lambda a: {"gpa": "fast"}, ValueError, r"gpa: expected one of closed_form, exact, got 'fast'"),

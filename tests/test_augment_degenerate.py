@@ -45,6 +45,13 @@ def spoil(name: str, arguments: dict[str, Any], row: int) -> dict[str, Any]:
         focal = camera.focal.clone()
         focal[row] = math.nan
         arguments["camera"] = Camera(focal, camera.center, camera.distortion, camera.aspect)
+    elif name == "a place the lens does not show":
+        camera = arguments["camera"]
+        assert camera.distortion is not None
+        lens = camera.distortion.clone()
+        lens[row] = torch.tensor([-0.5, 0.0, 0.0, 0.0, 0.0])  # shows nothing beyond radius 0.54
+        arguments["camera"] = Camera(camera.focal, camera.center, lens, camera.aspect)
+        arguments["placement"][row, :2] = 1.5
     elif name == "off screen":
         arguments["placement"][row, 0] = 0.999
         arguments["require_in_frame"] = True
@@ -65,6 +72,7 @@ WAYS = [
     "coincident joints",
     "nothing spans the box",
     "nan camera",
+    "a place the lens does not show",
     "off screen",
     "too near",
 ]

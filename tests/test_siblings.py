@@ -319,3 +319,5 @@ def test_half_precision_becomes_float32(device: torch.device) -> None:
     pose = poses(2, device=device).half()
     assert ops.bones(pose, H36M16).dtype == torch.float32
     assert ops.kinematic_chain_space(pose, H36M16).dtype == torch.float32
+    lens = augment_arguments(2, give=("distortion",), device=device)["camera"]
+    assert ops.project(pose, lens.to(torch.float16)).dtype == torch.float32

@@ -125,6 +125,19 @@ POSEDA_HD Vec2<S> unproject(const Camera<S>& c, bool distorted, Vec2<S> screen) 
     return p;
 }
 
+// Whether the lens shows the ray at that place, on the branch that holds the centre: beyond its fold a lens
+// shows one place twice or not at all, and Newton's steps end anywhere.
+template <class S>
+POSEDA_HD Mask<S> sees(const Camera<S>& c, Vec2<S> ray, Vec2<S> screen) {
+    const Distorted<S> lens = distort(c, ray);
+    const S tolerance = literal<S>(sizeof(Value<S>) == 4 ? 1e-5 : 1e-10);
+    const S x = (screen.x - c.cx) / c.fx, y = (screen.y - c.cy) / c.fy;
+    const S error = maximum(absolute(lens.point.x - x), absolute(lens.point.y - y));
+    const S size = literal<S>(1) + maximum(absolute(x), absolute(y));
+    const S determinant = lens.xx * lens.yy - lens.xy * lens.yx;
+    return both<S>(error <= tolerance * size, both<S>(determinant > literal<S>(0), lens.xx > literal<S>(0)));
+}
+
 // Given the solution p, implicit differentiation of distort(p) = (screen - center) / focal. Returns the
 // gradient of the place on the screen; adds the camera's.
 template <class S>

@@ -168,6 +168,10 @@ POSEDA_HD Placed<S> place(int joints, const Slots<S>& local, const JointMask<S>&
     const Extreme<S>* e = placed.extremes.edge;
     placed.depth = (camera.fx * (e[0].value - e[1].value) + camera.fy * (e[2].value - e[3].value)) / target;
     placed.found = both<S>(both<S>(box.w >= zero, box.h >= zero), target > zero);
+    if (distorted) {
+        const Mask<S> on_screen = sees(camera, placed.ray, Vec2<S>{box.u, box.v});
+        placed.found = both<S>(placed.found, on_screen);
+    }
     if (exact) {
         placed.depth = solve_depth(joints, local, mask, camera, distorted, placed.ray, target, placed.depth);
         const Vec3<S> line = {placed.ray.x, placed.ray.y, literal<S>(1)};

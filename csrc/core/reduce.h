@@ -38,7 +38,8 @@ POSEDA_HD T sum_picked(const T* rows, int64_t columns, int64_t column, const int
                        const int64_t* order, int64_t size, int64_t row) {
     double sum = 0;
     for (int64_t i = lower_bound(sorted, size, row); i < size && sorted[i] == row; ++i) {
-        sum += double(rows[order[i] * columns + column]);
+        const int64_t pose = order[i];
+        if (pose >= 0 && pose < size) sum += double(rows[pose * columns + column]);
     }
     return T(sum);
 }

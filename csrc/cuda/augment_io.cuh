@@ -207,7 +207,6 @@ class BackwardIo : public PoseOfThread<T, kSequence> {
         this->set_up(shared_);
         keep_ = out_.valid[this->pose_row()];
         gradient_.want_pose = out_.pose;
-        gradient_.want_pose = out_.pose;
         gradient_.want_rotation = out_.bone_rotation;
         gradient_.want_scale = out_.bone_scale;
         gradient_.want_body = out_.body_rotation;

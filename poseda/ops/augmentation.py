@@ -81,6 +81,7 @@ def augment(
         placement_index=placement_index,
         gpa=gpa,
         joint_mask=joint_mask,
+        min_depth=min_depth,
         require_in_frame=require_in_frame,
     )
     if pose_3d.is_cuda:

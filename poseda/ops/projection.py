@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from poseda import autograd, native
-from poseda.arguments import check_poses
+from poseda.arguments import HALF, check_poses
 from poseda.camera import Camera
 
 native.load()
@@ -35,8 +35,13 @@ def project(points: Tensor, camera: Camera) -> Tensor:
         raise TypeError(f"camera: expected a poseda.camera.Camera, got {type(camera).__name__}")
     if len(camera) not in (1, points.shape[0]):
         raise ValueError(f"camera: expected {points.shape[0]} rows or 1, got {len(camera)}")
-    if camera.focal.dtype != points.dtype:
-        raise TypeError(f"camera: expected {points.dtype} as points, got {camera.focal.dtype}")
+    if camera.focal.dtype in HALF:
+        camera = camera.to(torch.float32)
+    if camera.focal.dtype != points.dtype or camera.focal.device != points.device:
+        raise TypeError(
+            f"camera: expected {points.dtype} on {points.device} as points, "
+            f"got {camera.focal.dtype} on {camera.focal.device}"
+        )
     rows = len(camera)
     entries = [camera.focal, camera.center]
     entries.append(camera.focal.new_zeros(1, 5) if camera.distortion is None else camera.distortion)
