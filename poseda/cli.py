@@ -121,9 +121,29 @@ def _parse(record: type[Record], arguments: list[str], **options: Any) -> Record
         if not stop.code:
             raise  # --help
         text = re.sub(r"[─-╿]|-{4,}", " ", complaint.getvalue())
+        unread = _describe_unread(text)
+        if unread is not None:
+            raise UsageError(unread) from stop
         text = re.split(r"Argument helptext|For full helptext|Perhaps you meant", text)[0]
-        sentence = re.sub(r"^(Value error|Parsing error|Invalid choice)", "", " ".join(text.split()))
+        titles = (
+            r"^(Value error|Parsing error|Invalid choice|Missing argument|(Required|Unrecognized) options)"
+        )
+        sentence = re.sub(titles, "", " ".join(text.split()))
         raise UsageError(re.sub(r"^ *Error parsing \w+: ", "", sentence).strip() or "bad options") from stop
+
+
+_KINDS = {"INT": "a whole number", "FLOAT": "a number", "[INT [INT ...]]": "whole numbers"}
+"""How the parser's names of types read in a sentence."""
+
+
+def _describe_unread(complaint: str) -> str | None:
+    """A value that the parser could not read: flag, expected type, what came. None for other complaints."""
+    found = re.search(r"Error parsing (--\S+): (.*?)Argument helptext:\s*--\S+([^\n]*)", complaint, re.DOTALL)
+    if found is None:
+        return None
+    flag, reason, kind = found.group(1), " ".join(found.group(2).split()), found.group(3).strip()
+    came = " ".join(re.findall(r"'([^']*)'", reason))
+    return f"{flag}: expected {_KINDS.get(kind, kind)}, got {came!r}" if came else f"{flag}: {reason}"
 
 
 def _find_preset(arguments: list[str]) -> str:

@@ -226,6 +226,9 @@ _POSITIVE = {"width", "blocks", "pretrain_steps", "adapt_steps", "steps", "batch
     "hard_ratio",
     "domain_size",
 }
+SMALLEST_BATCH = 4
+"""Spreads and batch norms need two poses, and half of an oracle's batch is of the target."""
+
 _WHOLE = {"source_share", "warmup"}
 _SHARES = {"dropout", "ema", "warmup", "source_share", "bone_scale"}
 
@@ -239,6 +242,8 @@ def _check_ranges(record: Any, prefix: str = "") -> None:
             continue
         elif entry.name in _POSITIVE and not value > 0:
             raise ValueError(f"{name}: expected a number above 0, got {value}")
+        elif entry.name == "batch" and value < SMALLEST_BATCH:
+            raise ValueError(f"{name}: expected at least {SMALLEST_BATCH} poses a step, got {value}")
         elif entry.name in _SHARES and not (0 <= value < 1 or (value == 1 and entry.name in _WHOLE)):
             raise ValueError(f"{name}: expected a share from 0 to 1, got {value}")
         elif not value >= 0:
@@ -319,7 +324,7 @@ def check_resumable(config: RunConfig, saved: dict[str, Any]) -> None:
         return flat
 
     now, then = flatten(to_json(config)), flatten(saved)
-    for name in now.keys() | then.keys():
+    for name in dict.fromkeys([*now, *then]):
         if name not in RESUMABLE and now.get(name) != then.get(name):
             raise ValueError(f"{name}: the run to resume has {then.get(name)!r}, got {now.get(name)!r}")
 

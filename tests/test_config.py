@@ -60,6 +60,14 @@ def test_every_option_has_a_help_sentence() -> None:
         (lambda: RunConfig(save_every=75), ["save_every", "log_every = 50", "got 75"]),
         (lambda: RunConfig(training=LifterTrainingConfig(batch=0)), ["training.batch", "above 0", "got 0"]),
         (
+            lambda: RunConfig(training=LifterTrainingConfig(batch=1)),
+            ["training.batch", "at least 4", "got 1"],
+        ),
+        (
+            lambda: RunConfig(generator_training=GeneratorTrainingConfig(batch=3)),
+            ["generator_training.batch", "at least 4", "got 3"],
+        ),
+        (
             lambda: RunConfig(training=LifterTrainingConfig(learning_rate=float("nan"))),
             ["training.learning_rate"],
         ),
@@ -83,6 +91,15 @@ def test_a_resumed_run_may_gain_arms_but_not_change_its_training() -> None:
     other = dataclasses.replace(preset("tiny"), training=LifterTrainingConfig(batch=32))
     with pytest.raises(ValueError, match=r"training\.\w+: the run to resume has .*, got"):
         check_resumable(other, saved)
+
+
+def test_the_first_field_that_differs_is_named_whatever_the_hash_seed() -> None:
+    saved = to_json(preset("tiny"))
+    for record in (saved, saved["network"], saved["training"], saved["generator"]):
+        record |= {name: -1 for name, value in record.items() if isinstance(value, float)}
+    saved["lifter"] = "other"
+    with pytest.raises(ValueError, match=r"^lifter: the run to resume has 'other'"):
+        check_resumable(preset("tiny"), saved)
 
 
 def test_a_record_with_a_missing_entry_is_refused() -> None:

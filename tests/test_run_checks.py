@@ -346,6 +346,8 @@ def test_half_precision_resumes_with_its_gradient_scale(
     assert run.fabric.strategy.precision.state_dict()["scale"] > 2.0**6
     with pytest.raises(KeyboardInterrupt):
         training.prepare(cut, domains, KillAt("gpa · lifter", 6)).train()
+    unfinished = weights_path(cut.out, 0, "gpa", "lifter").with_suffix(".partial")
+    assert load_checkpoint(unfinished)[0]["scaler.scale"] == 2.0**7
     assert training.prepare(dataclasses.replace(cut, resume=True), domains).train() == expected
     lifters = [load_checkpoint(weights_path(run.out, 0, "gpa", "lifter"))[0] for run in (whole, cut)]
     assert all(torch.equal(lifters[0][name], lifters[1][name]) for name in lifters[0])
