@@ -100,6 +100,8 @@ def _parse_config(arguments: list[str]) -> RunConfig:
         defaults = preset(_find_preset(arguments))  # type: ignore[arg-type]
     except ValueError as error:
         raise UsageError(str(error)) from error
+    if any(argument == "--target" or argument.startswith("--target=") for argument in arguments):
+        defaults = replace(defaults, arms=("gpa", "gpa_lpa"))
     return _parse(
         RunConfig,
         arguments,
@@ -157,9 +159,22 @@ def _find_preset(arguments: list[str]) -> str:
 
 
 def _open(config: RunConfig) -> Domains:
-    from poseda.datasets import open_domains
+    from poseda.datasets import open_domains, own_domains
 
     try:
+        if config.target is not None:
+            width, _, height = (config.image_size or "").partition("x")
+            return own_domains(
+                config.source,
+                config.target,
+                (int(width), int(height)) if config.image_size else None,
+                config.fov,
+                cameras=config.cameras,
+                intrinsics=config.intrinsics,
+                min_confidence=config.min_confidence,
+                layout=config.layout,
+                stride=config.stride,
+            )
         return open_domains(config.data, size=config.domain_size)
     except (ValueError, OSError) as error:
         raise UsageError(str(error)) from error
@@ -236,7 +251,12 @@ def _evaluate(arguments: list[str]) -> int:
     try:
         record = read_folder(options.run)
         config = from_json(record["config"])
-        domains = _open(replace(config, data=options.data or config.data))
+        if options.data is not None:
+            own = ("target", "source", "image_size", "fov", "cameras", "intrinsics", "layout")
+            without: dict[str, Any] = dict.fromkeys(own)
+            domains = _open(replace(config, data=options.data, **without))
+        else:
+            domains = _open(config)
         rows = evaluate_folder(options.run, config, domains, options.split)
     except ValueError as error:
         raise UsageError(str(error)) from error

@@ -7,6 +7,7 @@ otherwise.
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -156,6 +157,24 @@ class RunConfig:
 
     data: Path | None = None
     """Domain file (npz) to adapt on. Default: the embedded domains, which need no file."""
+    target: Path | None = None
+    """Your own footage instead of --data: 2D detections without labels. Arms are then gpa and gpa_lpa."""
+    source: Path | None = None
+    """Labelled poses to go with --target. Default: the embedded studio."""
+    image_size: str | None = None
+    """Pictures of --target in pixels, as 1280x720, where its format does not say."""
+    fov: float | None = None
+    """Horizontal field of view of the camera of --target, degrees. Default: 55 across the longer side."""
+    cameras: Path | None = None
+    """JSON of the cameras of --source, where its format needs one."""
+    intrinsics: Path | None = None
+    """JSON of the camera of --target; wins over --fov."""
+    layout: str | None = None
+    """Order of the joints of --target, where its file does not tell."""
+    min_confidence: float = 0.3
+    """Joints of --target detected with less confidence count as unseen, 0 to 1."""
+    stride: int = 1
+    """Take every so manieth frame of --source."""
     arms: tuple[Arm, ...] = TABLE_ARMS
     """What to compare: source_only, gpa, lpa, gpa_lpa (the method), random, poseaug, oracle."""
     lifter: str = "simple_baseline"
@@ -197,6 +216,13 @@ class RunConfig:
             values = getattr(self, name)
             if not values or len(set(values)) != len(values):
                 raise ValueError(f"{name}: expected at least one and none twice, got {values}")
+        if self.target is not None and self.data is not None:
+            raise ValueError(f"target: expected --target or --data, got both {self.target} and {self.data}")
+        for name in ("source", "image_size", "fov", "cameras", "intrinsics", "layout"):
+            if self.target is None and getattr(self, name) is not None:
+                raise ValueError(f"{name}: expected --target beside it, got none")
+        if self.image_size is not None and not re.fullmatch(r"[1-9]\d*x[1-9]\d*", self.image_size):
+            raise ValueError(f"image_size: expected WIDTHxHEIGHT as 1280x720, got {self.image_size!r}")
         pool, batch = self.adversary.pool, self.generator_training.batch
         if pool < batch:
             raise ValueError(
@@ -225,12 +251,13 @@ _POSITIVE = {"width", "blocks", "pretrain_steps", "adapt_steps", "steps", "batch
     "save_every",
     "hard_ratio",
     "domain_size",
+    "stride",
 }
 SMALLEST_BATCH = 4
 """Spreads and batch norms need two poses, and half of an oracle's batch is of the target."""
 
-_WHOLE = {"source_share", "warmup"}
-_SHARES = {"dropout", "ema", "warmup", "source_share", "bone_scale"}
+_WHOLE = {"source_share", "warmup", "min_confidence"}
+_SHARES = {"dropout", "ema", "warmup", "source_share", "bone_scale", "min_confidence"}
 
 
 def _check_ranges(record: Any, prefix: str = "") -> None:
@@ -306,7 +333,11 @@ def to_json(config: RunConfig) -> dict[str, Any]:
     return {key: plain(value) for key, value in dataclasses.asdict(config).items()}
 
 
-RESUMABLE = ("arms", "seeds", "resume", "device", "out", "data")
+_FILES = ("target", "source", "cameras", "intrinsics")
+_OWN = (*_FILES, "image_size", "fov", "layout", "min_confidence", "stride")
+"""Fields of own footage: absent from the records of runs that are older than they are."""
+
+RESUMABLE = ("arms", "seeds", "resume", "device", "out", "data", *_FILES)
 """Fields in which a resumed run may differ: more arms or seeds may be asked for, and files may have moved."""
 
 
@@ -325,7 +356,11 @@ def check_resumable(config: RunConfig, saved: dict[str, Any]) -> None:
 
     now, then = flatten(to_json(config)), flatten(saved)
     for name in dict.fromkeys([*now, *then]):
-        if name not in RESUMABLE and now.get(name) != then.get(name):
+        if (
+            name not in RESUMABLE
+            and not (name in _OWN and name not in then)
+            and now.get(name) != then.get(name)
+        ):
             raise ValueError(f"{name}: the run to resume has {then.get(name)!r}, got {now.get(name)!r}")
 
 
@@ -338,13 +373,15 @@ def from_json(record: dict[str, Any]) -> RunConfig:
     values = dict(record)
     for entry in dataclasses.fields(RunConfig):
         if entry.name not in values:
+            if entry.name in _OWN:
+                continue
             raise ValueError(f"{entry.name}: missing from the recorded configuration")
         section = SECTIONS.get(entry.name)
         if section is not None:
             values[entry.name] = section(**values[entry.name])
         elif isinstance(values[entry.name], list):
             values[entry.name] = tuple(values[entry.name])
-        elif entry.name in ("data", "out") and values[entry.name] is not None:
+        elif entry.name in ("data", "out", *_FILES) and values[entry.name] is not None:
             values[entry.name] = Path(values[entry.name])
     return RunConfig(**values)
 

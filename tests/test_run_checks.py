@@ -351,3 +351,48 @@ def test_half_precision_resumes_with_its_gradient_scale(
     assert training.prepare(dataclasses.replace(cut, resume=True), domains).train() == expected
     lifters = [load_checkpoint(weights_path(run.out, 0, "gpa", "lifter"))[0] for run in (whole, cut)]
     assert all(torch.equal(lifters[0][name], lifters[1][name]) for name in lifters[0])
+
+
+# ------------------------------------------------------------------------------------------ own footage
+
+
+@pytest.fixture
+def footage(tmp_path: Path, domains: Domains) -> Path:
+    """COCO results of a few people, as a detector writes them."""
+    rng = np.random.default_rng(1)
+    people = []
+    for image in range(12):
+        points = rng.normal([640, 360], [60, 120], (17, 2)) + rng.normal(0, 80, 2)
+        keypoints = np.concatenate([points, np.full((17, 1), 0.9)], 1).ravel().tolist()
+        people.append({"image_id": image, "category_id": 1, "keypoints": keypoints, "score": 1.0})
+    (tmp_path / "gym.json").write_text(json.dumps(people))
+    return tmp_path / "gym.json"
+
+
+def test_own_footage_is_adapted_to(tmp_path: Path, footage: Path) -> None:
+    given = ["--target", str(footage), "--image-size", "1280x720", "--fov", "60"]
+    assert main([*TINY, *given, "--out", str(tmp_path / "r")]) == 0
+    results = json.loads((tmp_path / "r" / "results.json").read_text())
+    assert [(row["arm"], row["split"]) for row in results] == [
+        ("gpa", "source_val"),
+        ("gpa_lpa", "source_val"),
+    ]
+    assert main(["evaluate", str(tmp_path / "r"), "--split", "source_val"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--target", "{file}", "--data", "p.npz"], "target: expected --target or --data, got both"),
+        (["--fov", "60"], "fov: expected --target beside it"),
+        (["--target", "{file}", "--image-size", "wide"], "image_size: expected WIDTHxHEIGHT"),
+        (["--target", "{file}", "--image-size", "1280x720", "--arms", "oracle"], "gym: oracle: expected 3D"),
+        (["--target", "nowhere.json"], "nowhere.json"),
+    ],
+)
+def test_bad_footage_is_one_sentence(
+    tmp_path: Path, footage: Path, capsys: pytest.CaptureFixture[str], options: list[str], named: str
+) -> None:
+    given = [option.format(file=footage) for option in options]
+    assert named in refused(capsys, *TINY, *given, "--out", str(tmp_path / "r"))
+    assert not (tmp_path / "r").exists()
