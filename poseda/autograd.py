@@ -65,8 +65,8 @@ def attach(
     return eager
 
 
-def refuse_second_derivative(op: Any) -> None:
-    """Make a backward op raise by name instead of passing silent zeros."""
+def refuse_second_derivative(op: Any) -> Callable[..., Any]:
+    """Make a backward op raise by name instead of passing silent zeros; returns it for eager callers."""
 
     def refuse(*_: Any) -> Any:
         raise RuntimeError(
@@ -74,4 +74,4 @@ def refuse_second_derivative(op: Any) -> None:
             "create_graph=False, or use poseda.reference"
         )
 
-    attach(op, refuse, lambda ctx, inputs, output: None)
+    return attach(op, refuse, lambda ctx, inputs, output: None)

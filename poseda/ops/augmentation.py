@@ -138,9 +138,7 @@ def _augment_backward(
     wanted = sum(1 << bit for bit, position in enumerate(_POSITION) if ctx.needs_input_grad[position])
     if not wanted or (grad_pose_3d is None and grad_pose_2d is None):
         return tuple(results)
-    gradients = torch.ops.poseda.augment_backward.default(
-        grad_pose_3d, grad_pose_2d, valid, augmented, wanted, *given, *ctx.settings
-    )
+    gradients = _gradients(grad_pose_3d, grad_pose_2d, valid, augmented, wanted, *given, *ctx.settings)
     picked: tuple[Tensor, Tensor] | None = None
     for gradient, name, position in zip(gradients, _DIFFERENTIABLE, _POSITION, strict=True):
         if not ctx.needs_input_grad[position]:
@@ -178,7 +176,7 @@ def _augment_backward_fake(
     return tuple(results)
 
 
-autograd.refuse_second_derivative(torch.ops.poseda.augment_backward.default)
+_gradients = autograd.refuse_second_derivative(torch.ops.poseda.augment_backward.default)
 
 
 @torch.library.register_fake("poseda::sum_rows")

@@ -119,10 +119,10 @@ def _kinematic_chain_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) ->
 
 def _kinematic_chain_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     (pose_3d,) = ctx.saved_tensors
-    return torch.ops.poseda.kinematic_chain_space_backward.default(grad, pose_3d, *ctx.tree), None, None, None
+    return _chain_gradient(grad, pose_3d, *ctx.tree), None, None, None
 
 
 _kinematic_chain_space = autograd.attach(
     torch.ops.poseda.kinematic_chain_space.default, _kinematic_chain_backward, _kinematic_chain_setup
 )
-autograd.refuse_second_derivative(torch.ops.poseda.kinematic_chain_space_backward.default)
+_chain_gradient = autograd.refuse_second_derivative(torch.ops.poseda.kinematic_chain_space_backward.default)

@@ -70,7 +70,7 @@ def _project_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 def _project_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     points, camera = ctx.saved_tensors
-    grad_points, grad_camera = torch.ops.poseda.project_backward.default(grad, points, camera, ctx.distorted)
+    grad_points, grad_camera = _project_gradients(grad, points, camera, ctx.distorted)
     if not ctx.needs_input_grad[1]:
         return grad_points, None, None
     frames = grad_camera.flatten(0, 1) if camera.shape[0] == 1 else grad_camera
@@ -80,4 +80,4 @@ def _project_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
 
 
 _project = autograd.attach(torch.ops.poseda.project.default, _project_backward, _project_setup)
-autograd.refuse_second_derivative(torch.ops.poseda.project_backward.default)
+_project_gradients = autograd.refuse_second_derivative(torch.ops.poseda.project_backward.default)
