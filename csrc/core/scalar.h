@@ -64,12 +64,6 @@ POSEDA_HD S absolute(S x) {
     return select(x < literal<S>(0), -x, x);
 }
 
-// True for every number, false for NaN and both infinities.
-template <class S>
-POSEDA_HD Mask<S> is_finite(S x) {
-    return (x - x) == literal<S>(0);
-}
-
 // Round to the nearest integer, exact for |x| < 2^22 (float) or 2^51 (double): adding 1.5 * 2^(mantissa bits)
 // leaves no room for a fraction.
 template <class S>
