@@ -1,0 +1,55 @@
+"""The command line. One module a command, each with `run(arguments) -> exit code`.
+
+Options of a command are the fields of a record of :mod:`poseda.config`; nothing is declared twice. Whatever a
+user can get wrong ends as one sentence on stderr and exit code 2, before anything is written.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from poseda.cli.options import UsageError
+
+COMMANDS = {
+    "adapt": "adapt a lifter to footage without labels and compare the arms of the method",
+    "evaluate": "evaluate the lifters of a run on a domain file",
+    "bench": "time the fused op against its rivals",
+    "info": "versions, instruction set, CUDA library, threads",
+}
+"""What each command does; its module has the same name."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0, 1 for a run that failed, 2 for bad input."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given or given[0] in ("-h", "--help"):
+        print(_usage(), end="")
+        return 0 if given else 2
+    if given[0] not in COMMANDS:
+        return _refuse(f"expected a command among {', '.join(COMMANDS)}, got {given[0]!r}")
+    try:
+        return int(import_module(f"poseda.cli.{given[0]}").run(given[1:]))
+    except UsageError as error:
+        return _refuse(str(error))
+
+
+def _usage() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {does}" for name, does in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: poseda COMMAND [options]",
+            "",
+            *lines,
+            "",
+            "poseda COMMAND --help lists the options of a command. `poseda adapt` needs none.",
+            "",
+        ]
+    )
+
+
+def _refuse(sentence: str) -> int:
+    print(f"poseda: {' '.join(sentence.split())}", file=sys.stderr)
+    return 2

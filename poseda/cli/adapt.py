@@ -1,0 +1,71 @@
+"""`poseda adapt`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from poseda.cli.options import UsageError, open_chosen, parse
+from poseda.cli.screen import ProgressBars, print_card, print_table
+
+if TYPE_CHECKING:
+    from poseda.config import RunConfig
+
+
+def run(arguments: list[str]) -> int:
+    """Train, compare, report."""
+    config = _parse_config(arguments)
+    from rich.console import Console
+
+    from poseda import report, training
+
+    console = Console()
+    domains = open_chosen(config)
+    observer = ProgressBars(console)
+    try:
+        prepared = training.prepare(config, domains, observer)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    print_card(console, training.protocol_card(config, domains, prepared.splits))
+    try:
+        with observer:
+            results = prepared.train()
+    except training.TrainingError as error:
+        print(f"poseda: {error}", file=sys.stderr)
+        return 1
+    written = report.write_report(config.out)
+    split = report.shown_split(results)
+    title = f"{domains.name}: {report.SPLIT_TITLES[split]}"
+    print_table(console, report.summarise(results, split), title)
+    console.print(f"run folder: {config.out}   report: {written[-1]}", highlight=False)
+    return 0
+
+
+def _parse_config(arguments: list[str]) -> RunConfig:
+    """Options over the defaults of the preset they name."""
+    from poseda.config import RunConfig, preset
+
+    try:
+        defaults = preset(_find_preset(arguments))  # type: ignore[arg-type]
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if any(argument == "--target" or argument.startswith("--target=") for argument in arguments):
+        defaults = replace(defaults, arms=("gpa", "gpa_lpa"))
+    return parse(
+        RunConfig,
+        arguments,
+        prog="poseda adapt",
+        description="Adapt a lifter to footage without labels and compare the arms of the method.",
+        default=defaults,
+    )
+
+
+def _find_preset(arguments: list[str]) -> str:
+    """The preset decides the defaults, so it is read before the other options are."""
+    for at, argument in enumerate(arguments):
+        if argument == "--preset" and at + 1 < len(arguments):
+            return arguments[at + 1]
+        if argument.startswith("--preset="):
+            return argument.partition("=")[2]
+    return "default"

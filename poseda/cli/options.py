@@ -1,0 +1,77 @@
+"""From arguments to records: what every command does with its options, and how it refuses bad ones."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from poseda.config import RunConfig
+    from poseda.datasets import Domains
+
+Record = TypeVar("Record")
+
+
+class UsageError(Exception):
+    """A mistake of the user's; the message is one sentence."""
+
+
+def parse(record: type[Record], arguments: list[str], **options: Any) -> Record:
+    """Fill a record from options. The parser's framed complaint is turned into the one sentence it holds."""
+    import tyro
+
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return tyro.cli(record, args=arguments, **options)
+    except SystemExit as stop:
+        if not stop.code:
+            raise  # --help
+        text = re.sub(r"[─-╿]|-{4,}", " ", complaint.getvalue())
+        unread = _describe_unread(text)
+        if unread is not None:
+            raise UsageError(unread) from stop
+        text = re.split(r"Argument helptext|For full helptext|Perhaps you meant", text)[0]
+        titles = (
+            r"^(Value error|Parsing error|Invalid choice|Missing argument|(Required|Unrecognized) options)"
+        )
+        sentence = re.sub(titles, "", " ".join(text.split()))
+        raise UsageError(re.sub(r"^ *Error parsing \w+: ", "", sentence).strip() or "bad options") from stop
+
+
+_KINDS = {"INT": "a whole number", "FLOAT": "a number", "[INT [INT ...]]": "whole numbers"}
+"""How the parser's names of types read in a sentence."""
+
+
+def _describe_unread(complaint: str) -> str | None:
+    """A value that the parser could not read: flag, expected type, what came. None for other complaints."""
+    found = re.search(r"Error parsing (--\S+): (.*?)Argument helptext:\s*--\S+([^\n]*)", complaint, re.DOTALL)
+    if found is None:
+        return None
+    flag, reason, kind = found.group(1), " ".join(found.group(2).split()), found.group(3).strip()
+    came = " ".join(re.findall(r"'([^']*)'", reason))
+    return f"{flag}: expected {_KINDS.get(kind, kind)}, got {came!r}" if came else f"{flag}: {reason}"
+
+
+def open_chosen(config: RunConfig) -> Domains:
+    from poseda.datasets import open_domains, own_domains
+
+    try:
+        if config.target is not None:
+            width, _, height = (config.image_size or "").partition("x")
+            return own_domains(
+                config.source,
+                config.target,
+                (int(width), int(height)) if config.image_size else None,
+                config.fov,
+                cameras=config.cameras,
+                intrinsics=config.intrinsics,
+                min_confidence=config.min_confidence,
+                layout=config.layout,
+                stride=config.stride,
+            )
+        return open_domains(config.data, size=config.domain_size)
+    except (ValueError, OSError) as error:
+        raise UsageError(str(error)) from error
