@@ -73,14 +73,7 @@ def check_augment(
         TypeError: for a wrong type, dtype or device.
         ValueError: for a wrong shape or a combination that means nothing.
     """
-    if not isinstance(skeleton, Skeleton):
-        raise TypeError(f"skeleton: expected a poseda.skeleton.Skeleton, got {type(skeleton).__name__}")
-    if not isinstance(camera, Camera):
-        raise TypeError(f"camera: expected a poseda.camera.Camera, got {type(camera).__name__}")
-    if gpa not in GPA_MODES:
-        raise ValueError(f"gpa: expected one of {', '.join(GPA_MODES)}, got {gpa!r}")
-    if not isinstance(min_depth, (int, float)) or not min_depth >= 0:
-        raise ValueError(f"min_depth: expected at least 0 metres, got {min_depth!r}")
+    check_settings(skeleton, camera, gpa, min_depth)
     arguments = AugmentArguments(
         pose_3d,
         camera.focal,
@@ -95,8 +88,35 @@ def check_augment(
         placement_index,
         joint_mask,
     )
-    check_shapes(arguments, skeleton.num_joints, (skeleton.num_bones, skeleton.num_groups), require_in_frame)
-    return _one_dtype(arguments)
+    return check_tensors(arguments, skeleton, require_in_frame)
+
+
+def check_settings(skeleton: Skeleton, camera: Camera, gpa: str, min_depth: float) -> None:
+    """Check what is no tensor.
+
+    Raises:
+        TypeError: for a wrong type.
+        ValueError: for a value that means nothing.
+    """
+    if not isinstance(skeleton, Skeleton):
+        raise TypeError(f"skeleton: expected a poseda.skeleton.Skeleton, got {type(skeleton).__name__}")
+    if not isinstance(camera, Camera):
+        raise TypeError(f"camera: expected a poseda.camera.Camera, got {type(camera).__name__}")
+    if gpa not in GPA_MODES:
+        raise ValueError(f"gpa: expected one of {', '.join(GPA_MODES)}, got {gpa!r}")
+    if not isinstance(min_depth, (int, float)) or not min_depth >= 0:
+        raise ValueError(f"min_depth: expected at least 0 metres, got {min_depth!r}")
+
+
+def check_tensors(given: AugmentArguments, skeleton: Skeleton, require_in_frame: bool) -> AugmentArguments:
+    """Check the tensors of a call and bring them to one dtype (half precision becomes float32).
+
+    Raises:
+        TypeError: for a wrong type, dtype or device.
+        ValueError: for a wrong shape or a combination that means nothing.
+    """
+    check_shapes(given, skeleton.num_joints, (skeleton.num_bones, skeleton.num_groups), require_in_frame)
+    return _one_dtype(given)
 
 
 def check_shapes(

@@ -84,8 +84,11 @@ class Camera:
                     f"camera.{name}: expected {self.focal.dtype} on {self.focal.device} as camera.focal, "
                     f"got {value.dtype} on {value.device}"
                 )
-            if value.shape[0] not in (1, len(self)):
-                raise ValueError(f"camera.{name}: expected {len(self)} rows or 1, got {value.shape[0]}")
+        rows = len(self)
+        for name in columns:
+            value = getattr(self, name)
+            if value is not None and value.shape[0] not in (1, rows):
+                raise ValueError(f"camera.{name}: expected {rows} rows or 1, got {value.shape[0]}")
 
     def __len__(self) -> int:
         return max(

@@ -116,11 +116,17 @@ POSEDA_HD Vec2<S> unproject(const Camera<S>& c, bool distorted, Vec2<S> screen) 
     const Vec2<S> target = {(screen.x - c.cx) / c.fx, (screen.y - c.cy) / c.fy};
     Vec2<S> p = target;
     if (!distorted) return p;
-    for (int step = 0; step < kUndistortSteps; ++step) {
+    // Newton's error is squared at each step: after one this short, what is left is below rounding. Each lane
+    // stops for itself, so that its bits do not depend on its neighbours.
+    const S last = literal<S>(sizeof(Value<S>) == 4 ? 3e-5 : 1e-9);
+    Mask<S> moving = literal<S>(0) == literal<S>(0);
+    for (int step = 0; step < kUndistortSteps && any<S>(moving); ++step) {
         const Distorted<S> lens = distort(c, p);
         const S ex = lens.point.x - target.x, ey = lens.point.y - target.y;
         const S inverse = literal<S>(1) / (lens.xx * lens.yy - lens.xy * lens.yx);
-        p = {p.x - (lens.yy * ex - lens.xy * ey) * inverse, p.y - (lens.xx * ey - lens.yx * ex) * inverse};
+        const S dx = (lens.yy * ex - lens.xy * ey) * inverse, dy = (lens.xx * ey - lens.yx * ex) * inverse;
+        p = {select(moving, p.x - dx, p.x), select(moving, p.y - dy, p.y)};
+        moving = both<S>(moving, maximum(absolute(dx), absolute(dy)) > last);
     }
     return p;
 }

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from poseda import autograd, native
-from poseda.arguments import AugmentArguments, AugmentedPose, check_augment, check_shapes
+from poseda.arguments import AugmentArguments, AugmentedPose, check_settings, check_shapes, check_tensors
 from poseda.camera import Camera
 from poseda.skeleton import Skeleton
 
@@ -69,27 +69,38 @@ def augment(
     Raises:
         TypeError, ValueError: naming the argument, what was expected and what came.
     """
-    given = check_augment(
+    check_settings(skeleton, camera, gpa, min_depth)
+    given = AugmentArguments(
         pose_3d,
-        skeleton=skeleton,
-        camera=camera,
-        bone_rotation=bone_rotation,
-        bone_scale=bone_scale,
-        body_rotation=body_rotation,
-        root=root,
-        placement=placement,
-        placement_index=placement_index,
-        gpa=gpa,
-        joint_mask=joint_mask,
-        min_depth=min_depth,
-        require_in_frame=require_in_frame,
+        camera.focal,
+        camera.center,
+        camera.distortion,
+        camera.aspect,
+        bone_rotation,
+        bone_scale,
+        body_rotation,
+        root,
+        placement,
+        placement_index,
+        joint_mask,
     )
-    if pose_3d.is_cuda:
+    settings = (propagate, gpa == "exact", min_depth, require_in_frame)
+    if not torch.compiler.is_compiling():
+        try:
+            return _call(given, skeleton, settings)
+        except (AttributeError, IndexError, RuntimeError, TypeError):
+            # The op guards itself in a tenth of the time that check_tensors takes, but not in words for
+            # users. Half precision comes by here as well.
+            pass
+    return _call(check_tensors(given, skeleton, require_in_frame), skeleton, settings)
+
+
+def _call(given: AugmentArguments, skeleton: Skeleton, settings: tuple[Any, ...]) -> AugmentedPose:
+    if given.pose_3d.is_cuda:
         native.require_cuda()
-    grouped = bone_scale is not None and bone_scale.shape[-1] != skeleton.num_bones
+    grouped = given.bone_scale is not None and given.bone_scale.shape[-1] != skeleton.num_bones
     groups = skeleton.bone_groups if grouped else ()
-    settings = (skeleton.parents, groups, propagate, gpa == "exact", min_depth, require_in_frame)
-    return AugmentedPose(*_augment(*given, *settings))
+    return AugmentedPose(*_augment(*given, skeleton.parents, groups, *settings))
 
 
 @torch.library.register_fake("poseda::augment")
@@ -135,13 +146,14 @@ def _augment_backward(
     *saved, valid, augmented = ctx.saved_tensors
     given = AugmentArguments(*saved)
     results: list[Tensor | None] = [None] * 18
-    wanted = sum(1 << bit for bit, position in enumerate(_POSITION) if ctx.needs_input_grad[position])
+    needs = ctx.needs_input_grad  # each look at it builds a tuple
+    wanted = sum([1 << bit for bit, position in enumerate(_POSITION) if needs[position]])
     if not wanted or (grad_pose_3d is None and grad_pose_2d is None):
         return tuple(results)
     gradients = _gradients(grad_pose_3d, grad_pose_2d, valid, augmented, wanted, *given, *ctx.settings)
     picked: tuple[Tensor, Tensor] | None = None
     for gradient, name, position in zip(gradients, _DIFFERENTIABLE, _POSITION, strict=True):
-        if not ctx.needs_input_grad[position]:
+        if not needs[position]:
             continue
         argument = saved[position]
         rows = argument.shape[0]
