@@ -13,6 +13,11 @@ from functools import cached_property
 
 MAX_JOINTS = 64
 """The kernels keep one pose on chip; this is the largest tree for which they are built."""
+MAX_PARTS = 32
+MAX_PART_BONES = 192
+"""Over all parts; a bone may stand in several."""
+MAX_PART_PAIRS = (MAX_JOINTS - 1) * (MAX_JOINTS - 2) // 2
+"""Pairs of bones within a part, over all parts: what one part of all bones has. Kernels hold no more."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,13 @@ class Skeleton:
                     f"skeleton {self.name!r}: part {part!r} needs bones in rising order within "
                     f"0 .. {joints - 2}, got {bones}"
                 )
+        sizes = [len(bones) for bones in self.parts.values()]
+        pairs = sum(size * (size - 1) // 2 for size in sizes)
+        if len(sizes) > MAX_PARTS or sum(sizes) > MAX_PART_BONES or pairs > MAX_PART_PAIRS:
+            raise ValueError(
+                f"skeleton {self.name!r}: expected at most {MAX_PARTS} parts with {MAX_PART_BONES} bones and "
+                f"{MAX_PART_PAIRS} pairs of bones in all, got {len(sizes)} with {sum(sizes)} and {pairs}"
+            )
 
     @classmethod
     def declare(

@@ -1,7 +1,9 @@
 """Topology facts that everything else relies on."""
 
 import pytest
+import torch
 
+from poseda import ops
 from poseda.skeleton import BUILT_IN, COCO17, H36M16, H36M17, MAX_JOINTS, MPI_INF_3DHP, Skeleton
 
 
@@ -55,3 +57,24 @@ def test_what_is_no_tree_is_refused(
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(ValueError, match="expected one of h36m16, h36m17, coco17, mpi_inf_3dhp, got 'smpl'"):
         Skeleton.named("smpl")
+
+
+@pytest.mark.parametrize(
+    ("parts", "got"),
+    [
+        ({f"part{i}": (i % 63,) for i in range(33)}, "got 33 with 33 and 0"),
+        ({f"part{i}": tuple(range(20)) for i in range(10)}, "got 10 with 200 and 1900"),
+        ({"body": tuple(range(63)), "hand": (0, 1)}, "got 2 with 65 and 1954"),
+    ],
+)
+def test_more_parts_than_the_kernels_hold_are_refused(parts: dict[str, tuple[int, ...]], got: str) -> None:
+    names = tuple(f"j{i}" for i in range(MAX_JOINTS))
+    with pytest.raises(ValueError, match=f"32 parts with 192 bones and 1953 pairs of bones in all, {got}"):
+        Skeleton("x", names, tuple(range(-1, MAX_JOINTS - 1)), (), parts)
+
+
+def test_a_hand_of_twenty_parts_has_its_chain_features() -> None:
+    tree = {"wrist": None} | {f"j{i}": f"j{i - 4}" if i >= 4 else "wrist" for i in range(20)}
+    parts = {f"pair{i}": [f"j{i}", f"j{(i + 1) % 20}"] for i in range(20)}
+    hand = Skeleton.declare("hand", tree, parts=parts)
+    assert ops.kinematic_chain_space(torch.randn(3, 21, 3), hand).shape == (3, 20)

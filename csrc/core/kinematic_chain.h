@@ -7,8 +7,8 @@
 
 namespace poseda {
 
-constexpr int kMaxParts = 16;
-constexpr int kMaxPartBones = 128;  // over all parts; a bone may stand in several
+constexpr int kMaxParts = 32;
+constexpr int kMaxPartBones = 192;  // over all parts; a bone may stand in several
 
 struct ChainParts {
     Tree tree;
