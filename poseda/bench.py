@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from poseda import ops, reference
-from poseda.bench_record import RIVALS, machine, markdown, table
+from poseda.bench_record import RIVALS, machine, markdown, stage_table, table
 from poseda.device import choose
 from poseda.rivals import COMPILE_MODES, Augment, Compiled, Problem, poseaug_style
 from poseda.samples import LEARNED
@@ -96,10 +96,13 @@ def run(
     finally:
         torch.set_num_threads(before)
     console.print(table(results))
+    with console.status(f"{device}, stages"):
+        stages = _measure_stages(device, quick)
+    console.print(stage_table(stages))
     if json_path is not None:
         path = Path(json_path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        record = {"machine": machine(device), "results": results}
+        record = {"machine": machine(device), "results": results, "stages": stages}
         path.write_text(json.dumps(record, indent=1) + "\n")
     return results
 
@@ -147,6 +150,48 @@ def _measure(
         "copy_share": traffic / seconds["ours"] / copy_bandwidth if batch >= BANDWIDTH_FROM else None,
         "empty_call": empty_call,
     }
+
+
+STAGE_BATCH = 1024
+"""Poses a call for the breakdown by stages."""
+
+STAGES = {
+    "bones, kinematics, projection": (),
+    "+ bone rotations": ("bone_rotation",),
+    "+ bone lengths": ("group_scale",),
+    "+ body rotation": ("body_rotation",),
+    "+ GPA from a table": ("placement", "placement_index"),
+    "+ lens": ("distortion",),
+}
+"""What each stage adds to a call, from the least it can do to what the method asks for."""
+
+
+def _measure_stages(device: str, quick: bool) -> list[dict[str, Any]]:
+    """Where the time goes: the call by itself (one pose), then a batch with one stage more at a time.
+
+    Fields: stage; batch; seconds a call, forward and forward+backward (gradients of the pose and of every
+    learned parameter given), on the threads torch uses.
+    """
+    clock = _CudaClock(quick) if torch.device(device).type == "cuda" else _HostClock(quick)
+    calls: dict[tuple[str, int, str], Call] = {}
+    given: tuple[str, ...] = ()
+    for stage, more in {"the call by itself": (), **STAGES}.items():
+        given += more
+        batch = STAGE_BATCH if stage in STAGES else 1
+        learned = {"bone_rotation", "group_scale", "body_rotation"} & set(given)
+        wanted = ("pose_3d", *(name.replace("group", "bone") for name in sorted(learned)))
+        problem = Problem.draw(batch, device=device, give=given, wanted=wanted)
+        calls[stage, batch, "forward"] = clock.prepare([problem.forward(ops.augment)], graph=True)
+        calls[stage, batch, "forward+backward"] = clock.prepare(
+            [problem.forward_backward(ops.augment)], graph=True
+        )
+    names = {" ".join(map(str, key)): key for key in calls}
+    rounds = _rounds({name: calls[key] for name, key in names.items()}, clock)
+    found: dict[str, dict[str, Any]] = {}
+    for name, (stage, batch, direction) in names.items():
+        row = found.setdefault(stage, {"stage": stage, "batch": batch, "seconds": {}})
+        row["seconds"][direction] = statistics.median(rounds[name])
+    return list(found.values())
 
 
 def _contestants(

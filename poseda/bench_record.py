@@ -6,7 +6,7 @@ import datetime
 import os
 import platform
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -106,15 +106,42 @@ def table(results: Sequence[dict[str, Any]]) -> Any:
     return drawn
 
 
+STAGE_HEADINGS = ("stage", "batch", *PASS.values())
+
+
+def stage_rows(stages: Sequence[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
+    """The cells of one table row per stage, under STAGE_HEADINGS."""
+    for stage in stages:
+        yield stage["stage"], f"{stage['batch']:,}", *(_time(stage["seconds"][name]) for name in PASS)
+
+
+def stage_table(stages: Sequence[dict[str, Any]]) -> Any:
+    """Where the time goes, as a rich table."""
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    drawn = Table(title="time of a call, stage by stage", box=SIMPLE, padding=0)
+    for heading in STAGE_HEADINGS:
+        drawn.add_column(heading, justify="left" if heading == "stage" else "right")
+    for row in stage_rows(stages):
+        drawn.add_row(*row)
+    return drawn
+
+
 def markdown(record: dict[str, Any]) -> str:
-    """A recorded run as a Markdown table with a line on the machine."""
+    """A recorded run as Markdown: a line on the machine and the tables."""
     about = record["machine"]
     where = about.get("gpu") or f"{about['cpu']}, {about['cores']} cores"
     lines = [
         f"{where}; torch {about['torch']}; commit {about['commit']}; {about['date'][:10]}.",
         "",
-        "| " + " | ".join(HEADINGS) + " |",
-        "|" + " --- |" * len(HEADINGS),
+        *_markdown_table(HEADINGS, rows(record["results"])),
     ]
-    lines += ["| " + " | ".join(row) + " |" for row in rows(record["results"])]
+    if "stages" in record:
+        lines += ["", *_markdown_table(STAGE_HEADINGS, stage_rows(record["stages"]))]
     return "\n".join(lines)
+
+
+def _markdown_table(headings: Sequence[str], cells: Iterable[Sequence[str]]) -> list[str]:
+    lines = [headings, ["---"] * len(headings), *cells]
+    return ["| " + " | ".join(line) + " |" for line in lines]

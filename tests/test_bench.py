@@ -67,7 +67,9 @@ def test_record_holds_what_the_table_shows(tmp_path: Path, monkeypatch: pytest.M
     lines = markdown(record).splitlines()
     assert lines[2].startswith("| CPU thr. | batch | pass |")
     assert lines[4].startswith("| 1 | 2 | forward |")
-    assert len(lines) == 6
+    assert lines[7] == "| stage | batch | forward | fwd+bwd |"
+    assert lines[9].startswith("| the call by itself | 1 |") and lines[-1].startswith("| + lens | 1,024 |")
+    assert len(lines) == 6 + 3 + len(bench.STAGES) + 1
 
 
 @pytest.mark.parametrize(
