@@ -3,6 +3,8 @@
 ``p1`` is a camera gap: CMU clips under the Human3.6M rig, then other CMU clips (the same people and database
 on both sides) under the chest and knee cameras of MPI-INF-3DHP. ``p2`` is the full gap: Bandai motions on the
 bodies of some CMU subjects under the Human3.6M rig, then other CMU subjects under the MPI-INF-3DHP cameras.
+``dev`` has p2's source, and as its target the very subjects who lend p2 their bodies: recipes are chosen on
+it, as none of its target's people or clips is in p2's target.
 
 The motion lies in a folder the user brings: ``cmu.npz``, ``cmu_retargeted.npz``, ``bandai1.npz`` and
 ``bandai2.npz`` with positions (N, 16, 3) in metres, z up, and ``cameras.json`` with the calibrations. Nothing
@@ -28,7 +30,7 @@ from poseda.datasets.domain import SPLITS, DataError
 from poseda.datasets.embedded import NEAREST
 from poseda.skeleton import H36M16
 
-BENCHMARKS = ("p1", "p2")
+BENCHMARKS = ("p1", "p2", "dev")
 
 SKELETON = H36M16
 PARENTS = list(SKELETON.parents)
@@ -107,7 +109,7 @@ def build_benchmark(
 
     Args:
         folder: with the motion and calibration files.
-        benchmark: ``p1`` or ``p2``.
+        benchmark: ``p1``, ``p2`` or ``dev``.
         seed: of splits, cameras and placements.
         sequences: film whole clips in order with fixed cameras a clip and mark invalid frames, instead of
             giving each frame its own cameras, dropping invalid frames and shuffling.
@@ -129,7 +131,7 @@ def build_benchmark(
         source_views = 3
     else:
         source = _bandai(folder, cmu, rng, sequences)
-        target = cmu.rows(~np.isin(cmu.subject, [*BODY_DONORS, ALSO_DONOR]))
+        target = cmu.rows(np.isin(cmu.subject, [*BODY_DONORS, ALSO_DONOR]) == (benchmark == "dev"))
         source_views = 1
     source, validation = split_clips(place_clips(source, rng, 0.7), rng, 0.9)
     train, test = split_clips(place_clips(target, rng, 0.5), rng, 0.5)
