@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from poseda.lifters.dropout import Dropout
 from poseda.lifters.graph import NodeNorm, NonLocal, bone_matrix
 from poseda.lifters.registry import check_input, register_lifter, start_small
 from poseda.skeleton import Skeleton
@@ -43,7 +44,7 @@ class SemanticGraphConv(nn.Module):
 def _layer(skeleton: Skeleton, inputs: int, outputs: int, dropout: float) -> nn.Sequential:
     # No bias: the norm would take it out again.
     convolution = SemanticGraphConv(skeleton, inputs, outputs)
-    return nn.Sequential(convolution, NodeNorm(outputs), nn.ReLU(), nn.Dropout(dropout))
+    return nn.Sequential(convolution, NodeNorm(outputs), nn.ReLU(), Dropout(dropout))
 
 
 class ResidualGraphBlock(nn.Module):

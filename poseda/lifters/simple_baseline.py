@@ -5,12 +5,13 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from poseda.lifters.dropout import Dropout
 from poseda.lifters.registry import check_input, register_lifter, start_small
 from poseda.skeleton import Skeleton
 
 
 def _layer(inputs: int, outputs: int, dropout: float) -> list[nn.Module]:
-    return [nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.ReLU(), nn.Dropout(dropout)]
+    return [nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.ReLU(), Dropout(dropout)]
 
 
 class ResidualBlock(nn.Module):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from poseda.lifters.dropout import Dropout
 from poseda.lifters.graph import NodeNorm, NonLocal, bone_matrix, mean_over_neighbours, mirror_matrix
 from poseda.lifters.registry import check_input, register_lifter, start_small
 from poseda.skeleton import Skeleton
@@ -66,7 +67,7 @@ class GraphConv(nn.Module):
         self.temporal, self.kinds = temporal, len(neighbourhoods)
         kinds = self.kinds + (2 if temporal else 0)
         self.weight = nn.Linear(kinds * inputs, outputs, bias=False)
-        self.after = nn.Sequential(NodeNorm(outputs), nn.ReLU(), nn.Dropout(dropout))
+        self.after = nn.Sequential(NodeNorm(outputs), nn.ReLU(), Dropout(dropout))
 
     def forward(self, nodes: Tensor) -> Tensor:
         gathered = (self.neighbourhoods @ nodes).unflatten(-2, (-1, self.kinds)).flatten(-2)

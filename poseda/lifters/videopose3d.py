@@ -12,6 +12,7 @@ from math import prod
 from torch import Tensor, nn
 from torch.nn.functional import conv1d, pad
 
+from poseda.lifters.dropout import Dropout
 from poseda.lifters.registry import check_input, register_lifter, start_small
 from poseda.skeleton import Skeleton
 
@@ -37,7 +38,7 @@ class TemporalBlock(nn.Module):
         self.time_norm = nn.BatchNorm1d(channels)
         self.features = nn.Conv1d(channels, channels, 1, bias=False)
         self.features_norm = nn.BatchNorm1d(channels)
-        self.activation = nn.Sequential(nn.ReLU(), nn.Dropout(dropout))
+        self.activation = nn.Sequential(nn.ReLU(), Dropout(dropout))
         self.tap = width - 1 if causal else width // 2  # the tap that stands where the output stands
 
     def forward(self, frames: Tensor, strided: bool) -> Tensor:
@@ -100,7 +101,7 @@ class VideoPose3D(nn.Module):
         )
         self.expand = nn.Conv1d(self.joints * in_channels, channels, widths[0], bias=False)
         self.expand_norm = nn.BatchNorm1d(channels)
-        self.activation = nn.Sequential(nn.ReLU(), nn.Dropout(dropout))
+        self.activation = nn.Sequential(nn.ReLU(), Dropout(dropout))
         self.blocks = nn.ModuleList(
             TemporalBlock(channels, width, prod(widths[:level]), dropout, causal)
             for level, width in enumerate(widths)
