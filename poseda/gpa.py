@@ -71,7 +71,7 @@ class TargetPlacements:
         seen = pose_2d.isfinite().all(-1)
         if visible is not None:
             seen = seen & visible
-        placement, usable = _measure(pose_2d, seen, skeleton.parents.index(-1))
+        placement, usable = measure_seen(pose_2d, seen, skeleton.parents.index(-1))
         if not bool(usable.any()):
             raise ValueError(
                 f"pose_2d: expected at least one pose with a visible root and a box above {MIN_BOX}, "
@@ -127,8 +127,17 @@ def measure(pose_2d: Tensor, skeleton: Skeleton) -> Tensor:
     return torch.cat([pose_2d[:, skeleton.parents.index(-1)], size], -1)
 
 
-def _measure(pose_2d: Tensor, seen: Tensor, root: int) -> tuple[Tensor, Tensor]:
-    """Placements (M, 4) and whether each is usable (M,)."""
+def measure_seen(pose_2d: Tensor, seen: Tensor, root: int) -> tuple[Tensor, Tensor]:
+    """Placement of 2D poses over the joints that are seen, and whether it is usable.
+
+    Args:
+        pose_2d: (N, J, 2) screen coordinates.
+        seen: (N, J) bool.
+        root: joint that is placed.
+
+    Returns:
+        (N, 4) root u, v and box w, h; (N,) bool, false where the root is unseen or the box degenerate.
+    """
     unseen = ~seen[..., None]
     size = pose_2d.masked_fill(unseen, -torch.inf).amax(1) - pose_2d.masked_fill(unseen, torch.inf).amin(1)
     placement = torch.cat([pose_2d[:, root], size], -1)

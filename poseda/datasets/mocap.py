@@ -5,6 +5,7 @@ on both sides) under the chest and knee cameras of MPI-INF-3DHP. ``p2`` is the f
 bodies of some CMU subjects under the Human3.6M rig, then other CMU subjects under the MPI-INF-3DHP cameras.
 ``dev`` has p2's source, and as its target the very subjects who lend p2 their bodies: recipes are chosen on
 it, as none of its target's people or clips is in p2's target.
+``p0`` has no gap: the clips of p1, both parts under the Human3.6M rig; the gate must keep the source model.
 
 The motion lies in a folder the user brings: ``cmu.npz``, ``cmu_retargeted.npz``, ``bandai1.npz`` and
 ``bandai2.npz`` with positions (N, 16, 3) in metres, z up, and ``cameras.json`` with the calibrations. Nothing
@@ -30,7 +31,7 @@ from poseda.datasets.domain import SPLITS, DataError
 from poseda.datasets.embedded import NEAREST
 from poseda.skeleton import H36M16
 
-BENCHMARKS = ("p1", "p2", "dev")
+BENCHMARKS = ("p0", "p1", "p2", "dev")
 
 SKELETON = H36M16
 PARENTS = list(SKELETON.parents)
@@ -51,6 +52,9 @@ LOW_PITCH = 13.0
 
 P2_SOURCE_ROWS = 40_000
 """Frames of p2's source, drawn from all that there are; sequences take all."""
+
+STUDIO_SPREAD, FIELD_SPREAD = 0.7, 0.5
+"""How far clips are shifted on the floor under either rig, metres."""
 
 REACH = 1.2
 """People stay within this distance of the middle of the capture volume along each axis, metres."""
@@ -95,6 +99,21 @@ class FixedCamera:
 
 
 @dataclass(frozen=True)
+class Filming:
+    """How one domain is filmed.
+
+    Args:
+        rig: its cameras.
+        views: cameras a frame.
+        spread: clips are shifted by up to this along each axis, metres.
+    """
+
+    rig: Sequence[FixedCamera]
+    views: int
+    spread: float
+
+
+@dataclass(frozen=True)
 class Body:
     """A donor's bone lengths (K,), metres, and mean clavicle directions (2, 3) in the frame of the torso."""
 
@@ -109,7 +128,7 @@ def build_benchmark(
 
     Args:
         folder: with the motion and calibration files.
-        benchmark: ``p1``, ``p2`` or ``dev``.
+        benchmark: ``p0``, ``p1``, ``p2`` or ``dev``.
         seed: of splits, cameras and placements.
         sequences: film whole clips in order with fixed cameras a clip and mark invalid frames, instead of
             giving each frame its own cameras, dropping invalid frames and shuffling.
@@ -126,19 +145,20 @@ def build_benchmark(
     folder, rng = Path(folder), np.random.default_rng(seed)
     studio, field = read_rigs(folder / "cameras.json")
     cmu = read_motion(folder, "cmu", "cmu_retargeted")
-    if benchmark == "p1":
-        source, target = split_clips(cmu, rng, 0.5)
-        source_views = 3
-    else:
+    if benchmark in ("p2", "dev"):
         source = _bandai(folder, cmu, rng, sequences)
         target = cmu.rows(np.isin(cmu.subject, [*BODY_DONORS, ALSO_DONOR]) == (benchmark == "dev"))
-        source_views = 1
-    source, validation = split_clips(place_clips(source, rng, 0.7), rng, 0.9)
-    train, test = split_clips(place_clips(target, rng, 0.5), rng, 0.5)
+        filmed = Filming(studio, 1, STUDIO_SPREAD)
+    else:
+        source, target = split_clips(cmu, rng, 0.5)
+        filmed = Filming(studio, 3, STUDIO_SPREAD)
+    seen = filmed if benchmark == "p0" else Filming(field, 2, FIELD_SPREAD)
+    source, validation = split_clips(place_clips(source, rng, filmed.spread), rng, 0.9)
+    train, test = split_clips(place_clips(target, rng, seen.spread), rng, 0.5)
     table: dict[str, np.ndarray] = {}
     for split, motion in zip(SPLITS, (source, validation, train, test), strict=True):
-        rig, views = (studio, source_views) if split.startswith("source") else (field, 2)
-        columns = film(motion, rig, rng, views, sequences)
+        how = filmed if split.startswith("source") else seen
+        columns = film(motion, how.rig, rng, how.views, sequences)
         table |= {f"{split}_{name}": values for name, values in columns.items()}
     return table
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from poseda.camera import Camera, undistort
+from poseda.camera import Camera
 from poseda.datasets.archive import Archive
 from poseda.datasets.conversion import conversion
 from poseda.datasets.domain import DataError, LabelledPoses
@@ -18,6 +18,7 @@ from poseda.datasets.readers.calibration import labelled, read_cameras, screen_o
 from poseda.datasets.readers.deeplabcut import check_size, import_h5py
 from poseda.datasets.readers.matfile import read_mat
 from poseda.datasets.readers.text import fail, numbers, read_text, record
+from poseda.placing import locate
 from poseda.skeleton import Skeleton
 
 OUTDOORS = ("TS5", "TS6")
@@ -235,31 +236,6 @@ def _placed(
     convert, (camera, width, height) = conversion(layout, skeleton), lens
     screen, local = screen_of(convert(pixels)[0], width, height), convert(pose)[0]
     local = local - local[:, :1]
-    root = locate(local, screen, camera)
+    root = locate(torch.from_numpy(local), torch.from_numpy(screen), camera.to(torch.float64)).numpy()
     clips = np.broadcast_to(np.asarray(clip, np.int64), (len(pose),))
     return labelled(local + root[:, None], camera, clips, columns, screen)
-
-
-def locate(local: np.ndarray, screen: np.ndarray, camera: Camera) -> np.ndarray:
-    """Where the roots are: (X + tx) = x (Z + tz) and its like for y, over all joints, by least squares.
-
-    Args:
-        local: (N, J, 3) metres, root at zero.
-        screen: (N, J, 2) as seen.
-        camera: one.
-
-    Returns:
-        (N, 3) metres.
-    """
-    lens = camera.to(torch.float64)
-    plane = (torch.from_numpy(screen) - lens.center[:, None]) / lens.focal[:, None]
-    ray = undistort(plane, lens.distortion).numpy()
-    rows, joints = local.shape[:2]
-    matrix, rhs = np.zeros((rows, joints, 2, 3)), np.zeros((rows, joints, 2))
-    for axis in range(2):
-        matrix[:, :, axis, axis] = 1
-        matrix[:, :, axis, 2] = -ray[..., axis]
-        rhs[:, :, axis] = ray[..., axis] * local[..., 2] - local[..., axis]
-    flat = matrix.reshape(rows, -1, 3)
-    across = flat.transpose(0, 2, 1)
-    return np.asarray(np.linalg.solve(across @ flat, across @ rhs.reshape(rows, -1, 1))[..., 0])
