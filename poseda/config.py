@@ -158,7 +158,7 @@ class RunConfig:
     data: Path | None = None
     """Domain file (npz) to adapt on. Default: the embedded domains, which need no file."""
     target: Path | None = None
-    """Your own footage instead of --data: 2D detections without labels. Arms are then gpa and gpa_lpa."""
+    """Your own footage instead of --data: 2D detections without labels. Arms: source_only, gpa, gpa_lpa."""
     source: Path | None = None
     """Labelled poses to go with --target. Default: the embedded studio."""
     image_size: str | None = None
@@ -177,6 +177,9 @@ class RunConfig:
     """Take every so manieth frame of --source."""
     arms: tuple[Arm, ...] = TABLE_ARMS
     """What to compare: source_only, gpa, lpa, gpa_lpa (the method), random, poseaug, oracle."""
+    gate: Literal["report", "on", "off"] = "report"
+    """Whether 2D alone says that adapting can help. report: train what was asked for and recommend an arm;
+    on: train the source model alone where the gate says to keep it; off: do not ask."""
     lifter: str = "simple_baseline"
     """Lifter to adapt, by the name under which poseda.lifters builds it."""
     seeds: tuple[int, ...] = (0,)
@@ -334,10 +337,10 @@ def to_json(config: RunConfig) -> dict[str, Any]:
 
 
 _FILES = ("target", "source", "cameras", "intrinsics")
-_OWN = (*_FILES, "image_size", "fov", "layout", "min_confidence", "stride")
-"""Fields of own footage: absent from the records of runs that are older than they are."""
+_YOUNGER = (*_FILES, "image_size", "fov", "layout", "min_confidence", "stride", "gate")
+"""Fields that are absent from the records of runs older than they are."""
 
-RESUMABLE = ("arms", "seeds", "resume", "device", "out", "data", *_FILES)
+RESUMABLE = ("arms", "seeds", "resume", "device", "out", "data", "gate", *_FILES)
 """Fields in which a resumed run may differ: more arms or seeds may be asked for, and files may have moved."""
 
 
@@ -358,7 +361,7 @@ def check_resumable(config: RunConfig, saved: dict[str, Any]) -> None:
     for name in dict.fromkeys([*now, *then]):
         if (
             name not in RESUMABLE
-            and not (name in _OWN and name not in then)
+            and not (name in _YOUNGER and name not in then)
             and now.get(name) != then.get(name)
         ):
             raise ValueError(f"{name}: the run to resume has {then.get(name)!r}, got {now.get(name)!r}")
@@ -373,7 +376,7 @@ def from_json(record: dict[str, Any]) -> RunConfig:
     values = dict(record)
     for entry in dataclasses.fields(RunConfig):
         if entry.name not in values:
-            if entry.name in _OWN:
+            if entry.name in _YOUNGER:
                 continue
             raise ValueError(f"{entry.name}: missing from the recorded configuration")
         section = SECTIONS.get(entry.name)

@@ -84,30 +84,42 @@ class Verdict:
         return any(margin.ratio > 1 for margin in self.margins.values())
 
     @property
-    def sentence(self) -> str:
-        """The verdict in one plain sentence."""
-        numbers = ", ".join(
-            f"{name} {margin.target:.4f} against {margin.limit:.4f}" for name, margin in self.margins.items()
-        )
-        how = f"{100 * LIMIT:g} % limit over {RESAMPLES} random halves by {self.unit}"
-        few = self.compared < FEW
+    def finding(self) -> str:
+        """What was found, without the numbers behind it."""
         if self.adapt:
             ratio = max(margin.ratio for margin in self.margins.values())
             return (
                 f"Adapt: the target's 2D poses lie {ratio:.1f} times as far from the source's as chance "
-                f"puts the source's own halves apart ({numbers}; {how})."
+                f"puts the source's own halves apart"
             )
-        doubt = f"; with only {self.compared} of the target's {self.unit} a small gap cannot be seen"
         return (
-            f"Keep the source model: the target's 2D poses lie no farther from the source's than chance "
-            f"puts the source's own halves apart ({numbers}; {how}{doubt if few else ''})."
+            "Keep the source model: the target's 2D poses lie no farther from the source's than chance "
+            "puts the source's own halves apart"
         )
+
+    @property
+    def numbers(self) -> str:
+        """What the finding rests on."""
+        margins = ", ".join(
+            f"{name} {margin.target:.4f} against {margin.limit:.4f}" for name, margin in self.margins.items()
+        )
+        doubt = ""
+        if self.compared < FEW and not self.adapt:
+            doubt = f"; with only {self.compared} of the target's {self.unit} a small gap cannot be seen"
+        return f"{margins}; {100 * LIMIT:g} % limit over {RESAMPLES} random halves by {self.unit}{doubt}"
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in one plain sentence."""
+        return f"{self.finding} ({self.numbers})."
 
     def to_json(self, recommended: str) -> dict[str, Any]:
         """What gate.json holds."""
         return {
             "verdict": "adapt" if self.adapt else "keep",
             "recommended": recommended,
+            "finding": self.finding,
+            "numbers": self.numbers,
             "sentence": self.sentence,
             "distance": "energy distance, normalised (coefficient of inhomogeneity)",
             "quantile": LIMIT,
@@ -118,12 +130,18 @@ class Verdict:
         }
 
 
-def recommend(verdict: Verdict | None, arms: Sequence[Arm]) -> str:
-    """The model to use: the source model unless the verdict, if there is one, is to adapt.
+PRETRAINED = "pretrained"
+"""What the lifter is called, in files and logs, before any arm has touched it."""
 
-    The source model is the arm ``source_only`` or, where that was not asked for, ``pretrained``.
-    """
-    keep = "source_only" if "source_only" in arms else "pretrained"
+
+def source_model(arms: Sequence[Arm]) -> str:
+    """Name of the source model: the arm, or the pre-trained lifter where that arm was not asked for."""
+    return "source_only" if "source_only" in arms else PRETRAINED
+
+
+def recommend(verdict: Verdict | None, arms: Sequence[Arm]) -> str:
+    """The model to use: the source model unless the verdict, if there is one, is to adapt."""
+    keep = source_model(arms)
     if verdict is not None and not verdict.adapt:
         return keep
     return next((arm for arm in PREFERRED if arm in arms), keep)
@@ -143,29 +161,28 @@ def judge(data: AdaptationData, seed: int = 0) -> Verdict:
     """
     rng = torch.Generator().manual_seed(seed)
     source, target = data.source, data.target
-    clips, unit = _units(source.clip.cpu(), target.clip.cpu())
-    chosen = [torch.randperm(len(part), generator=rng)[:ROWS] for part in (source, target)]
-    pose = [part.pose_2d.cpu()[rows] for part, rows in zip((source, target), chosen, strict=True)]
-    seen = pose[1].isfinite().all(-1)
-    if target.visible is not None:
-        seen = seen & target.visible.cpu()[chosen[1]]
-    gaps = seen[torch.randint(len(seen), (len(pose[0]),), generator=rng)]
-    features, kept = [], []
-    for name, poses, visible in (("source", pose[0], gaps), ("target", pose[1], seen)):
-        found, usable = screen_features(poses, visible, data.skeleton)
-        if not bool(usable.any()):
-            raise ValueError(f"{name}: expected 2D poses with a visible root and a box, found none")
-        features.append(found)
-        kept.append(usable)
-    members = [part[rows][usable] for part, rows, usable in zip(clips, chosen, kept, strict=True)]
-    numbered = [part.unique(return_inverse=True)[1] for part in members]
-    counts = [int(part.max()) + 1 for part in numbered]
-    if counts[0] < 2:
-        raise ValueError(f"source: expected at least two poses to compare, found {counts[0]}")
-    groups = _groups(*counts, rng)
-    clip = torch.cat([numbered[0], numbered[1] + counts[0]])
-    margins = {name: _margin(*(part[name] for part in features), clip, groups) for name in FEATURES}
-    return Verdict(margins, unit, *counts, compared=int(groups[2][0].sum()))
+    (source_unit, target_unit), unit = _units(source.clip.cpu(), target.clip.cpu())
+    rows = torch.randperm(len(source), generator=rng)[:ROWS]
+    target_rows = torch.randperm(len(target), generator=rng)[:ROWS]
+    pose, drawn = source.pose_2d.cpu()[rows], target.rows(target_rows).to("cpu")
+    seen = drawn.pose_2d.isfinite().all(-1)
+    if drawn.visible is not None:
+        seen = seen & drawn.visible
+    gaps = seen[torch.randint(len(seen), (len(pose),), generator=rng)]
+    features, kept = screen_features(pose, gaps, data.skeleton)
+    target_features, target_kept = screen_features(drawn.pose_2d, seen, data.skeleton)
+    own = source_unit[rows][kept].unique(return_inverse=True)[1]
+    other = target_unit[target_rows][target_kept].unique(return_inverse=True)[1]
+    for name, part, fewest in (("target", other, 1), ("source", own, 2)):
+        if len(part) < fewest:
+            raise ValueError(
+                f"{name}: expected a visible root and a box in {fewest} or more poses, found {len(part)}"
+            )
+    count, target_count = int(own.max()) + 1, int(other.max()) + 1
+    groups = _groups(count, target_count, rng)
+    clip = torch.cat([own, other + count])
+    margins = {name: _margin(features[name], target_features[name], clip, groups) for name in FEATURES}
+    return Verdict(margins, unit, count, target_count, min(count // 2, target_count))
 
 
 def _units(

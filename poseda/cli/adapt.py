@@ -27,7 +27,9 @@ def run(arguments: list[str]) -> int:
         prepared = training.prepare(config, domains, observer)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    print_card(console, training.protocol_card(config, domains, prepared.splits))
+    print_card(console, training.protocol_card(prepared.config, domains, prepared.splits))
+    if prepared.verdict is not None:
+        console.print(prepared.verdict.sentence, highlight=False)
     try:
         with observer:
             results = prepared.train()
@@ -51,7 +53,7 @@ def _parse_config(arguments: list[str]) -> RunConfig:
     except ValueError as error:
         raise UsageError(str(error)) from error
     if any(argument == "--target" or argument.startswith("--target=") for argument in arguments):
-        defaults = replace(defaults, arms=("gpa", "gpa_lpa"))
+        defaults = replace(defaults, arms=("source_only", "gpa", "gpa_lpa"))
     return parse(
         RunConfig,
         arguments,

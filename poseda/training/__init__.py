@@ -6,8 +6,12 @@ order, ``checkpoint``, ``journal`` and ``folder`` keep what a run leaves behind.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from poseda import gate
 from poseda.config import RunConfig
 from poseda.datasets import Domains
+from poseda.training.checkpoint import write_json
 from poseda.training.folder import (
     FolderError,
     check_partials,
@@ -46,7 +50,14 @@ def prepare(config: RunConfig, domains: Domains, observer: Observer | None = Non
     fabric = start_fabric(config)
     build_lifter(config, domains.skeleton)
     data = Resident.load(domains.adaptation(), fabric.device)
+    verdict = None if config.gate == "off" else gate.judge(domains.adaptation())
+    if config.gate == "on" and verdict is not None and not verdict.adapt:
+        config = replace(config, arms=("source_only",))
     splits = labelled_splits(config, domains)
     if config.resume:
         check_partials(config.out, fabric.device.type)
-    return Run(domains, data, open_folder(config, domains, splits), fabric, observer, splits)
+    config = open_folder(config, domains, splits)
+    if verdict is not None:
+        recommended = gate.recommend(verdict, config.arms)
+        write_json(config.out / "gate.json", verdict.to_json(recommended))
+    return Run(domains, data, config, fabric, observer, splits, verdict)

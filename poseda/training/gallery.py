@@ -38,6 +38,9 @@ def save_gallery(path: Path, data: Resident, generator: Generator | None, config
         "aligned_3d": aligned.pose_3d,
         "aligned_valid": aligned.valid,
     }
+    mask = data.placements.joint_mask(where)
+    if mask is not None:
+        tensors["target_seen"] = mask
     if generator is not None:
         source = data.source.pose_3d[index]
         proposal = generator(source, generator.noise(source, rng))

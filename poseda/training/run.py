@@ -16,10 +16,12 @@ from poseda import lifters, metrics
 from poseda.config import Arm, RunConfig
 from poseda.datasets import Domains, LabelledPoses, NoLabelsError
 from poseda.device import choose
+from poseda.gate import PRETRAINED, Verdict, source_model
 from poseda.generator import Generator
 from poseda.skeleton import Skeleton
 from poseda.training import checkpoint
 from poseda.training.adversarial import GeneratorPhase
+from poseda.training.evidence import save_evidence
 from poseda.training.folder import read_folder
 from poseda.training.gallery import save_gallery
 from poseda.training.journal import Journal, Meters
@@ -28,9 +30,6 @@ from poseda.training.pairs import PairSource, Resident, recipe_of
 
 EVALUATED = ("source_val", "target_test")
 """Splits with rows in results.json, where they have labels."""
-
-PRETRAINED = "pretrained"
-"""What the lifter is called, in files and logs, before any arm has touched it."""
 
 
 class Phase(Protocol):
@@ -101,6 +100,7 @@ class Run:
         fabric: device and precision.
         observer: told of progress.
         splits: to evaluate on.
+        verdict: of the gate, or None where it was not asked.
     """
 
     def __init__(
@@ -111,9 +111,10 @@ class Run:
         fabric: Fabric,
         observer: Observer | None = None,
         splits: Sequence[str] = EVALUATED,
+        verdict: Verdict | None = None,
     ) -> None:
         self.domains, self.data, self.config, self.fabric = domains, data, config, fabric
-        self.splits = tuple(splits)
+        self.splits, self.verdict = tuple(splits), verdict
         self.observer = observer or _Silent()
         self.journal = Journal(config.out / "metrics.jsonl")
         self._fresh_scaler = checkpoint.pack_scaler(fabric)
@@ -132,7 +133,16 @@ class Run:
         save_gallery(
             self.config.out / "gallery.safetensors", self.data, self._gallery_generator(), self.config
         )
+        self._save_evidence()
         return results
+
+    def _save_evidence(self) -> None:
+        """Measure the first seed's lifters on the target's own 2D."""
+        seed, arms = self.config.seeds[0], self.config.arms
+        own = source_model(arms)
+        models = {arm: self._finished(seed, arm) for arm in dict.fromkeys((own, *arms))}
+        flip = self.config.training.flip
+        save_evidence(self.config.out, self.domains.adaptation(), models, own, flip)
 
     def _gallery_generator(self) -> Generator | None:
         """The first seed's generator of the method, or of whichever arm has one."""
@@ -166,10 +176,8 @@ class Run:
             lifter, options = self._pretrained(seed), self.config.training
             return LifterPhase(lifter, pairs, self.data.skeleton, options, options.adapt_steps, self.fabric)
 
-        weights = self._run(seed, arm, "lifter", build)
-        lifter = build_lifter(self.config, self.data.skeleton).to(self.fabric.device)
-        checkpoint.unpack_module("lifter", lifter, weights)
-        return lifter
+        self._run(seed, arm, "lifter", build)
+        return self._finished(seed, arm)
 
     def _train_generator(self, seed: int, arm: Arm) -> Generator:
         recipe = recipe_of(arm, self.config)
@@ -186,8 +194,11 @@ class Run:
         return generator.to(self.fabric.device).eval()
 
     def _pretrained(self, seed: int) -> nn.Module:
+        return self._finished(seed, PRETRAINED)
+
+    def _finished(self, seed: int, arm: str) -> nn.Module:
         lifter = build_lifter(self.config, self.data.skeleton)
-        weights, _ = checkpoint.load_checkpoint(weights_path(self.config.out, seed, PRETRAINED, "lifter"))
+        weights, _ = checkpoint.load_checkpoint(weights_path(self.config.out, seed, arm, "lifter"))
         checkpoint.unpack_module("lifter", lifter, weights)
         return lifter.to(self.fabric.device)
 

@@ -1,22 +1,19 @@
-"""What a run shows of itself: a table of its arms and four pictures, drawn from the run folder alone."""
+"""The four pictures of a run folder, drawn with matplotlib."""
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from poseda.report.curves import PANELS, curves
+from poseda.report.summary import SPLIT_TITLES
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-COLUMNS = {"mpjpe": "MPJPE mm", "pa_mpjpe": "PA-MPJPE mm", "pck": "PCK %", "auc": "AUC %"}
 
 COLOURS = {
     "source_only": "#8a8f98",
@@ -32,104 +29,6 @@ COLOURS = {
 SOURCE, TARGET, ALIGNED = "#8a8f98", "#3b3f46", "#2f7fc1"
 
 
-@dataclass(frozen=True)
-class Summary:
-    """One arm on one split.
-
-    Args:
-        arm: its name.
-        seeds: how many it was run with.
-        mean: metric name to mean over seeds, millimetres or percent.
-        deviation: the same for the sample standard deviation; 0 for one seed.
-        gap_closed: share of the way from source_only to oracle in MPJPE, percent; None without both arms.
-    """
-
-    arm: str
-    seeds: int
-    mean: dict[str, float]
-    deviation: dict[str, float]
-    gap_closed: float | None
-
-
-def summarise(results: Sequence[dict[str, Any]], split: str = "target_test") -> list[Summary]:
-    """Average the rows of results.json over seeds, arms in the order in which they first appear."""
-    rows: dict[str, list[dict[str, Any]]] = {}
-    for row in results:
-        if row["split"] == split:
-            rows.setdefault(row["arm"], []).append(row)
-    means = {arm: {name: mean(row[name] for row in group) for name in COLUMNS} for arm, group in rows.items()}
-    ends = [means[arm]["mpjpe"] if arm in means else math.nan for arm in ("source_only", "oracle")]
-    gap = ends[0] - ends[1]
-    return [
-        Summary(
-            arm,
-            len(group),
-            means[arm],
-            {name: stdev(row[name] for row in group) if len(group) > 1 else 0.0 for name in COLUMNS},
-            100 * (ends[0] - means[arm]["mpjpe"]) / gap if gap > 0 else None,
-        )
-        for arm, group in rows.items()
-    ]
-
-
-SPLIT_TITLES = {
-    "target_test": "the target's test clips",
-    "source_val": "the source's validation clips (the target has no labels)",
-}
-
-
-def shown_split(results: Sequence[dict[str, Any]]) -> str:
-    """The split that tables and pictures show: the target's, unless it has no labels."""
-    return "target_test" if any(row["split"] == "target_test" for row in results) else "source_val"
-
-
-def cells(summary: Summary) -> list[str]:
-    """The cells of an arm's row: metrics, with deviation if there are several seeds, and the gap closed."""
-    texts = [
-        f"{summary.mean[name]:.1f}" + (f" ± {summary.deviation[name]:.1f}" if summary.seeds > 1 else "")
-        for name in COLUMNS
-    ]
-    return [*texts, "" if summary.gap_closed is None else f"{summary.gap_closed:.0f} %"]
-
-
-HEADINGS = ("arm", *COLUMNS.values(), "gap closed")
-
-
-def markdown(summaries: Sequence[Summary]) -> str:
-    """The table of arms in Markdown."""
-    lines = [HEADINGS, ["---"] + ["--:"] * (len(HEADINGS) - 1), *([s.arm, *cells(s)] for s in summaries)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
-
-
-def write_report(out: Path) -> list[Path]:
-    """Draw every picture of a run folder and write report.md; return what was written."""
-    from poseda.training.checkpoint import load_checkpoint, write_atomically
-
-    results = json.loads((out / "results.json").read_text())
-    split = shown_split(results)
-    card = json.loads((out / "protocol.json").read_text())
-    journal = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    tensors, notes = load_checkpoint(out / "gallery.safetensors")
-    gallery = {name: value.numpy() for name, value in tensors.items()}
-    pictures = {
-        "placements.png": ("Where people stand on the screen, and how large", draw_placements(gallery)),
-        "poses.png": ("Poses on their way through the method", draw_poses(gallery, notes["parents"])),
-        "joints.png": (f"Error of each joint on {SPLIT_TITLES[split]}", draw_joints(results, split)),
-        "training.png": ("Training", draw_training(journal)),
-    }
-    folder = out / "plots"
-    folder.mkdir(exist_ok=True)
-    written = []
-    text = ["# poseda run\n", markdown(summarise(results, split)), f"\nOn {SPLIT_TITLES[split]}.\n"]
-    text += [f"- {name}: {value}" for name, value in card.items()]
-    for name, (title, figure) in pictures.items():
-        figure.savefig(folder / name, dpi=130)
-        written.append(folder / name)
-        text.append(f"\n![{title}](plots/{name})")
-    write_atomically(out / "report.md", ("\n".join(text) + "\n").encode())
-    return [*written, out / "report.md"]
-
-
 def _figure(width: float, height: float) -> Figure:
     """A figure outside pyplot: no global state, no display."""
     from matplotlib.figure import Figure
@@ -143,7 +42,7 @@ def _clean(axes: Axes, title: str = "") -> None:
     axes.set_title(title, fontsize=10, loc="left")
 
 
-def _root_and_size(pose_2d: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def root_and_size(pose_2d: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Root (N, 2), the joint all skeletons begin with, and box width + height (N,) of 2D poses."""
     return pose_2d[:, 0], np.ptp(pose_2d, axis=1).sum(-1)
 
@@ -159,10 +58,10 @@ def draw_placements(gallery: dict[str, np.ndarray]) -> Figure:
         "source after GPA": (gallery["aligned_2d"][valid], ALIGNED, "Blues"),
     }
     # The reach holds the whole cloud of roots; both axes share one scale, as on the screen.
-    reach = 1.05 * max(np.abs(_root_and_size(poses)[0]).max() for poses, _, _ in sets.values())
+    reach = 1.05 * max(np.abs(root_and_size(poses)[0]).max() for poses, _, _ in sets.values())
     panels = upper.subplots(1, 3, sharex=True, sharey=True)
     for axes, (name, (poses, _, colours)) in zip(panels, sets.items(), strict=True):
-        root, _ = _root_and_size(poses)
+        root, _ = root_and_size(poses)
         axes.hexbin(
             root[:, 0], root[:, 1], gridsize=24, extent=(-reach, reach, -reach, reach), cmap=colours, mincnt=1
         )
@@ -170,12 +69,12 @@ def draw_placements(gallery: dict[str, np.ndarray]) -> Figure:
         _clean(axes, name)
     panels[0].set_ylabel("root v (down)")
     axes = lower.subplots()
-    largest = max(np.quantile(_root_and_size(poses)[1], 0.995) for poses, _, _ in sets.values())
+    largest = max(np.quantile(root_and_size(poses)[1], 0.995) for poses, _, _ in sets.values())
     bins = np.linspace(0, largest, 60)
     for name, (poses, colour, _) in sets.items():
         aligned = colour == ALIGNED
         axes.hist(
-            _root_and_size(poses)[1], bins, density=True, label=name, color=colour,
+            root_and_size(poses)[1], bins, density=True, label=name, color=colour,
             histtype="step" if aligned else "stepfilled", alpha=1.0 if aligned else 0.45, linewidth=2,
         )  # fmt: skip
     axes.set(xlabel="size of the person: box width + height, half screen widths", yticks=[])
@@ -263,30 +162,12 @@ def draw_training(journal: Sequence[dict[str, Any]]) -> Figure:
     """Losses of every arm's lifter, and what tells a healthy generator from a collapsed one."""
     figure = _figure(11, 6)
     grid = figure.subplots(2, 2)
-    panels = {
-        "lifter loss, mm": ("lifter", {"lifter_loss": "-"}, 1000.0),
-        "discriminator losses: 2D solid, 3D dashed": (
-            "generator",
-            {"discriminator_2d": "-", "discriminator_3d": "--"},
-            1.0,
-        ),
-        "spread of bone rotations over the batch, rad": ("generator", {"bone_spread": "-"}, 1.0),
-        "turns: bones, 1 - cos, solid; body, radians, dashed": (
-            "generator",
-            {"bone_turn": "-", "body_turn": "--"},
-            1.0,
-        ),
-    }
-    first = min((entry["seed"] for entry in journal), default=0)
-    for axes, (title, (phase, names, unit)) in zip(grid.flat, panels.items(), strict=True):
-        for arm in dict.fromkeys(entry["arm"] for entry in journal):
-            rows = [e for e in journal if (e["arm"], e["phase"], e["seed"]) == (arm, phase, first)]
-            for name, style in names.items():
-                points = [(row["step"], unit * row[name]) for row in rows if name in row]
-                if points:
-                    colour = COLOURS.get(arm, "#c9ccd1")
-                    label = arm if style == "-" else None
-                    axes.plot(*zip(*points, strict=True), style, color=colour, label=label, linewidth=1.4)
+    for axes, (title, panel) in zip(grid.flat, PANELS.items(), strict=True):
+        for curve in curves(journal, panel):
+            axes.plot(
+                *zip(*curve.points, strict=True), "--" if curve.dashed else "-", linewidth=1.4,
+                color=COLOURS.get(curve.arm, "#c9ccd1"), label=None if curve.dashed else curve.arm,
+            )  # fmt: skip
         _clean(axes, title)
         axes.set_xlabel("step", fontsize=8)
         axes.margins(y=0.1)

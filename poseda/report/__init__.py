@@ -1,0 +1,66 @@
+"""What a run shows of itself, from its folder alone: a table, four pictures, a page that needs no network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from poseda.report.record import RunRecord
+from poseda.report.summary import (
+    COLUMNS,
+    HEADINGS,
+    SPLIT_TITLES,
+    Summary,
+    cells,
+    markdown,
+    shown_split,
+    summarise,
+)
+
+__all__ = [
+    "COLUMNS",
+    "HEADINGS",
+    "SPLIT_TITLES",
+    "RunRecord",
+    "Summary",
+    "cells",
+    "markdown",
+    "shown_split",
+    "summarise",
+    "write_report",
+]
+
+
+def write_report(out: Path) -> list[Path]:
+    """Draw every picture of a run folder and write report.md and report.html; return what was written."""
+    from poseda.report.page import build_page
+    from poseda.report.pictures import draw_joints, draw_placements, draw_poses, draw_training
+    from poseda.training.checkpoint import write_atomically
+
+    record = RunRecord.read(out)
+    split = shown_split(record.results)
+    pictures = {
+        "placements.png": (
+            "Where people stand on the screen, and how large",
+            draw_placements(record.gallery),
+        ),
+        "poses.png": (
+            "Poses on their way through the method",
+            draw_poses(record.gallery, record.gallery_notes["parents"]),
+        ),
+        "joints.png": (f"Error of each joint on {SPLIT_TITLES[split]}", draw_joints(record.results, split)),
+        "training.png": ("Training", draw_training(record.journal)),
+    }
+    folder = out / "plots"
+    folder.mkdir(exist_ok=True)
+    written = []
+    text = ["# poseda run\n", markdown(summarise(record.results, split)), f"\nOn {SPLIT_TITLES[split]}.\n"]
+    if record.gate is not None:
+        text.append(f"{record.gate['sentence']}\n")
+    text += [f"- {name}: {value}" for name, value in record.card.items()]
+    for name, (title, figure) in pictures.items():
+        figure.savefig(folder / name, dpi=130)
+        written.append(folder / name)
+        text.append(f"\n![{title}](plots/{name})")
+    write_atomically(out / "report.md", ("\n".join(text) + "\n").encode())
+    write_atomically(out / "report.html", build_page(record).encode())
+    return [*written, out / "report.md", out / "report.html"]
