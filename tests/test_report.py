@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from poseda.report import COLUMNS, cells, draw_training, markdown, summarise
+from poseda.report import COLUMNS, cells, markdown, summarise
+from poseda.report.pictures import draw_training
 
 
 def row(arm: str, seed: int, mpjpe: float, split: str = "target_test") -> dict[str, Any]:

@@ -374,6 +374,7 @@ def test_own_footage_is_adapted_to(tmp_path: Path, footage: Path) -> None:
     assert main([*TINY, *given, "--out", str(tmp_path / "r")]) == 0
     results = json.loads((tmp_path / "r" / "results.json").read_text())
     assert [(row["arm"], row["split"]) for row in results] == [
+        ("source_only", "source_val"),
         ("gpa", "source_val"),
         ("gpa_lpa", "source_val"),
     ]
