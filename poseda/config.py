@@ -287,9 +287,19 @@ class EvaluateConfig:
     run: Path
     """Folder that `poseda adapt` wrote."""
     data: Path | None = None
-    """Domain file (npz) to evaluate on. Default: the data of the run."""
+    """Domain file (npz) to evaluate on, or the files of --protocol. Default: the data of the run."""
+    protocol: Literal["poseaug-3dhp-2929", "mpi-inf-3dhp-official", "3dpw-14"] | None = None
+    """Published evaluation: its joints, frames and counts, on the published files given with --data."""
+    cameras: Path | None = None
+    """JSON of MPI-INF-3DHP's test cameras, for protocols on that set."""
     split: Literal["target_test", "source_val"] = "target_test"
     """Whose labels to compare with."""
+
+    def __post_init__(self) -> None:
+        if self.protocol is not None and self.data is None:
+            raise ValueError(f"protocol: expected --data with the files of {self.protocol}, got none")
+        if self.protocol is None and self.cameras is not None:
+            raise ValueError("cameras: expected --protocol beside it, got none")
 
 
 def preset(name: Preset) -> RunConfig:

@@ -84,7 +84,7 @@ def n_mpjpe(prediction: Tensor, target: Tensor) -> Tensor:
 
 def pck(prediction: Tensor, target: Tensor, threshold: float = PCK_THRESHOLD) -> Tensor:
     """Share of joints strictly nearer than ``threshold`` millimetres: (..., J, 3) metres to (...) percent."""
-    return 100 * (joint_errors(prediction, target) < threshold).double().mean(-1)
+    return share_within(joint_errors(prediction, target), threshold)
 
 
 def auc(prediction: Tensor, target: Tensor) -> Tensor:
@@ -92,7 +92,16 @@ def auc(prediction: Tensor, target: Tensor) -> Tensor:
 
     No joint is strictly nearer than 0 mm, so a perfect pose has 30/31 = 96.8 %, as in the published protocol.
     """
-    errors = joint_errors(prediction, target)
+    return area_within(joint_errors(prediction, target))
+
+
+def share_within(errors: Tensor, threshold: float = PCK_THRESHOLD) -> Tensor:
+    """PCK of joint errors: (..., J) millimetres to (...) percent strictly under ``threshold``."""
+    return 100 * (errors < threshold).double().mean(-1)
+
+
+def area_within(errors: Tensor) -> Tensor:
+    """AUC of joint errors: (..., J) millimetres to (...) percent."""
     thresholds = torch.tensor(AUC_THRESHOLDS, dtype=errors.dtype, device=errors.device)
     # A joint passes every threshold above its error.
     passed = len(AUC_THRESHOLDS) - torch.searchsorted(thresholds, errors, right=True)

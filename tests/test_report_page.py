@@ -1,7 +1,7 @@
 """report.html: complete, self-contained, safe with hostile names, and alive in a real browser.
 
-The browser is Debian's chromium. Without it that part is skipped; with ``POSEDA_REQUIRE_BROWSER=1`` its absence
-is a failure.
+The browser is chromium. Without it that part is skipped; with ``POSEDA_REQUIRE_BROWSER=1`` its absence is a
+failure.
 """
 
 from __future__ import annotations
@@ -24,7 +24,14 @@ from poseda.cli import main
 from poseda.report import RunRecord, page
 from poseda.report.charts import density_map, histogram
 
-SHORT = ["--training.pretrain-steps", "20", "--training.adapt-steps", "20", "--generator-training.steps", "20"]
+SHORT = [
+    "--training.pretrain-steps",
+    "20",
+    "--training.adapt-steps",
+    "20",
+    "--generator-training.steps",
+    "20",
+]
 HOSTILE = "</script><script>window.stolen = 1</script><img src=x onerror='window.stolen = 2'>"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 QUIET = [
@@ -91,9 +98,7 @@ def hostile(record: RunRecord) -> RunRecord:
     assert record.gate is not None
     gate = {**record.gate, "finding": HOSTILE, "numbers": HOSTILE}
     card = {**record.card, HOSTILE: HOSTILE}
-    return dataclasses.replace(
-        record, config=config, clip_notes=notes, results=results, gate=gate, card=card
-    )
+    return dataclasses.replace(record, config=config, clip_notes=notes, results=results, gate=gate, card=card)
 
 
 # --------------------------------------------------------------------------------------------- structure

@@ -14,7 +14,7 @@ from poseda.cli.options import UsageError
 
 COMMANDS = {
     "adapt": "adapt a lifter to footage without labels and compare the arms of the method",
-    "evaluate": "evaluate the lifters of a run on a domain file",
+    "evaluate": "evaluate the lifters of a run on a domain file or by a published protocol",
     "bench": "time the fused op against its rivals",
     "info": "versions, instruction set, CUDA library, threads",
 }

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from poseda.cli.options import UsageError, open_chosen, parse
 from poseda.cli.screen import print_card, print_table
 
+if TYPE_CHECKING:
+    from poseda.config import EvaluateConfig, RunConfig
+
 
 def run(arguments: list[str]) -> int:
-    """Evaluate the lifters of a run on a domain file."""
+    """Evaluate the lifters of a run on a domain file or by a published protocol."""
     import tyro
     from rich.console import Console
 
     from poseda import report
     from poseda.config import EvaluateConfig, from_json
-    from poseda.training import describe_data, evaluate_folder, evaluation_card, read_folder
+    from poseda.training import read_folder
     from poseda.training.checkpoint import write_json
 
     markers = (tyro.conf.PositionalRequiredArgs,)
@@ -24,18 +27,11 @@ def run(arguments: list[str]) -> int:
     try:
         record = read_folder(options.run)
         config = from_json(record["config"])
-        if options.data is not None:
-            own = ("target", "source", "image_size", "fov", "cameras", "intrinsics", "layout")
-            without: dict[str, Any] = dict.fromkeys(own)
-            domains = open_chosen(replace(config, data=options.data, **without))
-        else:
-            domains = open_chosen(config)
-        rows = evaluate_folder(options.run, config, domains, options.split)
-    except ValueError as error:
+        evaluated = _published if options.protocol is not None else _domains
+        name, card, data, rows = evaluated(options, record, config)
+    except (ValueError, OSError) as error:
         raise UsageError(str(error)) from error
     console = Console()
-    card = evaluation_card(record, domains, options.split)
-    data = {"run": record["data"], "evaluated": describe_data(domains)}
     try:
         write_json(options.run / "evaluation.json", {"protocol": card, "data": data, "results": rows})
     except OSError as error:
@@ -43,6 +39,49 @@ def run(arguments: list[str]) -> int:
             f"{options.run}: expected a folder that can be written ({error.strerror})"
         ) from error
     print_card(console, card)
-    print_table(console, report.summarise(rows, options.split), f"{domains.name}: {options.split}")
+    split = rows[0]["split"]
+    print_table(console, report.summarise(rows, split), f"{name}: {split}")
     console.print(f"written: {options.run / 'evaluation.json'}", highlight=False)
     return 0
+
+
+Evaluation = tuple[str, dict[str, str], dict[str, Any], list[dict[str, Any]]]
+"""Name of the data, protocol card, which data, rows."""
+
+
+def _domains(options: EvaluateConfig, record: dict[str, Any], config: RunConfig) -> Evaluation:
+    """On the run's own data or another domain file."""
+    from poseda.training import describe_data, evaluate_folder, evaluation_card
+
+    if options.data is not None:
+        own = ("target", "source", "image_size", "fov", "cameras", "intrinsics", "layout")
+        without: dict[str, Any] = dict.fromkeys(own)
+        config = replace(config, data=options.data, **without)
+    domains = open_chosen(config)
+    poses, skeleton = domains.evaluation(options.split), domains.skeleton
+    rows = evaluate_folder(options.run, config, poses, skeleton, options.split)
+    data = {"run": record["data"], "evaluated": describe_data(domains)}
+    return domains.name, evaluation_card(record, domains, options.split), data, rows
+
+
+def _published(options: EvaluateConfig, record: dict[str, Any], config: RunConfig) -> Evaluation:
+    """By a published protocol, on the files it names."""
+    from poseda.datasets.own import digest
+    from poseda.protocols import PROTOCOLS
+    from poseda.skeleton import Skeleton
+    from poseda.training import evaluate_folder
+
+    assert options.protocol is not None and options.data is not None, "checked by the record"
+    protocol = PROTOCOLS[options.protocol]
+    skeleton = Skeleton.named(record["data"]["skeleton"])
+    poses = protocol.open(options.data, skeleton, options.cameras)
+    rows = evaluate_folder(options.run, config, poses, skeleton, protocol.name, protocol.measure)
+    files = [path for path in (options.data, options.cameras) if path is not None]
+    evaluated = {"name": protocol.name, "skeleton": skeleton.name, "sha256": digest(files, protocol.name)}
+    card = {
+        **protocol.describe(poses, skeleton, config.training.flip),
+        "target": f"the lifters were adapted on {record['data']['name']}; "
+        f"whether it shares frames with this set was not checked",
+        "seeds": ", ".join(map(str, config.seeds)),
+    }
+    return options.data.name, card, {"run": record["data"], "evaluated": evaluated}, rows

@@ -142,7 +142,7 @@ def own_domains(
     return OwnDomains(
         Path(target).resolve().stem,
         AdaptationData(skeleton, learn, hold, _numbered(poses, learn, hold)),
-        _digest(files, repr(options)),
+        digest(files, repr(options)),
         conversion(detections.layout, skeleton).made_up,
     )
 
@@ -201,12 +201,13 @@ def _numbered(target: UnlabelledPoses, *others: LabelledPoses) -> UnlabelledPose
     return UnlabelledPoses(target.pose_2d, target.camera, target.clip + offset, target.visible)
 
 
-def _digest(paths: list[Path], options: str) -> str:
-    digest = hashlib.sha256(options.encode())
+def digest(paths: list[Path], options: str) -> str:
+    """SHA-256 of files, or of what is read in folders, and of how they were read, hexadecimal."""
+    total = hashlib.sha256(options.encode())
     for path in paths:
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             if file.is_file() and (file == path or file.suffix.lower() in READ):
-                digest.update(file.name.encode())
+                total.update(file.name.encode())
                 with file.open("rb") as content:
-                    digest.update(hashlib.file_digest(content, "sha256").digest())
-    return digest.hexdigest()
+                    total.update(hashlib.file_digest(content, "sha256").digest())
+    return total.hexdigest()

@@ -280,33 +280,56 @@ def build_lifter(config: RunConfig, skeleton: Skeleton) -> nn.Module:
     return lifters.build(config.lifter, skeleton, **options)
 
 
+Measure = Callable[[Tensor, Tensor, Skeleton, Tensor], dict[str, Any]]
+"""Scores of predictions and labels (N, J, 3) of a skeleton, N clip numbers beside them."""
+
+
 def evaluate(
-    lifter: nn.Module, poses: LabelledPoses, skeleton: Skeleton, config: RunConfig
+    lifter: nn.Module,
+    poses: LabelledPoses,
+    skeleton: Skeleton,
+    config: RunConfig,
+    measure: Measure = metrics.evaluate_poses,
 ) -> dict[str, Any]:
     """Every metric of a lifter on labelled poses."""
     device = next(lifter.parameters()).device
     prediction = predict(lifter, poses.pose_2d.to(device), skeleton, config.training.flip)
-    return metrics.evaluate_poses(prediction.cpu(), poses.pose_3d.cpu(), skeleton, poses.clip)
+    return measure(prediction.cpu(), poses.pose_3d.cpu(), skeleton, poses.clip.cpu())
 
 
-def evaluate_folder(out: Path, config: RunConfig, domains: Domains, split: str) -> list[dict[str, Any]]:
-    """Evaluate every lifter of a finished run on one split of some domains.
+def evaluate_folder(
+    out: Path,
+    config: RunConfig,
+    poses: LabelledPoses,
+    skeleton: Skeleton,
+    split: str,
+    measure: Measure = metrics.evaluate_poses,
+) -> list[dict[str, Any]]:
+    """Evaluate every lifter of a finished run.
+
+    Args:
+        out: the run folder.
+        config: of the run.
+        poses: to evaluate on.
+        skeleton: of the poses.
+        split: what the rows call them.
+        measure: gives the scores.
 
     Raises:
         ValueError: if the run holds no adapted lifter, or lifts another skeleton.
     """
-    lifted, found = read_folder(out)["data"]["skeleton"], domains.skeleton.name
-    if found != lifted:
-        raise ValueError(f"--data: expected poses of {lifted}, which the run lifts, got {found}")
+    lifted = read_folder(out)["data"]["skeleton"]
+    if skeleton.name != lifted:
+        raise ValueError(f"--data: expected poses of {lifted}, which the run lifts, got {skeleton.name}")
     rows = []
     for seed in config.seeds:
         for arm in config.arms:
             path = weights_path(out, seed, arm, "lifter")
             if not path.exists():
                 continue
-            lifter = build_lifter(config, domains.skeleton)
+            lifter = build_lifter(config, skeleton)
             checkpoint.unpack_module("lifter", lifter, checkpoint.load_checkpoint(path)[0])
-            scores = evaluate(lifter, domains.evaluation(split), domains.skeleton, config)
+            scores = evaluate(lifter, poses, skeleton, config, measure)
             rows.append({"arm": arm, "seed": seed, "split": split, **scores})
     if not rows:
         raise ValueError(f"{out}: expected a run with at least one adapted lifter, found none")
