@@ -94,7 +94,7 @@ def test_the_joints_are_those_that_the_sets_share() -> None:
     assert set(asked_for) == set(PROTOCOLS), "the command line offers every protocol"
 
 
-# --------------------------------------------------------------------------------------------- published files
+# ----------------------------------------------------------------------------------------- published files
 
 
 def people(joints: int, rows: int) -> np.ndarray:

@@ -275,3 +275,13 @@ def test_the_viewer_draws_moves_and_turns_in_a_browser(
     assert seen["second"][1] != seen["turned"][1] and seen["second"][2] != seen["turned"][2]
     # The source model beside itself: the same picture twice.
     assert seen["same"][1] == seen["same"][2] and seen["apart"] == "0 mm apart in this frame"
+
+
+def test_a_run_of_one_model_shows_it_alone(browser: str, record: RunRecord, tmp_path: Path) -> None:
+    notes = {**record.clip_notes, "models": ["source_only"]}
+    config = json.loads(json.dumps(record.config))
+    config["config"]["arms"] = ["source_only"]
+    alone = dataclasses.replace(record, clip_notes=notes, config=config)
+    seen = opened(browser, page.build_page(alone), tmp_path)
+    assert seen["complaints"] == []
+    assert all(count > 200 for count, _ in seen["first"][:2]) and seen["first"][2][0] == 0

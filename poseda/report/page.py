@@ -148,7 +148,8 @@ def _tiles(record: RunRecord, chosen: str | None) -> str:
         rows.insert(0, ("MPJPE", "mm", "where labels exist: the target's test clips", *ends))
     tiles = []
     for title, unit, note, one, two in rows:
-        better = "better" if two < one else "worse" if two > one else "even"
+        change = round(two, 1) - round(one, 1)  # as they are shown
+        better = "better" if change < 0 else "worse" if change > 0 else "even"
         tiles.append(
             f'<div class="tile {better}"><h3>{escape(title)}</h3><p><span class="before">{one:.1f}</span>'
             f'<span class="arrow" aria-label="to">→</span><span class="after">{two:.1f}</span>'

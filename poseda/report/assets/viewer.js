@@ -66,6 +66,7 @@
   };
 
   const prepare = (canvas) => {
+    if (!canvas.offsetParent) return null; // hidden where there is nothing to compare
     const ratio = window.devicePixelRatio || 1;
     const { width, height } = canvas.getBoundingClientRect();
     if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
@@ -133,7 +134,9 @@
   };
 
   const drawBody = (canvas, layers) => {
-    const { pen, width, height } = prepare(canvas);
+    const sheet = prepare(canvas);
+    if (!sheet) return;
+    const { pen, width, height } = sheet;
     const scale = (0.46 * Math.min(width, height)) / reach.body;
     const distance = 5 * reach.body;
     const place = (point) => {
@@ -222,6 +225,7 @@
   fill(element("clip"), data.clips.map((clip, at) => [String(at), String(clip.clip)]));
   fill(element("model"), data.models.map((model) => [model, model]));
   element("model").value = state.model;
+  element("viewer").classList.toggle("alone", data.models.length === 1);
 
   element("clip").addEventListener("change", (event) => {
     state.clip = Number(event.target.value);
@@ -289,7 +293,7 @@
     });
   }
 
-  new ResizeObserver(draw).observe(canvases.after);
+  new ResizeObserver(draw).observe(canvases.before);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   choose();
 })();
