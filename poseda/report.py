@@ -103,7 +103,8 @@ def markdown(summaries: Sequence[Summary]) -> str:
 
 def write_report(out: Path) -> list[Path]:
     """Draw every picture of a run folder and write report.md; return what was written."""
-    from poseda.training.checkpoint import load_checkpoint, write_atomically
+    from poseda.files import write_atomically
+    from poseda.training.checkpoint import load_checkpoint
 
     results = json.loads((out / "results.json").read_text())
     split = shown_split(results)

@@ -6,18 +6,17 @@ from dataclasses import replace
 from typing import Any
 
 from poseda.cli.options import UsageError, open_chosen, parse
-from poseda.cli.screen import print_card, print_table
+from poseda.cli.screen import open_console, print_card, print_json, print_table
 
 
 def run(arguments: list[str]) -> int:
     """Evaluate the lifters of a run on a domain file."""
     import tyro
-    from rich.console import Console
 
     from poseda import report
     from poseda.config import EvaluateConfig, from_json
+    from poseda.files import write_json
     from poseda.training import describe_data, evaluate_folder, evaluation_card, read_folder
-    from poseda.training.checkpoint import write_json
 
     markers = (tyro.conf.PositionalRequiredArgs,)
     options = parse(EvaluateConfig, arguments, prog="poseda evaluate", config=markers)
@@ -33,11 +32,12 @@ def run(arguments: list[str]) -> int:
         rows = evaluate_folder(options.run, config, domains, options.split)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    console = Console()
+    console = open_console(options.json)
     card = evaluation_card(record, domains, options.split)
     data = {"run": record["data"], "evaluated": describe_data(domains)}
+    evaluation = {"protocol": card, "data": data, "results": rows}
     try:
-        write_json(options.run / "evaluation.json", {"protocol": card, "data": data, "results": rows})
+        write_json(options.run / "evaluation.json", evaluation)
     except OSError as error:
         raise UsageError(
             f"{options.run}: expected a folder that can be written ({error.strerror})"
@@ -45,4 +45,6 @@ def run(arguments: list[str]) -> int:
     print_card(console, card)
     print_table(console, report.summarise(rows, options.split), f"{domains.name}: {options.split}")
     console.print(f"written: {options.run / 'evaluation.json'}", highlight=False)
+    if options.json:
+        print_json(evaluation)
     return 0

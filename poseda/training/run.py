@@ -16,6 +16,7 @@ from poseda import lifters, metrics
 from poseda.config import Arm, RunConfig
 from poseda.datasets import Domains, LabelledPoses, NoLabelsError
 from poseda.device import choose
+from poseda.files import write_json
 from poseda.generator import Generator
 from poseda.skeleton import Skeleton
 from poseda.training import checkpoint
@@ -128,7 +129,7 @@ class Run:
                 for split in self.splits:
                     scores = evaluate(lifter, self.domains.evaluation(split), self.data.skeleton, self.config)
                     results.append({"arm": arm, "seed": seed, "split": split, **scores})
-                checkpoint.write_json(self.config.out / "results.json", results)
+                write_json(self.config.out / "results.json", results)
         save_gallery(
             self.config.out / "gallery.safetensors", self.data, self._gallery_generator(), self.config
         )
