@@ -163,8 +163,9 @@ class RunConfig:
     """Labelled poses to go with --target. Default: the embedded studio."""
     image_size: str | None = None
     """Pictures of --target in pixels, as 1280x720, where its format does not say."""
-    fov: float | None = None
-    """Horizontal field of view of the camera of --target, degrees. Default: 55 across the longer side."""
+    fov: float | Literal["estimate"] | None = None
+    """Horizontal field of view of the camera of --target, degrees, or estimate, from the people who stand in
+    its view. Default: 55 across the longer side."""
     cameras: Path | None = None
     """JSON of the cameras of --source, where its format needs one."""
     intrinsics: Path | None = None
@@ -191,6 +192,8 @@ class RunConfig:
     """Where to compute: auto, cpu, cuda or cuda:INDEX."""
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     """Number format of the lifter's layers, as Lightning Fabric names it. Geometry always runs in float32."""
+    json: bool = False
+    """Print the results as one JSON object on stdout; all else goes to stderr."""
     domain_size: float = 1.0
     """Size of the embedded domains over their default size. Files are read whole."""
     network: NetworkConfig = field(default_factory=NetworkConfig)
@@ -221,8 +224,7 @@ class RunConfig:
         for name in ("source", "image_size", "fov", "cameras", "intrinsics", "layout"):
             if self.target is None and getattr(self, name) is not None:
                 raise ValueError(f"{name}: expected --target beside it, got none")
-        if self.image_size is not None and not re.fullmatch(r"[1-9]\d*x[1-9]\d*", self.image_size):
-            raise ValueError(f"image_size: expected WIDTHxHEIGHT as 1280x720, got {self.image_size!r}")
+        picture_size(self.image_size)
         pool, batch = self.adversary.pool, self.generator_training.batch
         if pool < batch:
             raise ValueError(
@@ -239,6 +241,20 @@ class RunConfig:
             )
 
 
+def picture_size(text: str | None) -> tuple[int, int] | None:
+    """Width and height in pixels from ``1280x720``, None from None.
+
+    Raises:
+        ValueError: if the text is something else.
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"([1-9]\d{0,8})x([1-9]\d{0,8})", text)
+    if found is None:
+        raise ValueError(f"image_size: expected WIDTHxHEIGHT as 1280x720, got {text!r}")
+    return int(found[1]), int(found[2])
+
+
 _POSITIVE = {"width", "blocks", "pretrain_steps", "adapt_steps", "steps", "batch", "learning_rate"} | {
     "discriminator_rate",
     "discriminator_every",
@@ -252,6 +268,8 @@ _POSITIVE = {"width", "blocks", "pretrain_steps", "adapt_steps", "steps", "batch
     "hard_ratio",
     "domain_size",
     "stride",
+    "rate",
+    "cutoff",
 }
 SMALLEST_BATCH = 4
 """Spreads and batch norms need two poses, and half of an oracle's batch is of the target."""
@@ -287,6 +305,96 @@ class EvaluateConfig:
     """Domain file (npz) to evaluate on. Default: the data of the run."""
     split: Literal["target_test", "source_val"] = "target_test"
     """Whose labels to compare with."""
+    json: bool = False
+    """Print what evaluation.json holds on stdout; all else goes to stderr."""
+
+
+@dataclass(frozen=True)
+class InfoConfig:
+    """Versions, instruction set, CUDA library, threads."""
+
+    json: bool = False
+    """Print them as one JSON object."""
+
+
+@dataclass(frozen=True)
+class SmoothingConfig:
+    """A filter over time, off by default. Gaps divide what is filtered."""
+
+    filter: Literal["none", "savgol", "one_euro"] = "none"
+    """savgol: Savitzky-Golay, cubic, without delay, for files. one_euro: looks at the past only."""
+    window: int = 9
+    """Frames of savgol's window, odd and at least 5."""
+    cutoff: float = 1.5
+    """Cut-off of one_euro for a joint at rest, hertz: lower is smoother and later."""
+    beta: float = 0.5
+    """How fast one_euro's cut-off rises with a joint's speed, hertz for each metre a second."""
+
+
+@dataclass(frozen=True)
+class LiftConfig:
+    """Lift 2D detections with a lifter of a run. Checked as a whole when it is built.
+
+    Raises:
+        ValueError: if a value is out of range or two values do not fit; the message names them.
+    """
+
+    model: Path
+    """Folder that `poseda adapt` wrote."""
+    input: Path
+    """2D detections, a file or folder, as --target of adapt; or -, to read one JSON object a line from stdin:
+    {"keypoints": [[x, y, confidence], ...]}, pixels, confidence optional; "person" and "frame" optional."""
+    output: Path | None = None
+    """File to write, by its ending: .npz, .json, .csv or .bvh (a file for each person). With --input -: JSON
+    lines, default stdout."""
+    arm: Arm | None = None
+    """Whose lifter. Default: gpa_lpa; where the run has none, the last of its arms that is not the oracle."""
+    seed: int | None = None
+    """Which seed's lifter. Default: the run's first."""
+    image_size: str | None = None
+    """Pictures in pixels, as 1280x720, where the format does not say. Default: as the run had it."""
+    fov: float | Literal["estimate"] | None = None
+    """Horizontal field of view, degrees, or estimate, from the people who stand in view. It matters for
+    --root alone. Default: as the run had it."""
+    intrinsics: Path | None = None
+    """JSON of the camera; wins over --fov. Default: as the run had it, unless --fov is given."""
+    layout: str | None = None
+    """Order of the joints, where the file does not tell. Default: as the run had it."""
+    min_confidence: float | None = None
+    """Joints detected with less confidence count as unseen, 0 to 1. Default: as the run had it."""
+    max_gap: int = 5
+    """Most frames over which an unseen joint is filled in, linearly (from stdin: held). Frames of which half
+    the joints are unseen, or one for longer, are left out: NaN, null or empty, and marked as not valid."""
+    root: Literal["none", "closed_form", "exact"] = "none"
+    """Where the root stands, metres, camera frame: the depth at which the lifted pose is as large on the
+    screen as the detected one, by GPA's closed form or solved exactly."""
+    smooth: SmoothingConfig = field(default_factory=SmoothingConfig)
+    """A filter over time."""
+    rate: float = 30.0
+    """Frames a second, for filters and for BVH."""
+    device: str = "auto"
+    """Where to compute: auto, cpu, cuda or cuda:INDEX."""
+    overwrite: bool = False
+    """Replace files that are there already."""
+    json: bool = False
+    """Print a summary as one JSON object on stdout; with --input - it goes to stderr."""
+
+    def __post_init__(self) -> None:
+        _check_ranges(self)
+        picture_size(self.image_size)
+        if self.smooth.window < 5 or self.smooth.window % 2 == 0:
+            raise ValueError(f"smooth.window: expected an odd number of at least 5, got {self.smooth.window}")
+        if self.output is None and not self.streams:
+            raise ValueError("output: expected a file for --input that is no stream, got none")
+        if self.streams and self.smooth.filter == "savgol":
+            raise ValueError("smooth.filter: expected one_euro or none for --input -, got savgol")
+        if self.streams and self.fov == "estimate":
+            raise ValueError("fov: expected degrees for --input -, got estimate, which needs a recording")
+
+    @property
+    def streams(self) -> bool:
+        """Whether poses come line by line."""
+        return str(self.input) == "-"
 
 
 def preset(name: Preset) -> RunConfig:
@@ -337,7 +445,10 @@ _FILES = ("target", "source", "cameras", "intrinsics")
 _OWN = (*_FILES, "image_size", "fov", "layout", "min_confidence", "stride")
 """Fields of own footage: absent from the records of runs that are older than they are."""
 
-RESUMABLE = ("arms", "seeds", "resume", "device", "out", "data", *_FILES)
+_LATER = (*_OWN, "json")
+"""All fields that records of older runs may lack."""
+
+RESUMABLE = ("arms", "seeds", "resume", "device", "out", "data", "json", *_FILES)
 """Fields in which a resumed run may differ: more arms or seeds may be asked for, and files may have moved."""
 
 
@@ -358,7 +469,7 @@ def check_resumable(config: RunConfig, saved: dict[str, Any]) -> None:
     for name in dict.fromkeys([*now, *then]):
         if (
             name not in RESUMABLE
-            and not (name in _OWN and name not in then)
+            and not (name in _LATER and name not in then)
             and now.get(name) != then.get(name)
         ):
             raise ValueError(f"{name}: the run to resume has {then.get(name)!r}, got {now.get(name)!r}")
@@ -373,7 +484,7 @@ def from_json(record: dict[str, Any]) -> RunConfig:
     values = dict(record)
     for entry in dataclasses.fields(RunConfig):
         if entry.name not in values:
-            if entry.name in _OWN:
+            if entry.name in _LATER:
                 continue
             raise ValueError(f"{entry.name}: missing from the recorded configuration")
         section = SECTIONS.get(entry.name)

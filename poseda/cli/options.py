@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 Record = TypeVar("Record")
 
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells give it."""
+
+
 class UsageError(Exception):
     """A mistake of the user's; the message is one sentence."""
 
@@ -60,11 +64,12 @@ def open_chosen(config: RunConfig) -> Domains:
 
     try:
         if config.target is not None:
-            width, _, height = (config.image_size or "").partition("x")
+            from poseda.config import picture_size
+
             return own_domains(
                 config.source,
                 config.target,
-                (int(width), int(height)) if config.image_size else None,
+                picture_size(config.image_size),
                 config.fov,
                 cameras=config.cameras,
                 intrinsics=config.intrinsics,
