@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -320,3 +321,14 @@ def test_weights_of_another_lifter_are_refused(run: Path, tmp_path: Path) -> Non
     with pytest.raises(ValueError, match="expected weights of simple_baseline, found others"):
         AdaptedLifter.load(copy)
     assert isinstance(AdaptedLifter.load(run).lifter, nn.Module)
+
+
+def test_the_readme_lifts(run: Path, tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    (block,) = [b for b in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "lift_footage" in b]
+    points = 500 + 300 * np.random.default_rng(0).random((26, 2))
+    frame = {"frame_id": 0, "instances": [{"keypoints": points.tolist()}]}
+    (tmp_path / "halpe.json").write_text(json.dumps({"instance_info": [frame]}))
+    scope = {"run_folder": run, "detections_file": tmp_path / "halpe.json"}
+    exec(block, scope)
+    assert scope["poses"].valid.tolist() == [True]  # type: ignore[attr-defined]

@@ -20,7 +20,12 @@ def run(arguments: list[str]) -> int:
     """Lift a recording, or what comes on stdin."""
     from poseda.config import LiftConfig, picture_size
 
-    config = parse(LiftConfig, arguments, prog="poseda lift")
+    config = parse(
+        LiftConfig,
+        arguments,
+        prog="poseda lift",
+        description="Lift 2D detections with the lifter of a run, from files or line by line.",
+    )
     from poseda.device import choose
     from poseda.inference import AdaptedLifter
 
