@@ -101,7 +101,9 @@ def run(
         stages = _measure_stages(device, quick)
     console.print(stage_table(stages))
     if json_path is not None:
-        record = json.dumps({"machine": machine(device), "results": results, "stages": stages}, indent=1) + "\n"
+        record = (
+            json.dumps({"machine": machine(device), "results": results, "stages": stages}, indent=1) + "\n"
+        )
         if to_stdout:
             print(record, end="")
         else:

@@ -142,6 +142,8 @@ def test_own_footage_takes_the_estimate_or_says_why_not(tmp_path: Path) -> None:
     domains = own_domains(None, write_detections(tmp_path / "level.json", level), **given)
     assert domains.camera.endswith("55 degrees across the longer side assumed")
     assert "people stand at one distance" in domains.camera
+    with pytest.raises(DataError, match="--fov: expected degrees or estimate, found 'wide'"):
+        own_domains(None, write_coco(tmp_path / "coco.json"), SIZE, "wide")
     with pytest.raises(DataError, match="--fov: expected degrees for skeleton coco17, which has no head_top"):
         own_domains(None, write_coco(tmp_path / "coco.json"), SIZE, "estimate", skeleton=COCO17)
 

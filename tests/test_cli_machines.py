@@ -45,7 +45,9 @@ def test_bench_prints_its_record_on_stdout(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bench, "_measure", lambda *_: {"batch": 1})
+    monkeypatch.setattr(bench, "_measure_stages", lambda *_: [])
     monkeypatch.setattr(bench, "table", lambda results: f"table of {len(results)}")
+    monkeypatch.setattr(bench, "stage_table", lambda stages: f"{len(stages)} stages")
     assert main(["bench", "--quick", "--batches", "1", "--threads", "1", "--json"]) == 0
     shown = capsys.readouterr()
     assert json.loads(shown.out)["results"] == [{"batch": 1}] * len(bench.DIRECTIONS)

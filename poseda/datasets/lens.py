@@ -50,15 +50,18 @@ def find_lens(
         min_confidence: joints below it are unseen.
 
     Raises:
-        DataError: if the file cannot be used, or the skeleton has no feet and head to estimate from.
+        DataError: if the file or the field of view cannot be used, or the skeleton has no feet and head to
+            estimate from.
     """
     if intrinsics is not None:
         return Lens(read_intrinsics(intrinsics), None, f"intrinsics from {Path(intrinsics).name}")
     assumed = f"{DEFAULT_FIELD_OF_VIEW:g} degrees across the longer side assumed"
     if fov is None:
         return Lens(None, None, f"field of view unknown, {assumed}")
+    if not isinstance(fov, str):
+        return Lens(None, fov, f"field of view {fov:g} degrees, as given")
     if fov != ESTIMATE:
-        return Lens(None, float(fov), f"field of view {float(fov):g} degrees, as given")
+        raise DataError(f"--fov: expected degrees or {ESTIMATE}, found {fov!r}")
     estimate = _estimate(detections, skeleton, min_confidence)
     if estimate.field_of_view is None:
         return Lens(None, None, f"{estimate.sentence()}; {assumed}")
