@@ -14,8 +14,10 @@ from typing import Any, Literal, get_args
 
 Arm = Literal["source_only", "gpa", "lpa", "gpa_lpa", "random", "poseaug", "oracle"]
 Preset = Literal["tiny", "default", "full"]
+Pair = Literal["p1", "p2"]
 
 ARMS: tuple[Arm, ...] = get_args(Arm)
+PAIRS: tuple[Pair, ...] = get_args(Pair)
 TABLE_ARMS: tuple[Arm, ...] = ("source_only", "gpa", "lpa", "gpa_lpa", "oracle")
 
 
@@ -212,10 +214,7 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         _check_ranges(self)
-        for name in ("arms", "seeds"):
-            values = getattr(self, name)
-            if not values or len(set(values)) != len(values):
-                raise ValueError(f"{name}: expected at least one and none twice, got {values}")
+        _check_lists(self, "arms", "seeds")
         if self.target is not None and self.data is not None:
             raise ValueError(f"target: expected --target or --data, got both {self.target} and {self.data}")
         for name in ("source", "image_size", "fov", "cameras", "intrinsics", "layout"):
@@ -289,6 +288,60 @@ class EvaluateConfig:
     """Whose labels to compare with."""
 
 
+@dataclass(frozen=True)
+class ReproduceConfig:
+    """What every queue of `poseda reproduce` is told.
+
+    Raises:
+        ValueError: if a value is out of range; the message names it.
+    """
+
+    mocap: Path
+    """Folder with cmu.npz, cmu_retargeted.npz, bandai1.npz, bandai2.npz and cameras.json."""
+    out: Path
+    """Folder for domains, runs and tables. A queue that was stopped goes on where it stopped."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """Seeds of the training."""
+    processes: int = 1
+    """Runs trained side by side, each on its share of the processor's cores."""
+    dry_run: bool = False
+    """List the queue and how much of it is finished; train and write nothing."""
+    tables: bool = False
+    """Train nothing; print the tables of what is finished, also while a queue is at work."""
+    json: bool = False
+    """Print JSON instead of Markdown."""
+
+    def __post_init__(self) -> None:
+        if self.processes < 1:
+            raise ValueError(f"processes: expected at least 1, got {self.processes}")
+        _check_lists(self, "seeds")
+
+
+@dataclass(frozen=True)
+class ReproduceMocapConfig(ReproduceConfig):
+    """Every arm on the motion-capture benchmarks, over splits and seeds."""
+
+    pairs: tuple[Pair, ...] = PAIRS
+    """Benchmarks: p1 (a gap of cameras), p2 (a gap of postures and cameras)."""
+    splits: tuple[int, ...] = (0, 1, 2)
+    """Seeds of the benchmarks' construction: which clips are tested on, where people and cameras stand."""
+    arms: tuple[Arm, ...] = ARMS
+    """What to compare: source_only, gpa, lpa, gpa_lpa (the method), random, poseaug, oracle."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_lists(self, "pairs", "splits", "arms")
+        if min(self.splits) < 0:
+            raise ValueError(f"splits: expected numbers of at least 0, got {self.splits}")
+
+
+def _check_lists(record: Any, *names: str) -> None:
+    for name in names:
+        values = getattr(record, name)
+        if not values or len(set(values)) != len(values):
+            raise ValueError(f"{name}: expected at least one and none twice, got {values}")
+
+
 def preset(name: Preset) -> RunConfig:
     """Return the defaults of a preset.
 
@@ -354,13 +407,10 @@ def check_resumable(config: RunConfig, saved: dict[str, Any]) -> None:
             flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
         return flat
 
-    now, then = flatten(to_json(config)), flatten(saved)
+    # A record older than an option was made with what is now its default.
+    now, then = flatten(to_json(config)), flatten(to_json(RunConfig())) | flatten(saved)
     for name in dict.fromkeys([*now, *then]):
-        if (
-            name not in RESUMABLE
-            and not (name in _OWN and name not in then)
-            and now.get(name) != then.get(name)
-        ):
+        if name not in RESUMABLE and now.get(name) != then.get(name):
             raise ValueError(f"{name}: the run to resume has {then.get(name)!r}, got {now.get(name)!r}")
 
 

@@ -15,6 +15,7 @@ from poseda.cli.options import UsageError
 COMMANDS = {
     "adapt": "adapt a lifter to footage without labels and compare the arms of the method",
     "evaluate": "evaluate the lifters of a run on a domain file",
+    "reproduce": "run the experiments behind the README's tables, resumable",
     "bench": "time the fused op against its rivals",
     "info": "versions, instruction set, CUDA library, threads",
 }
