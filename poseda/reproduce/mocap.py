@@ -122,7 +122,7 @@ def _cells(line: Line) -> list[str]:
 def notes(options: ReproduceMocapConfig) -> str:
     """How to read the tables."""
     return (
-        f"Target test clips, mean ± sample standard deviation over all runs: splits {_listed(options.splits)}, "
+        f"Target test clips, mean ± sample standard deviation over runs: splits {_listed(options.splits)}, "
         f"each with seeds {_listed(options.seeds)}. seed sd: over seeds, of the MPJPE averaged over splits. "
         f"gap closed: from source_only to oracle in MPJPE, over the runs that have both."
     )
