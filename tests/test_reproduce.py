@@ -10,12 +10,18 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from poseda.camera import Camera
 from poseda.cli import main
+from poseda.datasets import LabelledPoses
+from poseda.reproduce import queue
+from poseda.reproduce.breakdown import nearest_pose, torso_tilt
 from poseda.reproduce.queue import QueueError, sole_worker
-from poseda.reproduce.tables import Row, compare, summarise
+from poseda.reproduce.tables import Row, by_group, compare, joint_means, summarise
+from poseda.skeleton import H36M16
 from poseda.training import NonFiniteError
 from poseda.training.run import Run
 
@@ -119,6 +125,7 @@ def test_a_finished_queue_trains_nothing_and_a_longer_one_only_what_is_new(
         return []
 
     monkeypatch.setattr(Run, "train_arm", train_arm)
+    monkeypatch.setattr(queue, "measure", lambda *_: None)
     options = ["--pairs", "p1", "--splits", "0", "--arms", "source_only", "gpa_lpa"]
     assert main(reproduce(mocap_folder, finished, *options, "--seeds", "0", "1")) == 0
     assert trained == []
@@ -198,3 +205,79 @@ def test_a_queue_killed_at_work_leaves_no_process_and_goes_on_to_the_same_number
     assert main(given) == 0
     one, two = (out / "runs/p1_split0/results.json" for out in (finished, tmp_path / "q"))
     assert one.read_bytes() == two.read_bytes()
+
+
+def test_torso_tilt_is_the_angle_from_the_worlds_vertical() -> None:
+    pose = torch.zeros(3, H36M16.num_joints, 3)
+    thorax = H36M16.joint("thorax")
+    pose[0, thorax] = torch.tensor([0.0, -0.5, 0.0])  # up in a level camera's frame, whose y points down
+    pose[1, thorax] = torch.tensor([0.3, -0.3, 0.0])
+    pose[2, thorax] = torch.tensor([0.0, 0.5, 0.0])  # head down
+    level = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]], np.float32)
+    camera = Camera(focal=torch.ones(3, 2), center=torch.zeros(3, 2))
+    rotation = np.stack([level] * 3)
+    poses = LabelledPoses(
+        pose + 3.0, torch.zeros(3, 16, 2), camera, torch.zeros(3, dtype=torch.int64), {"rotation": rotation}
+    )
+    torch.testing.assert_close(torso_tilt(poses, H36M16), torch.tensor([0.0, 45.0, 180.0]), rtol=0, atol=0.05)
+
+
+def test_the_nearest_pose_is_measured_as_mean_over_joints() -> None:
+    poses = torch.zeros(2, 4, 3)
+    poses[1] += 5.0
+    others = torch.zeros(3, 4, 3)
+    others[0, 0, 0] = 0.2  # one joint of four off by 200 mm: 50 mm
+    others[1, :, 1] = 0.04
+    others[2] += 9.0
+    torch.testing.assert_close(nearest_pose(poses, others)[0], torch.tensor(40.0))
+    assert nearest_pose(poses, others)[1] > 4000
+
+
+def test_groups_are_summarised_with_their_share_of_the_frames() -> None:
+    def part(name: str, group: str, poses: int, mpjpe: float, run: str = "p1_split0") -> Row:
+        return row(name, mpjpe, run) | {"group": group, "poses": poses}
+
+    rows = [
+        part("gpa", "low", 30, 50.0),
+        part("gpa", "high", 10, 90.0),
+        part("gpa", "low", 40, 70.0, "other"),
+    ]
+    low, high = by_group(rows)
+    assert (low.name, low.share, low.lines[0].runs, low.lines[0].mean["mpjpe"]) == ("low", 87.5, 2, 60.0)
+    assert (high.name, high.share, high.lines[0].mean["mpjpe"]) == ("high", 12.5, 90.0)
+
+
+def test_joints_are_averaged_over_sides_and_runs() -> None:
+    rows = [
+        row("gpa", 1.0) | {"per_joint": {"spine": 10.0, "left_knee": 30.0, "right_knee": 50.0}},
+        row("gpa", 1.0, seed=1) | {"per_joint": {"spine": 20.0, "left_knee": 40.0, "right_knee": 40.0}},
+    ]
+    assert joint_means(rows) == {"spine": {"gpa": 15.0}, "knee": {"gpa": 40.0}}
+
+
+def test_breakdowns_cover_every_test_frame_once_and_agree_with_the_whole(finished: Path) -> None:
+    whole = next(
+        found for found in json.loads((finished / "runs/p1_split0/results.json").read_text())
+        if (found["arm"], found["seed"], found["split"]) == ("gpa_lpa", 1, "target_test")
+    )  # fmt: skip
+    parts = json.loads((finished / "runs/p1_split0/seed1/gpa_lpa/breakdown.json").read_text())
+    assert {part["by"] for part in parts} == {"camera", "torso tilt", "nearest training pose"}
+    for kind in {part["by"] for part in parts}:
+        own = [part for part in parts if part["by"] == kind]
+        assert sum(part["poses"] for part in own) == whole["poses"]
+        weighted = sum(part["poses"] * part["mpjpe"] for part in own) / whole["poses"]
+        assert weighted == pytest.approx(whole["mpjpe"], rel=1e-5)
+    text = (finished / "mocap.md").read_text()
+    assert "p1: MPJPE mm by camera" in text and "p1: MPJPE mm by joint" in text and "° down |" in text
+
+
+def test_a_breakdown_that_is_missing_is_made_without_training(
+    finished: Path, mocap_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = finished / "runs/p1_split0/seed0/gpa_lpa/breakdown.json"
+    before = path.read_bytes()
+    path.unlink()
+    monkeypatch.setattr(Run, "train_arm", None)
+    options = ["--pairs", "p1", "--splits", "0", "--seeds", "0", "--arms", "gpa_lpa"]
+    assert main(reproduce(mocap_folder, finished, *options)) == 0
+    assert path.read_bytes() == before

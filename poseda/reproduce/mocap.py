@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from poseda.config import Pair, ReproduceMocapConfig, RunConfig
+from poseda.reproduce.breakdown import FARTHER, POSES_KIND, read_breakdown
 from poseda.reproduce.domains import Benchmark
 from poseda.reproduce.queue import Job
 from poseda.reproduce.tables import (
     Comparison,
+    Group,
     Line,
     Row,
+    by_group,
     compare,
     describe,
+    joint_means,
     markdown_table,
     percent,
     sentence,
@@ -52,7 +56,7 @@ def job(options: ReproduceMocapConfig, recipe: RunConfig, pair: Pair, split: int
         arms=options.arms,
         seeds=(seed,),
     )
-    return Job(benchmark.name, benchmark, config)
+    return Job(benchmark.name, benchmark, config, breakdown=True)
 
 
 def collect(jobs: Sequence[Job]) -> list[Row]:
@@ -67,6 +71,17 @@ def collect(jobs: Sequence[Job]) -> list[Row]:
     ]
 
 
+def collect_breakdowns(jobs: Sequence[Job]) -> list[Row]:
+    """The rows of the breakdowns, errors by joint among them, with ``pair``, ``by`` and ``group``."""
+    rows = []
+    for job in jobs:
+        common = {"run": job.name, "pair": job.benchmark.pair}
+        for arm in job.config.arms:
+            for row in read_breakdown(job.config.out, job.seed, arm):
+                rows.append(common | {"name": arm} | row)
+    return rows
+
+
 @dataclass(frozen=True)
 class PairResult:
     """What is finished of one pair, on the target's test clips.
@@ -76,6 +91,8 @@ class PairResult:
         finished, planned: runs of an arm.
         lines: one an arm.
         against: the method against other arms.
+        joints: error of each joint by arm, millimetres; left and right are averaged.
+        groups: results on groups of the test frames, by kind of group.
     """
 
     pair: Pair
@@ -83,35 +100,74 @@ class PairResult:
     planned: int
     lines: list[Line]
     against: list[Comparison]
+    joints: dict[str, dict[str, float]]
+    groups: dict[str, list[Group]]
 
 
-def summarise_pair(options: ReproduceMocapConfig, pair: Pair, rows: Sequence[Row]) -> PairResult:
-    """Summarise the rows of one pair."""
+def summarise_pair(
+    options: ReproduceMocapConfig, pair: Pair, rows: Sequence[Row], parts: Sequence[Row]
+) -> PairResult:
+    """Summarise the rows of one pair, and those of its breakdowns."""
     own = [row for row in rows if row["pair"] == pair and row["split"] == "target_test"]
     own.sort(key=lambda row: options.arms.index(row["arm"]))
+    parts = [part for part in parts if part["pair"] == pair]
+    kinds = dict.fromkeys(part["by"] for part in parts)
     planned = len(options.seeds) * len(options.splits) * len(options.arms)
     against = [compare(own, METHOD, rival) for rival in RIVALS]
-    return PairResult(pair, len(own), planned, summarise(own), [found for found in against if found])
+    return PairResult(
+        pair,
+        len(own),
+        planned,
+        summarise(own),
+        [found for found in against if found],
+        joint_means(own),
+        {kind: by_group([part for part in parts if part["by"] == kind]) for kind in kinds},
+    )
 
 
 def report(options: ReproduceMocapConfig, jobs: Sequence[Job]) -> dict[str, Any]:
     """All numbers of what is finished, ready for JSON."""
-    rows = collect(jobs)
-    pairs = {pair: asdict(summarise_pair(options, pair, rows)) for pair in options.pairs}
+    rows, parts = collect(jobs), collect_breakdowns(jobs)
+    pairs = {pair: asdict(summarise_pair(options, pair, rows, parts)) for pair in options.pairs}
     return {"data": recorded_data(jobs), "pairs": pairs, "rows": rows}
 
 
 def markdown(options: ReproduceMocapConfig, jobs: Sequence[Job]) -> str:
     """The tables of what is finished, and how to read them."""
-    rows = collect(jobs)
+    rows, parts = collect(jobs), collect_breakdowns(jobs)
     text = []
     for pair in options.pairs:
-        result = summarise_pair(options, pair, rows)
+        result = summarise_pair(options, pair, rows, parts)
         text.append(f"## {pair}: {result.finished} of {result.planned} runs\n")
         text.append(markdown_table(HEADINGS, [_cells(line) for line in result.lines]))
         text += [f"- {sentence(found)}" for found in result.against]
-        text.append("")
+        text += ["", *_breakdowns(result)]
     return "\n".join([*text, notes(options), ""])
+
+
+def _breakdowns(result: PairResult) -> Iterator[str]:
+    """Errors of the arms, side by side, by joint and by group of frames."""
+    arms = [line.name for line in result.lines]
+    if result.joints:
+        yield f"### {result.pair}: MPJPE mm by joint\n"
+        lines = [[joint, *(f"{named[arm]:.1f}" for arm in arms)] for joint, named in result.joints.items()]
+        yield markdown_table(("joint", *arms), lines)
+    for kind, groups in result.groups.items():
+        yield f"### {result.pair}: MPJPE mm by {kind}\n"
+        means = [{line.name: line.mean["mpjpe"] for line in group.lines} for group in groups]
+        lines = [
+            [
+                group.name,
+                f"{group.share:.1f} %",
+                *(f"{named[arm]:.1f}" if arm in named else "" for arm in arms),
+            ]
+            for group, named in zip(groups, means, strict=True)
+        ]
+        yield markdown_table((kind, "frames", *arms), lines)
+    for group in result.groups.get(POSES_KIND, []):
+        if group.name == FARTHER:
+            yield f"### {result.pair}: test frames with the {POSES_KIND} {FARTHER}\n"
+            yield markdown_table(HEADINGS, [_cells(line) for line in group.lines])
 
 
 def _cells(line: Line) -> list[str]:
@@ -124,7 +180,8 @@ def notes(options: ReproduceMocapConfig) -> str:
     return (
         f"Target test clips, mean ± sample standard deviation over runs: splits {_listed(options.splits)}, "
         f"each with seeds {_listed(options.seeds)}. seed sd: over seeds, of the MPJPE averaged over splits. "
-        f"gap closed: from source_only to oracle in MPJPE, over the runs that have both."
+        f"gap closed: from source_only to oracle in MPJPE, over the runs that have both. Training poses are "
+        f"target_train's, whose 3D no arm but the oracle learns from."
     )
 
 

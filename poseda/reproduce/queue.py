@@ -20,6 +20,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from poseda.config import Arm, RunConfig, check_resumable
+from poseda.reproduce.breakdown import breakdown_path, groups_of, measure
 from poseda.reproduce.domains import Benchmark
 
 
@@ -35,11 +36,13 @@ class Job:
         name: what the run folder is called, as p1_split0.
         benchmark: its domains.
         config: of the run folder, with the one seed.
+        breakdown: also measure errors by groups of test frames.
     """
 
     name: str
     benchmark: Benchmark
     config: RunConfig
+    breakdown: bool = False
 
     @property
     def seed(self) -> int:
@@ -55,6 +58,14 @@ class Job:
 
         done = {row["arm"] for row in read_results(self.config.out) if row["seed"] == self.seed}
         return [arm for arm in self.config.arms if arm not in done]
+
+    def unmeasured(self) -> list[Arm]:
+        """The arms, finished or not, whose breakdown is asked for and not there."""
+        return [
+            arm
+            for arm in self.config.arms
+            if self.breakdown and not breakdown_path(self.config.out, self.seed, arm).exists()
+        ]
 
 
 @contextmanager
@@ -105,7 +116,7 @@ def work_off(jobs: Sequence[Job], processes: int) -> list[str]:
     Returns:
         a sentence for each arm that failed; the others are not held up by it.
     """
-    waiting = [job for job in jobs if job.missing()]
+    waiting = [job for job in jobs if job.missing() or job.unmeasured()]
     if processes == 1:
         return [failure for job in waiting for failure in perform(job)]
     context = get_context("spawn")
@@ -144,22 +155,26 @@ def perform(job: Job) -> list[str]:
     from poseda import training
     from poseda.datasets import open_domains
 
-    config, missing = job.config, job.missing()
+    config, missing, unmeasured = job.config, job.missing(), job.unmeasured()
     domains = open_domains(job.benchmark.build(), size=config.domain_size)
     begun = (config.out / "config.json").exists()
     run = training.prepare(replace(config, resume=begun), domains)
+    groups = groups_of(domains, job.benchmark) if unmeasured else {}
     failures = []
-    for arm in missing:
-        began = time.monotonic()
-        try:
-            rows = run.train_arm(job.seed, arm)
-        except training.TrainingError as error:
-            failures.append(f"{job.name}: {error}")
-            print(failures[-1], file=sys.stderr, flush=True)
-            continue
-        errors = ", ".join(f"{row['split']} {row['mpjpe']:.1f} mm" for row in rows)
-        took = time.monotonic() - began
-        print(f"{job.title} {arm}: {errors} ({took:.0f} s)", file=sys.stderr, flush=True)
+    for arm in config.arms:
+        if arm in missing:
+            began = time.monotonic()
+            try:
+                rows = run.train_arm(job.seed, arm)
+            except training.TrainingError as error:
+                failures.append(f"{job.name}: {error}")
+                print(failures[-1], file=sys.stderr, flush=True)
+                continue
+            errors = ", ".join(f"{row['split']} {row['mpjpe']:.1f} mm" for row in rows)
+            took = time.monotonic() - began
+            print(f"{job.title} {arm}: {errors} ({took:.0f} s)", file=sys.stderr, flush=True)
+        if arm in unmeasured:
+            measure(config.out, job.seed, arm, domains, groups)
     return failures
 
 

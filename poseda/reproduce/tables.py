@@ -60,6 +60,21 @@ class Comparison:
     wins: int
 
 
+@dataclass(frozen=True)
+class Group:
+    """Results on some of the test frames.
+
+    Args:
+        name: of the group.
+        share: of the test frames, mean over runs, percent.
+        lines: one an arm.
+    """
+
+    name: str
+    share: float
+    lines: list[Line]
+
+
 def summarise(rows: Iterable[Row]) -> list[Line]:
     """Average rows over runs, names in the order in which they first appear."""
     groups: dict[str, list[Row]] = {}
@@ -76,6 +91,34 @@ def summarise(rows: Iterable[Row]) -> list[Line]:
         )
         for name, group in groups.items()
     ]
+
+
+def by_group(rows: Sequence[Row]) -> list[Group]:
+    """Summarise rows of one kind by their ``group``, in the order in which the groups first appear.
+
+    Each row has ``poses`` frames; those of one run, seed and name are all frames there are.
+    """
+    totals: dict[tuple[str, int, str], int] = {}
+    for row in rows:
+        unit = row["run"], row["seed"], row["name"]
+        totals[unit] = totals.get(unit, 0) + row["poses"]
+    groups = []
+    for name in dict.fromkeys(row["group"] for row in rows):
+        own = [row for row in rows if row["group"] == name]
+        # A run without a frame in the group counts with a share of nothing.
+        share = sum(row["poses"] / totals[row["run"], row["seed"], row["name"]] for row in own) / len(totals)
+        groups.append(Group(name, 100 * share, summarise(own)))
+    return groups
+
+
+def joint_means(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
+    """Mean error over runs, millimetres: joint to name to error. Left and right are averaged."""
+    means: dict[str, dict[str, list[float]]] = {}
+    for row in rows:
+        for joint, error in row["per_joint"].items():
+            joint = joint.removeprefix("left_").removeprefix("right_")
+            means.setdefault(joint, {}).setdefault(row["name"], []).append(error)
+    return {joint: {name: mean(errors) for name, errors in named.items()} for joint, named in means.items()}
 
 
 def deviation(values: Sequence[float]) -> float:

@@ -201,9 +201,7 @@ class Run:
         return generator.to(self.fabric.device).eval()
 
     def _pretrained(self, seed: int) -> nn.Module:
-        lifter = build_lifter(self.config, self.data.skeleton)
-        weights, _ = checkpoint.load_checkpoint(weights_path(self.config.out, seed, PRETRAINED, "lifter"))
-        checkpoint.unpack_module("lifter", lifter, weights)
+        lifter = adapted_lifter(self.config.out, seed, PRETRAINED, self.config, self.data.skeleton)
         return lifter.to(self.fabric.device)
 
     def _run(
@@ -290,6 +288,18 @@ def build_lifter(config: RunConfig, skeleton: Skeleton) -> nn.Module:
     return lifters.build(config.lifter, skeleton, **options)
 
 
+def adapted_lifter(out: Path, seed: int, arm: str, config: RunConfig, skeleton: Skeleton) -> nn.Module:
+    """The lifter that an arm of a run folder ended with.
+
+    Raises:
+        ValueError: if its file is not there or damaged.
+    """
+    lifter = build_lifter(config, skeleton)
+    weights, _ = checkpoint.load_checkpoint(weights_path(out, seed, arm, "lifter"))
+    checkpoint.unpack_module("lifter", lifter, weights)
+    return lifter
+
+
 def evaluate(
     lifter: nn.Module, poses: LabelledPoses, skeleton: Skeleton, config: RunConfig
 ) -> dict[str, Any]:
@@ -311,11 +321,9 @@ def evaluate_folder(out: Path, config: RunConfig, domains: Domains, split: str) 
     rows = []
     for seed in config.seeds:
         for arm in config.arms:
-            path = weights_path(out, seed, arm, "lifter")
-            if not path.exists():
+            if not weights_path(out, seed, arm, "lifter").exists():
                 continue
-            lifter = build_lifter(config, domains.skeleton)
-            checkpoint.unpack_module("lifter", lifter, checkpoint.load_checkpoint(path)[0])
+            lifter = adapted_lifter(out, seed, arm, config, domains.skeleton)
             scores = evaluate(lifter, domains.evaluation(split), domains.skeleton, config)
             rows.append({"arm": arm, "seed": seed, "split": split, **scores})
     if not rows:
