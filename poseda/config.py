@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 Arm = Literal["source_only", "gpa", "lpa", "gpa_lpa", "random", "poseaug", "oracle"]
 Preset = Literal["tiny", "default", "full"]
 Pair = Literal["p1", "p2"]
+Loss = Literal["distance", "squared", "absolute"]
 
 ARMS: tuple[Arm, ...] = get_args(Arm)
 PAIRS: tuple[Pair, ...] = get_args(Pair)
@@ -61,6 +62,10 @@ class LifterTrainingConfig:
     """The same for the whole body: a generator barely varies what 2D barely shows."""
     source_share: float = 0.5
     """Share of adaptation poses whose posture is left as captured, in arms that change postures, 0 to 1."""
+    loss: Loss = "distance"
+    """What is minimised, a mean over joints: distance, its square, or absolute differences along the axes."""
+    noise_2d: float = 0.0
+    """Standard deviation of noise added to training 2D, half screen widths (0.002: a pixel of 1 000)."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +155,18 @@ class PlacementConfig:
 
 
 @dataclass(frozen=True)
+class TargetDataConfig:
+    """What is made worse of the unlabelled target before it is adapted to; test data stay as they are."""
+
+    size: int = 0
+    """Poses of the target to adapt to, drawn at random. Default: 0, all there are."""
+    noise: float = 0.0
+    """Standard deviation of noise added to the target's 2D, half screen widths (0.002: a pixel of 1 000)."""
+    focal_error: float = 0.0
+    """Relative error of the target's focal length, above -1: 0.1 takes a lens for 10 % longer than it is."""
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """One resolved run: what `poseda adapt` was asked for. Checked as a whole when it is built.
 
@@ -207,6 +224,8 @@ class RunConfig:
     """How generator and discriminators are trained."""
     placement: PlacementConfig = field(default_factory=PlacementConfig)
     """Where augmented poses stand."""
+    target_data: TargetDataConfig = field(default_factory=TargetDataConfig)
+    """What is made worse of the unlabelled target, to see what it costs."""
     log_every: int = 50
     """Steps between two lines of metrics.jsonl."""
     save_every: int = 500
@@ -255,6 +274,7 @@ _POSITIVE = {"width", "blocks", "pretrain_steps", "adapt_steps", "steps", "batch
 SMALLEST_BATCH = 4
 """Spreads and batch norms need two poses, and half of an oracle's batch is of the target."""
 
+_SIGNED = {"focal_error"}
 _WHOLE = {"source_share", "warmup", "min_confidence"}
 _SHARES = {"dropout", "ema", "warmup", "source_share", "bone_scale", "min_confidence"}
 
@@ -272,7 +292,9 @@ def _check_ranges(record: Any, prefix: str = "") -> None:
             raise ValueError(f"{name}: expected at least {SMALLEST_BATCH} poses a step, got {value}")
         elif entry.name in _SHARES and not (0 <= value < 1 or (value == 1 and entry.name in _WHOLE)):
             raise ValueError(f"{name}: expected a share from 0 to 1, got {value}")
-        elif not value >= 0:
+        elif entry.name in _SIGNED and not value > -1:
+            raise ValueError(f"{name}: expected a number above -1, got {value}")
+        elif entry.name not in _SIGNED and not value >= 0:
             raise ValueError(f"{name}: expected a number of at least 0, got {value}")
 
 
@@ -333,6 +355,14 @@ class ReproduceMocapConfig(ReproduceConfig):
         _check_lists(self, "pairs", "splits", "arms")
         if min(self.splits) < 0:
             raise ValueError(f"splits: expected numbers of at least 0, got {self.splits}")
+
+
+@dataclass(frozen=True)
+class ReproduceVariantsConfig(ReproduceConfig):
+    """Variants of the recipe, each compared with the recipe itself by the same seeds, on split 0."""
+
+    variants: tuple[str, ...] = ()
+    """Names of the variants to run beside the recipe itself, as --dry-run lists them. Default: all."""
 
 
 def _check_lists(record: Any, *names: str) -> None:
@@ -423,7 +453,7 @@ def from_json(record: dict[str, Any]) -> RunConfig:
     values = dict(record)
     for entry in dataclasses.fields(RunConfig):
         if entry.name not in values:
-            if entry.name in _OWN:
+            if entry.name in (*_OWN, "target_data"):
                 continue
             raise ValueError(f"{entry.name}: missing from the recorded configuration")
         section = SECTIONS.get(entry.name)
@@ -443,5 +473,6 @@ SECTIONS = {
     "adversary": AdversaryConfig,
     "generator_training": GeneratorTrainingConfig,
     "placement": PlacementConfig,
+    "target_data": TargetDataConfig,
 }
 """The nested records of RunConfig by field."""

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 QUEUES = {
     "mocap": "every arm on the motion-capture benchmarks, over splits and seeds",
+    "ablations": "what each part of the method, its ranges and its target data are worth, on p2",
+    "baseline": "recipes of the source-only lifter, judged on source_val alone",
 }
 """What each queue does; the module of :mod:`poseda.reproduce` has the same name."""
 
@@ -35,7 +37,10 @@ def run(arguments: list[str]) -> int:
 
     experiment = import_module(f"poseda.reproduce.{arguments[0]}")
     options, recipe = _parse(arguments[0], experiment.OPTIONS, arguments[1:])
-    jobs: list[Job] = experiment.plan(options, recipe)
+    try:
+        jobs: list[Job] = experiment.plan(options, recipe)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
     if options.dry_run:
         _list(jobs)
         return 0
@@ -53,7 +58,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _usage() -> str:
-    lines = [f"  {name:<10}{does}" for name, does in QUEUES.items()]
+    lines = [f"  {name:<11}{does}" for name, does in QUEUES.items()]
     last = "poseda reproduce QUEUE --help lists the options; those of `poseda adapt` make the recipe."
     return "\n".join(
         ["usage: poseda reproduce QUEUE --mocap FOLDER --out DIR [options]", "", *lines, "", last, ""]

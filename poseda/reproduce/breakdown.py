@@ -16,13 +16,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from poseda.config import Arm
+from poseda.config import Arm, from_json
 from poseda.datasets import Domains, LabelledPoses
 from poseda.datasets.mocap import read_rigs
 from poseda.metrics import MILLIMETRES
 from poseda.reproduce.domains import Benchmark
 from poseda.skeleton import Skeleton
+from poseda.training import read_folder
 from poseda.training.checkpoint import write_atomically, write_json
+from poseda.training.run import adapted_lifter, evaluate
 
 TILTS = (15.0, 30.0, 45.0, 60.0)
 """Edges of the groups of torso tilts, degrees from the vertical."""
@@ -54,10 +56,6 @@ def groups_of(domains: Domains, benchmark: Benchmark) -> dict[str, dict[str, Ten
 
 def measure(out: Path, seed: int, arm: Arm, domains: Domains, groups: dict[str, dict[str, Tensor]]) -> None:
     """Evaluate a finished arm on each group and write the rows beside its weights."""
-    from poseda.config import from_json
-    from poseda.training import read_folder
-    from poseda.training.run import adapted_lifter, evaluate
-
     config = from_json(read_folder(out)["config"])
     poses = domains.evaluation("target_test")
     lifter = adapted_lifter(out, seed, arm, config, domains.skeleton)

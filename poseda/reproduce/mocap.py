@@ -19,13 +19,13 @@ from poseda.reproduce.tables import (
     compare,
     describe,
     joint_means,
+    listed,
     markdown_table,
     percent,
     sentence,
     summarise,
 )
 from poseda.training import read_folder
-from poseda.training.run import read_results
 
 OPTIONS = ReproduceMocapConfig
 
@@ -66,8 +66,7 @@ def collect(jobs: Sequence[Job]) -> list[Row]:
         | {"pair": job.benchmark.pair, "domain_split": job.benchmark.split}
         | row
         for job in jobs
-        for row in read_results(job.config.out)
-        if row["seed"] == job.seed and row["arm"] in job.config.arms
+        for row in job.results()
     ]
 
 
@@ -178,15 +177,11 @@ def _cells(line: Line) -> list[str]:
 def notes(options: ReproduceMocapConfig) -> str:
     """How to read the tables."""
     return (
-        f"Target test clips, mean ± sample standard deviation over runs: splits {_listed(options.splits)}, "
-        f"each with seeds {_listed(options.seeds)}. seed sd: over seeds, of the MPJPE averaged over splits. "
+        f"Target test clips, mean ± sample standard deviation over runs: splits {listed(options.splits)}, "
+        f"each with seeds {listed(options.seeds)}. seed sd: over seeds, of the MPJPE averaged over splits. "
         f"gap closed: from source_only to oracle in MPJPE, over the runs that have both. Training poses are "
         f"target_train's, whose 3D no arm but the oracle learns from."
     )
-
-
-def _listed(values: Sequence[int]) -> str:
-    return ", ".join(map(str, values))
 
 
 def recorded_data(jobs: Sequence[Job]) -> dict[str, str]:

@@ -18,10 +18,16 @@ from dataclasses import dataclass, replace
 from multiprocessing import connection, get_context, parent_process
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
+from poseda import training
 from poseda.config import Arm, RunConfig, check_resumable
+from poseda.datasets import open_domains
 from poseda.reproduce.breakdown import breakdown_path, groups_of, measure
 from poseda.reproduce.domains import Benchmark
+from poseda.training import read_folder
+from poseda.training.checkpoint import write_atomically
+from poseda.training.run import PRETRAINED, read_results, weights_path
 
 
 class QueueError(ValueError):
@@ -37,12 +43,16 @@ class Job:
         benchmark: its domains.
         config: of the run folder, with the one seed.
         breakdown: also measure errors by groups of test frames.
+        variant: name of the variant of the recipe that it is, if it is one.
+        donor: run folder whose lifters, trained on source by the same recipe, serve here as well.
     """
 
     name: str
     benchmark: Benchmark
     config: RunConfig
     breakdown: bool = False
+    variant: str = ""
+    donor: Path | None = None
 
     @property
     def seed(self) -> int:
@@ -54,10 +64,16 @@ class Job:
 
     def missing(self) -> list[Arm]:
         """The arms that have no results yet."""
-        from poseda.training.run import read_results
-
-        done = {row["arm"] for row in read_results(self.config.out) if row["seed"] == self.seed}
+        done = {row["arm"] for row in self.results()}
         return [arm for arm in self.config.arms if arm not in done]
+
+    def results(self) -> list[dict[str, Any]]:
+        """The rows of its arms and seed in results.json so far."""
+        return [
+            row
+            for row in read_results(self.config.out)
+            if row["seed"] == self.seed and row["arm"] in self.config.arms
+        ]
 
     def unmeasured(self) -> list[Arm]:
         """The arms, finished or not, whose breakdown is asked for and not there."""
@@ -96,8 +112,6 @@ def check_jobs(jobs: Sequence[Job]) -> None:
     Raises:
         QueueError: naming the folder and the first option that differs.
     """
-    from poseda.training import read_folder
-
     for job in jobs:
         if (job.config.out / "config.json").exists():
             try:
@@ -152,13 +166,12 @@ def work_off(jobs: Sequence[Job], processes: int) -> list[str]:
 
 def perform(job: Job) -> list[str]:
     """Train the missing arms of one job; return a sentence for each that failed."""
-    from poseda import training
-    from poseda.datasets import open_domains
-
     config, missing, unmeasured = job.config, job.missing(), job.unmeasured()
     domains = open_domains(job.benchmark.build(), size=config.domain_size)
     begun = (config.out / "config.json").exists()
     run = training.prepare(replace(config, resume=begun), domains)
+    if missing:
+        _take_over(job)
     groups = groups_of(domains, job.benchmark) if unmeasured else {}
     failures = []
     for arm in config.arms:
@@ -176,6 +189,15 @@ def perform(job: Job) -> list[str]:
         if arm in unmeasured:
             measure(config.out, job.seed, arm, domains, groups)
     return failures
+
+
+def _take_over(job: Job) -> None:
+    """Copy the donor's lifter to where the run looks for its own: the same recipe makes the same weights."""
+    if job.donor is None:
+        return
+    own, others = (weights_path(out, job.seed, PRETRAINED, "lifter") for out in (job.config.out, job.donor))
+    if others.exists() and not own.exists():
+        write_atomically(own, others.read_bytes())
 
 
 def _work_apart(job: Job, threads: int, sender: connection.Connection) -> None:

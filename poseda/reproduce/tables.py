@@ -128,12 +128,12 @@ def deviation(values: Sequence[float]) -> float:
 
 def compare(rows: Iterable[Row], ours: str, other: str) -> Comparison | None:
     """Compare two names in MPJPE over the runs that have both; None where there is none."""
-    matched = _matched(rows, ours, other)
-    if not matched:
+    pairs = matched(rows, ours, other)
+    if not pairs:
         return None
-    one, two = (mean(pair[at] for pair in matched) for at in (0, 1))
-    wins = sum(a < b for a, b in matched)
-    return Comparison(ours, other, len(matched), one, two, 100 * (two - one) / two, wins)
+    one, two = (mean(pair[at] for pair in pairs) for at in (0, 1))
+    wins = sum(a < b for a, b in pairs)
+    return Comparison(ours, other, len(pairs), one, two, 100 * (two - one) / two, wins)
 
 
 def markdown_table(headings: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
@@ -151,6 +151,11 @@ def describe(line: Line) -> list[str]:
     return cells
 
 
+def listed(values: Iterable[int]) -> str:
+    """Numbers with commas between them."""
+    return ", ".join(map(str, values))
+
+
 def percent(value: float | None) -> str:
     """A share without decimals; empty where there is none."""
     return "" if value is None else f"{value:.0f} %"
@@ -166,7 +171,7 @@ def sentence(comparison: Comparison) -> str:
     )
 
 
-def _matched(rows: Iterable[Row], *names: str) -> list[tuple[float, ...]]:
+def matched(rows: Iterable[Row], *names: str) -> list[tuple[float, ...]]:
     """MPJPE by name of each run and seed that has all of the names."""
     runs: dict[tuple[str, int], dict[str, float]] = {}
     for row in rows:
@@ -186,8 +191,8 @@ def _seed_deviation(group: Sequence[Row]) -> float | None:
 
 def _gap_closed(groups: dict[str, list[Row]], name: str) -> float | None:
     ends = [row for end in {"source_only", "oracle", name} for row in groups.get(end, [])]
-    matched = _matched(ends, "source_only", "oracle", name)
-    if not matched:
+    ends_and_own = matched(ends, "source_only", "oracle", name)
+    if not ends_and_own:
         return None
-    start, goal, own = (mean(found[at] for found in matched) for at in range(3))
+    start, goal, own = (mean(found[at] for found in ends_and_own) for at in range(3))
     return 100 * (start - own) / (start - goal) if start > goal else None
