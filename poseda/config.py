@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 
 Arm = Literal["source_only", "gpa", "lpa", "gpa_lpa", "random", "poseaug", "oracle"]
 Preset = Literal["tiny", "default", "full"]
-Pair = Literal["p1", "p2"]
+Pair = Literal["p1", "p2", "dev"]
 Loss = Literal["distance", "squared", "absolute"]
 
 ARMS: tuple[Arm, ...] = get_args(Arm)
@@ -343,8 +343,8 @@ class ReproduceConfig:
 class ReproduceMocapConfig(ReproduceConfig):
     """Every arm on the motion-capture benchmarks, over splits and seeds."""
 
-    pairs: tuple[Pair, ...] = PAIRS
-    """Benchmarks: p1 (a gap of cameras), p2 (a gap of postures and cameras)."""
+    pairs: tuple[Pair, ...] = ("p1", "p2")
+    """Benchmarks: p1 (a gap of cameras), p2 (of postures and cameras), dev (for choosing recipes)."""
     splits: tuple[int, ...] = (0, 1, 2)
     """Seeds of the benchmarks' construction: which clips are tested on, where people and cameras stand."""
     arms: tuple[Arm, ...] = ARMS
@@ -361,6 +361,8 @@ class ReproduceMocapConfig(ReproduceConfig):
 class ReproduceVariantsConfig(ReproduceConfig):
     """Variants of the recipe, each compared with the recipe itself by the same seeds, on split 0."""
 
+    pairs: tuple[Pair, ...] = ()
+    """Benchmarks to study the recipe on: p1, p2, dev. Default: p2 for ablations, p1 and p2 for baseline."""
     variants: tuple[str, ...] = ()
     """Names of the variants to run beside the recipe itself, as --dry-run lists them. Default: all."""
 

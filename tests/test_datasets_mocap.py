@@ -94,7 +94,7 @@ def test_sequences_are_in_order_and_keep_invalid_frames(mocap_folder):
 
 
 def test_what_is_missing_or_wrong_is_named(mocap_folder, tmp_path):
-    with pytest.raises(ValueError, match="benchmark: expected one of p1, p2, got 'p3'"):
+    with pytest.raises(ValueError, match="benchmark: expected one of p1, p2, dev, got 'p3'"):
         build_benchmark(mocap_folder, "p3")
     with pytest.raises(DataError, match=r"cameras\.json: expected camera calibrations, found No such file"):
         build_benchmark(tmp_path, "p1")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from poseda.config import PAIRS, ReproduceVariantsConfig
+from poseda.config import ReproduceVariantsConfig
 from poseda.reproduce import variants
 from poseda.reproduce.variants import BASE, Study, Variant
 
@@ -44,7 +44,7 @@ STUDY = Study(
         _variant("steps-4000", pretrain_steps=4_000, adapt_steps=4_000),
         _variant("steps-10000", pretrain_steps=10_000, adapt_steps=10_000),
     ),
-    pairs=PAIRS,
+    pairs=("p1", "p2"),
     split="source_val",
     shares_pretraining=False,
 )

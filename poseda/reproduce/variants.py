@@ -37,7 +37,7 @@ class Study:
 
     Args:
         variants: the first is the unchanged recipe.
-        pairs: benchmarks, on split 0, the development split.
+        pairs: benchmarks, unless the user names others; on split 0, the development split.
         split: of the rows that are read; no other is looked at.
         shares_pretraining: no variant changes the lifter before adaptation, so its weights serve all.
     """
@@ -85,7 +85,7 @@ def plan(study: Study, options: ReproduceVariantsConfig, recipe: RunConfig) -> l
         _job(study, variant, pair, options, recipe, seed)
         for seed in options.seeds
         for variant in chosen
-        for pair in study.pairs
+        for pair in options.pairs or study.pairs
     ]
 
 
@@ -162,7 +162,7 @@ def markdown(study: Study, options: ReproduceVariantsConfig, jobs: Sequence[Job]
     """For each pair the recipe's arms; then, arm by arm, every variant and how it differs from the recipe."""
     metrics = ("runs", "MPJPE mm", "PA-MPJPE mm", "PCK %", "AUC %")
     rows, text = collect(study, jobs), []
-    for pair in study.pairs:
+    for pair in options.pairs or study.pairs:
         base = [row | {"name": row["arm"]} for row in rows if (row["pair"], row["name"]) == (pair, BASE)]
         lines = [[line.name, *describe(line)] for line in summarise(base)]
         text += [f"## {pair}, {BASE}, on {study.split}\n", markdown_table(("arm", *metrics), lines)]
