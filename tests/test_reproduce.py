@@ -104,6 +104,8 @@ def test_a_queue_leaves_numbers_tables_and_what_they_depend_on(finished: Path) -
     }  # fmt: skip
     assert record["recipe"]["training"]["adapt_steps"] == 4 and record["versions"]["torch"]
     assert len(record["data"]["p1_split0"]) == 64
+    assert record["protocol"]["selection"].startswith("none") and "seeds" not in record["protocol"]
+    assert record["asked"]["arms"] == ["source_only", "gpa_lpa"]
     pair = record["pairs"]["p1"]
     assert (pair["finished"], pair["planned"]) == (4, 4)
     arm = next(line for line in pair["lines"] if line["name"] == "gpa_lpa")
@@ -178,6 +180,19 @@ def test_an_arm_that_fails_does_not_hold_up_the_others(
     captured = capsys.readouterr()
     assert "p1_split0: gpa · lifter: lifter_loss became non-finite" in captured.err
     assert "| source_only | 1 |" in captured.out and "1 of 2 runs" in captured.out
+
+
+def test_a_run_that_cannot_begin_does_not_hold_up_the_others(
+    mocap_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--splits", "0", "--seeds", "0", "--arms", "gpa"]
+    domains = tmp_path / "q" / "domains"
+    domains.mkdir(parents=True)
+    (domains / "p1_split0.npz").write_bytes(b"torn")
+    assert main(reproduce(mocap_folder, tmp_path / "q", *options)) == 1
+    captured = capsys.readouterr()
+    assert "p1_split0 seed 0: " in captured.err and "p1_split0.npz: expected an npz file" in captured.err
+    assert "## p1: 0 of 1 runs" in captured.out and "## p2: 1 of 1 runs" in captured.out
 
 
 def children(pid: int) -> list[int]:

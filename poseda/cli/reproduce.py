@@ -45,7 +45,7 @@ def run(arguments: list[str]) -> int:
         _list(jobs)
         return 0
     failures = [] if options.tables else _train(options, jobs)
-    text, record = experiment.markdown(options, jobs), _record(experiment, options, recipe, jobs)
+    text, record = _tables(experiment, options, jobs), _record(experiment, options, recipe, jobs)
     if not options.tables:
         from poseda.training.checkpoint import write_atomically, write_json
 
@@ -110,17 +110,28 @@ def _train(options: ReproduceConfig, jobs: list[Job]) -> list[str]:
         return ["stopped; the same command goes on where it was"]
 
 
+def _tables(experiment: ModuleType, options: ReproduceConfig, jobs: list[Job]) -> str:
+    """The tables, with the protocol they were measured by after them."""
+    from poseda.reproduce.queue import read_protocol
+
+    card = [f"- {name}: {value}" for name, value in read_protocol(jobs).items()]
+    return "\n".join([experiment.markdown(options, jobs), *card, ""])
+
+
 def _record(
     experiment: ModuleType, options: ReproduceConfig, recipe: RunConfig, jobs: list[Job]
 ) -> dict[str, Any]:
     """The report, with what it depends on before it."""
     from poseda.config import to_json
     from poseda.reproduce.domains import recorded_sources
+    from poseda.reproduce.queue import read_protocol
     from poseda.training.folder import versions
 
+    own = ("data", "out", "arms", "seeds", "resume")
     return {
         "sources": recorded_sources(options.out),
         "versions": versions(),
-        "recipe": {name: value for name, value in to_json(recipe).items() if name not in ("data", "out")},
+        "protocol": read_protocol(jobs),
+        "recipe": {name: value for name, value in to_json(recipe).items() if name not in own},
         **experiment.report(options, jobs),
     }

@@ -128,7 +128,8 @@ def report(options: ReproduceMocapConfig, jobs: Sequence[Job]) -> dict[str, Any]
     """All numbers of what is finished, ready for JSON."""
     rows, parts = collect(jobs), collect_breakdowns(jobs)
     pairs = {pair: asdict(summarise_pair(options, pair, rows, parts)) for pair in options.pairs}
-    return {"data": recorded_data(jobs), "pairs": pairs, "rows": rows}
+    asked = {name: getattr(options, name) for name in ("splits", "seeds", "arms")}
+    return {"asked": asked, "data": recorded_data(jobs), "pairs": pairs, "rows": rows}
 
 
 def markdown(options: ReproduceMocapConfig, jobs: Sequence[Job]) -> str:

@@ -7,6 +7,7 @@ folder alone, so there is no other state that could disagree with it.
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import signal
 import sys
@@ -167,9 +168,12 @@ def work_off(jobs: Sequence[Job], processes: int) -> list[str]:
 def perform(job: Job) -> list[str]:
     """Train the missing arms of one job; return a sentence for each that failed."""
     config, missing, unmeasured = job.config, job.missing(), job.unmeasured()
-    domains = open_domains(job.benchmark.build(), size=config.domain_size)
     begun = (config.out / "config.json").exists()
-    run = training.prepare(replace(config, resume=begun), domains)
+    try:
+        domains = open_domains(job.benchmark.build(), size=config.domain_size)
+        run = training.prepare(replace(config, resume=begun), domains)
+    except ValueError as error:
+        return [_say(f"{job.title}: {error}")]
     if missing:
         _take_over(job)
     groups = groups_of(domains, job.benchmark) if unmeasured else {}
@@ -180,15 +184,28 @@ def perform(job: Job) -> list[str]:
             try:
                 rows = run.train_arm(job.seed, arm)
             except training.TrainingError as error:
-                failures.append(f"{job.name}: {error}")
-                print(failures[-1], file=sys.stderr, flush=True)
+                failures.append(_say(f"{job.name}: {error}"))
                 continue
             errors = ", ".join(f"{row['split']} {row['mpjpe']:.1f} mm" for row in rows)
-            took = time.monotonic() - began
-            print(f"{job.title} {arm}: {errors} ({took:.0f} s)", file=sys.stderr, flush=True)
+            _say(f"{job.title} {arm}: {errors} ({time.monotonic() - began:.0f} s)")
         if arm in unmeasured:
             measure(config.out, job.seed, arm, domains, groups)
     return failures
+
+
+def read_protocol(jobs: Sequence[Job]) -> dict[str, str]:
+    """The protocol card of the first run that was begun, without what differs between runs; perhaps empty."""
+    for job in jobs:
+        path = job.config.out / "protocol.json"
+        if path.exists():
+            card: dict[str, str] = json.loads(path.read_text())
+            return {name: value for name, value in card.items() if name not in ("data", "seeds")}
+    return {}
+
+
+def _say(sentence: str) -> str:
+    print(sentence, file=sys.stderr, flush=True)
+    return sentence
 
 
 def _take_over(job: Job) -> None:
