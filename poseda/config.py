@@ -14,8 +14,11 @@ from typing import Any, Literal, get_args
 
 Arm = Literal["source_only", "gpa", "lpa", "gpa_lpa", "random", "poseaug", "oracle"]
 Preset = Literal["tiny", "default", "full"]
+Pair = Literal["p1", "p2", "dev"]
+Loss = Literal["distance", "squared", "absolute"]
 
 ARMS: tuple[Arm, ...] = get_args(Arm)
+PAIRS: tuple[Pair, ...] = get_args(Pair)
 TABLE_ARMS: tuple[Arm, ...] = ("source_only", "gpa", "lpa", "gpa_lpa", "oracle")
 
 
@@ -59,6 +62,10 @@ class LifterTrainingConfig:
     """The same for the whole body: a generator barely varies what 2D barely shows."""
     source_share: float = 0.5
     """Share of adaptation poses whose posture is left as captured, in arms that change postures, 0 to 1."""
+    loss: Loss = "distance"
+    """What is minimised, a mean over joints: distance, its square, or absolute differences along the axes."""
+    noise_2d: float = 0.0
+    """Standard deviation of noise added to training 2D, half screen widths (0.002: a pixel of 1 000)."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +155,18 @@ class PlacementConfig:
 
 
 @dataclass(frozen=True)
+class TargetDataConfig:
+    """What is made worse of the unlabelled target before it is adapted to; test data stay as they are."""
+
+    size: int = 0
+    """Poses of the target to adapt to, drawn at random. Default: 0, all there are."""
+    noise: float = 0.0
+    """Standard deviation of noise added to the target's 2D, half screen widths (0.002: a pixel of 1 000)."""
+    focal_error: float = 0.0
+    """Relative error of the target's focal length, above -1: 0.1 takes a lens for 10 % longer than it is."""
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """One resolved run: what `poseda adapt` was asked for. Checked as a whole when it is built.
 
@@ -208,6 +227,8 @@ class RunConfig:
     """How generator and discriminators are trained."""
     placement: PlacementConfig = field(default_factory=PlacementConfig)
     """Where augmented poses stand."""
+    target_data: TargetDataConfig = field(default_factory=TargetDataConfig)
+    """What is made worse of the unlabelled target, to see what it costs."""
     log_every: int = 50
     """Steps between two lines of metrics.jsonl."""
     save_every: int = 500
@@ -215,10 +236,7 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         _check_ranges(self)
-        for name in ("arms", "seeds"):
-            values = getattr(self, name)
-            if not values or len(set(values)) != len(values):
-                raise ValueError(f"{name}: expected at least one and none twice, got {values}")
+        _check_lists(self, "arms", "seeds")
         if self.target is not None and self.data is not None:
             raise ValueError(f"target: expected --target or --data, got both {self.target} and {self.data}")
         for name in ("source", "image_size", "fov", "cameras", "intrinsics", "layout"):
@@ -274,6 +292,7 @@ _POSITIVE = {"width", "blocks", "pretrain_steps", "adapt_steps", "steps", "batch
 SMALLEST_BATCH = 4
 """Spreads and batch norms need two poses, and half of an oracle's batch is of the target."""
 
+_SIGNED = {"focal_error"}
 _WHOLE = {"source_share", "warmup", "min_confidence"}
 _SHARES = {"dropout", "ema", "warmup", "source_share", "bone_scale", "min_confidence"}
 
@@ -291,7 +310,9 @@ def _check_ranges(record: Any, prefix: str = "") -> None:
             raise ValueError(f"{name}: expected at least {SMALLEST_BATCH} poses a step, got {value}")
         elif entry.name in _SHARES and not (0 <= value < 1 or (value == 1 and entry.name in _WHOLE)):
             raise ValueError(f"{name}: expected a share from 0 to 1, got {value}")
-        elif not value >= 0:
+        elif entry.name in _SIGNED and not value > -1:
+            raise ValueError(f"{name}: expected a number above -1, got {value}")
+        elif entry.name not in _SIGNED and not value >= 0:
             raise ValueError(f"{name}: expected a number of at least 0, got {value}")
 
 
@@ -397,6 +418,70 @@ class LiftConfig:
         return str(self.input) == "-"
 
 
+@dataclass(frozen=True)
+class ReproduceConfig:
+    """What every queue of `poseda reproduce` is told.
+
+    Raises:
+        ValueError: if a value is out of range; the message names it.
+    """
+
+    mocap: Path
+    """Folder with cmu.npz, cmu_retargeted.npz, bandai1.npz, bandai2.npz and cameras.json."""
+    out: Path
+    """Folder for domains, runs and tables. A queue that was stopped goes on where it stopped."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """Seeds of the training."""
+    processes: int = 1
+    """Runs trained side by side, each on its share of the processor's cores."""
+    dry_run: bool = False
+    """List the queue and how much of it is finished; train and write nothing."""
+    tables: bool = False
+    """Train nothing; print the tables of what is finished, also while a queue is at work."""
+    json: bool = False
+    """Print JSON instead of Markdown."""
+
+    def __post_init__(self) -> None:
+        if self.processes < 1:
+            raise ValueError(f"processes: expected at least 1, got {self.processes}")
+        _check_lists(self, "seeds")
+
+
+@dataclass(frozen=True)
+class ReproduceMocapConfig(ReproduceConfig):
+    """Every arm on the motion-capture benchmarks, over splits and seeds."""
+
+    pairs: tuple[Pair, ...] = ("p1", "p2")
+    """Benchmarks: p1 (a gap of cameras), p2 (of postures and cameras), dev (for choosing recipes)."""
+    splits: tuple[int, ...] = (0, 1, 2)
+    """Seeds of the benchmarks' construction: which clips are tested on, where people and cameras stand."""
+    arms: tuple[Arm, ...] = ARMS
+    """What to compare: source_only, gpa, lpa, gpa_lpa (the method), random, poseaug, oracle."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_lists(self, "pairs", "splits", "arms")
+        if min(self.splits) < 0:
+            raise ValueError(f"splits: expected numbers of at least 0, got {self.splits}")
+
+
+@dataclass(frozen=True)
+class ReproduceVariantsConfig(ReproduceConfig):
+    """Variants of the recipe, each compared with the recipe itself by the same seeds, on split 0."""
+
+    pairs: tuple[Pair, ...] = ()
+    """Benchmarks to study the recipe on: p1, p2, dev. Default: p2 for ablations, p1 and p2 for baseline."""
+    variants: tuple[str, ...] = ()
+    """Names of the variants to run beside the recipe itself, as --dry-run lists them. Default: all."""
+
+
+def _check_lists(record: Any, *names: str) -> None:
+    for name in names:
+        values = getattr(record, name)
+        if not values or len(set(values)) != len(values):
+            raise ValueError(f"{name}: expected at least one and none twice, got {values}")
+
+
 def preset(name: Preset) -> RunConfig:
     """Return the defaults of a preset.
 
@@ -445,7 +530,7 @@ _FILES = ("target", "source", "cameras", "intrinsics")
 _OWN = (*_FILES, "image_size", "fov", "layout", "min_confidence", "stride")
 """Fields of own footage: absent from the records of runs that are older than they are."""
 
-_LATER = (*_OWN, "json")
+_LATER = (*_OWN, "json", "target_data")
 """All fields that records of older runs may lack."""
 
 RESUMABLE = ("arms", "seeds", "resume", "device", "out", "data", "json", *_FILES)
@@ -465,13 +550,10 @@ def check_resumable(config: RunConfig, saved: dict[str, Any]) -> None:
             flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
         return flat
 
-    now, then = flatten(to_json(config)), flatten(saved)
+    # A record older than an option was made with what is now its default.
+    now, then = flatten(to_json(config)), flatten(to_json(RunConfig())) | flatten(saved)
     for name in dict.fromkeys([*now, *then]):
-        if (
-            name not in RESUMABLE
-            and not (name in _LATER and name not in then)
-            and now.get(name) != then.get(name)
-        ):
+        if name not in RESUMABLE and now.get(name) != then.get(name):
             raise ValueError(f"{name}: the run to resume has {then.get(name)!r}, got {now.get(name)!r}")
 
 
@@ -504,5 +586,6 @@ SECTIONS = {
     "adversary": AdversaryConfig,
     "generator_training": GeneratorTrainingConfig,
     "placement": PlacementConfig,
+    "target_data": TargetDataConfig,
 }
 """The nested records of RunConfig by field."""

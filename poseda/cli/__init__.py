@@ -16,6 +16,7 @@ COMMANDS = {
     "adapt": "adapt a lifter to footage without labels and compare the arms of the method",
     "lift": "lift 2D detections with the lifter of a run, from files or line by line",
     "evaluate": "evaluate the lifters of a run on a domain file",
+    "reproduce": "run the experiments behind the README's tables, resumable",
     "bench": "time the fused op against its rivals",
     "info": "versions, instruction set, CUDA library, threads",
 }

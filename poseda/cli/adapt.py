@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def run(arguments: list[str]) -> int:
     """Train, compare, report."""
-    config = _parse_config(arguments)
+    config = parse_run(arguments)
     from poseda import report, training
 
     console = open_console(config.json)
@@ -47,7 +47,7 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
-def _parse_config(arguments: list[str]) -> RunConfig:
+def parse_run(arguments: list[str], command: str = "poseda adapt") -> RunConfig:
     """Options over the defaults of the preset they name."""
     from poseda.config import RunConfig, preset
 
@@ -60,7 +60,7 @@ def _parse_config(arguments: list[str]) -> RunConfig:
     return parse(
         RunConfig,
         arguments,
-        prog="poseda adapt",
+        prog=command,
         description="Adapt a lifter to footage without labels and compare the arms of the method.",
         default=defaults,
     )

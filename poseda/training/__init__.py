@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from poseda.config import RunConfig
 from poseda.datasets import Domains
+from poseda.training.disturbance import disturb
 from poseda.training.folder import (
     FolderError,
     check_partials,
@@ -45,7 +46,7 @@ def prepare(config: RunConfig, domains: Domains, observer: Observer | None = Non
     """
     fabric = start_fabric(config)
     build_lifter(config, domains.skeleton)
-    data = Resident.load(domains.adaptation(), fabric.device)
+    data = Resident.load(disturb(domains.adaptation(), config.target_data), fabric.device)
     splits = labelled_splits(config, domains)
     if config.resume:
         check_partials(config.out, fabric.device.type)

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from poseda.config import RunConfig, check_resumable, from_json, to_json
+from poseda.config import RunConfig, TargetDataConfig, check_resumable, from_json, to_json
 from poseda.datasets import Domains, OwnDomains
 from poseda.files import is_leftover, write_json
 from poseda.training.checkpoint import load_checkpoint
@@ -148,6 +148,12 @@ def protocol_card(config: RunConfig, domains: Domains, splits: Sequence[str]) ->
         target = "inductive: unlabelled 2D of target_train is adapted on, target_test holds other clips"
     else:
         target = "unlabelled 2D is adapted on; it has no labels, so the numbers are of source_val"
+    worse = config.target_data
+    if worse != TargetDataConfig():
+        target += (
+            f"; made worse first: {worse.size or 'all'} poses, noise of {worse.noise:g} half screen widths, "
+            f"focal length off by {worse.focal_error:+.0%}"
+        )
     return {
         "data": domains.name,
         "joints": f"all {skeleton.num_joints} of {skeleton.name}, root-relative by subtraction",

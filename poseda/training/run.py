@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any, Protocol
 from zlib import crc32
@@ -29,6 +31,9 @@ from poseda.training.pairs import PairSource, Resident, recipe_of
 
 EVALUATED = ("source_val", "target_test")
 """Splits with rows in results.json, where they have labels."""
+
+RESULTS = "results.json"
+"""The file of a run folder that holds a row for each arm, seed and split."""
 
 PRETRAINED = "pretrained"
 """What the lifter is called, in files and logs, before any arm has touched it."""
@@ -121,19 +126,29 @@ class Run:
 
     def train(self) -> list[dict[str, Any]]:
         """Train every arm of every seed and evaluate it; return results.json's rows."""
-        results = []
+        results: list[dict[str, Any]] = []
         for seed in self.config.seeds:
-            self._pretrain(seed)
             for arm in self.config.arms:
-                lifter = self._adapt(seed, arm)
-                for split in self.splits:
-                    scores = evaluate(lifter, self.domains.evaluation(split), self.data.skeleton, self.config)
-                    results.append({"arm": arm, "seed": seed, "split": split, **scores})
-                write_json(self.config.out / "results.json", results)
+                results += self.train_arm(seed, arm)
         save_gallery(
             self.config.out / "gallery.safetensors", self.data, self._gallery_generator(), self.config
         )
         return results
+
+    def train_arm(self, seed: int, arm: Arm) -> list[dict[str, Any]]:
+        """Train one arm of one seed and evaluate it; return its rows and put them into results.json."""
+        self._pretrain(seed)
+        lifter = self._adapt(seed, arm)
+        rows = [
+            {"arm": arm, "seed": seed, "split": split}
+            | evaluate(lifter, self.domains.evaluation(split), self.data.skeleton, self.config)
+            for split in self.splits
+        ]
+        kept = [row for row in read_results(self.config.out) if (row["arm"], row["seed"]) != (arm, seed)]
+        order = {unit: at for at, unit in enumerate(product(self.config.seeds, self.config.arms))}
+        kept = sorted([*kept, *rows], key=lambda row: order.get((row["seed"], row["arm"]), -1))
+        write_json(self.config.out / RESULTS, kept)
+        return rows
 
     def _gallery_generator(self) -> Generator | None:
         """The first seed's generator of the method, or of whichever arm has one."""
@@ -187,9 +202,7 @@ class Run:
         return generator.to(self.fabric.device).eval()
 
     def _pretrained(self, seed: int) -> nn.Module:
-        lifter = build_lifter(self.config, self.data.skeleton)
-        weights, _ = checkpoint.load_checkpoint(weights_path(self.config.out, seed, PRETRAINED, "lifter"))
-        checkpoint.unpack_module("lifter", lifter, weights)
+        lifter = adapted_lifter(self.config.out, seed, PRETRAINED, self.config, self.data.skeleton)
         return lifter.to(self.fabric.device)
 
     def _run(
@@ -245,6 +258,12 @@ class Run:
         return first
 
 
+def read_results(out: Path) -> list[dict[str, Any]]:
+    """The rows of results.json so far; none where no arm is finished."""
+    path = out / RESULTS
+    return json.loads(path.read_text()) if path.exists() else []
+
+
 def weights_path(out: Path, seed: int, arm: str, phase: str) -> Path:
     """Where the weights of an arm's lifter or generator are kept in a run folder."""
     return out / f"seed{seed}" / arm / f"{phase}.safetensors"
@@ -270,6 +289,18 @@ def build_lifter(config: RunConfig, skeleton: Skeleton) -> nn.Module:
     return lifters.build(config.lifter, skeleton, **options)
 
 
+def adapted_lifter(out: Path, seed: int, arm: str, config: RunConfig, skeleton: Skeleton) -> nn.Module:
+    """The lifter that an arm of a run folder ended with.
+
+    Raises:
+        ValueError: if its file is not there or damaged.
+    """
+    lifter = build_lifter(config, skeleton)
+    weights, _ = checkpoint.load_checkpoint(weights_path(out, seed, arm, "lifter"))
+    checkpoint.unpack_module("lifter", lifter, weights)
+    return lifter
+
+
 def evaluate(
     lifter: nn.Module, poses: LabelledPoses, skeleton: Skeleton, config: RunConfig
 ) -> dict[str, Any]:
@@ -291,11 +322,9 @@ def evaluate_folder(out: Path, config: RunConfig, domains: Domains, split: str) 
     rows = []
     for seed in config.seeds:
         for arm in config.arms:
-            path = weights_path(out, seed, arm, "lifter")
-            if not path.exists():
+            if not weights_path(out, seed, arm, "lifter").exists():
                 continue
-            lifter = build_lifter(config, domains.skeleton)
-            checkpoint.unpack_module("lifter", lifter, checkpoint.load_checkpoint(path)[0])
+            lifter = adapted_lifter(out, seed, arm, config, domains.skeleton)
             scores = evaluate(lifter, domains.evaluation(split), domains.skeleton, config)
             rows.append({"arm": arm, "seed": seed, "split": split, **scores})
     if not rows:
