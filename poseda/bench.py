@@ -72,7 +72,7 @@ def run(
         device: "cpu", "cuda" or "cuda:1".
         batches: numbers of poses a call.
         threads: numbers of CPU threads (one entry is used on CUDA).
-        json_path: file to write, or None.
+        json_path: file to write, ``-`` for stdout, or None.
         quick: fewer and shorter rounds and one compile mode: for a first look.
         with_pose_gradient: also ask for the gradient of pose_3d, beside that of the learned parameters.
 
@@ -84,7 +84,8 @@ def run(
     """
     from rich.console import Console
 
-    console = Console()
+    to_stdout = str(json_path) == "-"
+    console = Console(stderr=to_stdout)
     before, results = torch.get_num_threads(), []
     try:
         for count in threads if torch.device(device).type == "cpu" else threads[:1]:
@@ -100,10 +101,14 @@ def run(
         stages = _measure_stages(device, quick)
     console.print(stage_table(stages))
     if json_path is not None:
-        path = Path(json_path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        record = {"machine": machine(device), "results": results, "stages": stages}
-        path.write_text(json.dumps(record, indent=1) + "\n")
+        record = (
+            json.dumps({"machine": machine(device), "results": results, "stages": stages}, indent=1) + "\n"
+        )
+        if to_stdout:
+            print(record, end="")
+        else:
+            Path(json_path).parent.mkdir(parents=True, exist_ok=True)
+            Path(json_path).write_text(record)
     return results
 
 
@@ -359,7 +364,13 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="CPU threads")
     parser.add_argument("--quick", action="store_true", help="short rounds, one compile mode")
     parser.add_argument("--pose-gradient", action="store_true", help="ask for the gradient of pose_3d too")
-    parser.add_argument("--json", metavar="FILE", help="record the results here")
+    parser.add_argument(
+        "--json",
+        metavar="FILE",
+        nargs="?",
+        const="-",
+        help="record the results here; without FILE on stdout, and the table on stderr",
+    )
     parser.add_argument("--markdown", metavar="FILE", help="measure nothing: print this record as Markdown")
     given = parser.parse_args(arguments)
     for name in ("batches", "threads"):
@@ -398,7 +409,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(_read_record(given.markdown))
             return 0
         chosen = choose(given.device)
-        if given.json:
+        if given.json and given.json != "-":
             _check_writable(given.json)
     except ValueError as error:
         print(f"{PROGRAM}: {' '.join(str(error).split())}", file=sys.stderr)

@@ -14,8 +14,11 @@ from typing import Any, Literal, get_args
 
 Arm = Literal["source_only", "gpa", "lpa", "gpa_lpa", "random", "poseaug", "oracle"]
 Preset = Literal["tiny", "default", "full"]
+Pair = Literal["p0", "p1", "p2", "dev"]
+Loss = Literal["distance", "squared", "absolute"]
 
 ARMS: tuple[Arm, ...] = get_args(Arm)
+PAIRS: tuple[Pair, ...] = get_args(Pair)
 TABLE_ARMS: tuple[Arm, ...] = ("source_only", "gpa", "lpa", "gpa_lpa", "oracle")
 
 
@@ -59,6 +62,10 @@ class LifterTrainingConfig:
     """The same for the whole body: a generator barely varies what 2D barely shows."""
     source_share: float = 0.5
     """Share of adaptation poses whose posture is left as captured, in arms that change postures, 0 to 1."""
+    loss: Loss = "distance"
+    """What is minimised, a mean over joints: distance, its square, or absolute differences along the axes."""
+    noise_2d: float = 0.0
+    """Standard deviation of noise added to training 2D, half screen widths (0.002: a pixel of 1 000)."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +155,18 @@ class PlacementConfig:
 
 
 @dataclass(frozen=True)
+class TargetDataConfig:
+    """What is made worse of the unlabelled target before it is adapted to; test data stay as they are."""
+
+    size: int = 0
+    """Poses of the target to adapt to, drawn at random. Default: 0, all there are."""
+    noise: float = 0.0
+    """Standard deviation of noise added to the target's 2D, half screen widths (0.002: a pixel of 1 000)."""
+    focal_error: float = 0.0
+    """Relative error of the target's focal length, above -1: 0.1 takes a lens for 10 % longer than it is."""
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """One resolved run: what `poseda adapt` was asked for. Checked as a whole when it is built.
 
@@ -163,8 +182,9 @@ class RunConfig:
     """Labelled poses to go with --target. Default: the embedded studio."""
     image_size: str | None = None
     """Pictures of --target in pixels, as 1280x720, where its format does not say."""
-    fov: float | None = None
-    """Horizontal field of view of the camera of --target, degrees. Default: 55 across the longer side."""
+    fov: float | Literal["estimate"] | None = None
+    """Horizontal field of view of the camera of --target, degrees, or estimate, from the people who stand in
+    its view. Default: 55 across the longer side."""
     cameras: Path | None = None
     """JSON of the cameras of --source, where its format needs one."""
     intrinsics: Path | None = None
@@ -194,6 +214,8 @@ class RunConfig:
     """Where to compute: auto, cpu, cuda or cuda:INDEX."""
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     """Number format of the lifter's layers, as Lightning Fabric names it. Geometry always runs in float32."""
+    json: bool = False
+    """Print the results as one JSON object on stdout; all else goes to stderr."""
     domain_size: float = 1.0
     """Size of the embedded domains over their default size. Files are read whole."""
     network: NetworkConfig = field(default_factory=NetworkConfig)
@@ -208,6 +230,8 @@ class RunConfig:
     """How generator and discriminators are trained."""
     placement: PlacementConfig = field(default_factory=PlacementConfig)
     """Where augmented poses stand."""
+    target_data: TargetDataConfig = field(default_factory=TargetDataConfig)
+    """What is made worse of the unlabelled target, to see what it costs."""
     log_every: int = 50
     """Steps between two lines of metrics.jsonl."""
     save_every: int = 500
@@ -215,17 +239,13 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         _check_ranges(self)
-        for name in ("arms", "seeds"):
-            values = getattr(self, name)
-            if not values or len(set(values)) != len(values):
-                raise ValueError(f"{name}: expected at least one and none twice, got {values}")
+        _check_lists(self, "arms", "seeds")
         if self.target is not None and self.data is not None:
             raise ValueError(f"target: expected --target or --data, got both {self.target} and {self.data}")
         for name in ("source", "image_size", "fov", "cameras", "intrinsics", "layout"):
             if self.target is None and getattr(self, name) is not None:
                 raise ValueError(f"{name}: expected --target beside it, got none")
-        if self.image_size is not None and not re.fullmatch(r"[1-9]\d*x[1-9]\d*", self.image_size):
-            raise ValueError(f"image_size: expected WIDTHxHEIGHT as 1280x720, got {self.image_size!r}")
+        picture_size(self.image_size)
         pool, batch = self.adversary.pool, self.generator_training.batch
         if pool < batch:
             raise ValueError(
@@ -242,6 +262,20 @@ class RunConfig:
             )
 
 
+def picture_size(text: str | None) -> tuple[int, int] | None:
+    """Width and height in pixels from ``1280x720``, None from None.
+
+    Raises:
+        ValueError: if the text is something else.
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"([1-9]\d{0,8})x([1-9]\d{0,8})", text)
+    if found is None:
+        raise ValueError(f"image_size: expected WIDTHxHEIGHT as 1280x720, got {text!r}")
+    return int(found[1]), int(found[2])
+
+
 _POSITIVE = {"width", "blocks", "pretrain_steps", "adapt_steps", "steps", "batch", "learning_rate"} | {
     "discriminator_rate",
     "discriminator_every",
@@ -255,10 +289,13 @@ _POSITIVE = {"width", "blocks", "pretrain_steps", "adapt_steps", "steps", "batch
     "hard_ratio",
     "domain_size",
     "stride",
+    "rate",
+    "cutoff",
 }
 SMALLEST_BATCH = 4
 """Spreads and batch norms need two poses, and half of an oracle's batch is of the target."""
 
+_SIGNED = {"focal_error"}
 _WHOLE = {"source_share", "warmup", "min_confidence"}
 _SHARES = {"dropout", "ema", "warmup", "source_share", "bone_scale", "min_confidence"}
 
@@ -276,7 +313,9 @@ def _check_ranges(record: Any, prefix: str = "") -> None:
             raise ValueError(f"{name}: expected at least {SMALLEST_BATCH} poses a step, got {value}")
         elif entry.name in _SHARES and not (0 <= value < 1 or (value == 1 and entry.name in _WHOLE)):
             raise ValueError(f"{name}: expected a share from 0 to 1, got {value}")
-        elif not value >= 0:
+        elif entry.name in _SIGNED and not value > -1:
+            raise ValueError(f"{name}: expected a number above -1, got {value}")
+        elif entry.name not in _SIGNED and not value >= 0:
             raise ValueError(f"{name}: expected a number of at least 0, got {value}")
 
 
@@ -294,12 +333,167 @@ class EvaluateConfig:
     """JSON of MPI-INF-3DHP's test cameras, for protocols on that set."""
     split: Literal["target_test", "source_val"] = "target_test"
     """Whose labels to compare with."""
+    json: bool = False
+    """Print what evaluation.json holds on stdout; all else goes to stderr."""
 
     def __post_init__(self) -> None:
         if self.protocol is not None and self.data is None:
             raise ValueError(f"protocol: expected --data with the files of {self.protocol}, got none")
         if self.protocol is None and self.cameras is not None:
             raise ValueError("cameras: expected --protocol beside it, got none")
+
+
+@dataclass(frozen=True)
+class InfoConfig:
+    """Versions, instruction set, CUDA library, threads."""
+
+    json: bool = False
+    """Print them as one JSON object."""
+
+
+@dataclass(frozen=True)
+class SmoothingConfig:
+    """A filter over time, off by default. Gaps divide what is filtered."""
+
+    filter: Literal["none", "savgol", "one_euro"] = "none"
+    """savgol: Savitzky-Golay, cubic, without delay, for files. one_euro: looks at the past only."""
+    window: int = 9
+    """Frames of savgol's window, odd and at least 5."""
+    cutoff: float = 1.5
+    """Cut-off of one_euro for a joint at rest, hertz: lower is smoother and later."""
+    beta: float = 0.5
+    """How fast one_euro's cut-off rises with a joint's speed, hertz for each metre a second."""
+
+
+@dataclass(frozen=True)
+class LiftConfig:
+    """Lift 2D detections with a lifter of a run. Checked as a whole when it is built.
+
+    Raises:
+        ValueError: if a value is out of range or two values do not fit; the message names them.
+    """
+
+    model: Path
+    """Folder that `poseda adapt` wrote."""
+    input: Path
+    """2D detections, a file or folder, as --target of adapt; or -, to read one JSON object a line from stdin:
+    {"keypoints": [[x, y, confidence], ...]}, pixels, confidence optional; "person" and "frame" optional."""
+    output: Path | None = None
+    """File to write, by its ending: .npz, .json, .csv or .bvh (a file for each person). With --input -: JSON
+    lines, default stdout."""
+    arm: Arm | None = None
+    """Whose lifter. Default: the one that the run's gate.json recommends; without that file the first it has
+    of gpa_lpa, gpa, lpa, random, poseaug, source_only, never the oracle."""
+    seed: int | None = None
+    """Which seed's lifter. Default: the run's first."""
+    image_size: str | None = None
+    """Pictures in pixels, as 1280x720, where the format does not say. Default: as the run had it."""
+    fov: float | Literal["estimate"] | None = None
+    """Horizontal field of view, degrees, or estimate, from the people who stand in view. It matters for
+    --root alone. Default: as the run had it."""
+    intrinsics: Path | None = None
+    """JSON of the camera; wins over --fov. Default: as the run had it, unless --fov is given."""
+    layout: str | None = None
+    """Order of the joints, where the file does not tell. Default: as the run had it."""
+    min_confidence: float | None = None
+    """Joints detected with less confidence count as unseen, 0 to 1. Default: as the run had it."""
+    max_gap: int = 5
+    """Most frames over which an unseen joint is filled in, linearly (from stdin: held). Frames of which half
+    the joints are unseen, or one for longer, are left out: NaN, null or empty, and marked as not valid."""
+    root: Literal["none", "closed_form", "exact"] = "none"
+    """Where the root stands, metres, camera frame: the depth at which the lifted pose is as large on the
+    screen as the detected one, by GPA's closed form or solved exactly."""
+    smooth: SmoothingConfig = field(default_factory=SmoothingConfig)
+    """A filter over time."""
+    rate: float = 30.0
+    """Frames a second, for filters and for BVH."""
+    device: str = "auto"
+    """Where to compute: auto, cpu, cuda or cuda:INDEX."""
+    overwrite: bool = False
+    """Replace files that are there already."""
+    json: bool = False
+    """Print a summary as one JSON object on stdout; with --input - it goes to stderr."""
+
+    def __post_init__(self) -> None:
+        _check_ranges(self)
+        picture_size(self.image_size)
+        if self.smooth.window < 5 or self.smooth.window % 2 == 0:
+            raise ValueError(f"smooth.window: expected an odd number of at least 5, got {self.smooth.window}")
+        if self.output is None and not self.streams:
+            raise ValueError("output: expected a file for --input that is no stream, got none")
+        if self.streams and self.smooth.filter == "savgol":
+            raise ValueError("smooth.filter: expected one_euro or none for --input -, got savgol")
+        if self.streams and self.fov == "estimate":
+            raise ValueError("fov: expected degrees for --input -, got estimate, which needs a recording")
+
+    @property
+    def streams(self) -> bool:
+        """Whether poses come line by line."""
+        return str(self.input) == "-"
+
+
+@dataclass(frozen=True)
+class ReproduceConfig:
+    """What every queue of `poseda reproduce` is told.
+
+    Raises:
+        ValueError: if a value is out of range; the message names it.
+    """
+
+    mocap: Path
+    """Folder with cmu.npz, cmu_retargeted.npz, bandai1.npz, bandai2.npz and cameras.json."""
+    out: Path
+    """Folder for domains, runs and tables. A queue that was stopped goes on where it stopped."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """Seeds of the training."""
+    processes: int = 1
+    """Runs trained side by side, each on its share of the processor's cores."""
+    dry_run: bool = False
+    """List the queue and how much of it is finished; train and write nothing."""
+    tables: bool = False
+    """Train nothing; print the tables of what is finished, also while a queue is at work."""
+    json: bool = False
+    """Print JSON instead of Markdown."""
+
+    def __post_init__(self) -> None:
+        if self.processes < 1:
+            raise ValueError(f"processes: expected at least 1, got {self.processes}")
+        _check_lists(self, "seeds")
+
+
+@dataclass(frozen=True)
+class ReproduceMocapConfig(ReproduceConfig):
+    """Every arm on the motion-capture benchmarks, over splits and seeds."""
+
+    pairs: tuple[Pair, ...] = ("p1", "p2")
+    """Benchmarks: p0 (no gap), p1 (of cameras), p2 (of postures and cameras), dev (for choosing recipes)."""
+    splits: tuple[int, ...] = (0, 1, 2)
+    """Seeds of the benchmarks' construction: which clips are tested on, where people and cameras stand."""
+    arms: tuple[Arm, ...] = ARMS
+    """What to compare: source_only, gpa, lpa, gpa_lpa (the method), random, poseaug, oracle."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_lists(self, "pairs", "splits", "arms")
+        if min(self.splits) < 0:
+            raise ValueError(f"splits: expected numbers of at least 0, got {self.splits}")
+
+
+@dataclass(frozen=True)
+class ReproduceVariantsConfig(ReproduceConfig):
+    """Variants of the recipe, each compared with the recipe itself by the same seeds, on split 0."""
+
+    pairs: tuple[Pair, ...] = ()
+    """Benchmarks to study the recipe on. Default: p2 for ablations, p1 and p2 for baseline."""
+    variants: tuple[str, ...] = ()
+    """Names of the variants to run beside the recipe itself, as --dry-run lists them. Default: all."""
+
+
+def _check_lists(record: Any, *names: str) -> None:
+    for name in names:
+        values = getattr(record, name)
+        if not values or len(set(values)) != len(values):
+            raise ValueError(f"{name}: expected at least one and none twice, got {values}")
 
 
 def preset(name: Preset) -> RunConfig:
@@ -347,10 +541,13 @@ def to_json(config: RunConfig) -> dict[str, Any]:
 
 
 _FILES = ("target", "source", "cameras", "intrinsics")
-_YOUNGER = (*_FILES, "image_size", "fov", "layout", "min_confidence", "stride", "gate")
-"""Fields that are absent from the records of runs older than they are."""
+_OWN = (*_FILES, "image_size", "fov", "layout", "min_confidence", "stride")
+"""Fields of own footage: absent from the records of runs that are older than they are."""
 
-RESUMABLE = ("arms", "seeds", "resume", "device", "out", "data", "gate", *_FILES)
+_LATER = (*_OWN, "json", "target_data", "gate")
+"""All fields that records of older runs may lack."""
+
+RESUMABLE = ("arms", "seeds", "resume", "device", "out", "data", "gate", "json", *_FILES)
 """Fields in which a resumed run may differ: more arms or seeds may be asked for, and files may have moved."""
 
 
@@ -367,13 +564,10 @@ def check_resumable(config: RunConfig, saved: dict[str, Any]) -> None:
             flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
         return flat
 
-    now, then = flatten(to_json(config)), flatten(saved)
+    # A record older than an option was made with what is now its default.
+    now, then = flatten(to_json(config)), flatten(to_json(RunConfig())) | flatten(saved)
     for name in dict.fromkeys([*now, *then]):
-        if (
-            name not in RESUMABLE
-            and not (name in _YOUNGER and name not in then)
-            and now.get(name) != then.get(name)
-        ):
+        if name not in RESUMABLE and now.get(name) != then.get(name):
             raise ValueError(f"{name}: the run to resume has {then.get(name)!r}, got {now.get(name)!r}")
 
 
@@ -386,7 +580,7 @@ def from_json(record: dict[str, Any]) -> RunConfig:
     values = dict(record)
     for entry in dataclasses.fields(RunConfig):
         if entry.name not in values:
-            if entry.name in _YOUNGER:
+            if entry.name in _LATER:
                 continue
             raise ValueError(f"{entry.name}: missing from the recorded configuration")
         section = SECTIONS.get(entry.name)
@@ -406,5 +600,6 @@ SECTIONS = {
     "adversary": AdversaryConfig,
     "generator_training": GeneratorTrainingConfig,
     "placement": PlacementConfig,
+    "target_data": TargetDataConfig,
 }
 """The nested records of RunConfig by field."""

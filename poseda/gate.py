@@ -8,8 +8,10 @@ Two features are looked at, hence 97.5 % rather than 95 %. Nothing but 2D is rea
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -18,6 +20,9 @@ from torch import Tensor
 from poseda.config import Arm
 from poseda.datasets import AdaptationData
 from poseda.distance import FEATURES, ClipDistances, screen_features
+
+FILE = "gate.json"
+"""The file of a run folder that holds the verdict and the model it recommends."""
 
 ROWS = 3000
 """Poses of each domain that are compared, drawn at random."""
@@ -144,7 +149,30 @@ def recommend(verdict: Verdict | None, arms: Sequence[Arm]) -> str:
     keep = source_model(arms)
     if verdict is not None and not verdict.adapt:
         return keep
-    return next((arm for arm in PREFERRED if arm in arms), keep)
+    return preferred(arms) or keep
+
+
+def preferred(arms: Sequence[Arm]) -> Arm | None:
+    """The first of :data:`PREFERRED` that is among the arms; None where there is none."""
+    return next((arm for arm in PREFERRED if arm in arms), None)
+
+
+def read_verdict(out: Path) -> dict[str, Any] | None:
+    """What gate.json of a run folder holds; None where the gate was not asked.
+
+    Raises:
+        ValueError: if it is damaged.
+    """
+    path = out / FILE
+    if not path.exists():
+        return None
+    try:
+        record: dict[str, Any] = json.loads(path.read_text())
+        if record["recommended"] not in (*PREFERRED, PRETRAINED):
+            raise ValueError(record["recommended"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: expected the verdict of the gate, found none that can be read") from error
+    return record
 
 
 def judge(data: AdaptationData, seed: int = 0) -> Verdict:

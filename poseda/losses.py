@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from poseda.config import Loss
+
 
 def masked_mean(values: Tensor, valid: Tensor) -> Tensor:
     """Mean of values (N, ...) over the poses where valid (N,); zero if there is none."""
@@ -21,9 +23,18 @@ def pose_error(prediction: Tensor, target: Tensor) -> Tensor:
     return ((prediction - target).square().sum(-1) + 1e-12).sqrt().mean(-1)
 
 
-def lifter_loss(prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-    """Mean joint distance over valid poses, metres: (N, J, 3), (N, J, 3), (N,)."""
-    return masked_mean(pose_error(prediction, target), valid)
+def lifter_loss(prediction: Tensor, target: Tensor, valid: Tensor, kind: Loss = "distance") -> Tensor:
+    """Mean over joints and valid poses of what separates a joint from its truth.
+
+    Args:
+        prediction, target: (N, J, 3) metres.
+        valid: (N,) bool.
+        kind: ``distance`` in metres, ``squared`` distance, or the sum of ``absolute`` differences of x, y, z.
+    """
+    if kind == "distance":
+        return masked_mean(pose_error(prediction, target), valid)
+    difference = prediction - target
+    return masked_mean((difference.square() if kind == "squared" else difference.abs()).sum(-1), valid)
 
 
 def discriminator_pair_loss(real: Tensor, fake: Tensor, valid: Tensor) -> Tensor:

@@ -100,6 +100,7 @@ def test_an_occupied_folder_is_refused(run: Path, capsys: pytest.CaptureFixture[
         (["--training.batch", "abc"], "poseda: --training.batch: expected a whole number, got 'abc'"),
         (["--training.learning-rate", "x"], "poseda: --training.learning-rate: expected a number, got 'x'"),
         (["--seeds", "1", "x"], "poseda: --seeds: expected whole numbers, got '1 x'"),
+        (["--fov", "wide"], "poseda: --fov: expected a number or estimate, got 'wide'"),
         (["--loud", "3"], "poseda: Unrecognized options: --loud, 3"),
         (["--save-every", "7"], "save_every: expected a multiple of log_every"),
         (["--seeds", "1", "1"], "seeds: expected at least one and none twice"),
@@ -141,8 +142,9 @@ def test_evaluate_refuses_what_is_no_run(tmp_path: Path, capsys: pytest.CaptureF
 
 
 def test_unknown_commands_and_stray_options_are_named(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "adapt, evaluate, bench, info, got 'train'" in refused(capsys, "train")
+    assert "adapt, lift, evaluate, reproduce, bench, info, got 'train'" in refused(capsys, "train")
     assert "--loud" in refused(capsys, "info", "--loud")
+    assert refused(capsys, "lift", "--model", "r") == "poseda: expected --input, got none"
     assert main(["--help"]) == 0 and "adapt" in capsys.readouterr().out
 
 

@@ -4,7 +4,6 @@ With ``POSEDA_MOCAP=FOLDER`` the real folder is built, too, and compared with it
 """
 
 import importlib.util
-import json
 import os
 from pathlib import Path
 
@@ -14,76 +13,9 @@ import torch
 
 from poseda.camera import Camera, project
 from poseda.datasets import SPLITS, DataError, open_domains
-from poseda.datasets import body as anatomy
-from poseda.datasets.embedded import look_at
 from poseda.datasets.mocap import BENCHMARKS, BODY_DONORS, build_benchmark
-from poseda.datasets.repertoire import FRAMES, TARGET_REPERTOIRE, draw_clips
+from poseda.datasets.repertoire import FRAMES
 from poseda.skeleton import H36M16
-
-FILES = {
-    "cmu": [*BODY_DONORS, "cmu01", "cmu86"] * 4,
-    "cmu_retargeted": ["cmu05@iclone", "cmu07@iclone", "walking@expmap"] * 4,
-    "bandai1": ["bandai1@a"] * 12,
-    "bandai2": ["bandai2@b"] * 12,
-}
-
-
-def write_motion(path: Path, subjects: list[str], rng: np.random.Generator) -> None:
-    clips = len(subjects)
-    angles, heading, _ = draw_clips(clips, TARGET_REPERTOIRE, rng)
-    build = {subject: rng.uniform(0.2, 0.4, 15) for subject in sorted(set(subjects))}
-    lengths = np.stack([build[subject] for subject in subjects]).repeat(FRAMES, 0)
-    flat = anatomy.posed(angles.reshape(clips * FRAMES, -1), lengths, heading.flatten())
-    pose = anatomy.on_floor(flat.reshape(clips, FRAMES, 16, 3)).reshape(-1, 16, 3)
-    np.savez(
-        path,
-        positions=pose.astype(np.float32),
-        clip_index=np.arange(clips, dtype=np.int32).repeat(FRAMES),
-        frame_time=np.tile(np.arange(FRAMES, dtype=np.float32) / 10, clips),
-        subject=np.array(subjects),
-    )
-
-
-def calibrations(rng: np.random.Generator) -> dict:
-    def extrinsics(distance: float, height: float, cameras: int) -> list[dict]:
-        around = np.arange(cameras) * 2 * np.pi / cameras + rng.uniform(0, 0.3)
-        position = np.stack(
-            [distance * np.cos(around), distance * np.sin(around), np.full(cameras, height)], -1
-        )
-        rotation = look_at(position, np.tile([0.0, 0.0, 0.9], (cameras, 1)), np.zeros(cameras))
-        return [
-            {
-                "R_world_to_cam": r.tolist(),
-                "position_m": p.tolist(),
-                "pitch_down_deg": np.degrees(np.arcsin(-r[2, 2])),
-            }
-            for r, p in zip(rotation, position, strict=True)
-        ]
-
-    wide = {"focal_length": [1500.0, 1498.0], "center": [1020.0, 1030.0], "res_w": 2048, "res_h": 2048}
-    lens = {
-        "focal_length": [1145.0, 1144.0],
-        "center": [512.0, 515.0],
-        "res_w": 1000,
-        "res_h": 1002,
-        "radial_distortion": [-0.2, 0.24, -0.003],
-        "tangential_distortion": [-0.001, -0.0014],
-    }
-    subjects = ("S1", "S5", "S6", "S7", "S8", "S9", "S11")
-    low, high = extrinsics(3.6, 1.0, 5), extrinsics(4.0, 3.0, 3)
-    return {
-        "human36m": {"intrinsics": [lens] * 4, "extrinsics": {s: extrinsics(5.2, 1.6, 4) for s in subjects}},
-        "mpi_inf_3dhp": {"training_cameras": [{**wide, **e} for e in low + high]},
-    }
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    rng, path = np.random.default_rng(0), tmp_path_factory.mktemp("mocap")
-    for name, subjects in FILES.items():
-        write_motion(path / f"{name}.npz", subjects, rng)
-    (path / "cameras.json").write_text(json.dumps(calibrations(rng)))
-    return path
 
 
 @pytest.fixture
@@ -95,8 +27,8 @@ def real_folder() -> Path:
 
 @pytest.mark.parametrize("benchmark_name", BENCHMARKS)
 @pytest.mark.parametrize("sequences", [False, True])
-def test_a_built_benchmark_opens_as_domains(folder, tmp_path, benchmark_name, sequences):
-    table = build_benchmark(folder, benchmark_name, seed=1, sequences=sequences)
+def test_a_built_benchmark_opens_as_domains(mocap_folder, tmp_path, benchmark_name, sequences):
+    table = build_benchmark(mocap_folder, benchmark_name, seed=1, sequences=sequences)
     np.savez_compressed(tmp_path / "built.npz", **table)
     domains = open_domains(tmp_path / "built.npz")
     data = domains.adaptation()
@@ -118,14 +50,14 @@ def test_a_built_benchmark_opens_as_domains(folder, tmp_path, benchmark_name, se
         )
 
 
-def test_the_same_seed_gives_the_same_bits_and_another_does_not(folder):
-    first, again, other = (build_benchmark(folder, "p2", seed=s) for s in (0, 0, 1))
+def test_the_same_seed_gives_the_same_bits_and_another_does_not(mocap_folder):
+    first, again, other = (build_benchmark(mocap_folder, "p2", seed=s) for s in (0, 0, 1))
     assert all(np.array_equal(first[name], again[name]) for name in first)
     assert not np.array_equal(first["source_pose_2d"][:20], other["source_pose_2d"][:20])
 
 
-def test_p1_gives_each_domain_its_own_rig(folder):
-    table = build_benchmark(folder, "p1")
+def test_p1_gives_each_domain_its_own_rig(mocap_folder):
+    table = build_benchmark(mocap_folder, "p1")
     assert np.allclose(table["source_focal"], [2.29, 2.288]) and np.allclose(table["target_test_aspect"], 1.0)
     assert table["source_distortion"].any() and not table["target_train_distortion"].any()
     # The three ceiling cameras, pitched by 28 degrees, are left out.
@@ -133,18 +65,18 @@ def test_p1_gives_each_domain_its_own_rig(folder):
     assert set(table["source_camera"]) <= set(range(20))
 
 
-def test_p0_films_both_domains_with_the_studio_rig(folder):
-    table = build_benchmark(folder, "p0")
+def test_p0_films_both_domains_with_the_studio_rig(mocap_folder):
+    table = build_benchmark(mocap_folder, "p0")
     fields = ("focal", "center", "distortion", "aspect")
     for field in fields:
         rigs = [np.unique(table[f"{split}_{field}"], axis=0) for split in ("source", "target_train")]
         assert np.array_equal(*rigs)
     assert table["target_test_distortion"].any()
-    assert np.array_equal(table["source_clip"], build_benchmark(folder, "p1")["source_clip"])
+    assert np.array_equal(table["source_clip"], build_benchmark(mocap_folder, "p1")["source_clip"])
 
 
-def test_p2_keeps_the_donors_out_of_the_target_and_puts_their_bones_into_the_source(folder):
-    table = build_benchmark(folder, "p2")
+def test_p2_keeps_the_donors_out_of_the_target_and_puts_their_bones_into_the_source(mocap_folder):
+    table = build_benchmark(mocap_folder, "p2")
     target = set(table["target_train_subject"]) | set(table["target_test_subject"])
     assert target == {"cmu01", "cmu86", "cmu05@iclone", "walking@expmap"}
     assert set(table["source_subject"]) == {"bandai1", "bandai2"}
@@ -152,7 +84,7 @@ def test_p2_keeps_the_donors_out_of_the_target_and_puts_their_bones_into_the_sou
     def lengths(pose: np.ndarray) -> np.ndarray:
         return np.linalg.norm(pose[:, 1:] - pose[:, list(H36M16.parents[1:])], axis=-1)
 
-    with np.load(folder / "cmu.npz") as cmu:
+    with np.load(mocap_folder / "cmu.npz") as cmu:
         frames = cmu["subject"][cmu["clip_index"]]
         donors = np.stack([lengths(cmu["positions"][frames == s]).mean(0) for s in BODY_DONORS])
     bones = lengths(table["source_pose_3d"])
@@ -163,8 +95,8 @@ def test_p2_keeps_the_donors_out_of_the_target_and_puts_their_bones_into_the_sou
     assert 0.959 < scale.min() < scale.max() < 1.041
 
 
-def test_sequences_are_in_order_and_keep_invalid_frames(folder):
-    table = build_benchmark(folder, "p1", sequences=True)
+def test_sequences_are_in_order_and_keep_invalid_frames(mocap_folder):
+    table = build_benchmark(mocap_folder, "p1", sequences=True)
     for split in SPLITS:
         order = np.lexsort([table[f"{split}_{field}"] for field in ("time", "camera", "clip")])
         assert np.array_equal(order, np.arange(len(order)))
@@ -172,9 +104,9 @@ def test_sequences_are_in_order_and_keep_invalid_frames(folder):
         assert (np.unique(track, axis=0, return_counts=True)[1] == FRAMES).all()
 
 
-def test_what_is_missing_or_wrong_is_named(folder, tmp_path):
+def test_what_is_missing_or_wrong_is_named(mocap_folder, tmp_path):
     with pytest.raises(ValueError, match="benchmark: expected one of p0, p1, p2, dev, got 'p3'"):
-        build_benchmark(folder, "p3")
+        build_benchmark(mocap_folder, "p3")
     with pytest.raises(DataError, match=r"cameras\.json: expected camera calibrations, found No such file"):
         build_benchmark(tmp_path, "p1")
     (tmp_path / "cameras.json").write_text('{"human36m": {}}')
@@ -182,10 +114,10 @@ def test_what_is_missing_or_wrong_is_named(folder, tmp_path):
         DataError, match=r"expected calibrations of human36m and mpi_inf_3dhp, found KeyError"
     ):
         build_benchmark(tmp_path, "p1")
-    (tmp_path / "cameras.json").write_text((folder / "cameras.json").read_text())
+    (tmp_path / "cameras.json").write_text((mocap_folder / "cameras.json").read_text())
     with pytest.raises(DataError, match=r"cmu\.npz: expected an npz file, found nothing"):
         build_benchmark(tmp_path, "p1")
-    with np.load(folder / "cmu.npz") as whole:
+    with np.load(mocap_folder / "cmu.npz") as whole:
         members = dict(whole)
     np.savez(tmp_path / "cmu.npz", **{**members, "clip_index": members["clip_index"] + 5})
     with pytest.raises(DataError, match=r"clip_index: expected numbers from 0 to 27, found 5 to 32"):

@@ -17,7 +17,7 @@ from poseda.cli import main
 from poseda.config import preset
 from poseda.datasets import AdaptationData, LabelledPoses, UnlabelledPoses, open_domains
 from poseda.distance import ClipDistances, inhomogeneity, screen_features
-from poseda.gate import Margin, Verdict, judge, recommend
+from poseda.gate import Margin, Verdict, judge, preferred, recommend
 from poseda.skeleton import H36M16
 
 LENS = Camera.from_field_of_view(60, 1000, 1000)
@@ -155,6 +155,12 @@ def test_the_margin_is_the_distance_over_the_limit() -> None:
     even = Margin(0.01, 0.02, 0.02)
     assert not Verdict({"placement": even}, "clips", 10, 7, 5).adapt
     assert recommend(None, ("oracle", "gpa")) == "gpa" and recommend(None, ("oracle",)) == "pretrained"
+
+
+def test_the_preferred_arm_is_the_method_and_never_the_oracle() -> None:
+    assert preferred(["source_only", "gpa_lpa", "oracle"]) == "gpa_lpa"
+    assert preferred(["source_only", "lpa", "gpa", "oracle"]) == "gpa"
+    assert preferred(["oracle"]) is None
 
 
 # --------------------------------------------------------------------------------------------- in a run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ def test_a_crash_while_writing_leaves_the_old_checkpoint(
     def crash(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(checkpoint.os, "fsync", crash)
+    monkeypatch.setattr(os, "fsync", crash)
     with pytest.raises(OSError, match="disk full"):
         checkpoint.save_checkpoint(path, {"a": torch.zeros(2)}, {"step": 2})
     monkeypatch.undo()

@@ -10,11 +10,13 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from poseda.cli.options import UsageError
+from poseda.cli.options import INTERRUPTED, UsageError
 
 COMMANDS = {
     "adapt": "adapt a lifter to footage without labels and compare the arms of the method",
+    "lift": "lift 2D detections with the lifter of a run, from files or line by line",
     "evaluate": "evaluate the lifters of a run on a domain file or by a published protocol",
+    "reproduce": "run the experiments behind the README's tables, resumable",
     "bench": "time the fused op against its rivals",
     "info": "versions, instruction set, CUDA library, threads",
 }
@@ -22,17 +24,23 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0, 1 for a run that failed, 2 for bad input."""
+    """Run one command and return its exit code.
+
+    Returns:
+        0; 1 for a run that failed, 2 for bad input, 130 for Ctrl-C.
+    """
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] in ("-h", "--help"):
         print(_usage(), end="")
         return 0 if given else 2
     if given[0] not in COMMANDS:
-        return _refuse(f"expected a command among {', '.join(COMMANDS)}, got {given[0]!r}")
+        return _complain(f"expected a command among {', '.join(COMMANDS)}, got {given[0]!r}", 2)
     try:
         return int(import_module(f"poseda.cli.{given[0]}").run(given[1:]))
     except UsageError as error:
-        return _refuse(str(error))
+        return _complain(str(error), 2)
+    except KeyboardInterrupt as stop:
+        return _complain(str(stop) or "interrupted", INTERRUPTED)
 
 
 def _usage() -> str:
@@ -50,6 +58,6 @@ def _usage() -> str:
     )
 
 
-def _refuse(sentence: str) -> int:
+def _complain(sentence: str, code: int) -> int:
     print(f"poseda: {' '.join(sentence.split())}", file=sys.stderr)
-    return 2
+    return code

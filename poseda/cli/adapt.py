@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from poseda.cli.options import UsageError, open_chosen, parse
-from poseda.cli.screen import ProgressBars, print_card, print_table
+from poseda.cli.screen import ProgressBars, open_console, print_card, print_json, print_table
 
 if TYPE_CHECKING:
     from poseda.config import RunConfig
@@ -15,12 +15,10 @@ if TYPE_CHECKING:
 
 def run(arguments: list[str]) -> int:
     """Train, compare, report."""
-    config = _parse_config(arguments)
-    from rich.console import Console
+    config = parse_run(arguments)
+    from poseda import gate, report, training
 
-    from poseda import report, training
-
-    console = Console()
+    console = open_console(config.json)
     domains = open_chosen(config)
     observer = ProgressBars(console)
     try:
@@ -36,15 +34,23 @@ def run(arguments: list[str]) -> int:
     except training.TrainingError as error:
         print(f"poseda: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(
+            f"interrupted; the same command with --resume continues from the last checkpoint in {config.out}"
+        ) from stop
     written = report.write_report(config.out)
     split = report.shown_split(results)
     title = f"{domains.name}: {report.SPLIT_TITLES[split]}"
-    print_table(console, report.summarise(results, split), title)
+    summaries = report.summarise(results, split)
+    print_table(console, summaries, title)
     console.print(f"run folder: {config.out}   report: {written[-1]}", highlight=False)
+    if config.json:
+        verdict = None if prepared.verdict is None else gate.read_verdict(config.out)
+        print_json({"run": str(config.out), "report": str(written[-1]), "gate": verdict, "results": results})
     return 0
 
 
-def _parse_config(arguments: list[str]) -> RunConfig:
+def parse_run(arguments: list[str], command: str = "poseda adapt") -> RunConfig:
     """Options over the defaults of the preset they name."""
     from poseda.config import RunConfig, preset
 
@@ -57,7 +63,7 @@ def _parse_config(arguments: list[str]) -> RunConfig:
     return parse(
         RunConfig,
         arguments,
-        prog="poseda adapt",
+        prog=command,
         description="Adapt a lifter to footage without labels and compare the arms of the method.",
         default=defaults,
     )

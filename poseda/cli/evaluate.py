@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from poseda.cli.options import UsageError, open_chosen, parse
-from poseda.cli.screen import print_card, print_table
+from poseda.cli.screen import open_console, print_card, print_json, print_table
 
 if TYPE_CHECKING:
     from poseda.config import EvaluateConfig, RunConfig
@@ -15,12 +15,11 @@ if TYPE_CHECKING:
 def run(arguments: list[str]) -> int:
     """Evaluate the lifters of a run on a domain file or by a published protocol."""
     import tyro
-    from rich.console import Console
 
     from poseda import report
     from poseda.config import EvaluateConfig, from_json
+    from poseda.files import write_json
     from poseda.training import read_folder
-    from poseda.training.checkpoint import write_json
 
     markers = (tyro.conf.PositionalRequiredArgs,)
     options = parse(EvaluateConfig, arguments, prog="poseda evaluate", config=markers)
@@ -31,9 +30,10 @@ def run(arguments: list[str]) -> int:
         name, card, data, rows = evaluated(options, record, config)
     except (ValueError, OSError) as error:
         raise UsageError(str(error)) from error
-    console = Console()
+    console = open_console(options.json)
+    evaluation = {"protocol": card, "data": data, "results": rows}
     try:
-        write_json(options.run / "evaluation.json", {"protocol": card, "data": data, "results": rows})
+        write_json(options.run / "evaluation.json", evaluation)
     except OSError as error:
         raise UsageError(
             f"{options.run}: expected a folder that can be written ({error.strerror})"
@@ -42,6 +42,8 @@ def run(arguments: list[str]) -> int:
     split = rows[0]["split"]
     print_table(console, report.summarise(rows, split), f"{name}: {split}")
     console.print(f"written: {options.run / 'evaluation.json'}", highlight=False)
+    if options.json:
+        print_json(evaluation)
     return 0
 
 

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 Record = TypeVar("Record")
 
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells give it."""
+
+
 class UsageError(Exception):
     """A mistake of the user's; the message is one sentence."""
 
@@ -30,9 +34,9 @@ def parse(record: type[Record], arguments: list[str], **options: Any) -> Record:
         if not stop.code:
             raise  # --help
         text = re.sub(r"[─-╿]|-{4,}", " ", complaint.getvalue())
-        unread = _describe_unread(text)
-        if unread is not None:
-            raise UsageError(unread) from stop
+        known = _describe_unread(text) or _describe_missing(text)
+        if known is not None:
+            raise UsageError(known) from stop
         text = re.split(r"Argument helptext|For full helptext|Perhaps you meant", text)[0]
         titles = (
             r"^(Value error|Parsing error|Invalid choice|Missing argument|(Required|Unrecognized) options)"
@@ -51,8 +55,20 @@ def _describe_unread(complaint: str) -> str | None:
     if found is None:
         return None
     flag, reason, kind = found.group(1), " ".join(found.group(2).split()), found.group(3).strip()
-    came = " ".join(re.findall(r"'([^']*)'", reason))
-    return f"{flag}: expected {_KINDS.get(kind, kind)}, got {came!r}" if came else f"{flag}: {reason}"
+    quoted = re.findall(r"'([^']*)'", reason)
+    parts = [part.strip("{}") for part in kind.split("|") if part != "{None}"]
+    # Of a value that may be one of several kinds, each kind complains.
+    came = quoted[0] if quoted and "|" in kind else " ".join(quoted)
+    wanted = " or ".join(_KINDS.get(part, part) for part in parts)
+    return f"{flag}: expected {wanted}, got {came!r}" if came else f"{flag}: {reason}"
+
+
+def _describe_missing(complaint: str) -> str | None:
+    """Required options that are not there, or None for other complaints."""
+    if not re.search(r"Required options|Missing from", complaint):
+        return None
+    flags = re.findall(r"(--[\w.-]+) [A-Z]+\b", complaint)
+    return f"expected {' and '.join(dict.fromkeys(flags))}, got none" if flags else None
 
 
 def open_chosen(config: RunConfig) -> Domains:
@@ -60,11 +76,12 @@ def open_chosen(config: RunConfig) -> Domains:
 
     try:
         if config.target is not None:
-            width, _, height = (config.image_size or "").partition("x")
+            from poseda.config import picture_size
+
             return own_domains(
                 config.source,
                 config.target,
-                (int(width), int(height)) if config.image_size else None,
+                picture_size(config.image_size),
                 config.fov,
                 cameras=config.cameras,
                 intrinsics=config.intrinsics,

@@ -1,9 +1,26 @@
-"""What commands show in the terminal: progress bars, the protocol card, the table of arms."""
+"""What commands show in the terminal: progress bars, the protocol card, the table of arms; or JSON."""
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Sequence
 from typing import Any
+
+PATIENCE = 2.0
+"""Seconds of work after which a progress bar appears."""
+
+
+def open_console(json_wanted: bool) -> Any:
+    """Where to show what people read: stdout, or stderr where stdout is for JSON."""
+    from rich.console import Console
+
+    return Console(stderr=json_wanted)
+
+
+def print_json(content: Any) -> None:
+    """The result of a command, for machines, on stdout."""
+    print(json.dumps(content, indent=2), flush=True)
 
 
 class ProgressBars:
@@ -35,6 +52,29 @@ class ProgressBars:
 
     def phase_finished(self, title: str) -> None:
         self._progress.stop_task(self._task)
+
+
+class LateBar:
+    """A progress bar on stderr for work that turns out to take longer than :data:`PATIENCE`."""
+
+    def __init__(self, title: str) -> None:
+        self._title, self._began = title, time.perf_counter()
+        self._progress: Any = None
+
+    def __call__(self, done: int, total: int) -> None:
+        """``done`` of ``total`` are done."""
+        if self._progress is None:
+            if time.perf_counter() - self._began < PATIENCE or done == total:
+                return
+            from rich.console import Console
+            from rich.progress import Progress
+
+            self._progress = Progress(console=Console(stderr=True), transient=True)
+            self._progress.start()
+            self._task = self._progress.add_task(self._title, total=total)
+        self._progress.update(self._task, completed=done)
+        if done == total:
+            self._progress.stop()
 
 
 def print_card(console: Any, card: dict[str, str]) -> None:

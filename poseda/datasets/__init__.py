@@ -12,7 +12,7 @@ from poseda.datasets.domain import (
     UnlabelledPoses,
     open_domains,
 )
-from poseda.datasets.own import NoLabelsError, own_domains
+from poseda.datasets.own import NoLabelsError, OwnDomains, own_domains
 from poseda.datasets.readers.detect import read_detections
 from poseda.datasets.readers.source import read_source
 
@@ -23,6 +23,7 @@ __all__ = [
     "Domains",
     "LabelledPoses",
     "NoLabelsError",
+    "OwnDomains",
     "UnlabelledPoses",
     "open_domains",
     "own_domains",

@@ -94,7 +94,7 @@ class Detections2D:
         fov: float | None = None,
         min_confidence: float = DEFAULT_CONFIDENCE,
     ) -> UnlabelledPoses:
-        """Convert to a skeleton and give every row its camera.
+        """Convert to a skeleton, give every row its camera, and keep the rows in which anything is seen.
 
         Args:
             skeleton: to convert to.
@@ -106,26 +106,55 @@ class Detections2D:
         Raises:
             DataError: if the size of the picture is unknown, no conversion exists, or nothing is seen.
         """
-        visible = (self.confidence > 0) & (self.confidence >= min_confidence)
-        pose, seen = conversion(self.layout, skeleton)(self.pose_2d, visible)
-        kept = seen.any(1)
-        if not kept.any():
+        poses = self.on_screen(skeleton, intrinsics=intrinsics, fov=fov, min_confidence=min_confidence)
+        if poses.visible is None:
+            return poses
+        kept = poses.visible.any(1)
+        if not bool(kept.any()):
             raise DataError(
                 f"{self.path}: confidence: expected a joint of at least {min_confidence}, "
                 f"found none in {len(self)} detections"
             )
+        poses = poses.rows(kept)
+        _, track = poses.clip.unique(return_inverse=True)
+        visible = poses.visible if poses.visible is None or not bool(poses.visible.all()) else None
+        return replace(poses, clip=track, visible=visible)
+
+    def on_screen(
+        self,
+        skeleton: Skeleton = H36M16,
+        *,
+        intrinsics: Intrinsics | None = None,
+        fov: float | None = None,
+        min_confidence: float = DEFAULT_CONFIDENCE,
+    ) -> UnlabelledPoses:
+        """As :meth:`unlabelled`, but a row for every row here, also where nothing is seen.
+
+        Each track, a person of a recording, is a clip of its own.
+
+        Raises:
+            DataError: if the size of the picture is unknown or no conversion exists.
+        """
+        visible = (self.confidence > 0) & (self.confidence >= min_confidence)
+        pose, seen = conversion(self.layout, skeleton)(self.pose_2d, visible)
         sizes = self._sizes(intrinsics)
         screen = pose if sizes is None else _on_screen(pose, sizes)
-        screen = np.where(seen[..., None], screen, 0)[kept].astype(np.float32)
-        self._check_screen(screen)
-        camera = _camera(len(self), sizes, intrinsics, fov).rows(torch.from_numpy(kept))
-        _, track = np.unique(np.stack([self.clip, self.person], -1)[kept], axis=0, return_inverse=True)
+        screen = np.where(seen[..., None], screen, 0).astype(np.float32)
+        if seen.any():
+            self._check_screen(screen[seen.any(1)])
+        camera = _camera(len(self), sizes, intrinsics, fov)
         return UnlabelledPoses(
             torch.from_numpy(screen),
             camera.expand(len(screen)) if len(camera) == 1 else camera,
-            torch.from_numpy(track.reshape(-1).astype(np.int64)),
-            None if bool(seen[kept].all()) else torch.from_numpy(seen[kept]),
+            torch.from_numpy(self.track),
+            None if bool(seen.all()) else torch.from_numpy(seen),
         )
+
+    @property
+    def track(self) -> np.ndarray:
+        """(N,) int64: one number for each person of each recording."""
+        _, track = np.unique(np.stack([self.clip, self.person], -1), axis=0, return_inverse=True)
+        return np.asarray(track.reshape(-1), np.int64)
 
     def _sizes(self, intrinsics: Intrinsics | None) -> np.ndarray | None:
         """(N, 2) picture sizes, or None where the poses are on screen already and no size is known."""

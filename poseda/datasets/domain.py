@@ -158,7 +158,8 @@ class Domains(Protocol):
         """Labelled poses to compare predictions with: ``target_test`` or ``source_val``."""
 
     def oracle(self) -> LabelledPoses:
-        """Labelled target_train, for the oracle arm and for nothing else."""
+        """Labelled target_train: the oracle arm learns from it, breakdowns of finished evaluations compare
+        with it, and nothing else asks for it."""
 
     def fingerprint(self) -> str:
         """SHA-256 of the content, hexadecimal."""

@@ -25,13 +25,17 @@ import numpy as np
 import torch
 
 from poseda.camera import Camera, normalize_screen, project
+from poseda.config import PAIRS
 from poseda.datasets.archive import Archive
 from poseda.datasets.body import CLEARANCE, Array
 from poseda.datasets.domain import SPLITS, DataError
 from poseda.datasets.embedded import NEAREST
 from poseda.skeleton import H36M16
 
-BENCHMARKS = ("p0", "p1", "p2", "dev")
+BENCHMARKS = PAIRS
+
+FILES = ("cmu.npz", "cmu_retargeted.npz", "bandai1.npz", "bandai2.npz", "cameras.json")
+"""What the folder of motion files holds."""
 
 SKELETON = H36M16
 PARENTS = list(SKELETON.parents)

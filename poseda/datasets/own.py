@@ -22,9 +22,9 @@ from poseda.datasets.domain import (
     check_in_front,
 )
 from poseda.datasets.embedded import EmbeddedDomains
+from poseda.datasets.lens import find_lens
 from poseda.datasets.readers import detect
 from poseda.datasets.readers import source as sources
-from poseda.datasets.readers.calibration import read_intrinsics
 from poseda.datasets.readers.detect import kind_of, read_detections
 from poseda.datasets.readers.source import read_source
 from poseda.skeleton import H36M16, Skeleton
@@ -49,11 +49,19 @@ class OwnDomains:
         data: all there is to learn from.
         fingerprint: SHA-256 of the files and of how they were read.
         made_up: target joints that the detections do not hold as such, and how each is made.
+        camera: what is known of the target's camera, in words.
     """
 
-    def __init__(self, name: str, data: AdaptationData, fingerprint: str, made_up: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        data: AdaptationData,
+        fingerprint: str,
+        made_up: Mapping[str, str],
+        camera: str = "unknown",
+    ) -> None:
         self._name, self._data, self._fingerprint = name, data, fingerprint
-        self.made_up = dict(made_up)
+        self.made_up, self.camera = dict(made_up), camera
 
     @property
     def name(self) -> str:
@@ -94,7 +102,7 @@ def own_domains(
     source: str | Path | None,
     target: str | Path,
     image_size: tuple[int, int] | None = None,
-    fov: float | None = None,
+    fov: float | str | None = None,
     *,
     skeleton: Skeleton = H36M16,
     cameras: str | Path | None = None,
@@ -111,7 +119,8 @@ def own_domains(
         source: what :func:`read_source` reads, a domain npz, or None for the embedded studio.
         target: what :func:`read_detections` reads.
         image_size: of the target's pictures, width and height in pixels, where the format does not say.
-        fov: the target camera's horizontal field of view, degrees. Default: 55 across the longer side.
+        fov: the target camera's horizontal field of view, degrees, or ``estimate``. Default: 55 across the
+            longer side.
         skeleton: both are converted to.
         cameras: JSON of the source's cameras, for sources that need one.
         intrinsics: JSON of the target's camera; wins over ``fov``.
@@ -124,9 +133,11 @@ def own_domains(
     Raises:
         DataError: if a file cannot be used; one sentence.
     """
-    lens = None if intrinsics is None else read_intrinsics(intrinsics)
     detections = read_detections(target, image_size, layout=layout)
-    poses = detections.unlabelled(skeleton, intrinsics=lens, fov=fov, min_confidence=min_confidence)
+    lens = find_lens(detections, skeleton, intrinsics, fov, min_confidence)
+    poses = detections.unlabelled(
+        skeleton, intrinsics=lens.intrinsics, fov=lens.fov, min_confidence=min_confidence
+    )
     learn, hold = _source(source, skeleton, cameras, joints, stride, seed)
     options = (
         image_size,
@@ -144,6 +155,7 @@ def own_domains(
         AdaptationData(skeleton, learn, hold, _numbered(poses, learn, hold)),
         digest(files, repr(options)),
         conversion(detections.layout, skeleton).made_up,
+        lens.note,
     )
 
 

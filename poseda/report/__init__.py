@@ -32,9 +32,9 @@ __all__ = [
 
 def write_report(out: Path) -> list[Path]:
     """Draw every picture of a run folder and write report.md and report.html; return what was written."""
+    from poseda.files import write_atomically
     from poseda.report.page import build_page
     from poseda.report.pictures import draw_joints, draw_placements, draw_poses, draw_training
-    from poseda.training.checkpoint import write_atomically
 
     record = RunRecord.read(out)
     split = shown_split(record.results)

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from poseda.gate import read_verdict
+
 Arrays = dict[str, np.ndarray]
 
 
@@ -59,7 +61,7 @@ class RunRecord:
             journal=[json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()],
             gallery=gallery,
             gallery_notes=gallery_notes,
-            gate=optional("gate.json"),
+            gate=read_verdict(out),
             labelfree=optional("labelfree.json"),
             clips=clips,
             clip_notes=clip_notes,

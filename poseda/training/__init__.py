@@ -11,7 +11,8 @@ from dataclasses import replace
 from poseda import gate
 from poseda.config import RunConfig
 from poseda.datasets import Domains
-from poseda.training.checkpoint import write_json
+from poseda.files import write_json
+from poseda.training.disturbance import disturb
 from poseda.training.folder import (
     FolderError,
     check_partials,
@@ -49,8 +50,9 @@ def prepare(config: RunConfig, domains: Domains, observer: Observer | None = Non
     """
     fabric = start_fabric(config)
     build_lifter(config, domains.skeleton)
-    data = Resident.load(domains.adaptation(), fabric.device)
-    verdict = None if config.gate == "off" else gate.judge(domains.adaptation())
+    adaptation = disturb(domains.adaptation(), config.target_data)
+    data = Resident.load(adaptation, fabric.device)
+    verdict = None if config.gate == "off" else gate.judge(adaptation)
     if config.gate == "on" and verdict is not None and not verdict.adapt:
         config = replace(config, arms=("source_only",))
     splits = labelled_splits(config, domains)
@@ -59,5 +61,5 @@ def prepare(config: RunConfig, domains: Domains, observer: Observer | None = Non
     config = open_folder(config, domains, splits)
     if verdict is not None:
         recommended = gate.recommend(verdict, config.arms)
-        write_json(config.out / "gate.json", verdict.to_json(recommended))
+        write_json(config.out / gate.FILE, verdict.to_json(recommended))
     return Run(domains, data, config, fabric, observer, splits, verdict)

@@ -6,7 +6,6 @@ A single file because two cannot be replaced at once. Nothing is ever unpickled.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,34 +16,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from poseda.files import write_atomically
+
 HEADER = "poseda"
 """Header entry of the safetensors file that holds the JSON."""
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file so that readers and crashes see either the old content or the new, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the new name must survive a power cut as well
-    finally:
-        os.close(folder)
-
-
-def is_leftover(path: Path) -> bool:
-    """Whether a file is what :func:`write_atomically` leaves when it is killed."""
-    return path.name.startswith(".") and path.name.endswith(".tmp")
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON atomically."""
-    write_atomically(path, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from poseda import labelfree
 from poseda.datasets import AdaptationData, LabelledPoses, UnlabelledPoses
+from poseda.files import write_json
 from poseda.skeleton import Skeleton
-from poseda.training.checkpoint import load_checkpoint, save_checkpoint, write_json
+from poseda.training.checkpoint import load_checkpoint, save_checkpoint
 from poseda.training.lifting import predict, root_relative
 
 ROWS = 20_000

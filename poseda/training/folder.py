@@ -10,9 +10,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from poseda.config import RunConfig, check_resumable, from_json, to_json
-from poseda.datasets import Domains
-from poseda.training.checkpoint import is_leftover, load_checkpoint, write_json
+from poseda.config import RunConfig, TargetDataConfig, check_resumable, from_json, to_json
+from poseda.datasets import Domains, OwnDomains
+from poseda.files import is_leftover, write_json
+from poseda.training.checkpoint import load_checkpoint
 
 PACKAGES = ("poseda", "torch", "numpy", "lightning", "safetensors")
 
@@ -142,10 +143,17 @@ def describe_data(domains: Domains) -> dict[str, str]:
 def protocol_card(config: RunConfig, domains: Domains, splits: Sequence[str]) -> dict[str, str]:
     """What a reader must know to compare the numbers with others'; ``splits`` are those with labels."""
     skeleton = domains.skeleton
+    camera = {"target camera": domains.camera} if isinstance(domains, OwnDomains) else {}
     if "target_test" in splits:
         target = "inductive: unlabelled 2D of target_train is adapted on, target_test holds other clips"
     else:
         target = "unlabelled 2D is adapted on; it has no labels, so the numbers are of source_val"
+    worse = config.target_data
+    if worse != TargetDataConfig():
+        target += (
+            f"; made worse first: {worse.size or 'all'} poses, noise of {worse.noise:g} half screen widths, "
+            f"focal length off by {worse.focal_error:+.0%}"
+        )
     return {
         "data": domains.name,
         "joints": f"all {skeleton.num_joints} of {skeleton.name}, root-relative by subtraction",
@@ -154,6 +162,7 @@ def protocol_card(config: RunConfig, domains: Domains, splits: Sequence[str]) ->
         "test-time flip": "averaged with the mirrored pose" if config.training.flip else "off",
         "scale fix": "none",
         "target": target,
+        **camera,
         "selection": "none: averaged weights of the last step; no target label in any choice",
         "seeds": ", ".join(map(str, config.seeds)),
         "averages": "pooled over joints and frames",

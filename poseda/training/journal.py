@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from poseda.training.checkpoint import write_atomically
+from poseda.files import write_atomically
 
 
 class TrainingError(RuntimeError):

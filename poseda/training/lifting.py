@@ -93,12 +93,13 @@ class LifterPhase:
 
     def step(self, step: int) -> dict[str, Tensor]:
         """Minimise the mean joint distance between lifted and true poses, over the lifter's weights."""
-        pairs = self._mirror_half(self.pairs.draw(step))
+        pairs = self._add_noise(self._mirror_half(self.pairs.draw(step)))
         self.lifter.train()
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.config, step, self.steps)
         lifted = self.lifter(pairs.pose_2d[:, None])[:, 0]
-        loss = losses.lifter_loss(lifted.float(), root_relative(pairs.pose_3d, self.skeleton), pairs.valid)
+        truth = root_relative(pairs.pose_3d, self.skeleton)
+        loss = losses.lifter_loss(lifted.float(), truth, pairs.valid, self.config.loss)
         self.optimizer.zero_grad()
         self.fabric.backward(loss)
         self.fabric.clip_gradients(
@@ -138,6 +139,13 @@ class LifterPhase:
             torch.where(mirrored, mirror(pairs.pose_2d, self.skeleton), pairs.pose_2d),
             pairs.valid,
         )
+
+    def _add_noise(self, pairs: Pairs) -> Pairs:
+        if not self.config.noise_2d:
+            return pairs
+        shape, device = pairs.pose_2d.shape, pairs.pose_2d.device
+        noise = torch.randn(shape, generator=self.pairs.rng, device=device, dtype=pairs.pose_2d.dtype)
+        return pairs._replace(pose_2d=pairs.pose_2d + self.config.noise_2d * noise)
 
     @torch.no_grad()
     def _update_average(self, step: int) -> None:

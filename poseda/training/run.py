@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any, Protocol
 from zlib import crc32
@@ -16,11 +18,13 @@ from poseda import lifters, metrics
 from poseda.config import Arm, RunConfig
 from poseda.datasets import Domains, LabelledPoses, NoLabelsError
 from poseda.device import choose
+from poseda.files import write_json
 from poseda.gate import PRETRAINED, Verdict, source_model
 from poseda.generator import Generator
 from poseda.skeleton import Skeleton
 from poseda.training import checkpoint
 from poseda.training.adversarial import GeneratorPhase
+from poseda.training.disturbance import disturb
 from poseda.training.evidence import save_evidence
 from poseda.training.folder import read_folder
 from poseda.training.gallery import save_gallery
@@ -30,6 +34,9 @@ from poseda.training.pairs import PairSource, Resident, recipe_of
 
 EVALUATED = ("source_val", "target_test")
 """Splits with rows in results.json, where they have labels."""
+
+RESULTS = "results.json"
+"""The file of a run folder that holds a row for each arm, seed and split."""
 
 
 class Phase(Protocol):
@@ -121,28 +128,38 @@ class Run:
 
     def train(self) -> list[dict[str, Any]]:
         """Train every arm of every seed and evaluate it; return results.json's rows."""
-        results = []
+        results: list[dict[str, Any]] = []
         for seed in self.config.seeds:
-            self._pretrain(seed)
             for arm in self.config.arms:
-                lifter = self._adapt(seed, arm)
-                for split in self.splits:
-                    scores = evaluate(lifter, self.domains.evaluation(split), self.data.skeleton, self.config)
-                    results.append({"arm": arm, "seed": seed, "split": split, **scores})
-                checkpoint.write_json(self.config.out / "results.json", results)
+                results += self.train_arm(seed, arm)
         save_gallery(
             self.config.out / "gallery.safetensors", self.data, self._gallery_generator(), self.config
         )
         self._save_evidence()
         return results
 
+    def train_arm(self, seed: int, arm: Arm) -> list[dict[str, Any]]:
+        """Train one arm of one seed and evaluate it; return its rows and put them into results.json."""
+        self._pretrain(seed)
+        lifter = self._adapt(seed, arm)
+        rows = [
+            {"arm": arm, "seed": seed, "split": split}
+            | evaluate(lifter, self.domains.evaluation(split), self.data.skeleton, self.config)
+            for split in self.splits
+        ]
+        kept = [row for row in read_results(self.config.out) if (row["arm"], row["seed"]) != (arm, seed)]
+        order = {unit: at for at, unit in enumerate(product(self.config.seeds, self.config.arms))}
+        kept = sorted([*kept, *rows], key=lambda row: order.get((row["seed"], row["arm"]), -1))
+        write_json(self.config.out / RESULTS, kept)
+        return rows
+
     def _save_evidence(self) -> None:
-        """Measure the first seed's lifters on the target's own 2D."""
+        """Measure the first seed's lifters on the target's own 2D, as they learned from it."""
         seed, arms = self.config.seeds[0], self.config.arms
         own = source_model(arms)
         models = {arm: self._finished(seed, arm) for arm in dict.fromkeys((own, *arms))}
-        flip = self.config.training.flip
-        save_evidence(self.config.out, self.domains.adaptation(), models, own, flip)
+        learned_from = disturb(self.domains.adaptation(), self.config.target_data)
+        save_evidence(self.config.out, learned_from, models, own, self.config.training.flip)
 
     def _gallery_generator(self) -> Generator | None:
         """The first seed's generator of the method, or of whichever arm has one."""
@@ -197,9 +214,7 @@ class Run:
         return self._finished(seed, PRETRAINED)
 
     def _finished(self, seed: int, arm: str) -> nn.Module:
-        lifter = build_lifter(self.config, self.data.skeleton)
-        weights, _ = checkpoint.load_checkpoint(weights_path(self.config.out, seed, arm, "lifter"))
-        checkpoint.unpack_module("lifter", lifter, weights)
+        lifter = adapted_lifter(self.config.out, seed, arm, self.config, self.data.skeleton)
         return lifter.to(self.fabric.device)
 
     def _run(
@@ -255,6 +270,12 @@ class Run:
         return first
 
 
+def read_results(out: Path) -> list[dict[str, Any]]:
+    """The rows of results.json so far; none where no arm is finished."""
+    path = out / RESULTS
+    return json.loads(path.read_text()) if path.exists() else []
+
+
 def weights_path(out: Path, seed: int, arm: str, phase: str) -> Path:
     """Where the weights of an arm's lifter or generator are kept in a run folder."""
     return out / f"seed{seed}" / arm / f"{phase}.safetensors"
@@ -282,6 +303,18 @@ def build_lifter(config: RunConfig, skeleton: Skeleton) -> nn.Module:
 
 Measure = Callable[[Tensor, Tensor, Skeleton, Tensor], dict[str, Any]]
 """Scores of predictions and labels (N, J, 3) of a skeleton, N clip numbers beside them."""
+
+
+def adapted_lifter(out: Path, seed: int, arm: str, config: RunConfig, skeleton: Skeleton) -> nn.Module:
+    """The lifter that an arm of a run folder ended with.
+
+    Raises:
+        ValueError: if its file is not there or damaged.
+    """
+    lifter = build_lifter(config, skeleton)
+    weights, _ = checkpoint.load_checkpoint(weights_path(out, seed, arm, "lifter"))
+    checkpoint.unpack_module("lifter", lifter, weights)
+    return lifter
 
 
 def evaluate(
@@ -324,11 +357,9 @@ def evaluate_folder(
     rows = []
     for seed in config.seeds:
         for arm in config.arms:
-            path = weights_path(out, seed, arm, "lifter")
-            if not path.exists():
+            if not weights_path(out, seed, arm, "lifter").exists():
                 continue
-            lifter = build_lifter(config, skeleton)
-            checkpoint.unpack_module("lifter", lifter, checkpoint.load_checkpoint(path)[0])
+            lifter = adapted_lifter(out, seed, arm, config, skeleton)
             scores = evaluate(lifter, poses, skeleton, config, measure)
             rows.append({"arm": arm, "seed": seed, "split": split, **scores})
     if not rows:

@@ -1,0 +1,151 @@
+"""`poseda lift`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from poseda.cli.options import INTERRUPTED, UsageError, parse
+from poseda.cli.screen import LateBar, open_console, print_json
+
+if TYPE_CHECKING:
+    from poseda.config import LiftConfig
+    from poseda.inference import AdaptedLifter
+
+
+def run(arguments: list[str]) -> int:
+    """Lift a recording, or what comes on stdin."""
+    from poseda.config import LiftConfig, picture_size
+
+    config = parse(
+        LiftConfig,
+        arguments,
+        prog="poseda lift",
+        description="Lift 2D detections with the lifter of a run, from files or line by line.",
+    )
+    from poseda.device import choose
+    from poseda.inference import AdaptedLifter
+
+    try:
+        model = AdaptedLifter.load(config.model, config.arm, config.seed, choose(config.device))
+        given = {name: _or_run(config, model, name) for name in ("image_size", "layout", "fov", "intrinsics")}
+        if config.fov is not None and config.intrinsics is None:
+            given["intrinsics"] = None
+        given["image_size"] = picture_size(given["image_size"])
+        return (_stream if config.streams else _files)(config, model, given)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _or_run(config: LiftConfig, model: AdaptedLifter, name: str) -> Any:
+    """An option, or what the run had for it."""
+    asked = getattr(config, name)
+    return getattr(model.config, name) if asked is None else asked
+
+
+def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> int:
+    from poseda.datasets import read_detections
+    from poseda.datasets.lens import find_lens
+    from poseda.export import SUFFIXES, planned_files, write_poses
+    from poseda.inference import LiftOptions, lift_footage
+
+    assert config.output is not None
+    if config.output.suffix not in SUFFIXES:
+        raise UsageError(f"--output: expected a file ending in {', '.join(SUFFIXES)}, got {config.output}")
+    _check_free(config, [config.output])
+    options = LiftOptions.of(config, model.config)
+    detections = read_detections(config.input, given["image_size"], layout=given["layout"])
+    lens = find_lens(detections, model.skeleton, given["intrinsics"], given["fov"], options.min_confidence)
+    poses = lift_footage(model, detections, lens, options, LateBar("lifting"))
+    _check_free(config, planned_files(config.output, poses))
+    try:
+        written = write_poses(config.output, poses)
+    except OSError as error:
+        raise UsageError(
+            f"--output: expected a file that can be written, got {config.output} ({error.strerror})"
+        ) from error
+    valid = int(poses.valid.sum())
+    people = len(list(poses.tracks()))
+    console = open_console(config.json)
+    console.print(
+        f"lifted {valid} of {len(poses)} frames, {people} people and clips, "
+        f"by {model.arm} of seed {model.seed}; camera: {lens.note}\n"
+        f"written: {', '.join(map(str, written))}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if config.json:
+        print_json(
+            {
+                "written": [str(path) for path in written],
+                "frames": len(poses),
+                "valid": valid,
+                "people": people,
+                "arm": model.arm,
+                "seed": model.seed,
+                "skeleton": model.skeleton.name,
+                "camera": lens.note,
+            }
+        )
+    return 0
+
+
+def _stream(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> int:
+    import json
+
+    import torch
+
+    from poseda.datasets.layouts import Layout
+    from poseda.datasets.readers.calibration import read_intrinsics
+    from poseda.inference import LiftOptions, LineLifter, StreamSummary, serve
+
+    torch.set_num_threads(1)  # one pose is too little work to share
+    if given["fov"] == "estimate":
+        given["fov"] = None  # the run's, which no single pose can repeat
+    lifter = LineLifter(
+        model,
+        intrinsics=None if given["intrinsics"] is None else read_intrinsics(given["intrinsics"]),
+        fov=given["fov"],
+        image_size=given["image_size"],
+        layout=None if given["layout"] is None else Layout.named(given["layout"]),
+        options=LiftOptions.of(config, model.config),
+    )
+    summary, code = StreamSummary(), 0
+    with ExitStack() as stack:
+        sink = sys.stdout
+        if config.output is not None:
+            _check_free(config, [config.output])
+            sink = stack.enter_context(_opened(config.output))
+        try:
+            serve(lifter, sys.stdin.buffer, sink, summary)
+        except BrokenPipeError:
+            # Nobody reads on: what Python flushes when it ends must go somewhere else.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except KeyboardInterrupt:
+            code = INTERRUPTED
+    if config.json:
+        print(json.dumps(summary.as_dict()), file=sys.stderr)
+    else:
+        print(f"poseda: {summary.sentence()}", file=sys.stderr)
+    return code
+
+
+def _opened(path: Path) -> Any:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("w")
+    except OSError as error:
+        raise UsageError(
+            f"--output: expected a file that can be written, got {path} ({error.strerror})"
+        ) from error
+
+
+def _check_free(config: LiftConfig, files: list[Path]) -> None:
+    there = [path for path in files if path.exists()]
+    if there and not config.overwrite:
+        raise UsageError(
+            f"--output: expected a new file, got {there[0]}, which is there; --overwrite replaces it"
+        )

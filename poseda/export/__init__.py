@@ -1,0 +1,6 @@
+"""Lifted poses as files: ``npz``, ``json``, ``csv`` and ``bvh``, told by the file's ending."""
+
+from poseda.export.poses import LiftedPoses
+from poseda.export.write import SUFFIXES, planned_files, write_poses
+
+__all__ = ["SUFFIXES", "LiftedPoses", "planned_files", "write_poses"]

@@ -1,0 +1,212 @@
+"""BVH of one person: a hierarchy from any skeleton, joint rotations from bone directions.
+
+Centimetres, y up, x to the camera's right, z towards the camera: the camera's axes turned half round about x.
+Each bone has its median length over the clip. In the rest pose people stand with arms spread (a T), looking
+towards +z; bones of which the name does not tell where they point then, point as in the first frame.
+
+A joint with one child turns so that the bone to it points right, with the least turn from its parent. A joint
+with several turns as fits all their bones best; what is left of each bone's own turn is in a joint without
+length at its upper end, named ``PARENT_to_CHILD``. So the bones point exactly as lifted. BVH knows no gaps:
+there the pose before is held.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from poseda.export.poses import LiftedPoses
+from poseda.skeleton import Skeleton
+
+CENTIMETRES = 100.0
+
+FROM_CAMERA = np.diag([1.0, -1.0, -1.0])
+"""Camera axes to BVH's."""
+
+CHANNELS = ("Zrotation", "Xrotation", "Yrotation")
+"""Order of every joint's rotations."""
+
+_SIDE, _UP, _DOWN, _FORWARD = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, 1.0]
+REST = (
+    dict.fromkeys(("hip", "clavicle", "shoulder", "elbow", "wrist", "hand"), _SIDE)
+    | dict.fromkeys(("knee", "ankle", "foot"), _DOWN)
+    | dict.fromkeys(
+        ("spine", "spine2", "spine3", "spine4", "thorax", "neck", "nose", "head", "head_top"), _UP
+    )
+    | {"toe": _FORWARD}
+)
+"""Where the bone to a joint of that name points in the rest pose, on the left side."""
+
+
+def bvh_text(poses: LiftedPoses, rows: slice) -> str:
+    """The BVH of one track.
+
+    Raises:
+        ValueError: if it has no valid frame.
+    """
+    valid = poses.valid[rows]
+    if not valid.any():
+        raise ValueError(
+            f"output: expected a valid frame of person {poses.person[rows][0]} of clip "
+            f"{poses.clip[rows][0]} for a BVH, found none"
+        )
+    # The last valid frame up to each frame; before the first, the first.
+    held = np.maximum.accumulate(np.where(valid, np.arange(len(valid)), -1))
+    held = np.where(held < 0, int(valid.argmax()), held)
+    pose = poses.pose_3d[rows][held].astype(np.float64) @ FROM_CAMERA
+    root = np.zeros((len(pose), 3))
+    if poses.root is not None:
+        root = _without_gaps(poses.root[rows][held].astype(np.float64)) @ FROM_CAMERA
+    steps = np.diff(poses.frame[rows])
+    step = int(steps.min()) if len(steps) else 1
+    solved = _Solved(pose, poses.skeleton)
+    lines = ["HIERARCHY", *solved.hierarchy(), "MOTION", f"Frames: {len(pose)}"]
+    lines.append(f"Frame Time: {step / poses.rate:.8f}")
+    numbers = np.concatenate([root * CENTIMETRES, *solved.angles()], 1)
+    lines += [" ".join(f"{x:.6f}" for x in row) for row in numbers]
+    return "\n".join(lines) + "\n"
+
+
+def _without_gaps(root: np.ndarray) -> np.ndarray:
+    """Unknown places on the line between the known ones; zeros where none is known."""
+    known = np.isfinite(root).all(1)
+    if not known.any():
+        return np.zeros_like(root)
+    at = np.arange(len(root))
+    return np.stack([np.interp(at, at[known], column[known]) for column in root.T], 1)
+
+
+class _Solved:
+    """Rest pose and rotations of one track.
+
+    Args:
+        pose: (F, J, 3) metres, BVH's axes.
+        skeleton: of the poses.
+    """
+
+    def __init__(self, pose: np.ndarray, skeleton: Skeleton) -> None:
+        self.skeleton = skeleton
+        self.children: list[list[int]] = [[] for _ in skeleton.parents]
+        for joint, parent in enumerate(skeleton.parents):
+            if parent >= 0:
+                self.children[parent].append(joint)
+        parents = list(skeleton.parents)
+        bones = pose - pose[:, parents]
+        length = np.linalg.norm(bones, axis=-1, keepdims=True)
+        bones[:, 0] = length[:, 0] = 0
+        self.direction = np.divide(bones, length, out=np.zeros_like(bones), where=length > 0)
+        self.rest = np.stack([self._rest(joint) for joint in range(skeleton.num_joints)])
+        self.offset = self.rest * np.median(length, 0)
+        self.own: dict[int, np.ndarray] = {}  # joint -> (F, 3, 3) rotation against its parent's
+        self.bend: dict[int, np.ndarray] = {}  # joint -> that of the joint without length above it
+        self._solve(0, np.tile(np.eye(3), (len(pose), 1, 1)))
+
+    def _rest(self, joint: int) -> np.ndarray:
+        name = self.skeleton.joint_names[joint]
+        side, _, stem = name.partition("_")
+        known = np.array(REST.get(stem if side in ("left", "right") else name, [0.0, 0.0, 0.0]))
+        mirrored = np.array([-1.0, 1.0, 1.0]) if side == "right" else np.ones(3)
+        return known * mirrored if known.any() else self.direction[0, joint]
+
+    def _solve(self, joint: int, parent: np.ndarray) -> None:
+        """Rotations of a joint and all below it, given the global one (F, 3, 3) of what is above."""
+        children = self.children[joint]
+        whole = parent
+        if len(children) == 1:
+            whole = _least_turn(parent @ self.rest[children[0]], self.direction[:, children[0]]) @ parent
+        elif children:
+            whole = _best_turn(self.rest[children], self.direction[:, children])
+        self.own[joint] = parent.swapaxes(1, 2) @ whole
+        for child in children:
+            above = whole
+            if len(children) > 1:
+                above = _least_turn(whole @ self.rest[child], self.direction[:, child]) @ whole
+                self.bend[child] = whole.swapaxes(1, 2) @ above
+            self._solve(child, above)
+
+    def hierarchy(self) -> list[str]:
+        """The lines from ROOT to its closing brace."""
+        return self._lines(0, "")
+
+    def _lines(self, joint: int, indent: str) -> list[str]:
+        name, inner = self.skeleton.joint_names[joint], indent + "\t"
+        offset = " ".join(f"{x:.6f}" for x in self.offset[joint] * CENTIMETRES)
+        position = () if joint else ("Xposition", "Yposition", "Zposition")
+        kind = "JOINT" if joint else "ROOT"
+        lines = _opened(kind, name, offset, (*position, *CHANNELS), indent)
+        for child in self.children[joint]:
+            if child in self.bend:
+                bend = f"{name}_to_{self.skeleton.joint_names[child]}"
+                lines += _opened("JOINT", bend, "0 0 0", CHANNELS, inner)
+                lines += [*self._lines(child, inner + "\t"), inner + "}"]
+            else:
+                lines += self._lines(child, inner)
+        if not self.children[joint]:
+            lines += [f"{inner}End Site", f"{inner}{{", f"{inner}\tOFFSET 0 0 0", f"{inner}}}"]
+        return [*lines, indent + "}"]
+
+    def angles(self) -> list[np.ndarray]:
+        """(F, 3) degrees of each joint, in the order of the hierarchy."""
+        return self._angles(0)
+
+    def _angles(self, joint: int) -> list[np.ndarray]:
+        found = [_euler(self.own[joint])]
+        for child in self.children[joint]:
+            if child in self.bend:
+                found.append(_euler(self.bend[child]))
+            found += self._angles(child)
+        return found
+
+
+def _opened(kind: str, name: str, offset: str, channels: tuple[str, ...], indent: str) -> list[str]:
+    return [
+        f"{indent}{kind} {name}",
+        f"{indent}{{",
+        f"{indent}\tOFFSET {offset}",
+        f"{indent}\tCHANNELS {len(channels)} {' '.join(channels)}",
+    ]
+
+
+def _least_turn(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """(F, 3, 3) smallest rotations that take unit vectors (F, 3) to others.
+
+    Opposite vectors are turned about an axis at right angles; a zero vector turns nothing.
+    """
+    axis, cosine = np.cross(start, end), (start * end).sum(-1)
+    cross = _cross_matrix(axis)
+    turn = np.eye(3) + cross + cross @ cross / np.maximum(1 + cosine, 1e-12)[:, None, None]
+    opposite = cosine < -1 + 1e-9
+    if opposite.any():
+        away = np.eye(3)[np.abs(start[opposite]).argmin(1)]
+        about = np.cross(start[opposite], away)
+        about /= np.linalg.norm(about, axis=-1, keepdims=True)
+        turn[opposite] = 2 * about[:, :, None] * about[:, None] - np.eye(3)
+    still = ~(start.any(-1) & end.any(-1))
+    turn[still] = np.eye(3)
+    return turn
+
+
+def _cross_matrix(axis: np.ndarray) -> np.ndarray:
+    x, y, z = np.moveaxis(axis, -1, 0)
+    zero = np.zeros_like(x)
+    rows = [np.stack(row, -1) for row in ((zero, -z, y), (z, zero, -x), (-y, x, zero))]
+    return np.stack(rows, -2)
+
+
+def _best_turn(rest: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    """(F, 3, 3) rotations that take rest directions (C, 3) nearest to directions (F, C, 3) (Kabsch 1976)."""
+    left, _, right = np.linalg.svd(np.einsum("fci,cj->fij", direction, rest))
+    flip = np.tile(np.ones(3), (len(direction), 1))
+    flip[:, 2] = np.sign(np.linalg.det(left @ right))
+    return (left * flip[:, None]) @ right
+
+
+def _euler(turn: np.ndarray) -> np.ndarray:
+    """(F, 3) degrees about z, x, y, in the order in which they multiply, without jumps of a whole turn."""
+    x = np.arcsin(np.clip(turn[:, 2, 1], -1, 1))
+    z = np.arctan2(-turn[:, 0, 1], turn[:, 1, 1])
+    y = np.arctan2(-turn[:, 2, 0], turn[:, 2, 2])
+    # Looking along the axis between, only the sum of the outer two angles is seen: it is given to z.
+    locked = np.abs(turn[:, 2, 1]) > 1 - 1e-9
+    z[locked] = np.arctan2(turn[locked, 1, 0], turn[locked, 0, 0])
+    y[locked] = 0
+    return np.degrees(np.unwrap(np.stack([z, x, y], -1), axis=0))

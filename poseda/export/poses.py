@@ -1,0 +1,59 @@
+"""The record that every writer takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from poseda.skeleton import Skeleton
+
+
+@dataclass(frozen=True)
+class LiftedPoses:
+    """F lifted frames, in order of clip, person and frame.
+
+    Args:
+        pose_3d: (F, J, 3) float32 metres, root at the origin, axes of the camera (x right, y down, z
+            forward); NaN where ``valid`` is false.
+        root: (F, 3) float32 metres, camera frame, NaN where unknown; or None where it was not asked for.
+        valid: (F,) bool, whether the frame holds a pose.
+        visible: (F, J) bool, the joints that were detected; the others of a valid frame were filled in.
+        frame, person, clip: (F,) int64, as in the detections.
+        skeleton: of the poses.
+        rate: frames a second.
+
+    Raises:
+        ValueError: if shapes disagree.
+    """
+
+    pose_3d: np.ndarray
+    root: np.ndarray | None
+    valid: np.ndarray
+    visible: np.ndarray
+    frame: np.ndarray
+    person: np.ndarray
+    clip: np.ndarray
+    skeleton: Skeleton
+    rate: float
+
+    def __post_init__(self) -> None:
+        frames, joints = len(self), self.skeleton.num_joints
+        shapes = {"pose_3d": (frames, joints, 3), "visible": (frames, joints)}
+        shapes |= dict.fromkeys(("valid", "frame", "person", "clip"), (frames,))
+        if self.root is not None:
+            shapes["root"] = (frames, 3)
+        for name, shape in shapes.items():
+            if getattr(self, name).shape != shape:
+                raise ValueError(f"{name}: expected shape {shape}, got {getattr(self, name).shape}")
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def tracks(self) -> Iterator[tuple[int, int, slice]]:
+        """Clip, person and rows of each person of each clip."""
+        key = np.stack([self.clip, self.person], -1)
+        begins = np.flatnonzero(np.r_[True, (key[1:] != key[:-1]).any(1)][: len(self)])
+        for begin, end in zip(begins, [*begins[1:], len(self)], strict=True):
+            yield int(self.clip[begin]), int(self.person[begin]), slice(int(begin), int(end))

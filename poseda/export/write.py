@@ -1,0 +1,56 @@
+"""One function that writes any of the formats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from poseda.export.bvh import bvh_text
+from poseda.export.poses import LiftedPoses
+from poseda.export.tables import csv_text, json_text, npz_bytes
+from poseda.files import write_atomically
+
+WHOLE: dict[str, Callable[[LiftedPoses], bytes]] = {
+    ".npz": npz_bytes,
+    ".json": lambda poses: json_text(poses).encode(),
+    ".csv": lambda poses: csv_text(poses).encode(),
+}
+"""Formats that hold any number of clips and persons."""
+
+SUFFIXES = (*WHOLE, ".bvh")
+"""Endings of the files that can be written."""
+
+
+def planned_files(path: Path, poses: LiftedPoses) -> list[Path]:
+    """The files that :func:`write_poses` will write: the path itself, or one beside it for each person of a
+    format that holds only one, ``name_clip0_person1.bvh``.
+
+    Raises:
+        ValueError: if the ending is no format's.
+    """
+    if path.suffix not in SUFFIXES:
+        raise ValueError(f"output: expected a file ending in {', '.join(SUFFIXES)}, got {path}")
+    tracks = list(poses.tracks())
+    if path.suffix in WHOLE or len(tracks) == 1:
+        return [path]
+    return [path.with_stem(f"{path.stem}_clip{clip}_person{person}") for clip, person, _ in tracks]
+
+
+def write_poses(path: Path, poses: LiftedPoses) -> list[Path]:
+    """Write lifted poses in the format of the path's ending; each file is there whole or not at all.
+
+    Returns:
+        the files written.
+
+    Raises:
+        ValueError: if the ending is no format's, or a person has not one valid frame for a BVH.
+        OSError: if a file cannot be written.
+    """
+    files = planned_files(path, poses)
+    if path.suffix in WHOLE:
+        write_atomically(path, WHOLE[path.suffix](poses))
+        return files
+    texts = [bvh_text(poses, rows) for _, _, rows in poses.tracks()]
+    for file, text in zip(files, texts, strict=True):
+        write_atomically(file, text.encode())
+    return files

@@ -1,0 +1,116 @@
+"""The lifter of a run folder, ready to lift as the run itself tests it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from poseda import gate
+from poseda.config import Arm, LiftConfig, RunConfig, SmoothingConfig, from_json
+from poseda.datasets.detections import DEFAULT_CONFIDENCE
+from poseda.lifters import FlipAverage, lift_clip
+from poseda.skeleton import Skeleton
+from poseda.training import read_folder
+from poseda.training.lifting import predict, root_relative
+from poseda.training.run import adapted_lifter, weights_path
+
+
+@dataclass(frozen=True)
+class LiftOptions:
+    """How detections are turned into poses; see the fields of the same names of :class:`LiftConfig`."""
+
+    min_confidence: float = DEFAULT_CONFIDENCE
+    max_gap: int = 5
+    root: str = "none"
+    smooth: SmoothingConfig = field(default_factory=SmoothingConfig)
+    rate: float = 30.0
+
+    @classmethod
+    def of(cls, config: LiftConfig, run: RunConfig) -> LiftOptions:
+        """What a command asked for, and what it left to the run."""
+        confidence = run.min_confidence if config.min_confidence is None else config.min_confidence
+        return cls(confidence, config.max_gap, config.root, config.smooth, config.rate)
+
+
+@dataclass(frozen=True)
+class AdaptedLifter:
+    """A trained lifter with what is needed to use it.
+
+    Args:
+        lifter: in evaluation mode, on its device.
+        skeleton: of its poses.
+        config: of the run.
+        arm, seed: whose it is.
+    """
+
+    lifter: nn.Module
+    skeleton: Skeleton
+    config: RunConfig
+    arm: str
+    seed: int
+
+    @classmethod
+    def load(
+        cls, run: Path, arm: Arm | None = None, seed: int | None = None, device: torch.device | str = "cpu"
+    ) -> AdaptedLifter:
+        """Load a lifter of a run folder.
+
+        Args:
+            run: what ``poseda adapt`` wrote.
+            arm: default the model that the run's gate.json recommends; without that file the first it has of
+                :data:`poseda.gate.PREFERRED`.
+            seed: default the run's first.
+            device: where to lift.
+
+        Raises:
+            ValueError: if the folder holds no such lifter; the message lists those there are.
+        """
+        record = read_folder(run)
+        config = from_json(record["config"])
+        seed = config.seeds[0] if seed is None else seed
+        there = [name for name in config.arms if weights_path(run, seed, name, "lifter").exists()]
+        verdict = None if arm is not None else gate.read_verdict(run)
+        chosen = arm or (gate.preferred(there) if verdict is None else verdict["recommended"])
+        if chosen is None or not weights_path(run, seed, chosen, "lifter").exists():
+            wanted = "an adapted lifter" if chosen is None else f"the lifter of arm {chosen}"
+            advised = "" if verdict is None else f", which {gate.FILE} recommends,"
+            found = ", ".join(there) or "none"
+            raise ValueError(f"--model: expected {wanted} of seed {seed}{advised} in {run}, found {found}")
+        skeleton = Skeleton.named(record["data"]["skeleton"])
+        try:
+            lifter = adapted_lifter(run, seed, chosen, config, skeleton)
+        except RuntimeError as error:
+            path = weights_path(run, seed, chosen, "lifter")
+            raise ValueError(f"{path}: expected weights of {config.lifter}, found others") from error
+        return cls(lifter.to(device).eval(), skeleton, config, chosen, seed)
+
+    @property
+    def frames(self) -> int:
+        """How many frames it sees at once."""
+        return int(getattr(self.lifter, "frames", 1))
+
+    @property
+    def device(self) -> torch.device:
+        """Where it lifts."""
+        return next(self.lifter.parameters()).device
+
+    @torch.no_grad()
+    def lift(self, pose_2d: Tensor) -> Tensor:
+        """Lift successive frames of one person, averaged with the mirrored pose if the run tests so.
+
+        Args:
+            pose_2d: (L, J, 2) screen coordinates, L > 0.
+
+        Returns:
+            (L, J, 3) metres, root at the origin, on the host.
+        """
+        pose_2d = pose_2d.to(self.device)
+        flip = self.config.training.flip
+        if self.frames == 1:
+            return predict(self.lifter, pose_2d, self.skeleton, flip).cpu()
+        lifter = FlipAverage(self.lifter, self.skeleton).to(self.device).eval() if flip else self.lifter
+        target = getattr(self.lifter, "target_frame", None)
+        return root_relative(lift_clip(lifter, pose_2d, self.frames, target).float(), self.skeleton).cpu()

@@ -1,0 +1,79 @@
+"""Filters over time: Savitzky and Golay's without delay for recordings, One-Euro for what comes live."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from poseda.config import SmoothingConfig
+
+ORDER = 3
+"""Degree of Savitzky-Golay's polynomial."""
+
+DERIVATIVE_CUTOFF = 1.0
+"""Hertz, of One-Euro's filter on the speed, as its authors set it."""
+
+
+def savgol(values: np.ndarray, window: int) -> np.ndarray:
+    """Savitzky and Golay (1964): each value is that of the cubic which fits its window best.
+
+    Within half a window of an end the cubic of the first or last window is read off; what is shorter than a
+    window is fitted with the largest odd window it has room for, or left as it is below ``ORDER + 2`` frames.
+
+    Args:
+        values: (F, ...).
+        window: frames, odd.
+    """
+    frames = len(values)
+    window = min(window, frames - 1 + frames % 2)
+    if window < ORDER + 2:
+        return values
+    half = window // 2
+    powers = np.vander(np.arange(-half, half + 1) / half, ORDER + 1)
+    fitted = powers @ np.linalg.pinv(powers)  # (window, window): row i gives the fit's value at place i
+    flat = values.reshape(frames, -1).astype(np.float64)
+    windows = np.lib.stride_tricks.sliding_window_view(flat, window, axis=0)
+    middle = windows @ fitted[half]
+    begin, end = fitted[:half] @ flat[:window], fitted[half + 1 :] @ flat[-window:]
+    return np.concatenate([begin, middle, end]).reshape(values.shape).astype(values.dtype)
+
+
+class OneEuro:
+    """Casiez, Roussel and Vogel (CHI 2012): an exponential filter whose cut-off rises with speed.
+
+    Each point in space has its own cut-off, from the length of its velocity.
+
+    Args:
+        config: cut-off at rest and its slope.
+        rate: frames a second.
+    """
+
+    def __init__(self, config: SmoothingConfig, rate: float) -> None:
+        self.config, self.rate = config, rate
+        self._value: np.ndarray | None = None
+        self._velocity: np.ndarray | None = None
+
+    def __call__(self, value: np.ndarray) -> np.ndarray:
+        """Filter the next frame's points (..., 3), metres."""
+        if self._value is None or self._velocity is None:
+            self._value, self._velocity = value, np.zeros_like(value)
+            return value
+        velocity = (value - self._value) * self.rate
+        self._velocity = self._velocity + self._share(DERIVATIVE_CUTOFF) * (velocity - self._velocity)
+        speed = np.linalg.norm(self._velocity, axis=-1, keepdims=True)
+        share = self._share(self.config.cutoff + self.config.beta * speed)
+        self._value = self._value + share * (value - self._value)
+        return self._value.astype(value.dtype)
+
+    def _share(self, cutoff: float | np.ndarray) -> float | np.ndarray:
+        """Weight of the new value in an exponential filter of that cut-off, hertz."""
+        return 1 / (1 + self.rate / (2 * np.pi * cutoff))
+
+
+def smoothed(values: np.ndarray, config: SmoothingConfig, rate: float) -> np.ndarray:
+    """Filter successive frames (F, ..., 3) without gaps."""
+    if config.filter == "savgol":
+        return savgol(values, config.window)
+    if config.filter == "one_euro":
+        step = OneEuro(config, rate)
+        return np.stack([step(value) for value in values])
+    return values

@@ -1,0 +1,99 @@
+"""Where the domains of a queue lie, and what they were built from."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from poseda.config import Pair
+from poseda.datasets import DataError
+from poseda.datasets.mocap import FILES, build_benchmark
+from poseda.files import write_atomically, write_json
+
+SOURCES = "sources.json"
+"""The file of a queue's folder that holds the hashes of the motion files."""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One split of one pair of domains.
+
+    Args:
+        mocap: folder of motion files.
+        folder: where built domains are kept.
+        pair: which benchmark.
+        split: seed of its construction.
+    """
+
+    mocap: Path
+    folder: Path
+    pair: Pair
+    split: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.pair}_split{self.split}"
+
+    @property
+    def path(self) -> Path:
+        """The domain npz, there or not."""
+        return self.folder / f"{self.name}.npz"
+
+    def build(self) -> Path:
+        """Build the domain npz unless it is there.
+
+        Raises:
+            DataError: if a motion file is missing or not as expected.
+        """
+        if not self.path.exists():
+            content = io.BytesIO()
+            table: dict[str, Any] = build_benchmark(self.mocap, self.pair, self.split)
+            np.savez_compressed(content, **table)
+            write_atomically(self.path, content.getvalue())
+        return self.path
+
+
+def hash_sources(mocap: Path) -> dict[str, str]:
+    """SHA-256 of each motion file, hexadecimal.
+
+    Raises:
+        DataError: if one is missing.
+    """
+    hashes = {}
+    for name in FILES:
+        try:
+            with (mocap / name).open("rb") as file:
+                hashes[name] = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise DataError(f"--mocap: expected the file {mocap / name} ({error.strerror})") from error
+    return hashes
+
+
+def check_sources(mocap: Path, out: Path) -> dict[str, str]:
+    """Hash the motion files and check that what lies in ``out`` was begun with the same ones.
+
+    Raises:
+        DataError: if not.
+    """
+    hashes, begun = hash_sources(mocap), recorded_sources(out)
+    for name, found in hashes.items():
+        if begun.get(name, found) != found:
+            raise DataError(f"--mocap: expected the {name} that {out} was begun with, got another one")
+    return hashes
+
+
+def record_sources(hashes: dict[str, str], out: Path) -> None:
+    """Write down which motion files ``out`` is begun with."""
+    write_json(out / SOURCES, hashes)
+
+
+def recorded_sources(out: Path) -> dict[str, str]:
+    """What :func:`record_sources` wrote; empty where it did not."""
+    path = out / SOURCES
+    return json.loads(path.read_text()) if path.exists() else {}

@@ -1,0 +1,38 @@
+"""A target that is worse than it could be: fewer poses, noise on them, a lens that is not known well."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from poseda.config import TargetDataConfig
+from poseda.datasets import AdaptationData
+
+
+def disturb(data: AdaptationData, config: TargetDataConfig) -> AdaptationData:
+    """Make the unlabelled target worse, the same way at every call.
+
+    Args:
+        data: is left as it is.
+        config: what to do; by default nothing.
+
+    Raises:
+        ValueError: if more poses are asked for than there are.
+    """
+    target, rng = data.target, torch.Generator().manual_seed(0)
+    if config.size > len(target):
+        raise ValueError(
+            f"target_data.size: expected at most the {len(target)} poses there are, got {config.size}"
+        )
+    if config.size:
+        target = target.rows(torch.randperm(len(target), generator=rng)[: config.size].sort().values)
+    if config.noise:
+        noise = config.noise * torch.randn(target.pose_2d.shape, generator=rng)
+        if target.visible is not None:
+            noise = noise * target.visible[..., None]
+        target = replace(target, pose_2d=target.pose_2d + noise)
+    if config.focal_error:
+        camera = replace(target.camera, focal=target.camera.focal * (1 + config.focal_error))
+        target = replace(target, camera=camera)
+    return replace(data, target=target)
