@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-Arm = Literal["source_only", "gpa", "lpa", "gpa_lpa", "random", "poseaug", "oracle"]
+Arm = Literal["source_only", "gpa", "lpa", "gpa_lpa", "plus", "random", "poseaug", "oracle"]
 Preset = Literal["tiny", "default", "full"]
 Pair = Literal["p0", "p1", "p2", "dev"]
 Loss = Literal["distance", "squared", "absolute"]
@@ -155,6 +155,30 @@ class PlacementConfig:
 
 
 @dataclass(frozen=True)
+class AlignmentConfig:
+    """How the arm `plus` reads tilt and build of the target off its 2D poses. Ours, beyond the paper."""
+
+    postures: Literal["generated", "random", "captured"] = "generated"
+    """What the aligned source's postures undergo: as in gpa_lpa, random or gpa."""
+    steps: int = 1000
+    """Steps of the scout, a lifter that has seen every tilt and build."""
+    pitch: float = 0.45
+    """Largest pitch of a target camera up or down, radians."""
+    roll: float = 0.14
+    """Largest roll of a target camera, radians."""
+    build: float = 0.15
+    """Largest relative difference of a bone's length between the people of source and target."""
+    simulations: int = 150
+    """Simulated targets for each view."""
+    poses: int = 400
+    """Poses of a simulated target."""
+    min_poses: int = 50
+    """Fewest target poses of a view of its own; smaller ones are taken together."""
+    max_views: int = 32
+    """Most views; a target with more different lenses counts as one view."""
+
+
+@dataclass(frozen=True)
 class TargetDataConfig:
     """What is made worse of the unlabelled target before it is adapted to; test data stay as they are."""
 
@@ -196,7 +220,8 @@ class RunConfig:
     stride: int = 1
     """Take every so manieth frame of --source."""
     arms: tuple[Arm, ...] = TABLE_ARMS
-    """What to compare: source_only, gpa, lpa, gpa_lpa (the method), random, poseaug, oracle."""
+    """What to compare: source_only, gpa, lpa, gpa_lpa (the method), plus (ours), random, poseaug,
+    oracle."""
     gate: Literal["report", "on", "off"] = "report"
     """Whether 2D alone says that adapting can help. report: train what was asked for and recommend an arm;
     on: train the source model alone where the gate says to keep it; off: do not ask."""
@@ -230,6 +255,8 @@ class RunConfig:
     """How generator and discriminators are trained."""
     placement: PlacementConfig = field(default_factory=PlacementConfig)
     """Where augmented poses stand."""
+    alignment: AlignmentConfig = field(default_factory=AlignmentConfig)
+    """How `plus` aligns the source with the target."""
     target_data: TargetDataConfig = field(default_factory=TargetDataConfig)
     """What is made worse of the unlabelled target, to see what it costs."""
     log_every: int = 50
@@ -251,6 +278,13 @@ class RunConfig:
             raise ValueError(
                 f"adversary.pool: expected at least generator_training.batch = {batch}, got {pool}"
             )
+        for name in ("pitch", "roll"):
+            if getattr(self.alignment, name) > 1:
+                raise ValueError(
+                    f"alignment.{name}: expected at most 1 rad, got {getattr(self.alignment, name)}"
+                )
+        if self.alignment.simulations < 2:
+            raise ValueError(f"alignment.simulations: expected at least 2, got {self.alignment.simulations}")
         limit, bound = self.generator.scale_limit, self.generator.bone_scale
         if limit > bound:
             raise ValueError(
@@ -291,13 +325,16 @@ _POSITIVE = {"width", "blocks", "pretrain_steps", "adapt_steps", "steps", "batch
     "stride",
     "rate",
     "cutoff",
+    "poses",
+    "min_poses",
+    "max_views",
 }
 SMALLEST_BATCH = 4
 """Spreads and batch norms need two poses, and half of an oracle's batch is of the target."""
 
 _SIGNED = {"focal_error"}
 _WHOLE = {"source_share", "warmup", "min_confidence"}
-_SHARES = {"dropout", "ema", "warmup", "source_share", "bone_scale", "min_confidence"}
+_SHARES = {"dropout", "ema", "warmup", "source_share", "bone_scale", "min_confidence", "build"}
 
 
 def _check_ranges(record: Any, prefix: str = "") -> None:
@@ -470,7 +507,8 @@ class ReproduceMocapConfig(ReproduceConfig):
     splits: tuple[int, ...] = (0, 1, 2)
     """Seeds of the benchmarks' construction: which clips are tested on, where people and cameras stand."""
     arms: tuple[Arm, ...] = ARMS
-    """What to compare: source_only, gpa, lpa, gpa_lpa (the method), random, poseaug, oracle."""
+    """What to compare: source_only, gpa, lpa, gpa_lpa (the method), plus (ours), random, poseaug,
+    oracle."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -511,6 +549,7 @@ def preset(name: Preset) -> RunConfig:
             generator=GeneratorConfig(width=32, blocks=1),
             adversary=AdversaryConfig(part_width=16, screen_width=16, pool=256),
             generator_training=GeneratorTrainingConfig(steps=40, batch=64),
+            alignment=AlignmentConfig(steps=40, simulations=20, poses=50),
             log_every=20,
             save_every=20,
         )
@@ -520,6 +559,7 @@ def preset(name: Preset) -> RunConfig:
             network=NetworkConfig(width=1024),
             training=LifterTrainingConfig(pretrain_steps=20000, adapt_steps=20000, batch=1024, ema=0.999),
             generator_training=GeneratorTrainingConfig(steps=20000, batch=1024),
+            alignment=AlignmentConfig(steps=10000),
             save_every=1000,
         )
     if name == "default":
@@ -544,7 +584,7 @@ _FILES = ("target", "source", "cameras", "intrinsics")
 _OWN = (*_FILES, "image_size", "fov", "layout", "min_confidence", "stride")
 """Fields of own footage: absent from the records of runs that are older than they are."""
 
-_LATER = (*_OWN, "json", "target_data", "gate")
+_LATER = (*_OWN, "alignment", "gate", "json", "target_data")
 """All fields that records of older runs may lack."""
 
 RESUMABLE = ("arms", "seeds", "resume", "device", "out", "data", "gate", "json", *_FILES)
@@ -600,6 +640,7 @@ SECTIONS = {
     "adversary": AdversaryConfig,
     "generator_training": GeneratorTrainingConfig,
     "placement": PlacementConfig,
+    "alignment": AlignmentConfig,
     "target_data": TargetDataConfig,
 }
 """The nested records of RunConfig by field."""

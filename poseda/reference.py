@@ -12,6 +12,7 @@ from torch import Tensor
 
 from poseda.arguments import MAX_ROTATION, AugmentedPose, check_augment
 from poseda.camera import Camera, distort, project, sees, undistort
+from poseda.rotation import rotation_matrix
 from poseda.skeleton import Skeleton
 
 BISECTIONS = 200
@@ -22,30 +23,6 @@ SOLVED = {torch.float32: 1e-4, torch.float64: 1e-9}
 
 DISTORTED_BRACKET = 4.0
 """With distortion the depth is sought between closed form / 4 and closed form * 4."""
-
-
-def rotation_matrix(rotation: Tensor) -> Tensor:
-    """Rodrigues' formula, exact (value and gradient) at zero angle.
-
-    Args:
-        rotation: (..., 3) rotation vectors, radians.
-
-    Returns:
-        (..., 3, 3).
-    """
-    squared = (rotation * rotation).sum(-1)[..., None, None]
-    small = squared < 1e-4
-    safe = torch.where(small, torch.ones_like(squared), squared)
-    angle = safe.sqrt()
-    sine = torch.where(small, 1 - squared / 6 * (1 - squared / 20 * (1 - squared / 42)), angle.sin() / angle)
-    cosine = torch.where(
-        small, 0.5 * (1 - squared / 12 * (1 - squared / 30 * (1 - squared / 56))), (1 - angle.cos()) / safe
-    )
-    zero = torch.zeros_like(rotation[..., 0])
-    x, y, z = rotation.unbind(-1)
-    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).unflatten(-1, (3, 3))
-    identity = torch.eye(3, dtype=rotation.dtype, device=rotation.device)
-    return identity + sine * cross + cosine * (cross @ cross)
 
 
 def bones(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:

@@ -12,7 +12,7 @@ from poseda.discriminators import (
     PoseDiscriminator,
     ScreenDiscriminator,
 )
-from poseda.reference import rotation_matrix
+from poseda.rotation import rotation_matrix
 from poseda.skeleton import COCO17, H36M16, Skeleton
 
 CONFIG = AdversaryConfig(part_width=16, screen_width=16, layers=2, pool=64)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from poseda import losses
-from poseda.reference import rotation_matrix
+from poseda.rotation import rotation_matrix
 
 
 def test_invalid_poses_weigh_nothing_and_pass_no_gradient() -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from poseda import metrics
 from poseda.ops import procrustes_align
-from poseda.reference import rotation_matrix
+from poseda.rotation import rotation_matrix
 from poseda.skeleton import H36M16, Skeleton
 
 MILLIMETRE = 1e-3

@@ -17,6 +17,7 @@ from poseda.config import AdversaryConfig, Arm, RunConfig
 from poseda.datasets import AdaptationData, LabelledPoses
 from poseda.generator import Generator, Proposal, jittered, random_proposal
 from poseda.gpa import TargetPlacements
+from poseda.rotation import composed
 from poseda.skeleton import Skeleton
 
 
@@ -44,6 +45,7 @@ class Recipe:
         anchor_2d: whose 2D poses the 2D discriminator takes for real.
         adversary: discriminators and pairing of the generator's training.
         target_labels: also train on labelled target poses (the oracle, an upper bound).
+        aligned: turn and build the source as the target is (:mod:`poseda.training.alignment`).
     """
 
     postures: Literal["captured", "random", "generated"]
@@ -51,6 +53,7 @@ class Recipe:
     anchor_2d: Literal["source", "target"]
     adversary: AdversaryConfig
     target_labels: bool = False
+    aligned: bool = False
 
 
 def recipe_of(arm: Arm, config: RunConfig) -> Recipe:
@@ -68,6 +71,8 @@ def recipe_of(arm: Arm, config: RunConfig) -> Recipe:
         return replace(captured, postures="generated", placement="source", anchor_2d="source")
     if arm == "gpa_lpa":
         return replace(captured, postures="generated", placement=config.placement.placement)
+    if arm == "plus":
+        return replace(captured, postures=config.alignment.postures, placement="gpa", aligned=True)
     poseaug = replace(config.adversary, anchor="both", pairing="unpaired", feedback="hard_ratio")
     return Recipe("generated", "learned", "source", poseaug)
 
@@ -108,11 +113,14 @@ class Resident:
         skeleton: of every pose.
         source: labelled source poses.
         placements: of the unlabelled target.
+        tilt: (M, 3) rotation vectors, radians: how bodies stand in the view of each placement, for a source
+            that has been levelled (:mod:`poseda.training.alignment`). None leaves them as the source has them.
     """
 
     skeleton: Skeleton
     source: LabelledPoses
     placements: TargetPlacements
+    tilt: Tensor | None = None
 
     @classmethod
     def load(cls, data: AdaptationData, device: torch.device) -> Resident:
@@ -144,19 +152,41 @@ def carry_out(
     if proposal is not None:
         given = {name: getattr(proposal, name) for name in ("bone_rotation", "bone_scale", "body_rotation")}
     if placement == "gpa":
-        given |= {
-            "camera": data.placements.camera,
-            "placement": data.placements.placement,
-            "placement_index": placement_index,
-            "gpa": config.placement.gpa,
-            "joint_mask": data.placements.joint_mask(placement_index),
-        }
-    else:
-        given["camera"] = data.source.camera.rows(pose_index)
-        if placement == "learned" and proposal is not None:
-            given["root"] = proposal.root
+        if data.tilt is not None:
+            tilt = data.tilt[placement_index]
+            given["body_rotation"] = tilt if proposal is None else composed(proposal.body_rotation, tilt)
+        return source_like_target(data, pose_index, placement_index, config, **given)
+    given["camera"] = data.source.camera.rows(pose_index)
+    if placement == "learned" and proposal is not None:
+        given["root"] = proposal.root
     return ops.augment(
         data.source.pose_3d[pose_index], skeleton=data.skeleton, propagate=config.generator.propagate, **given
+    )
+
+
+def source_like_target(
+    data: Resident, pose_index: Tensor, placement_index: Tensor, config: RunConfig, **changes: Tensor
+) -> AugmentedPose:
+    """GPA: source poses placed and seen like target poses, changed on the way.
+
+    Args:
+        data: the resident data.
+        pose_index: (N,) rows of the source.
+        placement_index: (N,) rows of the placement table.
+        config: for the op's modes.
+        changes: rotations and scales of bones and body, as :func:`poseda.ops.augment` takes them.
+    """
+    placements = data.placements
+    return ops.augment(
+        data.source.pose_3d[pose_index],
+        skeleton=data.skeleton,
+        camera=placements.camera,
+        placement=placements.placement,
+        placement_index=placement_index,
+        gpa=config.placement.gpa,
+        joint_mask=placements.joint_mask(placement_index),
+        propagate=config.generator.propagate,
+        **changes,  # type: ignore[arg-type]
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,7 +23,7 @@ from poseda.files import write_json
 from poseda.gate import PRETRAINED, Verdict, source_model
 from poseda.generator import Generator
 from poseda.skeleton import Skeleton
-from poseda.training import checkpoint
+from poseda.training import alignment, checkpoint
 from poseda.training.adversarial import GeneratorPhase
 from poseda.training.disturbance import disturb
 from poseda.training.evidence import save_evidence
@@ -125,6 +126,7 @@ class Run:
         self.observer = observer or _Silent()
         self.journal = Journal(config.out / "metrics.jsonl")
         self._fresh_scaler = checkpoint.pack_scaler(fabric)
+        self._aligned: dict[tuple[int, str], Resident] = {}
 
     def train(self) -> list[dict[str, Any]]:
         """Train every arm of every seed and evaluate it; return results.json's rows."""
@@ -184,26 +186,60 @@ class Run:
 
     def _adapt(self, seed: int, arm: Arm) -> nn.Module:
         """Stages 2 and 3: a generator, if the arm has one; then the lifter on the arm's pairs."""
-        recipe = recipe_of(arm, self.config)
+        recipe, data = recipe_of(arm, self.config), self._data_of(seed, arm)
         generator = self._train_generator(seed, arm) if recipe.postures == "generated" else None
         oracle = self.domains.oracle().to(self.fabric.device) if recipe.target_labels else None
 
         def build(rng: torch.Generator) -> Phase:
-            pairs = PairSource(recipe, self.data, self.config, rng.initial_seed(), rng, generator, oracle)
+            pairs = PairSource(recipe, data, self.config, rng.initial_seed(), rng, generator, oracle)
             lifter, options = self._pretrained(seed), self.config.training
-            return LifterPhase(lifter, pairs, self.data.skeleton, options, options.adapt_steps, self.fabric)
+            return LifterPhase(lifter, pairs, data.skeleton, options, options.adapt_steps, self.fabric)
 
         self._run(seed, arm, "lifter", build)
         return self._finished(seed, arm)
 
+    def _data_of(self, seed: int, arm: Arm) -> Resident:
+        """What an arm learns from: all arms the same, but those that align the source with the target."""
+        if not recipe_of(arm, self.config).aligned:
+            return self.data
+        if (seed, arm) not in self._aligned:
+            source = alignment.level(self.data.source, self.data.skeleton, self.config.alignment)
+            levelled = replace(self.data, source=source)
+            found = self._estimate(seed, arm, levelled)
+            self._aligned[seed, arm] = alignment.aligned(levelled, found)
+        return self._aligned[seed, arm]
+
+    def _estimate(self, seed: int, arm: Arm, levelled: Resident) -> alignment.Estimate:
+        """Tilt and build of the target: trained for, read off, and kept."""
+        path = weights_path(self.config.out, seed, arm, "alignment")
+
+        def build(rng: torch.Generator) -> Phase:
+            pairs = alignment.ScoutPairs(levelled, self.config, rng.initial_seed(), rng)
+            steps = self.config.alignment.steps
+            lifter = self._pretrained(seed)
+            return LifterPhase(lifter, pairs, levelled.skeleton, self.config.training, steps, self.fabric)
+
+        weights = self._run(seed, arm, "scout", build)
+        if not path.exists():
+            scout = build_lifter(self.config, levelled.skeleton).to(self.fabric.device)
+            checkpoint.unpack_module("lifter", scout, weights)
+            rng = torch.Generator(self.fabric.device).manual_seed(stage_seed(seed, arm, "alignment"))
+            title = f"{arm} · alignment · seed {seed}"
+            self.observer.phase_started(title, 1, 0)
+            found = alignment.estimate(scout, levelled, self.config, rng)
+            checkpoint.save_checkpoint(path, found._asdict(), found.describe(levelled.skeleton))
+            self.observer.advanced(1)
+            self.observer.phase_finished(title)
+        tensors, _ = checkpoint.load_checkpoint(path)
+        device = self.fabric.device
+        return alignment.Estimate(**{name: value.to(device) for name, value in tensors.items()})
+
     def _train_generator(self, seed: int, arm: Arm) -> Generator:
-        recipe = recipe_of(arm, self.config)
+        recipe, data = recipe_of(arm, self.config), self._data_of(seed, arm)
 
         def build(rng: torch.Generator) -> Phase:
             lifter = self._pretrained(seed)
-            return GeneratorPhase(
-                recipe, self.data, self.config, rng.initial_seed(), rng, lifter, self.fabric
-            )
+            return GeneratorPhase(recipe, data, self.config, rng.initial_seed(), rng, lifter, self.fabric)
 
         weights = self._run(seed, arm, "generator", build)
         generator = Generator(self.data.skeleton, self.config.generator, recipe.placement == "learned")
