@@ -42,7 +42,7 @@ BLOCKS = 20
 FEW = 5
 """Fewer target clips than this are called few: whole clips then differ much by chance alone."""
 
-PREFERRED: tuple[Arm, ...] = ("gpa_lpa", "gpa", "lpa", "random", "poseaug", "source_only")
+PREFERRED: tuple[Arm, ...] = ("plus", "gpa_lpa", "gpa", "lpa", "random", "poseaug", "source_only")
 """Which of the arms that were asked for is recommended; the oracle saw labels and never is."""
 
 

@@ -130,7 +130,7 @@ def shares(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
 
 
 def level(poses: LabelledPoses, skeleton: Skeleton, config: AlignmentConfig) -> LabelledPoses:
-    """Turn labelled poses, view by view, so that most of them stand up in the camera frame of a level camera."""
+    """Turn labelled poses, view by view, so that most stand up as a level camera sees it."""
     view = views_of(poses.camera, len(poses), config)
     upright = torch.tensor([0.0, -1.0, 0.0], device=view.device)
     turn = torch.stack(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from typing import Protocol
 
 import torch
 from lightning.fabric import Fabric
@@ -14,7 +15,7 @@ from poseda.config import LifterTrainingConfig
 from poseda.lifters import mirror
 from poseda.skeleton import Skeleton
 from poseda.training import checkpoint
-from poseda.training.pairs import Pairs, PairSource
+from poseda.training.pairs import Pairs
 
 PREDICT_BATCH = 8192
 """Poses lifted at once when testing."""
@@ -53,6 +54,15 @@ def learning_rate(config: LifterTrainingConfig, step: int, steps: int) -> float:
     return config.learning_rate * rising * 0.5 * (1 + math.cos(math.pi * step / steps))
 
 
+class PairDraw(Protocol):
+    """Where training pairs come from."""
+
+    rng: torch.Generator
+
+    def draw(self, step: int) -> Pairs:
+        """The pairs of one step."""
+
+
 class LifterPhase:
     """Trains one lifter on one source of pairs; the averaged weights are the result.
 
@@ -70,7 +80,7 @@ class LifterPhase:
     def __init__(
         self,
         lifter: nn.Module,
-        pairs: PairSource,
+        pairs: PairDraw,
         skeleton: Skeleton,
         config: LifterTrainingConfig,
         steps: int,

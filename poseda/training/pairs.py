@@ -114,7 +114,7 @@ class Resident:
         source: labelled source poses.
         placements: of the unlabelled target.
         tilt: (M, 3) rotation vectors, radians: how bodies stand in the view of each placement, for a source
-            that has been levelled (:mod:`poseda.training.alignment`). None leaves them as the source has them.
+            that is levelled (:mod:`poseda.training.alignment`). None leaves them as the source has them.
     """
 
     skeleton: Skeleton

@@ -1,0 +1,140 @@
+"""What `plus` reads off a target: views, upright directions, builds, in spite of a biased scout."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from poseda.camera import Camera
+from poseda.config import AlignmentConfig, preset
+from poseda.datasets import AdaptationData, UnlabelledPoses, open_domains
+from poseda.rotation import rotation_matrix
+from poseda.skeleton import H36M16
+from poseda.training import alignment
+from poseda.training.pairs import Proposal, Resident, carry_out, source_like_target
+
+
+def embedded(size: float = 0.05) -> AdaptationData:
+    return open_domains(None, size=size).adaptation()
+
+
+def test_a_view_is_a_lens() -> None:
+    focal = torch.tensor([1.0, 2.0, 1.0, 3.0, 2.0, 1.0])[:, None].expand(6, 2)
+    camera = Camera(focal, torch.zeros(6, 2))
+    options = AlignmentConfig(min_poses=2)
+    assert alignment.views_of(camera, 6, options).tolist() == [0, 1, 0, 2, 1, 0]  # a lone pose: the rest
+    assert alignment.views_of(camera, 6, replace(options, max_views=2)).tolist() == [0] * 6
+    assert alignment.views_of(Camera(focal[:1], torch.zeros(1, 2)), 4, options).tolist() == [0] * 4
+
+
+def test_most_bodies_decide_what_is_up() -> None:
+    source = alignment.level(embedded().source, H36M16, AlignmentConfig())
+    up = alignment.mean_up(source.pose_3d, H36M16)
+    assert torch.rad2deg(torch.acos(-up[1])) < 0.5
+    lying = source.pose_3d.clone()
+    lying[: len(lying) // 5] = lying[: len(lying) // 5, :, [1, 0, 2]]
+    # A fifth lies down sideways: an average would turn by 11 degrees.
+    assert torch.rad2deg(torch.acos(-alignment.mean_up(lying, H36M16)[1])) < 5
+
+
+def test_levelling_finds_the_pitch_of_each_camera() -> None:
+    source = open_domains(None, size=0.3).adaptation().source
+    view = alignment.views_of(source.camera, len(source), AlignmentConfig())
+    for number in range(int(view.max()) + 1):
+        rows = view == number
+        up = alignment.mean_up(source.pose_3d[rows], H36M16)
+        true = float(source.columns["pitch"][rows.numpy()][0])
+        assert abs(alignment.pitch_roll(up)[0].rad2deg().item() - true) < 2.5
+
+
+def test_angles_and_directions_are_inverse() -> None:
+    angles = 1.2 * (2 * torch.rand(50, 2, dtype=torch.float64) - 1)
+    up = alignment.up_of(angles)
+    torch.testing.assert_close(alignment.pitch_roll(up), angles)
+    torch.testing.assert_close(up.norm(dim=-1), torch.ones(50, dtype=torch.float64))
+
+
+def test_shares_add_up_and_follow_a_longer_limb() -> None:
+    pose = embedded().source.pose_3d
+    before = alignment.shares(pose, H36M16)
+    sizes = torch.tensor(H36M16.bone_groups).bincount()
+    torch.testing.assert_close((before.exp() * sizes).sum(), torch.tensor(1.0))
+
+
+def test_plus_stands_bodies_as_the_view_tilts_them() -> None:
+    data = embedded()
+    resident = Resident.load(data, torch.device("cpu"))
+    levelled = replace(resident, source=alignment.level(data.source, H36M16, AlignmentConfig()))
+    size = len(resident.placements)
+    up = alignment.up_of(torch.tensor([[0.3, -0.1]]))
+    build = torch.zeros(H36M16.num_groups)
+    build[1] = 0.1
+    found = alignment.Estimate(torch.zeros(size, dtype=torch.int64), up, build, torch.zeros(11))
+    aligned = alignment.aligned(levelled, found)
+    rows, config = torch.arange(500), preset("tiny")
+    still = Proposal(torch.zeros(500, 15, 3), torch.zeros(500, 9), torch.zeros(500, 3))
+    for proposal in (None, still):
+        seen = carry_out(aligned, rows, rows % size, proposal, "gpa", config)
+        got = alignment.mean_up(seen.pose_3d[seen.valid], H36M16)
+        own = alignment.mean_up(aligned.source.pose_3d[rows], H36M16)
+        expected = rotation_matrix(alignment.shortest_turn(alignment.up_of(torch.zeros(2)), up[0])) @ own
+        torch.testing.assert_close(got, expected, rtol=0, atol=1e-3)
+    thigh = H36M16.bone_groups.index(1) + 1
+    length = [
+        (poses.pose_3d[:, thigh] - poses.pose_3d[:, H36M16.parents[thigh]]).norm(dim=-1)
+        for poses in (levelled.source, aligned.source)
+    ]
+    torch.testing.assert_close(length[1], 1.1 * length[0])
+
+
+def test_a_biased_scout_is_seen_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scout lifts what was made, but sees too little tilt, some that is not there, and short legs."""
+    data = embedded(0.2)
+    resident = Resident.load(data, torch.device("cpu"))
+    levelled = replace(resident, source=alignment.level(data.source, H36M16, AlignmentConfig()))
+    options = AlignmentConfig(simulations=60, poses=300)
+    config = replace(preset("default"), alignment=options)
+    made: dict[bytes, Tensor] = {}
+
+    def remembered(*arguments: Any, **changes: Tensor) -> Any:
+        seen = source_like_target(*arguments, **changes)
+        made.update((p2.numpy().tobytes(), p3) for p2, p3 in zip(seen.pose_2d, seen.pose_3d, strict=True))
+        return seen
+
+    def scout(_: Any, pose_2d: Tensor, *__: Any) -> Tensor:
+        pose = torch.stack([made[p2.numpy().tobytes()] for p2 in pose_2d])
+        up = alignment.pitch_roll(alignment.mean_up(pose, H36M16))
+        back = alignment.up_of(torch.stack([up, 0.6 * up + torch.tensor([0.05, -0.02])]))
+        turn = rotation_matrix(alignment.shortest_turn(back[0], back[1]))
+        pose = (pose - pose[:, :1]) @ turn.T
+        pose[..., 1] *= 0.9
+        return pose
+
+    monkeypatch.setattr(alignment, "source_like_target", remembered)
+    monkeypatch.setattr(alignment, "predict", scout)
+    tilt, build = torch.tensor([0.2, -0.05]), torch.zeros(9)
+    build[1], build[4] = -0.1, 0.1
+    rng = torch.Generator().manual_seed(0)
+    index = torch.randint(len(levelled.source), (2000,), generator=rng)
+    where = torch.randint(len(resident.placements), (2000,), generator=rng)
+    turn = alignment.shortest_turn(alignment.up_of(torch.zeros(1, 2)), alignment.up_of(tilt[None]))
+    seen = remembered(
+        levelled, index, where, config, body_rotation=turn.expand(2000, 3), bone_scale=build.expand(2000, 9)
+    )
+    lens = resident.placements.camera.rows(where)
+    target = UnlabelledPoses(seen.pose_2d, Camera(lens.focal, lens.center, lens.distortion), where)
+    scene = replace(
+        levelled, placements=Resident.load(replace(data, target=target), torch.device("cpu")).placements
+    )
+    found = alignment.estimate(
+        torch.nn.Identity(), scene, replace(config, alignment=replace(options, max_views=1)), rng
+    )
+    angles = alignment.pitch_roll(found.up)[0]
+    torch.testing.assert_close(angles, tilt, rtol=0, atol=0.02)
+    # Lengths are known up to a common factor.
+    relative = (1 + found.build[[1, 4]]).log().diff() - (1 + build[[1, 4]]).log().diff()
+    assert relative.abs() < 0.03
