@@ -13,7 +13,7 @@ from poseda.camera import Camera
 from poseda.config import AlignmentConfig, preset
 from poseda.datasets import AdaptationData, UnlabelledPoses, open_domains
 from poseda.rotation import rotation_matrix
-from poseda.skeleton import H36M16
+from poseda.skeleton import H36M16, Skeleton
 from poseda.training import alignment
 from poseda.training.pairs import Proposal, Resident, carry_out, source_like_target
 
@@ -138,3 +138,12 @@ def test_a_biased_scout_is_seen_through(monkeypatch: pytest.MonkeyPatch) -> None
     # Lengths are known up to a common factor.
     relative = (1 + found.build[[1, 4]]).log().diff() - (1 + build[[1, 4]]).log().diff()
     assert relative.abs() < 0.03
+
+
+def test_a_body_that_cannot_stand_up_is_refused() -> None:
+    dog = Skeleton.declare("dog", {"hip": None, "left_shoulder": "hip", "right_shoulder": "hip"})
+    with pytest.raises(
+        ValueError, match="plus needs a skeleton with left_ankle, right_ankle, which dog lacks"
+    ):
+        alignment.check_skeleton(dog)
+    alignment.check_skeleton(H36M16)

@@ -59,7 +59,7 @@ def parse_run(arguments: list[str], command: str = "poseda adapt") -> RunConfig:
     except ValueError as error:
         raise UsageError(str(error)) from error
     if any(argument == "--target" or argument.startswith("--target=") for argument in arguments):
-        defaults = replace(defaults, arms=("source_only", "gpa", "gpa_lpa"))
+        defaults = replace(defaults, arms=("source_only", "gpa", "gpa_lpa", "plus"))
     return parse(
         RunConfig,
         arguments,

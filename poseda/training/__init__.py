@@ -12,6 +12,7 @@ from poseda import gate
 from poseda.config import RunConfig
 from poseda.datasets import Domains
 from poseda.files import write_json
+from poseda.training.alignment import check_skeleton
 from poseda.training.disturbance import disturb
 from poseda.training.folder import (
     FolderError,
@@ -50,6 +51,8 @@ def prepare(config: RunConfig, domains: Domains, observer: Observer | None = Non
     """
     fabric = start_fabric(config)
     build_lifter(config, domains.skeleton)
+    if "plus" in config.arms:
+        check_skeleton(domains.skeleton)
     adaptation = disturb(domains.adaptation(), config.target_data)
     data = Resident.load(adaptation, fabric.device)
     verdict = None if config.gate == "off" else gate.judge(adaptation)

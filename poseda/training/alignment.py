@@ -36,6 +36,8 @@ STANDING_UP = ("ankle", "shoulder")
 """A body stands up along the line from the middle of its left and right … to that of its left and right …"""
 
 MEAN_STEPS = 20
+"""Steps towards the geometric median."""
+
 RIDGE = 1e-3
 """Weight of the ridge, in units of the standardised notes."""
 
@@ -70,6 +72,20 @@ class Estimate(NamedTuple):
                 name: round(100 * value, 2) for name, value in zip(names, self.build.tolist(), strict=True)
             },
         }
+
+
+def check_skeleton(skeleton: Skeleton) -> None:
+    """Check that a skeleton says what standing up is.
+
+    Raises:
+        ValueError: naming the joints that are missing.
+    """
+    wanted = [f"{side}_{name}" for name in STANDING_UP for side in ("left", "right")]
+    missing = [name for name in wanted if name not in skeleton.joint_names]
+    if missing:
+        raise ValueError(
+            f"arms: plus needs a skeleton with {', '.join(missing)}, which {skeleton.name} lacks"
+        )
 
 
 def views_of(camera: Camera, rows: int, config: AlignmentConfig) -> Tensor:
