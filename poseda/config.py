@@ -32,6 +32,8 @@ class NetworkConfig:
     """Residual blocks of simple_baseline."""
     dropout: float = 0.1
     """Share of hidden features dropped in training, 0 to 1."""
+    causal: bool = False
+    """Let videopose3d look at past frames only, for streams: its pose is of the last frame, not the middle."""
 
 
 @dataclass(frozen=True)
@@ -202,6 +204,8 @@ class RunConfig:
     on: train the source model alone where the gate says to keep it; off: do not ask."""
     lifter: str = "simple_baseline"
     """Lifter to adapt, by the name under which poseda.lifters builds it."""
+    frames: int = 1
+    """Frames the lifter sees at once, odd. Default: 1, single frames; more need clips with frames in order."""
     seeds: tuple[int, ...] = (0,)
     """Seeds of the training; the table shows mean and standard deviation over them."""
     preset: Preset = "default"
@@ -246,6 +250,8 @@ class RunConfig:
             if self.target is None and getattr(self, name) is not None:
                 raise ValueError(f"{name}: expected --target beside it, got none")
         picture_size(self.image_size)
+        if self.frames % 2 == 0:
+            raise ValueError(f"frames: expected an odd number, so that there is a middle, got {self.frames}")
         pool, batch = self.adversary.pool, self.generator_training.batch
         if pool < batch:
             raise ValueError(
@@ -291,6 +297,7 @@ _POSITIVE = {"width", "blocks", "pretrain_steps", "adapt_steps", "steps", "batch
     "stride",
     "rate",
     "cutoff",
+    "frames",
 }
 SMALLEST_BATCH = 4
 """Spreads and batch norms need two poses, and half of an oracle's batch is of the target."""
@@ -544,8 +551,8 @@ _FILES = ("target", "source", "cameras", "intrinsics")
 _OWN = (*_FILES, "image_size", "fov", "layout", "min_confidence", "stride")
 """Fields of own footage: absent from the records of runs that are older than they are."""
 
-_LATER = (*_OWN, "json", "target_data", "gate")
-"""All fields that records of older runs may lack."""
+_LATER = (*_OWN, "json", "frames", "target_data", "gate")
+"""Fields and sections that records of older runs may lack."""
 
 RESUMABLE = ("arms", "seeds", "resume", "device", "out", "data", "gate", "json", *_FILES)
 """Fields in which a resumed run may differ: more arms or seeds may be asked for, and files may have moved."""

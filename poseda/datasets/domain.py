@@ -34,7 +34,8 @@ class LabelledPoses:
         pose_2d: (N, J, 2) float32 screen coordinates.
         camera: N cameras.
         clip: (N,) int64, the recording each row comes from.
-        columns: optional extras, N rows each (subject, time, camera, pitch, rotation); they stay in numpy.
+        columns: optional extras, N rows each (subject, time, frame, camera, pitch, rotation); they stay in
+            numpy. ``frame`` numbers the frames of a recording, and shows where some are missing.
 
     Raises:
         ValueError: if shapes or row counts disagree.
@@ -68,12 +69,13 @@ class LabelledPoses:
     def rows(self, index: Tensor) -> LabelledPoses:
         """Pick rows by an int64 or boolean index."""
         at = index.cpu().numpy()
+        columns = {"frame": np.arange(len(self)), **self.columns}
         return LabelledPoses(
             self.pose_3d[index],
             self.pose_2d[index],
             self.camera.rows(index),
             self.clip[index],
-            {name: column[at] for name, column in self.columns.items()},
+            {name: column[at] for name, column in columns.items()},
         )
 
     def to(self, *args: Any, **kwargs: Any) -> LabelledPoses:
