@@ -21,6 +21,11 @@ EVALUATED = ("target_test", "source_val")
 """Splits whose labels may be compared with predictions."""
 
 
+def root_relative(pose_3d: Tensor) -> Tensor:
+    """(..., J, 3) with the root, every skeleton's first joint, at the origin."""
+    return pose_3d - pose_3d[..., :1, :]
+
+
 class DataError(ValueError):
     """Data that cannot be used; the message is one sentence: file, field, expected, found."""
 
@@ -64,7 +69,7 @@ class LabelledPoses:
     @property
     def root_relative(self) -> Tensor:
         """(N, J, 3) metres, root at the origin."""
-        return self.pose_3d - self.pose_3d[:, :1]
+        return root_relative(self.pose_3d)
 
     def rows(self, index: Tensor) -> LabelledPoses:
         """Pick rows by an int64 or boolean index."""

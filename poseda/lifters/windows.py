@@ -79,7 +79,9 @@ def sliding_windows(pose: Tensor, frames: int, target_frame: int | None = None, 
 
 def lift_clip(lifter: nn.Module, pose_2d: Tensor, frames: int, target_frame: int | None = None) -> Tensor:
     """Lift every frame of one clip, (L, J, C) to (L, J, 3): :func:`lift_clips` of a single one."""
-    return lift_clips(lifter, pose_2d, torch.zeros_like(pose_2d[:, 0, 0], dtype=torch.int64), frames, target_frame)
+    return lift_clips(
+        lifter, pose_2d, torch.zeros_like(pose_2d[:, 0, 0], dtype=torch.int64), frames, target_frame
+    )
 
 
 @torch.no_grad()
@@ -106,7 +108,9 @@ def lift_clips(
     Raises:
         ValueError: if a clip is in pieces, or the lifter returns neither one pose a window nor one a frame.
     """
-    windows = ClipWindows(clip, frames, getattr(lifter, "target_frame", None) if target_frame is None else target_frame)
+    windows = ClipWindows(
+        clip, frames, getattr(lifter, "target_frame", None) if target_frame is None else target_frame
+    )
     whole = getattr(lifter, "sequence", None)
     if whole is not None:
         lengths = clip.unique_consecutive(return_counts=True)[1].tolist()

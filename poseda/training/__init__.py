@@ -23,6 +23,7 @@ from poseda.training.folder import (
     read_folder,
 )
 from poseda.training.journal import NonFiniteError, NothingValidError, TrainingError
+from poseda.training.lifting import target_frame
 from poseda.training.pairs import Resident
 from poseda.training.run import Observer, Run, build_lifter, evaluate_folder, labelled_splits, start_fabric
 
@@ -49,9 +50,9 @@ def prepare(config: RunConfig, domains: Domains, observer: Observer | None = Non
         ValueError: one sentence: a device or lifter that is not there, data or a folder that cannot be used.
     """
     fabric = start_fabric(config)
-    build_lifter(config, domains.skeleton)
+    target = target_frame(build_lifter(config, domains.skeleton), config.frames)
     adaptation = disturb(domains.adaptation(), config.target_data)
-    data = Resident.load(adaptation, fabric.device)
+    data = Resident.load(adaptation, fabric.device, config.frames, target)
     verdict = None if config.gate == "off" else gate.judge(adaptation)
     if config.gate == "on" and verdict is not None and not verdict.adapt:
         config = replace(config, arms=("source_only",))

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from poseda import lifters, metrics
 from poseda.config import Arm, RunConfig
 from poseda.datasets import Domains, LabelledPoses, NoLabelsError
+from poseda.datasets.order import disorder, pieces
 from poseda.device import choose
 from poseda.files import write_json
 from poseda.gate import PRETRAINED, Verdict, source_model
@@ -31,6 +32,7 @@ from poseda.training.gallery import save_gallery
 from poseda.training.journal import Journal, Meters
 from poseda.training.lifting import LifterPhase, predict
 from poseda.training.pairs import PairSource, Resident, recipe_of
+from poseda.training.sequences import check_sequences
 
 EVALUATED = ("source_val", "target_test")
 """Splits with rows in results.json, where they have labels."""
@@ -79,16 +81,17 @@ def labelled_splits(config: RunConfig, domains: Domains) -> tuple[str, ...]:
 
     Raises:
         DataError: if labels are missing from domains that should have them, or the oracle has none.
+        ValueError: if windows of frames are asked of rows that are no sequences.
     """
     splits = []
     for split in EVALUATED:
         try:
-            domains.evaluation(split)
+            check_sequences(domains.evaluation(split), config.frames, split)
         except NoLabelsError:
             continue
         splits.append(split)
     if any(recipe_of(arm, config).target_labels for arm in config.arms):
-        domains.oracle()
+        check_sequences(domains.oracle(), config.frames, "target_train")
     return tuple(splits)
 
 
@@ -283,7 +286,7 @@ def weights_path(out: Path, seed: int, arm: str, phase: str) -> Path:
 
 _NETWORK_OPTIONS = {
     "simple_baseline": {"width": "width", "blocks": "blocks", "dropout": "dropout"},
-    "videopose3d": {"width": "channels", "dropout": "dropout"},
+    "videopose3d": {"width": "channels", "dropout": "dropout", "causal": "causal"},
     "semgcn": {"width": "width", "blocks": "blocks", "dropout": "dropout"},
     "stgcn": {"width": "width", "dropout": "dropout"},
     "mixste": {"width": "width", "blocks": "blocks", "dropout": "dropout"},
@@ -293,12 +296,19 @@ _NETWORK_OPTIONS = {
 
 
 def build_lifter(config: RunConfig, skeleton: Skeleton) -> nn.Module:
-    """Build the configured lifter with fresh weights."""
-    options = {
-        theirs: getattr(config.network, ours)
-        for ours, theirs in _NETWORK_OPTIONS.get(config.lifter, {}).items()
-    }
-    return lifters.build(config.lifter, skeleton, **options)
+    """Build the configured lifter with fresh weights.
+
+    Raises:
+        ValueError: if it is unknown, or cannot see that many frames or the past alone.
+    """
+    names = _NETWORK_OPTIONS.get(config.lifter, {})
+    if config.network.causal and "causal" not in names:
+        able = ", ".join(lifter for lifter, known in _NETWORK_OPTIONS.items() if "causal" in known)
+        raise ValueError(
+            f"network.causal: expected a lifter that can look at the past only ({able}), got {config.lifter}"
+        )
+    options = {theirs: getattr(config.network, ours) for ours, theirs in names.items()}
+    return lifters.build(config.lifter, skeleton, config.frames, **options)
 
 
 Measure = Callable[[Tensor, Tensor, Skeleton, Tensor], dict[str, Any]]
@@ -324,10 +334,19 @@ def evaluate(
     config: RunConfig,
     measure: Measure = metrics.evaluate_poses,
 ) -> dict[str, Any]:
-    """Every metric of a lifter on labelled poses."""
+    """Every metric of a lifter on labelled poses; of motion, too, where the rows are frames in order.
+
+    Raises:
+        ValueError: if the lifter sees several frames and the rows are no sequences.
+    """
+    check_sequences(poses, config.frames, "poses")
     device = next(lifter.parameters()).device
-    prediction = predict(lifter, poses.pose_2d.to(device), skeleton, config.training.flip)
-    return measure(prediction.cpu(), poses.pose_3d.cpu(), skeleton, poses.clip.cpu())
+    piece = None if disorder(poses) else pieces(poses)
+    screen = poses.pose_2d.to(device)
+    prediction = predict(lifter, screen, skeleton, config.training.flip, config.frames, piece)
+    prediction, truth = prediction.cpu(), poses.pose_3d.cpu()
+    scores = measure(prediction, truth, skeleton, poses.clip.cpu())
+    return scores if piece is None else scores | metrics.evaluate_motion(prediction, truth, piece)
 
 
 def evaluate_folder(
