@@ -33,7 +33,7 @@ class NetworkConfig:
     dropout: float = 0.1
     """Share of hidden features dropped in training, 0 to 1."""
     causal: bool = False
-    """Let videopose3d look at past frames only, for streams: its pose is of the last frame, not the middle."""
+    """Let videopose3d look at past frames only, as streams need: its pose is of a window's last frame."""
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,7 @@ class RunConfig:
     lifter: str = "simple_baseline"
     """Lifter to adapt, by the name under which poseda.lifters builds it."""
     frames: int = 1
-    """Frames the lifter sees at once, odd. Default: 1, single frames; more need clips with frames in order."""
+    """Frames the lifter sees at once, odd. Default: 1; more need source clips with their frames in order."""
     seeds: tuple[int, ...] = (0,)
     """Seeds of the training; the table shows mean and standard deviation over them."""
     preset: Preset = "default"

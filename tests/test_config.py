@@ -125,5 +125,5 @@ def test_a_record_older_than_sequences_is_of_single_frames() -> None:
     del saved["frames"], saved["network"]["causal"]
     assert from_json(saved) == preset("tiny")
     check_resumable(preset("tiny"), saved)
-    with pytest.raises(ValueError, match="^frames: the run to resume has 1, got 9"):
+    with pytest.raises(ValueError, match=r"^frames: the run to resume has 1, got 9"):
         check_resumable(dataclasses.replace(preset("tiny"), frames=9), saved)

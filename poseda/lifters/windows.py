@@ -91,16 +91,16 @@ def lift_clips(
     """Lift every frame of some clips once.
 
     A lifter with a method ``sequence`` (as ``VideoPose3D`` has) lifts each clip with it. One that returns one
-    pose a window sees one window a frame; one that returns a pose a frame sees each clip cut into windows side
-    by side, the last of which ends with the clip.
+    pose a window sees one window a frame; one that returns a pose a frame sees each clip cut into windows
+    side by side, the last of which ends with the clip.
 
     Args:
         lifter: (N, T, J, C) to (N, T or 1, J, 3), in evaluation mode.
         pose_2d: (F, J, C) screen coordinates, F > 0.
         clip: (F,) int64, the clip of each frame; the frames of a clip stand together and in order.
         frames: T.
-        target_frame: for lifters of one pose a window, see :class:`ClipWindows`. Default: the lifter's own, if
-            it has one.
+        target_frame: for lifters of one pose a window, see :class:`ClipWindows`. Default: the lifter's own,
+            if it has one.
 
     Returns:
         (F, J, 3) metres.

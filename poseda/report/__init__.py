@@ -7,7 +7,7 @@ from pathlib import Path
 from poseda.report.record import RunRecord
 from poseda.report.summary import (
     COLUMNS,
-    HEADINGS,
+    headings,
     SPLIT_TITLES,
     Summary,
     cells,
@@ -18,7 +18,7 @@ from poseda.report.summary import (
 
 __all__ = [
     "COLUMNS",
-    "HEADINGS",
+    "headings",
     "SPLIT_TITLES",
     "RunRecord",
     "Summary",

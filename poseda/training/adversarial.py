@@ -1,8 +1,8 @@
 """The generator's and the discriminators' phases: LPA, with GPA in the loop.
 
 No gradient from the lifter reaches the generator (the authors' answer in their issue 1), unless
-``feedback="hard_ratio"`` asks for PoseAug's. What a generator proposes holds for a whole window of frames but is
-judged on the one it was proposed for, so that generators for sequences train on single frames, too.
+``feedback="hard_ratio"`` asks for PoseAug's. What a generator proposes holds for a whole window of frames but
+is judged on the one it was proposed for, so that generators for sequences train on single frames, too.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ class GeneratorPhase:
         return verdicts
 
     def _feedback(self, rows: Tensor, fake: AugmentedPose) -> Tensor:
-        """How far the lifter's error on augmented windows is from the wanted multiple of that on their source."""
+        """How far the lifter's error on fakes is from the wanted multiple of its error on their source."""
 
         def error(pose_2d: Tensor, pose_3d: Tensor) -> Tensor:
             return losses.pose_error(*lift_windows(self.lifter, pose_2d, pose_3d)).mean(1)

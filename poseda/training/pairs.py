@@ -1,8 +1,9 @@
 """Where a lifter's training pairs come from: what each arm does to source poses, and with what.
 
 Everything is resident on the device; a batch is drawn by index and made by one call of the fused op. A window
-of frames is drawn as the rows around one: what two windows share is stored once. What changes a pose holds for
-a whole window, is proposed for its middle frame, and has that frame placed; the others follow.
+of frames is drawn as the rows around one: what two windows share is stored once. A change of posture is
+proposed for the middle frame of a window and holds for all of it; the middle frame is placed, the others keep
+their displacement from it.
 """
 
 from __future__ import annotations
@@ -133,7 +134,7 @@ class Resident:
             target_frame: which of its frames a lifter is asked for. Default: the middle one.
 
         Raises:
-            ValueError: if no target pose has a usable box, or windows are asked of rows that are no sequences.
+            ValueError: if no target pose has a usable box, or the rows of the source are no sequences.
         """
         target, source = data.target, data.source.to(device)
         placements = TargetPlacements.build(target.pose_2d, target.camera, data.skeleton, target.visible)

@@ -345,7 +345,7 @@ def evaluate(
     screen = poses.pose_2d.to(device)
     prediction = predict(lifter, screen, skeleton, config.training.flip, config.frames, piece)
     prediction, truth = prediction.cpu(), poses.pose_3d.cpu()
-    scores = measure(prediction, truth, skeleton, poses.clip.cpu())
+    scores = measure(prediction, truth, skeleton, poses.clip.cpu()) | {"frames": config.frames}
     return scores if piece is None else scores | metrics.evaluate_motion(prediction, truth, piece)
 
 

@@ -1,4 +1,4 @@
-"""Windows of frames by the rows they hold: how sequences are drawn without a copy of what two windows share."""
+"""Windows of frames as the rows they hold, so that what two windows share is never copied."""
 
 from __future__ import annotations
 
