@@ -41,7 +41,7 @@ class LifterTrainingConfig:
     """How a lifter is trained: on source first, then on the arm's pairs, with as many steps for every arm."""
 
     pretrain_steps: int = 1500
-    """Steps on source poses, shared by all arms of a seed."""
+    """Steps on source poses, shared by all arms of a seed. 0: the lifter brings weights that learned them."""
     adapt_steps: int = 1500
     """Steps on the arm's own pairs."""
     batch: int = 512
@@ -282,7 +282,7 @@ def picture_size(text: str | None) -> tuple[int, int] | None:
     return int(found[1]), int(found[2])
 
 
-_POSITIVE = {"width", "blocks", "pretrain_steps", "adapt_steps", "steps", "batch", "learning_rate"} | {
+_POSITIVE = {"width", "blocks", "adapt_steps", "steps", "batch", "learning_rate"} | {
     "discriminator_rate",
     "discriminator_every",
     "clip",

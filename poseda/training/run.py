@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -111,6 +112,7 @@ class Run:
         observer: told of progress.
         splits: to evaluate on.
         verdict: of the gate, or None where it was not asked.
+        lifter: to adapt in place of the one that the configuration names; every seed begins with its weights.
     """
 
     def __init__(
@@ -122,9 +124,10 @@ class Run:
         observer: Observer | None = None,
         splits: Sequence[str] = EVALUATED,
         verdict: Verdict | None = None,
+        lifter: nn.Module | None = None,
     ) -> None:
         self.domains, self.data, self.config, self.fabric = domains, data, config, fabric
-        self.splits, self.verdict = tuple(splits), verdict
+        self.splits, self.verdict, self.lifter = tuple(splits), verdict, lifter
         self.observer = observer or _Silent()
         self.journal = Journal(config.out / "metrics.jsonl")
         self._fresh_scaler = checkpoint.pack_scaler(fabric)
@@ -177,7 +180,7 @@ class Run:
 
         def build(rng: torch.Generator) -> Phase:
             pairs = PairSource(recipe, self.data, self.config, rng.initial_seed(), rng)
-            lifter = build_lifter(self.config, self.data.skeleton)
+            lifter = build_lifter(self.config, self.data.skeleton, self.lifter)
             options = self.config.training
             return LifterPhase(
                 lifter, pairs, self.data.skeleton, options, options.pretrain_steps, self.fabric
@@ -217,7 +220,8 @@ class Run:
         return self._finished(seed, PRETRAINED)
 
     def _finished(self, seed: int, arm: str) -> nn.Module:
-        lifter = adapted_lifter(self.config.out, seed, arm, self.config, self.data.skeleton)
+        where = (self.config.out, seed, arm)
+        lifter = adapted_lifter(*where, self.config, self.data.skeleton, self.lifter)
         return lifter.to(self.fabric.device)
 
     def _run(
@@ -295,12 +299,14 @@ _NETWORK_OPTIONS = {
 """How each built-in lifter calls the entries of NetworkConfig; others are built with their own defaults."""
 
 
-def build_lifter(config: RunConfig, skeleton: Skeleton) -> nn.Module:
-    """Build the configured lifter with fresh weights.
+def build_lifter(config: RunConfig, skeleton: Skeleton, given: nn.Module | None = None) -> nn.Module:
+    """Build the configured lifter with fresh weights, or copy the given one with its own.
 
     Raises:
         ValueError: if it is unknown, or cannot see that many frames or the past alone.
     """
+    if given is not None:
+        return copy.deepcopy(given)
     names = _NETWORK_OPTIONS.get(config.lifter, {})
     if config.network.causal and "causal" not in names:
         able = ", ".join(lifter for lifter, known in _NETWORK_OPTIONS.items() if "causal" in known)
@@ -315,13 +321,20 @@ Measure = Callable[[Tensor, Tensor, Skeleton, Tensor], dict[str, Any]]
 """Scores of predictions and labels (N, J, 3) of a skeleton, N clip numbers beside them."""
 
 
-def adapted_lifter(out: Path, seed: int, arm: str, config: RunConfig, skeleton: Skeleton) -> nn.Module:
-    """The lifter that an arm of a run folder ended with.
+def adapted_lifter(
+    out: Path,
+    seed: int,
+    arm: str,
+    config: RunConfig,
+    skeleton: Skeleton,
+    given: nn.Module | None = None,
+) -> nn.Module:
+    """The lifter that an arm of a run folder ended with; a copy of the given one, if it was adapted.
 
     Raises:
         ValueError: if its file is not there or damaged.
     """
-    lifter = build_lifter(config, skeleton)
+    lifter = build_lifter(config, skeleton, given)
     weights, _ = checkpoint.load_checkpoint(weights_path(out, seed, arm, "lifter"))
     checkpoint.unpack_module("lifter", lifter, weights)
     return lifter
@@ -349,6 +362,28 @@ def evaluate(
     return scores if piece is None else scores | metrics.evaluate_motion(prediction, truth, piece)
 
 
+def check_lifter(lifter: nn.Module, config: RunConfig, skeleton: Skeleton) -> None:
+    """Let a lifter lift two windows of zeros, so that one that does not fit is refused before it is trained.
+
+    Raises:
+        ValueError: if it fails, returns something else than poses, or has nothing to train.
+    """
+    frames, joints = config.frames, skeleton.num_joints
+    if not any(parameter.requires_grad for parameter in lifter.parameters()):
+        raise ValueError(f"lifter {config.lifter!r}: expected parameters to train, got none")
+    tried = copy.deepcopy(lifter).eval()
+    device = next(tried.parameters()).device
+    wanted = f"poses of shape (2, {frames} or 1, {joints}, 3) from (2, {frames}, {joints}, 2)"
+    try:
+        with torch.no_grad():
+            lifted = tried(torch.zeros(2, frames, joints, 2, device=device))
+    except Exception as error:  # whatever foreign code raises
+        raise ValueError(f"lifter {config.lifter!r}: expected {wanted}, got an error ({error})") from error
+    found = tuple(lifted.shape) if isinstance(lifted, Tensor) else type(lifted).__name__
+    if found not in ((2, frames, joints, 3), (2, 1, joints, 3)):
+        raise ValueError(f"lifter {config.lifter!r}: expected {wanted}, got {found}")
+
+
 def evaluate_folder(
     out: Path,
     config: RunConfig,
@@ -356,6 +391,7 @@ def evaluate_folder(
     skeleton: Skeleton,
     split: str,
     measure: Measure = metrics.evaluate_poses,
+    lifter: nn.Module | None = None,
 ) -> list[dict[str, Any]]:
     """Evaluate every lifter of a finished run.
 
@@ -366,6 +402,7 @@ def evaluate_folder(
         skeleton: of the poses.
         split: what the rows call them.
         measure: gives the scores.
+        lifter: the module that was adapted, if it was given in place of a name.
 
     Raises:
         ValueError: if the run holds no adapted lifter, or lifts another skeleton.
@@ -378,8 +415,8 @@ def evaluate_folder(
         for arm in config.arms:
             if not weights_path(out, seed, arm, "lifter").exists():
                 continue
-            lifter = adapted_lifter(out, seed, arm, config, skeleton)
-            scores = evaluate(lifter, poses, skeleton, config, measure)
+            adapted = adapted_lifter(out, seed, arm, config, skeleton, lifter)
+            scores = evaluate(adapted, poses, skeleton, config, measure)
             rows.append({"arm": arm, "seed": seed, "split": split, **scores})
     if not rows:
         raise ValueError(f"{out}: expected a run with at least one adapted lifter, found none")
