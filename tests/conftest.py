@@ -27,6 +27,7 @@ from poseda.datasets import body as anatomy
 from poseda.datasets.embedded import look_at
 from poseda.datasets.mocap import BODY_DONORS
 from poseda.datasets.repertoire import FRAMES, TARGET_REPERTOIRE, draw_clips
+from poseda.datasets import Domains, open_domains
 from poseda.samples import augment_arguments
 
 REQUIRE_CUDA = os.environ.get("POSEDA_REQUIRE_CUDA") == "1"
@@ -93,6 +94,34 @@ def restore_random_state() -> Iterator[None]:
         torch.manual_seed(0)
         yield
     random.setstate(state)
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """For tests of tensors so small that threads would only get in each other's way."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def domains() -> Domains:
+    """The embedded domains, small."""
+    return open_domains(None, size=0.05)
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """``write(content, name)``: a file of text, or of JSON."""
+
+    def write(content: Any, name: str = "file.json") -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        return path
+
+    return write
 
 
 @pytest.fixture

@@ -1,40 +1,19 @@
 """Readers of detectors that write frames or tracks: OpenPose, MediaPipe, DeepLabCut."""
 
 import csv
-import json
 import pickle
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+from detections import SIZE, person
 
 from poseda.datasets import DataError, read_detections
 from poseda.datasets.layouts import LAYOUTS
 from poseda.skeleton import H36M16, Skeleton
-
-SIZE = (1920, 1080)
-
-
-def person(joints: int, seed: int = 0) -> np.ndarray:
-    """(J, 3) pixels and confidence, spread over the picture."""
-    rng = np.random.default_rng(seed)
-    xy = rng.uniform([600, 200], [1200, 900], (joints, 2))
-    return np.concatenate([xy, rng.uniform(0.5, 1, (joints, 1))], 1).round(3)
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Callable[[Any, str], Path]:
-    def write(content: Any, name: str = "file.json") -> Path:
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(content if isinstance(content, str) else json.dumps(content))
-        return path
-
-    return write
 
 
 def openpose(*people: np.ndarray) -> dict:
