@@ -111,6 +111,29 @@ def domains() -> Domains:
     return open_domains(None, size=0.05)
 
 
+@pytest.fixture(scope="session")
+def members(domains: Domains) -> dict[str, np.ndarray]:
+    """The embedded domains as the members of a domain file."""
+    data = domains.adaptation()
+    splits = {
+        "source": data.source,
+        "source_val": data.source_val,
+        "target_train": domains.oracle(),
+        "target_test": domains.evaluation(),
+    }
+    table = {}
+    for split, poses in splits.items():
+        fields = {
+            "pose_3d": poses.pose_3d,
+            "pose_2d": poses.pose_2d,
+            "focal": poses.camera.focal,
+            "center": poses.camera.center,
+            "clip": poses.clip,
+        }
+        table |= {f"{split}_{name}": value.numpy() for name, value in fields.items()}
+    return table
+
+
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[..., Path]:
     """``write(content, name)``: a file of text, or of JSON."""

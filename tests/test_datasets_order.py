@@ -66,21 +66,12 @@ def test_the_embedded_domains_are_sequences_of_smooth_motion(domains: Domains) -
         assert jerk[0] < 0.2 * jerk[1]
 
 
-def test_rows_that_a_file_marks_invalid_break_its_clips(tmp_path: Path, domains: Domains) -> None:
-    poses = domains.adaptation().source
-    size = 40
-    valid = np.ones(size, bool)
+def test_rows_that_a_file_marks_invalid_break_its_clips(
+    tmp_path: Path, members: dict[str, np.ndarray]
+) -> None:
+    valid = np.ones(len(members["source_clip"]), bool)
     valid[[5, 6, 25]] = False
-    table = {
-        "pose_3d": poses.pose_3d, "pose_2d": poses.pose_2d, "focal": poses.camera.focal,
-        "center": poses.camera.center, "clip": poses.clip,
-    }  # fmt: skip
-    members = {
-        f"{split}_{name}": values[:size].numpy()
-        for split in ("source", "source_val", "target_train")
-        for name, values in table.items()
-    }
     np.savez(tmp_path / "pair.npz", **members, source_valid=valid)
     read = open_domains(tmp_path / "pair.npz").adaptation()
-    assert pieces(read.source).bincount().tolist() == [5, 13, 5, 14]
-    assert pieces(read.source_val).bincount().tolist() == [20, 20]
+    assert pieces(read.source).bincount().tolist()[:5] == [5, 13, 5, 14, 20]
+    assert pieces(read.source_val).bincount().tolist()[:2] == [20, 20]

@@ -34,29 +34,6 @@ TINY = ["adapt", "--preset", "tiny", "--device", "cpu", *SHORT]
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-@pytest.fixture(scope="module")
-def members(domains: Domains) -> dict[str, np.ndarray]:
-    """The embedded domains as the members of a domain file."""
-    data = domains.adaptation()
-    splits = {
-        "source": data.source,
-        "source_val": data.source_val,
-        "target_train": domains.oracle(),
-        "target_test": domains.evaluation(),
-    }
-    table = {}
-    for split, poses in splits.items():
-        fields = {
-            "pose_3d": poses.pose_3d,
-            "pose_2d": poses.pose_2d,
-            "focal": poses.camera.focal,
-            "center": poses.camera.center,
-            "clip": poses.clip,
-        }
-        table |= {f"{split}_{name}": value.numpy() for name, value in fields.items()}
-    return table
-
-
 def write(path: Path, members: dict[str, np.ndarray], *without: str, **other: np.ndarray) -> Path:
     """A domain file without some members and with others replaced."""
     np.savez(path, **{name: value for name, value in (members | other).items() if name not in without})

@@ -249,25 +249,12 @@ def test_frames_that_a_lifter_cannot_see_are_refused(
 
 
 def test_shuffled_rows_are_no_sequences(
-    tmp_path: Path, domains: Domains, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, members: dict[str, np.ndarray], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    poses = domains.adaptation().source
-    table = {
-        "pose_3d": poses.pose_3d, "pose_2d": poses.pose_2d, "focal": poses.camera.focal,
-        "center": poses.camera.center, "clip": poses.clip,
-    }  # fmt: skip
-    order = np.random.default_rng(0).permutation(len(poses))
-    members = {
-        f"{split}_{name}": values.numpy()[order]
-        for split in ("source", "source_val")
-        for name, values in table.items()
-    }
-    members |= {
-        f"{split}_{name}": values.numpy()
-        for split in ("target_train", "target_test")
-        for name, values in table.items()
-    }
-    np.savez(tmp_path / "mixed.npz", **members)
+    order = np.random.default_rng(0).permutation(len(members["source_clip"]))
+    mixed = {name: values[order] for name, values in members.items() if values.shape[0] == len(order)}
+    assert "source_pose_3d" in mixed and "target_test_pose_3d" not in mixed
+    np.savez(tmp_path / "mixed.npz", **(members | mixed))
     given = ["adapt", "--preset", "tiny", "--data", str(tmp_path / "mixed.npz"), "--out", str(tmp_path / "r")]
     assert main([*given, "--lifter", "mixste", "--frames", "9"]) == 2
     sentence = capsys.readouterr().err
