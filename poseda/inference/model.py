@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from poseda import gate
 from poseda.config import Arm, LiftConfig, RunConfig, SmoothingConfig, from_json
 from poseda.datasets.detections import DEFAULT_CONFIDENCE
+from poseda.datasets.domain import root_relative
+from poseda.lifters import FlipAverage
 from poseda.skeleton import Skeleton
 from poseda.training import read_folder
 from poseda.training.lifting import predict
@@ -109,3 +111,19 @@ class AdaptedLifter:
         piece = torch.zeros(len(pose_2d), dtype=torch.int64)
         flip = self.config.training.flip
         return predict(self.lifter, pose_2d.to(self.device), self.skeleton, flip, self.frames, piece).cpu()
+
+    @torch.no_grad()
+    def lift_latest(self, window: Tensor) -> Tensor:
+        """Lift the last frame of a window, for lifters that look at no later one.
+
+        Args:
+            window: (T, J, 2) screen coordinates.
+
+        Returns:
+            (1, J, 3) metres, root at the origin, on the host.
+        """
+        if self.frames == 1:
+            return self.lift(window)
+        flip = self.config.training.flip
+        lifter = FlipAverage(self.lifter, self.skeleton).to(self.device).eval() if flip else self.lifter
+        return root_relative(lifter(window[None].to(self.device))[:, -1].float()).cpu()
