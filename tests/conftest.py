@@ -23,11 +23,11 @@ import torch
 from torch import Tensor
 
 from poseda import native
+from poseda.datasets import Domains, open_domains
 from poseda.datasets import body as anatomy
 from poseda.datasets.embedded import look_at
 from poseda.datasets.mocap import BODY_DONORS
 from poseda.datasets.repertoire import FRAMES, TARGET_REPERTOIRE, draw_clips
-from poseda.datasets import Domains, open_domains
 from poseda.samples import augment_arguments
 
 REQUIRE_CUDA = os.environ.get("POSEDA_REQUIRE_CUDA") == "1"
