@@ -169,26 +169,19 @@ def evaluate_motion(prediction: Tensor, target: Tensor, piece: Tensor) -> dict[s
 
 
 def evaluate_poses(
-    prediction: Tensor,
-    target: Tensor,
-    skeleton: Skeleton,
-    clip: Tensor | None = None,
-    piece: Tensor | None = None,
+    prediction: Tensor, target: Tensor, skeleton: Skeleton, clip: Tensor | None = None
 ) -> dict[str, Any]:
-    """Average every metric over a set of poses.
+    """Average every single-frame metric over a set of poses; see :func:`evaluate_motion` for the others.
 
     Args:
         prediction, target: (N, J, 3) metres, N > 0; roots need not be at the origin.
         skeleton: names the joints and parts.
         clip: (N,) optional. With it, ``mpjpe_per_clip`` averages within each clip first, so that a long
             recording weighs no more than a short one; every other number is pooled over frames.
-        piece: (N,) optional, neighbouring rows of one number are consecutive frames. With it, the errors of
-            motion are there, too (:func:`evaluate_motion`).
 
     Returns:
         Numbers ready for JSON: mpjpe, mpjpe_root_free, pa_mpjpe, n_mpjpe (millimetres), pck, auc (percent),
-        poses (how many), per_joint and per_part (millimetres by name), mpjpe_per_clip, mpjve and
-        acceleration_error if asked for.
+        poses (how many), per_joint and per_part (millimetres by name), mpjpe_per_clip if asked for.
 
     Raises:
         ValueError: if a shape is wrong, the set is empty, or a value is not finite.
@@ -210,8 +203,6 @@ def evaluate_poses(
     }
     if clip is not None:
         scores["mpjpe_per_clip"] = float(mean_of_clips(errors.mean(-1), clip))
-    if piece is not None:
-        scores |= evaluate_motion(prediction, target, piece)
     return scores
 
 

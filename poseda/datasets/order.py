@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from poseda.camera import Camera
-from poseda.datasets.domain import LabelledPoses
+from poseda.datasets.domain import LabelledPoses, UnlabelledPoses
 
 
-def pieces(poses: LabelledPoses) -> Tensor:
+def pieces(poses: LabelledPoses | UnlabelledPoses) -> Tensor:
     """Number the stretches of consecutive frames: (N,) int64 that counts up wherever a stretch ends.
 
     A stretch ends with its clip, where the camera changes, and where frames are missing: where the column
@@ -21,12 +21,13 @@ def pieces(poses: LabelledPoses) -> Tensor:
     """
     marks = [poses.clip, *(getattr(poses.camera, entry.name) for entry in fields(Camera))]
     tables = [mark.cpu().numpy() for mark in marks if mark is not None and len(mark) > 1]
-    if "camera" in poses.columns:
-        tables.append(poses.columns["camera"])
+    columns = poses.columns if isinstance(poses, LabelledPoses) else {}
+    if "camera" in columns:
+        tables.append(columns["camera"])
     joined = np.ones(len(poses) - 1, bool)
     for table in tables:
         joined &= (table[1:] == table[:-1]).reshape(len(joined), -1).all(1)
-    frame = poses.columns.get("frame")
+    frame = columns.get("frame")
     if frame is not None and frame.dtype.kind in "iu":
         step = np.diff(frame.astype(np.int64))
         rising = step[joined & (step > 0)]

@@ -165,7 +165,8 @@ class Run:
         own = source_model(arms)
         models = {arm: self._finished(seed, arm) for arm in dict.fromkeys((own, *arms))}
         learned_from = disturb(self.domains.adaptation(), self.config.target_data)
-        save_evidence(self.config.out, learned_from, models, own, self.config.training.flip)
+        flip, frames = self.config.training.flip, self.config.frames
+        save_evidence(self.config.out, learned_from, models, own, flip, frames)
 
     def _gallery_generator(self) -> Generator | None:
         """The first seed's generator of the method, or of whichever arm has one."""
