@@ -1,20 +1,27 @@
-"""Lifters under pytest-benchmark: ``pytest benchmarks/bench_lifters.py``.
+"""How fast lifters train and lift: ``python benchmarks/bench_lifters.py [--quick]``.
 
-Two numbers a lifter, eager and compiled: how long one pose of a stream takes (evaluation mode), and how long
-a training step of 1 024 poses takes (forward, backward, Adam). Small sizes, 0.06 to 0.3 million parameters,
-so that a CPU shows all of them in minutes; ``-k`` chooses among them.
+Two numbers a lifter, eager and compiled: a training step of 1 024 windows (forward, backward, AdamW), and one
+window of a stream in evaluation mode on the CPU. Prints a table and records it as JSON. Small sizes, 0.06 to
+0.3 million parameters, so that a CPU shows all of them in minutes, most of which the compiler takes;
+``--published`` takes the sizes of the papers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import argparse
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
-from torch import nn
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+from torch.utils.benchmark import Timer
 
 from poseda import lifters
+from poseda.bench_record import machine, show_seconds
 from poseda.skeleton import H36M16
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -25,63 +32,147 @@ SMALL: dict[str, dict[str, Any]] = {
     "mixste": {"width": 64, "blocks": 2},
     "dstformer": {"width": 64, "blocks": 1, "representation": 64},
 }
-TRAINING_BATCH = 1024
-DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+BATCH, QUICK_BATCH = 1024, 64
+SECONDS, QUICK_SECONDS = 3.0, 0.05
+"""How long each call is repeated."""
+MODES = ("eager", "compiled")
+RESULTS = Path(__file__).parent / "results" / "lifters.json"
 
 
-def build(name: str, mode: str, device: str) -> nn.Module:
-    """The small lifter of that name for single frames, compiled if asked for."""
+def build(name: str, frames: int, mode: str, device: str, published: bool) -> nn.Module | None:
+    """The lifter of that name, compiled if asked for; None if it does not see that many frames."""
     torch.manual_seed(0)
     torch._dynamo.reset()
-    lifter = lifters.build(name, H36M16, **SMALL[name]).to(device)
+    try:
+        lifter = lifters.build(name, H36M16, frames, **({} if published else SMALL[name])).to(device)
+    except ValueError:
+        if frames > 1:
+            return None
+        raise
     if mode == "compiled":
         lifter.compile(fullgraph=True)
     return lifter
 
 
-def synchronised(call: Callable[[], Any], device: str) -> Callable[[], Any]:
-    """``call`` that returns when the device is done: pytest-benchmark knows nothing of streams."""
-
-    def wait() -> None:
-        call()
-        if device == "cuda":
-            torch.cuda.synchronize()
-
-    return wait
-
-
-@pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("mode", ["eager", "compiled"])
-@pytest.mark.parametrize("name", SMALL)
-def test_streaming_latency(benchmark: Any, name: str, mode: str, device: str) -> None:
-    benchmark.group = f"latency of one frame, {device}"
-    lifter = build(name, mode, device).eval()
-    pose_2d = torch.randn(1, 1, H36M16.num_joints, 2, device=device)
-
-    @torch.inference_mode()
-    def lift() -> torch.Tensor:
-        return lifter(pose_2d)
-
-    assert lift().isfinite().all()
-    benchmark(synchronised(lift, device))
-
-
-@pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("mode", ["eager", "compiled"])
-@pytest.mark.parametrize("name", SMALL)
-def test_training_step(benchmark: Any, name: str, mode: str, device: str) -> None:
-    benchmark.group = f"training step of {TRAINING_BATCH}, {device}"
-    lifter = build(name, mode, device).train()
+def training_step(lifter: nn.Module, frames: int, batch: int, device: str) -> Callable[[], Tensor]:
+    """Forward, backward and AdamW on fixed windows; returns the loss."""
+    lifter.train()
     optimizer = torch.optim.AdamW(lifter.parameters(), fused=True)
-    pose_2d = torch.randn(TRAINING_BATCH, 1, H36M16.num_joints, 2, device=device)
-    pose_3d = torch.randn(TRAINING_BATCH, 1, H36M16.num_joints, 3, device=device)
+    pose_2d = torch.randn(batch, frames, H36M16.num_joints, 2, device=device)
+    pose_3d = torch.randn(batch, 1, H36M16.num_joints, 3, device=device)
 
-    def step() -> torch.Tensor:
+    def step() -> Tensor:
         loss = (lifter(pose_2d) - pose_3d).norm(dim=-1).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         return loss.detach()
 
-    assert step().isfinite()
-    benchmark.pedantic(synchronised(step, device), rounds=10, warmup_rounds=1)
+    return step
+
+
+def one_window(lifter: nn.Module, frames: int) -> Callable[[], Tensor]:
+    """Lift a single window, as a stream brings them."""
+    lifter.eval()
+    pose_2d = torch.randn(1, frames, H36M16.num_joints, 2)
+
+    @torch.inference_mode()
+    def lift() -> Tensor:
+        return lifter(pose_2d)
+
+    return lift
+
+
+def measure(call: Callable[[], Tensor], threads: int, seconds: float) -> float:
+    """Median seconds a call, after one whose result must be finite."""
+    assert call().isfinite().all()
+    timer = Timer("call()", globals={"call": call}, num_threads=threads)
+    return float(timer.blocked_autorange(min_run_time=seconds).median)
+
+
+def records(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """One record a lifter, number of frames and mode."""
+    batch, seconds = (QUICK_BATCH, QUICK_SECONDS) if given.quick else (BATCH, SECONDS)
+    for name in given.lifters:
+        for frames in given.frames:
+            for mode in given.modes:
+                lifter = build(name, frames, mode, given.device, given.published)
+                if lifter is None:
+                    continue
+                step = measure(training_step(lifter, frames, batch, given.device), given.threads, seconds)
+                streaming = build(name, frames, mode, "cpu", given.published)
+                assert streaming is not None
+                latency = measure(one_window(streaming, frames), given.threads, seconds)
+                yield {
+                    "lifter": name,
+                    "parameters": sum(parameter.numel() for parameter in lifter.parameters()),
+                    "frames": frames,
+                    "mode": mode,
+                    "device": given.device,
+                    "threads": given.threads,
+                    "batch": batch,
+                    "training_step": step,
+                    "windows_a_second": batch / step,
+                    "cpu_latency": latency,
+                }
+
+
+HEADINGS = ("lifter", "weights", "frames", "mode", "step", "windows/s", "latency")
+
+
+def table(results: list[dict[str, Any]]) -> Table:
+    """The records as a table."""
+    first = results[0]
+    step = f"training steps of {first['batch']:,} on {first['device']}"
+    title = f"{step}; latency of one window on the CPU; {first['threads']} threads; medians"
+    drawn = Table(title=title, title_justify="left")
+    for heading in HEADINGS:
+        drawn.add_column(heading, justify="left" if heading in ("lifter", "mode") else "right")
+    for row in results:
+        drawn.add_row(
+            row["lifter"],
+            f"{row['parameters']:,}",
+            str(row["frames"]),
+            row["mode"],
+            show_seconds(row["training_step"]),
+            f"{row['windows_a_second']:,.0f}",
+            show_seconds(row["cpu_latency"]),
+        )
+    return drawn
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help=f"eager only, short, batches of {QUICK_BATCH}")
+    parser.add_argument("--lifters", nargs="+", choices=tuple(SMALL), default=list(SMALL))
+    parser.add_argument(
+        "--frames", type=int, nargs="+", default=[1], help="of a window, where a lifter sees them"
+    )
+    parser.add_argument("--modes", nargs="+", choices=MODES, help=f"default: {', '.join(MODES)}")
+    parser.add_argument("--device", default="cpu", help="of the training steps: cpu or cuda (default: cpu)")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
+    parser.add_argument("--published", action="store_true", help="the sizes of the papers, dropout included")
+    parser.add_argument("--json", type=Path, default=RESULTS, help=f"record here (default: {RESULTS.name})")
+    given = parser.parse_args()
+    given.modes = given.modes or list(MODES[:1] if given.quick else MODES)
+    return given
+
+
+def main() -> None:
+    given, console = parse(), Console()
+    results = []
+    with console.status("") as status:
+        for record in records(given):
+            status.update(f"{record['lifter']} {record['mode']} done")
+            results.append(record)
+    console.print(table(results))
+    given.json.parent.mkdir(parents=True, exist_ok=True)
+    content = {"machine": machine(given.device), "results": results}
+    given.json.write_text(json.dumps(content, indent=1) + "\n")
+    console.print(f"written: {given.json}", highlight=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -77,13 +77,14 @@ def rows(results: Sequence[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
             str(result["threads"]),
             f"{result['batch']:,}",
             PASS[result["direction"]],
-            *(_time(seconds[name]) for name in (*RIVALS, "ours")),
+            *(show_seconds(seconds[name]) for name in (*RIVALS, "ours")),
             *(f"{speedup[name]:.1f}x" if name in speedup else "-" for name in ("poseaug_style", "compiled")),
             "-" if share is None else f"{share:.0%}",
         )
 
 
-def _time(seconds: float | None) -> str:
+def show_seconds(seconds: float | None) -> str:
+    """Seconds in the unit that suits them, '-' for none."""
     if seconds is None:
         return "-"
     for unit, scale in (("s", 1.0), ("ms", 1e-3)):
@@ -112,7 +113,7 @@ STAGE_HEADINGS = ("stage", "batch", *PASS.values())
 def stage_rows(stages: Sequence[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
     """The cells of one table row per stage, under STAGE_HEADINGS."""
     for stage in stages:
-        yield stage["stage"], f"{stage['batch']:,}", *(_time(stage["seconds"][name]) for name in PASS)
+        yield stage["stage"], f"{stage['batch']:,}", *(show_seconds(stage["seconds"][name]) for name in PASS)
 
 
 def stage_table(stages: Sequence[dict[str, Any]]) -> Any:

@@ -32,6 +32,8 @@ class NetworkConfig:
     """Residual blocks of simple_baseline."""
     dropout: float = 0.1
     """Share of hidden features dropped in training, 0 to 1."""
+    causal: bool = False
+    """Let videopose3d look at past frames only, as streams need: its pose is of a window's last frame."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class LifterTrainingConfig:
     """How a lifter is trained: on source first, then on the arm's pairs, with as many steps for every arm."""
 
     pretrain_steps: int = 1500
-    """Steps on source poses, shared by all arms of a seed."""
+    """Steps on source poses, shared by all arms of a seed. 0: the lifter brings weights that learned them."""
     adapt_steps: int = 1500
     """Steps on the arm's own pairs."""
     batch: int = 512
@@ -227,6 +229,8 @@ class RunConfig:
     on: train the source model alone where the gate says to keep it; off: do not ask."""
     lifter: str = "simple_baseline"
     """Lifter to adapt, by the name under which poseda.lifters builds it."""
+    frames: int = 1
+    """Frames the lifter sees at once, odd. Default: 1; more need source clips with their frames in order."""
     seeds: tuple[int, ...] = (0,)
     """Seeds of the training; the table shows mean and standard deviation over them."""
     preset: Preset = "default"
@@ -273,6 +277,8 @@ class RunConfig:
             if self.target is None and getattr(self, name) is not None:
                 raise ValueError(f"{name}: expected --target beside it, got none")
         picture_size(self.image_size)
+        if self.frames % 2 == 0:
+            raise ValueError(f"frames: expected an odd number, so that there is a middle, got {self.frames}")
         pool, batch = self.adversary.pool, self.generator_training.batch
         if pool < batch:
             raise ValueError(
@@ -310,7 +316,7 @@ def picture_size(text: str | None) -> tuple[int, int] | None:
     return int(found[1]), int(found[2])
 
 
-_POSITIVE = {"width", "blocks", "pretrain_steps", "adapt_steps", "steps", "batch", "learning_rate"} | {
+_POSITIVE = {"width", "blocks", "adapt_steps", "steps", "batch", "learning_rate"} | {
     "discriminator_rate",
     "discriminator_every",
     "clip",
@@ -328,6 +334,7 @@ _POSITIVE = {"width", "blocks", "pretrain_steps", "adapt_steps", "steps", "batch
     "poses",
     "min_poses",
     "max_views",
+    "frames",
 }
 SMALLEST_BATCH = 4
 """Spreads and batch norms need two poses, and half of an oracle's batch is of the target."""
@@ -584,8 +591,8 @@ _FILES = ("target", "source", "cameras", "intrinsics")
 _OWN = (*_FILES, "image_size", "fov", "layout", "min_confidence", "stride")
 """Fields of own footage: absent from the records of runs that are older than they are."""
 
-_LATER = (*_OWN, "alignment", "gate", "json", "target_data")
-"""All fields that records of older runs may lack."""
+_LATER = (*_OWN, "alignment", "frames", "gate", "json", "target_data")
+"""Fields and sections that records of older runs may lack."""
 
 RESUMABLE = ("arms", "seeds", "resume", "device", "out", "data", "gate", "json", *_FILES)
 """Fields in which a resumed run may differ: more arms or seeds may be asked for, and files may have moved."""

@@ -18,7 +18,7 @@ def masked_mean(values: Tensor, valid: Tensor) -> Tensor:
 
 
 def pose_error(prediction: Tensor, target: Tensor) -> Tensor:
-    """Mean distance of joints, one number a pose: (N, J, 3) twice to (N,), metres."""
+    """Mean distance of joints, one number a pose: (..., J, 3) twice to (...), metres."""
     # The square root is smooth at zero error; 1e-12 m^2 is far below any label's precision.
     return ((prediction - target).square().sum(-1) + 1e-12).sqrt().mean(-1)
 
@@ -27,7 +27,7 @@ def lifter_loss(prediction: Tensor, target: Tensor, valid: Tensor, kind: Loss = 
     """Mean over joints and valid poses of what separates a joint from its truth.
 
     Args:
-        prediction, target: (N, J, 3) metres.
+        prediction, target: (N, ..., J, 3) metres, poses or windows of them.
         valid: (N,) bool.
         kind: ``distance`` in metres, ``squared`` distance, or the sum of ``absolute`` differences of x, y, z.
     """

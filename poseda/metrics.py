@@ -120,18 +120,58 @@ def mpjve(prediction: Tensor, target: Tensor) -> Tensor:
     Raises:
         ValueError: if there are fewer than two frames.
     """
+    return _motion_errors(prediction, target, 1).mean(1)
+
+
+def acceleration_error(prediction: Tensor, target: Tensor) -> Tensor:
+    """Mean per-joint error of the second difference in time (Kanazawa et al. 2019): jitter shows here.
+
+    Args:
+        prediction, target: (N, T, J, 3) metres, T >= 3 frames in order.
+
+    Returns:
+        (N,) millimetres a frame squared.
+
+    Raises:
+        ValueError: if there are fewer than three frames.
+    """
+    return _motion_errors(prediction, target, 2).mean(1)
+
+
+def _motion_errors(prediction: Tensor, target: Tensor, order: int) -> Tensor:
+    """Mean joint error of differences in time: (N, T, J, 3) metres to (N, T - order) millimetres."""
     prediction, target = _checked(prediction, target)
-    if prediction.dim() != 4 or prediction.shape[1] < 2:
+    if prediction.dim() != 4 or prediction.shape[1] <= order:
         raise ValueError(
-            f"prediction: expected shape (N, T, J, 3) with T >= 2, got {tuple(prediction.shape)}"
+            f"prediction: expected shape (N, T, J, 3) with T >= {order + 1}, got {tuple(prediction.shape)}"
         )
-    return (prediction.diff(dim=1) - target.diff(dim=1)).norm(dim=-1).mean((1, 2)) * MILLIMETRES
+    return (prediction - target).diff(n=order, dim=1).norm(dim=-1).mean(-1) * MILLIMETRES
+
+
+def evaluate_motion(prediction: Tensor, target: Tensor, piece: Tensor) -> dict[str, float]:
+    """Average the errors of motion over all frames that have neighbours to compare with.
+
+    Args:
+        prediction, target: (N, J, 3) metres.
+        piece: (N,) neighbouring rows of one number are consecutive frames.
+
+    Returns:
+        mpjve (millimetres a frame) and acceleration_error (millimetres a frame squared); neither where no
+        piece is long enough.
+    """
+    scores = {}
+    for order, metric in ((1, mpjve), (2, acceleration_error)):
+        joined = piece[order:] == piece[:-order]
+        if joined.any():
+            errors = _motion_errors(prediction[None], target[None], order)[0]
+            scores[metric.__name__] = float(errors[joined.to(errors.device)].mean())
+    return scores
 
 
 def evaluate_poses(
     prediction: Tensor, target: Tensor, skeleton: Skeleton, clip: Tensor | None = None
 ) -> dict[str, Any]:
-    """Average every single-frame metric over a set of poses.
+    """Average every single-frame metric over a set of poses; see :func:`evaluate_motion` for the others.
 
     Args:
         prediction, target: (N, J, 3) metres, N > 0; roots need not be at the origin.

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from poseda import native
+from poseda.datasets import Domains, open_domains
 from poseda.datasets import body as anatomy
 from poseda.datasets.embedded import look_at
 from poseda.datasets.mocap import BODY_DONORS
@@ -93,6 +94,57 @@ def restore_random_state() -> Iterator[None]:
         torch.manual_seed(0)
         yield
     random.setstate(state)
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """For tests of tensors so small that threads would only get in each other's way."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def domains() -> Domains:
+    """The embedded domains, small."""
+    return open_domains(None, size=0.05)
+
+
+@pytest.fixture(scope="session")
+def members(domains: Domains) -> dict[str, np.ndarray]:
+    """The embedded domains as the members of a domain file."""
+    data = domains.adaptation()
+    splits = {
+        "source": data.source,
+        "source_val": data.source_val,
+        "target_train": domains.oracle(),
+        "target_test": domains.evaluation(),
+    }
+    table = {}
+    for split, poses in splits.items():
+        fields = {
+            "pose_3d": poses.pose_3d,
+            "pose_2d": poses.pose_2d,
+            "focal": poses.camera.focal,
+            "center": poses.camera.center,
+            "clip": poses.clip,
+        }
+        table |= {f"{split}_{name}": value.numpy() for name, value in fields.items()}
+    return table
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """``write(content, name)``: a file of text, or of JSON."""
+
+    def write(content: Any, name: str = "file.json") -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        return path
+
+    return write
 
 
 @pytest.fixture

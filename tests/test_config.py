@@ -75,6 +75,8 @@ def test_every_option_has_a_help_sentence() -> None:
         (lambda: RunConfig(training=LifterTrainingConfig(source_share=1.5)), ["training.source_share"]),
         (lambda: RunConfig(seeds=(1, 1)), ["seeds", "twice"]),
         (lambda: RunConfig(arms=()), ["arms", "at least one"]),
+        (lambda: RunConfig(frames=4), ["frames", "odd", "got 4"]),
+        (lambda: RunConfig(frames=-1), ["frames", "above 0", "got -1"]),
         (lambda: preset("huge"), ["preset", "tiny, default, full", "'huge'"]),  # type: ignore[arg-type]
     ],
 )
@@ -116,3 +118,12 @@ def test_a_record_older_than_own_footage_is_read_and_resumed() -> None:
     del saved["min_confidence"], saved["stride"], saved["gate"], saved["json"]
     assert from_json(saved) == preset("tiny")
     check_resumable(preset("tiny"), saved)
+
+
+def test_a_record_older_than_sequences_is_of_single_frames() -> None:
+    saved = to_json(preset("tiny"))
+    del saved["frames"], saved["network"]["causal"]
+    assert from_json(saved) == preset("tiny")
+    check_resumable(preset("tiny"), saved)
+    with pytest.raises(ValueError, match=r"^frames: the run to resume has 1, got 9"):
+        check_resumable(dataclasses.replace(preset("tiny"), frames=9), saved)

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from poseda.camera import denormalize_screen
 from poseda.cli import main
 from poseda.datasets import read_detections
 from poseda.datasets.embedded import EmbeddedDomains
+from poseda.datasets.layouts import Layout
 from poseda.datasets.lens import Lens
 from poseda.datasets.readers.bvh import read_bvh
 from poseda.inference import AdaptedLifter, LiftOptions, LineLifter, StreamSummary, lift_footage, serve
@@ -224,7 +226,7 @@ def test_a_temporal_lifter_sees_each_stretch_through_its_windows(
 ) -> None:
     model = AdaptedLifter.load(run)
     wide = build("videopose3d", H36M16, frames=9, channels=16).eval()
-    temporal = AdaptedLifter(wide, H36M16, model.config, "gpa", 0)
+    temporal = AdaptedLifter(wide, H36M16, replace(model.config, frames=9), "gpa", 0)
     detections = read_detections(write(skip={12}), SIZE, layout="h36m16")
     poses = lift_footage(temporal, detections, Lens(None, None, ""), LiftOptions())
     averaged = FlipAverage(wide, H36M16).eval()
@@ -232,7 +234,7 @@ def test_a_temporal_lifter_sees_each_stretch_through_its_windows(
         parts = [lift_clip(averaged, clip[part], 9) for part in (slice(0, 12), slice(13, 20))]
     assert np.allclose(poses.pose_3d[poses.valid], torch.cat(parts).numpy(), atol=1e-5)
     assert np.flatnonzero(~poses.valid).tolist() == [12]
-    with pytest.raises(ValueError, match="expected a single-frame lifter for --input -, got 9 frames"):
+    with pytest.raises(ValueError, match=r"a lifter of single or past frames .* got one of 9 frames"):
         LineLifter(temporal, image_size=SIZE)
 
 
@@ -253,13 +255,34 @@ def answers(lifter: LineLifter, lines: list[object]) -> tuple[list[dict[str, obj
 @pytest.fixture
 def line_lifter(run: Path) -> Callable[..., LineLifter]:
     def make(**options: object) -> LineLifter:
-        from poseda.datasets.layouts import Layout
-
         model = AdaptedLifter.load(run)
         layout = Layout.of(H36M16)
         return LineLifter(model, image_size=SIZE, layout=layout, options=LiftOptions(**options))  # type: ignore[arg-type]
 
     return make
+
+
+def test_a_stream_through_a_causal_lifter_gives_what_the_recording_gives(
+    run: Path, clip: torch.Tensor, write: Callable[..., Path]
+) -> None:
+    config = AdaptedLifter.load(run).config
+    past = build("videopose3d", H36M16, frames=9, channels=16, causal=True).eval()
+    with torch.no_grad():
+        for parameter in past.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    network = replace(config.network, causal=True)
+    model = AdaptedLifter(past, H36M16, replace(config, frames=9, network=network), "gpa", 0)
+    whole = lift_footage(
+        model, read_detections(write(skip={12}), SIZE, layout="h36m16"), Lens(None, None, ""), LiftOptions()
+    )
+    lines: list[object] = list(lines_of(clip))
+    lines[12] = {"keypoints": [[0.0, 0.0, 0.0]] * 16}  # a gap: what lay before it is no longer seen
+    layout, options = Layout.of(H36M16), LiftOptions(max_gap=0)
+    given, summary = answers(LineLifter(model, image_size=SIZE, layout=layout, options=options), lines)
+    assert summary.valid == 19 and not summary.errors and not given[12]["valid"]
+    for frame in np.flatnonzero(whole.valid):
+        pose = np.array(list(given[frame]["pose_3d"].values()))  # type: ignore[attr-defined]
+        assert np.allclose(pose, whole.pose_3d[frame], atol=2e-4), frame
 
 
 def test_a_stream_gives_the_numbers_of_predict(

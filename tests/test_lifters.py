@@ -25,17 +25,11 @@ SINGLE_FRAME = ("simple_baseline", "semgcn")
 TEMPORAL = ("videopose3d", "stgcn", "mixste", "dstformer")
 
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
 def parameters(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """At these sizes a second thread waits more than it works."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -44,8 +44,14 @@ def test_an_exported_lifter_agrees_with_torch(name, tmp_path):
     session = onnxruntime.InferenceSession(path)
     for batch in (1, 7):
         assert_runs_alike(lifter, session, batch, frames, 16, 2)
-    if name != "videopose3d":  # any number of frames
-        assert_runs_alike(lifter, session, 3, 4, 16, 2)
+    (given,) = session.get_inputs()
+    if name == "videopose3d":
+        assert given.shape[1] == frames
+    else:
+        assert isinstance(given.shape[1], str)
+        # The transformers have places for as many frames as they were built for.
+        for length in (1, 4) if name in ("mixste", "dstformer") else (1, 4, 12):
+            assert_runs_alike(lifter, session, 3, length, 16, 2)
     assert [path] == list(tmp_path.iterdir())  # the weights are inside
 
 

@@ -79,8 +79,28 @@ def test_a_clip_is_lifted_once_a_frame_whatever_its_length(length, frames):
 def test_lifting_window_by_window_agrees_with_the_dilated_sequence(causal):
     lifter = lifters.build("videopose3d", H36M16, 9, channels=16, causal=causal).eval()
     clip = torch.randn(30, 16, 2)
-    windowed = lifters.lift_clip(lifter, clip, 9, lifter.target_frame)
-    torch.testing.assert_close(windowed, lifter.sequence(clip[None])[0], rtol=1e-4, atol=1e-6)
+    windowed = lifters.lift_clip(nn.Sequential(lifter), clip, 9, lifter.target_frame)
+    whole = lifters.lift_clip(lifter, clip, 9)
+    torch.testing.assert_close(windowed, whole, rtol=1e-4, atol=1e-6)
+    assert torch.equal(whole, lifter.sequence(clip[None])[0])
+    # The flip average knows which frame it stands for.
+    mirrored = lifters.FlipAverage(lifter, H36M16)(clip[None, 4:13])[0, 0]
+    at = 12 if causal else 8
+    average = lifters.lift_clip(lifters.FlipAverage(lifter, H36M16), clip, 9)
+    torch.testing.assert_close(average[at], mirrored, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("lengths", [[5], [1, 9, 2], [8, 3, 16, 20]])
+def test_clips_are_lifted_together_as_each_alone(lengths):
+    lifter = lifters.build("mixste", H36M16, 8, width=16, blocks=1).eval()
+    with torch.no_grad():
+        lifter.frame_place.normal_()
+    clip = torch.arange(len(lengths)).repeat_interleave(torch.tensor(lengths))
+    poses = torch.randn(sum(lengths), 16, 2)
+    for each in (lifter, lifters.build("videopose3d", H36M16, 9, channels=16).eval()):
+        together = lifters.lift_clips(each, poses, clip, each.frames)
+        alone = [lifters.lift_clip(each, part, each.frames) for part in poses.split(lengths)]
+        torch.testing.assert_close(together, torch.cat(alone), rtol=1e-4, atol=1e-6)
 
 
 def test_windows_that_cannot_be_are_refused():

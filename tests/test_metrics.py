@@ -159,6 +159,30 @@ def test_mpjve_compares_steps_between_frames():
         metrics.mpjve(prediction[:, :1], target[:, :1])
 
 
+def test_the_acceleration_error_compares_second_differences():
+    target = poses(5).reshape(1, 5, 16, 3)
+    prediction = target.clone()
+    # A drift of constant speed has no acceleration; one frame displaced by 16 mm has 16, -32, 16.
+    prediction[0, :, 1:] += 0.01 * torch.arange(5)[:, None, None]
+    prediction[0, 2, 5, 1] += 0.016
+    assert metrics.acceleration_error(prediction, target).item() == pytest.approx((16 + 32 + 16) / 16 / 3)
+    with pytest.raises(ValueError, match="T >= 3"):
+        metrics.acceleration_error(prediction[:, :2], target[:, :2])
+
+
+def test_errors_of_motion_stay_within_their_piece():
+    target = poses(6)
+    prediction = target.clone()
+    prediction[3:, 1:] += 0.5  # a jump between two pieces
+    prediction[1, 5, 1] += 0.016
+    scores = metrics.evaluate_motion(prediction, target, torch.tensor([0, 0, 0, 1, 1, 2]))
+    assert scores["mpjve"] == pytest.approx(2 * 1 / 3)  # 1 and 1 of the first piece, 0 of the second
+    assert scores["acceleration_error"] == pytest.approx(2)  # of 0, 1, 0: -2
+    # Frames without a neighbour have no motion.
+    assert metrics.evaluate_motion(prediction, target, torch.arange(6)) == {}
+    assert metrics.evaluate_motion(prediction, target, torch.zeros(6, dtype=torch.int64))["mpjve"] > 100
+
+
 def test_leading_dimensions_are_kept():
     prediction, target = poses(6).reshape(2, 3, 16, 3), poses(6).reshape(2, 3, 16, 3)
     for metric in (

@@ -9,26 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from sources import body, reprojects
 
-from poseda.camera import project
-from poseda.datasets import DataError, LabelledPoses, read_source
+from poseda.datasets import DataError, read_source
 from poseda.datasets.conversion import conversion
 from poseda.datasets.layouts import H36M32
 from poseda.datasets.readers.calibration import assumed_rig, read_intrinsics
 from poseda.skeleton import H36M16, H36M17
-
-
-def body(joints: int, rows: int, seed: int = 0) -> np.ndarray:
-    """(N, J, 3) metres about a root that moves, camera axes, three to five metres away."""
-    rng = np.random.default_rng(seed)
-    return rng.normal(0, 0.3, (rows, joints, 3)) + rng.uniform([-0.3, -0.3, 3], [0.3, 0.3, 5], (rows, 1, 3))
-
-
-def reprojects(poses: LabelledPoses, atol: float = 1e-5) -> bool:
-    seen = project(poses.pose_3d.double(), poses.camera.to(torch.float64))
-    return bool(torch.allclose(seen, poses.pose_2d.double(), atol=atol))
-
 
 # ----------------------------------------------------------------------------------------------- Human3.6M
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,12 @@ import pytest
 import torch
 from lightning.fabric import Fabric
 from lightning.fabric.plugins import MixedPrecision
+from runs import KillAt, short_run
 
 from poseda import device, native, report, training
 from poseda.cli import main
-from poseda.config import GeneratorTrainingConfig, LifterTrainingConfig, RunConfig, preset
-from poseda.datasets import Domains, NoLabelsError, open_domains
+from poseda.config import LifterTrainingConfig, RunConfig
+from poseda.datasets import Domains, NoLabelsError
 from poseda.datasets.own import OwnDomains
 from poseda.gpa import TargetPlacements
 from poseda.training import folder
@@ -31,41 +31,7 @@ SHORT = ["--training.pretrain-steps", "4", "--training.adapt-steps", "4", "--gen
 TINY = ["adapt", "--preset", "tiny", "--device", "cpu", *SHORT]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Tensors here are tiny: threads would only get in each other's way."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def domains() -> Domains:
-    return open_domains(None, size=0.05)
-
-
-@pytest.fixture(scope="module")
-def members(domains: Domains) -> dict[str, np.ndarray]:
-    """The embedded domains as the members of a domain file."""
-    data = domains.adaptation()
-    splits = {
-        "source": data.source,
-        "source_val": data.source_val,
-        "target_train": domains.oracle(),
-        "target_test": domains.evaluation(),
-    }
-    table = {}
-    for split, poses in splits.items():
-        fields = {
-            "pose_3d": poses.pose_3d,
-            "pose_2d": poses.pose_2d,
-            "focal": poses.camera.focal,
-            "center": poses.camera.center,
-            "clip": poses.clip,
-        }
-        table |= {f"{split}_{name}": value.numpy() for name, value in fields.items()}
-    return table
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def write(path: Path, members: dict[str, np.ndarray], *without: str, **other: np.ndarray) -> Path:
@@ -76,16 +42,7 @@ def write(path: Path, members: dict[str, np.ndarray], *without: str, **other: np
 
 def small(out: Path, **changes: Any) -> RunConfig:
     """A run of seconds."""
-    values: dict[str, Any] = {
-        "out": out,
-        "device": "cpu",
-        "arms": ("gpa",),
-        "training": LifterTrainingConfig(pretrain_steps=4, adapt_steps=4, batch=32, ema=0.9),
-        "generator_training": GeneratorTrainingConfig(steps=4, batch=32),
-        "log_every": 2,
-        "save_every": 2,
-    }
-    return dataclasses.replace(preset("tiny"), **(values | changes))
+    return short_run(out, *changes.pop("arms", ()), steps=4, every=2, **changes)
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -277,29 +234,12 @@ def test_fakes_are_judged_with_the_unseen_joints_of_their_anchors(tmp_path: Path
         recipe = recipe_of(arm, run.config)  # type: ignore[arg-type]
         phase = GeneratorPhase(recipe, data, run.config, 0, rng, lifter, run.fabric)
         where = data.placements.sample(8, rng)
-        judged, _ = phase._train_generator(torch.arange(8), where)
+        judged, _ = phase._train_generator(torch.arange(8)[:, None], where)
         at_root = (judged.fake_2d == judged.fake_2d[:, :1]).all(-1)
         assert at_root[:, [3, 12]].all() == hidden and not at_root[:, [1, 2, 4]].any()
 
 
 # --------------------------------------------------------------------------------------------- resuming
-
-
-class KillAt:
-    """An observer that stops a run at a step of a phase."""
-
-    def __init__(self, title: str, step: int) -> None:
-        self.title, self.step, self.current = title, step, ""
-
-    def phase_started(self, title: str, steps: int, done: int) -> None:
-        self.current = title
-
-    def advanced(self, step: int) -> None:
-        if self.current.startswith(self.title) and step >= self.step:
-            raise KeyboardInterrupt
-
-    def phase_finished(self, title: str) -> None:
-        pass
 
 
 def test_an_unfinished_phase_stays_on_its_kind_of_device(

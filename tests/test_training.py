@@ -4,46 +4,33 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from runs import KillAt, equal, short_run, weights
 
 from poseda import training
 from poseda.config import (
     AdversaryConfig,
     Arm,
-    GeneratorTrainingConfig,
     LifterTrainingConfig,
     NetworkConfig,
     PlacementConfig,
     RunConfig,
-    preset,
 )
 from poseda.datasets import Domains, LabelledPoses, open_domains
+from poseda.datasets.domain import root_relative
 from poseda.lifters import mirror
 from poseda.training import lifting
-from poseda.training.checkpoint import load_checkpoint
 from poseda.training.pairs import PairSource, Resident, Shuffle, recipe_of
 from poseda.training.run import stage_seed, weights_path
 
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Tensors here are tiny: threads would only get in each other's way."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def domains() -> Domains:
-    return open_domains(None, size=0.05)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
@@ -51,48 +38,11 @@ def data(domains: Domains) -> Resident:
     return Resident.load(domains.adaptation(), CPU)
 
 
-def config(out: Path, *arms: Arm, **changes: Any) -> RunConfig:
-    base = dataclasses.replace(preset("tiny"), out=out, device="cpu", log_every=5, save_every=5)
-    steps = LifterTrainingConfig(pretrain_steps=15, adapt_steps=15, batch=32, ema=0.9)
-    gan = GeneratorTrainingConfig(steps=15, batch=32)
-    values = {"training": steps, "generator_training": gan, "arms": arms} | changes
-    return dataclasses.replace(base, **values)
-
-
-def weights(out: Path, arm: str, phase: str = "lifter") -> dict[str, torch.Tensor]:
-    return load_checkpoint(weights_path(out, 0, arm, phase))[0]
-
-
-def equal(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> bool:
-    return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
-
-
-class Killed(Exception):
-    """Stands for a killed process."""
-
-
-class KillAt:
-    """An observer that stops a run at a step of a phase."""
-
-    def __init__(self, title: str, step: int) -> None:
-        self.title, self.step, self.current = title, step, ""
-
-    def phase_started(self, title: str, steps: int, done: int) -> None:
-        self.current = title
-
-    def advanced(self, step: int) -> None:
-        if self.title in self.current and step >= self.step:
-            raise Killed
-
-    def phase_finished(self, title: str) -> None:
-        pass
-
-
 @pytest.mark.parametrize("killed_in", ["pretrained · lifter", "gpa_lpa · generator", "gpa_lpa · lifter"])
 def test_a_killed_run_resumes_to_the_same_bits(tmp_path: Path, domains: Domains, killed_in: str) -> None:
-    whole, cut = config(tmp_path / "whole", "gpa_lpa"), config(tmp_path / "cut", "gpa_lpa")
+    whole, cut = short_run(tmp_path / "whole", "gpa_lpa"), short_run(tmp_path / "cut", "gpa_lpa")
     expected = training.prepare(whole, domains).train()
-    with pytest.raises(Killed):
+    with pytest.raises(KeyboardInterrupt):
         training.prepare(cut, domains, KillAt(killed_in, 10)).train()
     results = training.prepare(dataclasses.replace(cut, resume=True), domains).train()
     assert results == expected
@@ -108,7 +58,7 @@ def test_a_killed_run_resumes_to_the_same_bits(tmp_path: Path, domains: Domains,
 
 
 def test_an_arm_does_not_depend_on_which_other_arms_run(tmp_path: Path, domains: Domains) -> None:
-    alone, among = config(tmp_path / "a", "gpa"), config(tmp_path / "b", "random", "gpa")
+    alone, among = short_run(tmp_path / "a", "gpa"), short_run(tmp_path / "b", "random", "gpa")
     for run in (alone, among):
         training.prepare(run, domains).train()
     assert equal(weights(alone.out, "gpa"), weights(among.out, "gpa"))
@@ -136,7 +86,7 @@ class SealedDomains:
 def test_no_arm_but_the_oracle_ever_asks_for_target_labels(tmp_path: Path, domains: Domains) -> None:
     sealed = SealedDomains(domains)
     sealed.open = True  # that labels are there is checked before training; they are dropped again
-    run = training.prepare(config(tmp_path / "r", "gpa"), sealed)
+    run = training.prepare(short_run(tmp_path / "r", "gpa"), sealed)
     sealed.open = False
     run._pretrain(0)
     for arm in ("source_only", "gpa", "lpa", "gpa_lpa", "random", "poseaug"):
@@ -147,7 +97,7 @@ def test_no_arm_but_the_oracle_ever_asks_for_target_labels(tmp_path: Path, domai
 
 
 def test_every_arm_takes_as_many_lifter_steps(tmp_path: Path, domains: Domains) -> None:
-    run = config(tmp_path / "r", "source_only", "lpa", "poseaug", "oracle")
+    run = short_run(tmp_path / "r", "source_only", "lpa", "poseaug", "oracle")
     training.prepare(run, domains).train()
     lines = [json.loads(line) for line in (run.out / "metrics.jsonl").read_text().splitlines()]
     last = {line["arm"]: line["step"] for line in lines if line["phase"] == "lifter"}
@@ -167,17 +117,19 @@ def draw(arm: Arm, data: Resident, run: RunConfig, **given: Any) -> tuple[Any, t
 def test_source_pairs_are_the_captured_ones_and_gpa_pairs_stand_on_targets(
     data: Resident, tmp_path: Path
 ) -> None:
-    run = config(tmp_path, "gpa")
+    run = short_run(tmp_path, "gpa")
     index = Shuffle(len(data.source), 32, 0, CPU).at(0)
     captured, _ = draw("source_only", data, run)
-    assert torch.equal(captured.pose_2d, data.source.pose_2d[index]) and captured.valid.all()
+    assert torch.equal(captured.pose_2d[:, 0], data.source.pose_2d[index]) and captured.valid.all()
     placed, _ = draw("gpa", data, run)
     where = data.placements.sample(32, torch.Generator().manual_seed(0))
-    torch.testing.assert_close(placed.pose_2d[:, 0], data.placements.placement[where, :2], rtol=0, atol=1e-4)
+    torch.testing.assert_close(
+        placed.pose_2d[:, 0, 0], data.placements.placement[where, :2], rtol=0, atol=1e-4
+    )
     # Not the posture: root-relative poses stay as they were.
     torch.testing.assert_close(
-        lifting.root_relative(placed.pose_3d, data.skeleton),
-        lifting.root_relative(captured.pose_3d, data.skeleton),
+        root_relative(placed.pose_3d),
+        root_relative(captured.pose_3d),
         rtol=0,
         atol=1e-4,
     )
@@ -185,12 +137,10 @@ def test_source_pairs_are_the_captured_ones_and_gpa_pairs_stand_on_targets(
 
 def test_random_pairs_keep_the_stated_share_of_postures(data: Resident, tmp_path: Path) -> None:
     steps = LifterTrainingConfig(batch=256, source_share=0.75)
-    run = config(tmp_path, "random", training=steps)
+    run = short_run(tmp_path, "random", training=steps)
     pairs, _ = draw("random", data, run)
     captured = data.source.pose_3d[Shuffle(len(data.source), 256, 0, CPU).at(0)]
-    moved = lifting.root_relative(pairs.pose_3d, data.skeleton) - lifting.root_relative(
-        captured, data.skeleton
-    )
+    moved = root_relative(pairs.pose_3d[:, 0]) - root_relative(captured)
     kept = (moved.abs().amax((1, 2)) < 1e-4).float().mean()
     assert 0.65 < kept < 0.85
 
@@ -238,7 +188,7 @@ def test_flip_averaging_makes_the_prediction_symmetric(data: Resident) -> None:
     ids=["none", "3d-unpaired", "2d-feedback", "learned", "source"],
 )
 def test_every_knob_trains(tmp_path: Path, domains: Domains, change: dict[str, Any]) -> None:
-    run = config(tmp_path / "r", "gpa_lpa", **change)
+    run = short_run(tmp_path / "r", "gpa_lpa", **change)
     results = training.prepare(run, domains).train()
     assert all(row["mpjpe"] > 0 for row in results)
 
@@ -246,7 +196,7 @@ def test_every_knob_trains(tmp_path: Path, domains: Domains, change: dict[str, A
 def test_invalid_poses_are_harmless_and_a_non_finite_loss_stops_the_run(
     tmp_path: Path, domains: Domains
 ) -> None:
-    run = training.prepare(config(tmp_path / "r", "gpa"), domains)
+    run = training.prepare(short_run(tmp_path / "r", "gpa"), domains)
     run._pretrain(0)
     broken = run.data.source.pose_3d.clone()
     broken[::2, 3] = float("nan")  # a NaN pose is invalid once placed, but captured pairs go as they are
@@ -260,7 +210,7 @@ def test_invalid_poses_are_harmless_and_a_non_finite_loss_stops_the_run(
 
 
 def test_gpa_lowers_the_error_where_only_the_camera_differs(tmp_path: Path, domains: Domains) -> None:
-    run = config(
+    run = short_run(
         tmp_path / "r",
         "source_only",
         "gpa",
@@ -279,14 +229,14 @@ def test_a_folder_in_use_is_refused_and_left_alone(tmp_path: Path, domains: Doma
     out.mkdir()
     (out / "notes.txt").write_text("mine")
     with pytest.raises(training.FolderError, match="--out: expected a new or empty folder"):
-        training.prepare(config(out, "gpa"), domains)
+        training.prepare(short_run(out, "gpa"), domains)
     with pytest.raises(training.FolderError, match=r"config\.json"):
-        training.prepare(config(out, "gpa", resume=True), domains)
+        training.prepare(short_run(out, "gpa", resume=True), domains)
     assert [path.name for path in out.iterdir()] == ["notes.txt"]
 
 
 def test_resuming_with_other_data_or_options_is_refused_by_name(tmp_path: Path, domains: Domains) -> None:
-    run = config(tmp_path / "r", "gpa")
+    run = short_run(tmp_path / "r", "gpa")
     training.prepare(run, domains)
     again = dataclasses.replace(run, resume=True)
     with pytest.raises(training.FolderError, match="--data: expected the data of the run"):

@@ -89,10 +89,10 @@ def print_card(console: Any, card: dict[str, str]) -> None:
 def print_table(console: Any, summaries: Sequence[Any], title: str) -> None:
     from rich.table import Table
 
-    from poseda.report import HEADINGS, cells
+    from poseda.report import cells, headings
 
     table = Table(title=title, title_justify="left", header_style="bold")
-    for at, heading in enumerate(HEADINGS):
+    for at, heading in enumerate(headings(summaries)):
         table.add_column(heading, justify="right" if at else "left")
     for summary in summaries:
         style = "bold" if summary.arm == "gpa_lpa" else ""

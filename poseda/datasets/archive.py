@@ -30,7 +30,7 @@ from poseda.datasets.domain import (
 from poseda.datasets.unpickle import unpickle
 from poseda.skeleton import H36M16, Skeleton
 
-EXTRA_COLUMNS = ("subject", "time", "camera", "pitch", "rotation")
+EXTRA_COLUMNS = ("subject", "time", "frame", "camera", "pitch", "rotation")
 """Optional fields of labelled splits that reports group by."""
 
 MAX_EXPANSION = 64
@@ -308,6 +308,8 @@ class ArchiveDomains:
             for column in EXTRA_COLUMNS
             if (values := self._column(f"{split}_{column}", rows)) is not None
         }
+        if not keep.all():
+            columns.setdefault("frame", np.flatnonzero(keep))
         camera, clip = self._camera_and_clip(split, keep)
         return LabelledPoses(torch.from_numpy(pose_3d), torch.from_numpy(pose_2d), camera, clip, columns)
 

@@ -21,6 +21,11 @@ EVALUATED = ("target_test", "source_val")
 """Splits whose labels may be compared with predictions."""
 
 
+def root_relative(pose_3d: Tensor) -> Tensor:
+    """(..., J, 3) with the root, every skeleton's first joint, at the origin."""
+    return pose_3d - pose_3d[..., :1, :]
+
+
 class DataError(ValueError):
     """Data that cannot be used; the message is one sentence: file, field, expected, found."""
 
@@ -34,7 +39,8 @@ class LabelledPoses:
         pose_2d: (N, J, 2) float32 screen coordinates.
         camera: N cameras.
         clip: (N,) int64, the recording each row comes from.
-        columns: optional extras, N rows each (subject, time, camera, pitch, rotation); they stay in numpy.
+        columns: optional extras, N rows each (subject, time, frame, camera, pitch, rotation); they stay in
+            numpy. ``frame`` numbers the frames of a recording, and shows where some are missing.
 
     Raises:
         ValueError: if shapes or row counts disagree.
@@ -63,17 +69,18 @@ class LabelledPoses:
     @property
     def root_relative(self) -> Tensor:
         """(N, J, 3) metres, root at the origin."""
-        return self.pose_3d - self.pose_3d[:, :1]
+        return root_relative(self.pose_3d)
 
     def rows(self, index: Tensor) -> LabelledPoses:
         """Pick rows by an int64 or boolean index."""
         at = index.cpu().numpy()
+        columns = {"frame": np.arange(len(self)), **self.columns}
         return LabelledPoses(
             self.pose_3d[index],
             self.pose_2d[index],
             self.camera.rows(index),
             self.clip[index],
-            {name: column[at] for name, column in self.columns.items()},
+            {name: column[at] for name, column in columns.items()},
         )
 
     def to(self, *args: Any, **kwargs: Any) -> LabelledPoses:

@@ -229,6 +229,7 @@ def _act(split: str, clips: int, people: Array, rng: np.random.Generator) -> _Ta
         columns={
             "subject": cast[person].repeat(FRAMES),
             "time": np.tile(np.arange(FRAMES) / FRAME_RATE, clips),
+            "frame": np.tile(np.arange(FRAMES), clips),
             "action": posture.repeat(FRAMES),
         },
     )

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from poseda import gate
 from poseda.config import Arm, LiftConfig, RunConfig, SmoothingConfig, from_json
 from poseda.datasets.detections import DEFAULT_CONFIDENCE
-from poseda.lifters import FlipAverage, lift_clip
+from poseda.datasets.domain import root_relative
+from poseda.lifters import FlipAverage
 from poseda.skeleton import Skeleton
 from poseda.training import read_folder
-from poseda.training.lifting import predict, root_relative
+from poseda.training.lifting import predict
 from poseda.training.run import adapted_lifter, weights_path
 
 
@@ -90,7 +91,7 @@ class AdaptedLifter:
     @property
     def frames(self) -> int:
         """How many frames it sees at once."""
-        return int(getattr(self.lifter, "frames", 1))
+        return self.config.frames
 
     @property
     def device(self) -> torch.device:
@@ -107,10 +108,22 @@ class AdaptedLifter:
         Returns:
             (L, J, 3) metres, root at the origin, on the host.
         """
-        pose_2d = pose_2d.to(self.device)
+        piece = torch.zeros(len(pose_2d), dtype=torch.int64)
         flip = self.config.training.flip
+        return predict(self.lifter, pose_2d.to(self.device), self.skeleton, flip, self.frames, piece).cpu()
+
+    @torch.no_grad()
+    def lift_latest(self, window: Tensor) -> Tensor:
+        """Lift the last frame of a window, for lifters that look at no later one.
+
+        Args:
+            window: (T, J, 2) screen coordinates.
+
+        Returns:
+            (1, J, 3) metres, root at the origin, on the host.
+        """
         if self.frames == 1:
-            return predict(self.lifter, pose_2d, self.skeleton, flip).cpu()
+            return self.lift(window)
+        flip = self.config.training.flip
         lifter = FlipAverage(self.lifter, self.skeleton).to(self.device).eval() if flip else self.lifter
-        target = getattr(self.lifter, "target_frame", None)
-        return root_relative(lift_clip(lifter, pose_2d, self.frames, target).float(), self.skeleton).cpu()
+        return root_relative(lifter(window[None].to(self.device))[:, -1].float()).cpu()

@@ -40,11 +40,12 @@ KEPT_TIMES = 1 << 16
 @dataclass
 class _Past:
     """What is remembered of a person: places of joints, for how many frames they are unseen, filters by what
-    they filter."""
+    they filter, and the latest poses without a gap, as many as the lifter sees."""
 
     pose_2d: np.ndarray
     age: np.ndarray
     filters: dict[str, OneEuro] = field(default_factory=dict)
+    window: deque[np.ndarray] = field(default_factory=deque)
 
 
 @dataclass
@@ -97,7 +98,7 @@ class LineLifter:
     """Lifts poses one by one, on no more than what it has seen before.
 
     Args:
-        model: a single-frame lifter.
+        model: a lifter of single or past frames; before the first pose, that pose is taken to have stood.
         intrinsics: of the camera, with the picture's size.
         fov: degrees, where there are no intrinsics; None assumes what recordings assume.
         image_size: width and height in pixels, where there are no intrinsics.
@@ -105,7 +106,7 @@ class LineLifter:
         options: gaps, root, filter.
 
     Raises:
-        ValueError: if the lifter needs more than one frame, or the picture's size is unknown.
+        ValueError: if the lifter looks at later frames, or the picture's size is unknown.
     """
 
     def __init__(
@@ -118,9 +119,10 @@ class LineLifter:
         layout: Layout | None = None,
         options: LiftOptions | None = None,
     ) -> None:
-        if model.frames != 1:
+        if model.frames != 1 and not model.config.network.causal:
             raise ValueError(
-                f"--model: expected a single-frame lifter for --input -, got {model.frames} frames"
+                "--model: expected a lifter of single or past frames (adapt --network.causal) for --input -, "
+                f"got one of {model.frames} frames that looks at later ones"
             )
         if image_size is None and intrinsics is None:
             raise ValueError("--image-size: expected WIDTHxHEIGHT for --input -, got none")
@@ -134,8 +136,9 @@ class LineLifter:
     def _warm_up(self) -> None:
         """Spend what the first call costs before the first line comes."""
         camera = Camera.from_field_of_view(60, 1, 1)
-        pose_2d = torch.zeros(1, self.model.skeleton.num_joints, 2)
-        root_position(self.model.lift(pose_2d), pose_2d, camera, self.model.skeleton, "exact")
+        pose_2d = torch.zeros(self.model.frames, self.model.skeleton.num_joints, 2)
+        lifted = self.model.lift_latest(pose_2d)
+        root_position(lifted, pose_2d[-1:], camera, self.model.skeleton, "exact")
 
     def answer(self, line: bytes, number: int) -> dict[str, Any]:
         """The object to answer a line with; a bad line is answered with an ``error`` that names it.
@@ -167,7 +170,8 @@ class LineLifter:
         past.pose_2d = np.where(seen[:, None], pose, past.pose_2d)
         key = {"frame": frame, "person": person}
         if (past.age > self.options.max_gap).any() or seen.mean() < FEWEST_SEEN:
-            past.filters.clear()  # gaps divide what is filtered
+            past.filters.clear()  # gaps divide what is filtered and what is seen at once
+            past.window.clear()
             return key | pose_object(None, None, self.model.skeleton)
         return key | pose_object(*self._placed(past, camera), self.model.skeleton)
 
@@ -194,7 +198,8 @@ class LineLifter:
         if person not in self._past:
             joints = self.model.skeleton.num_joints
             never = np.full(joints, self.options.max_gap)
-            self._past[person] = _Past(np.zeros((joints, 2), np.float32), never)
+            empty: deque[np.ndarray] = deque(maxlen=self.model.frames)
+            self._past[person] = _Past(np.zeros((joints, 2), np.float32), never, window=empty)
             if len(self._past) > MAX_PERSONS:
                 self._past.popitem(last=False)
         self._past.move_to_end(person)
@@ -203,8 +208,10 @@ class LineLifter:
     @torch.inference_mode()
     def _placed(self, past: _Past, camera: Camera) -> tuple[np.ndarray, np.ndarray | None]:
         """The filtered pose (J, 3) and root (3,), metres."""
-        pose_2d, skeleton = torch.from_numpy(past.pose_2d)[None], self.model.skeleton
-        lifted = self.model.lift(pose_2d)
+        past.window.append(past.pose_2d)
+        before = [past.window[0]] * (self.model.frames - len(past.window))
+        window, skeleton = torch.from_numpy(np.stack([*before, *past.window])), self.model.skeleton
+        lifted, pose_2d = self.model.lift_latest(window), window[-1:]
         pose_3d, root = self._filtered(past, "pose_3d", lifted[0].numpy()), None
         if self.options.root != "none":
             root = root_position(lifted, pose_2d, camera, skeleton, self.options.root)[0].numpy()

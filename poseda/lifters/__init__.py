@@ -1,8 +1,11 @@
 """Lifters: modules that turn 2D poses into root-relative 3D poses.
 
 A lifter is any ``nn.Module`` that maps ``(N, T, J, 2)`` screen coordinates (or 3 channels, with confidence)
-to ``(N, T or 1, J, 3)`` metres with the root exactly at the origin. One whose attribute ``any_frames`` is
-true takes windows of other lengths than the one it was built for, too.
+to ``(N, T or 1, J, 3)`` metres with the root exactly at the origin. It may say more about itself:
+
+- ``any_frames``, true if it takes windows of other lengths than the one it was built for;
+- ``target_frame``, which frame of a window its one pose is of (default: the middle one);
+- ``sequence``, a method that lifts recordings (N, T, J, C) of any length to (N, T, J, 3) at once.
 """
 
 from poseda.lifters.dstformer import DSTformer
@@ -14,7 +17,7 @@ from poseda.lifters.semgcn import SemGCN
 from poseda.lifters.simple_baseline import SimpleBaseline
 from poseda.lifters.stgcn import STGCN
 from poseda.lifters.videopose3d import VideoPose3D
-from poseda.lifters.windows import ClipWindows, lift_clip, sliding_windows
+from poseda.lifters.windows import ClipWindows, lift_clip, lift_clips, sliding_windows
 
 __all__ = [
     "STGCN",
@@ -28,6 +31,7 @@ __all__ = [
     "build",
     "export_onnx",
     "lift_clip",
+    "lift_clips",
     "mirror",
     "names",
     "register_lifter",

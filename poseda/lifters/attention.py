@@ -1,4 +1,4 @@
-"""What the two transformers share: a pre-norm attention block, over joints or over frames."""
+"""What the two transformers share: tokens with places, and a pre-norm attention block."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
+
+from poseda.lifters.registry import Lifter
+from poseda.skeleton import Skeleton
 
 
 class Attention(nn.Module):
@@ -70,16 +73,41 @@ class AttentionBlock(nn.Module):
         return tokens + self.dropout(self.perceptron(tokens))
 
 
-def place_table(*shape: int) -> nn.Parameter:
-    """A learned table of places, as small as vision transformers begin it."""
-    return nn.Parameter(nn.init.trunc_normal_(torch.empty(shape), std=0.02))
+class PoseTransformer(Lifter):
+    """What the two transformers begin with: a token a joint and frame, and tables of places for both.
 
-
-def check_frames(frames: int, longest: int) -> None:
-    """Check a window against the length of the table of places.
+    Args:
+        skeleton: of the poses.
+        frames: T, the longest window; shorter ones are taken, too.
+        width: features of a token.
+        in_channels: 2, or 3 with confidence.
 
     Raises:
-        ValueError: if it is longer.
+        ValueError: if ``frames`` is below 1.
     """
-    if frames > longest:
-        raise ValueError(f"pose_2d: expected at most {longest} frames, as the lifter was built, got {frames}")
+
+    def __init__(self, skeleton: Skeleton, frames: int, width: int, in_channels: int) -> None:
+        super().__init__(skeleton, frames, in_channels)
+        self.embed = nn.Linear(in_channels, width)
+        self.joint_place = _place_table(self.joints, width)
+        self.frame_place = _place_table(frames, 1, width)
+
+    def tokens(self, pose_2d: Tensor) -> Tensor:
+        """Joints that know which they are, not yet when: (N, T, J, C) to (N, T, J, width).
+
+        Raises:
+            ValueError: if the shape is another, or the window longer than the table of places.
+        """
+        self.check_input(pose_2d)
+        if pose_2d.shape[1] > self.frames:
+            raise ValueError(
+                f"pose_2d: expected at most {self.frames} frames, as the lifter was built, "
+                f"got {pose_2d.shape[1]}"
+            )
+        embedded: Tensor = self.embed(pose_2d)
+        return embedded + self.joint_place
+
+
+def _place_table(*shape: int) -> nn.Parameter:
+    """A learned table of places, as small as vision transformers begin it."""
+    return nn.Parameter(nn.init.trunc_normal_(torch.empty(shape), std=0.02))

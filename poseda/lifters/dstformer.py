@@ -7,8 +7,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from poseda.lifters.attention import AttentionBlock, check_frames, place_table
-from poseda.lifters.registry import check_input, register_lifter, start_small
+from poseda.lifters.attention import AttentionBlock, PoseTransformer
+from poseda.lifters.registry import register_lifter, start_small
 from poseda.skeleton import Skeleton
 
 
@@ -39,7 +39,7 @@ class DualStreamBlock(nn.Module):
 
 
 @register_lifter("dstformer")
-class DSTformer(nn.Module):
+class DSTformer(PoseTransformer):
     """Dual-stream blocks over joints and frames, then a motion representation and a linear output.
 
     Differences from the paper: no bias on the output (the subtraction of the root would remove it), and 2D
@@ -60,8 +60,6 @@ class DSTformer(nn.Module):
         ValueError: if ``frames`` is below 1 or the heads do not divide the width.
     """
 
-    any_frames = True
-
     def __init__(
         self,
         skeleton: Skeleton,
@@ -74,13 +72,7 @@ class DSTformer(nn.Module):
         dropout: float = 0.0,
         in_channels: int = 2,
     ) -> None:
-        super().__init__()
-        if frames < 1:
-            raise ValueError(f"frames: expected at least 1, got {frames}")
-        self.joints, self.in_channels, self.frames = skeleton.num_joints, in_channels, frames
-        self.embed = nn.Linear(in_channels, width)
-        self.joint_place = place_table(self.joints, width)
-        self.frame_place = place_table(frames, 1, width)
+        super().__init__(skeleton, frames, width, in_channels)
         self.blocks = nn.Sequential(
             *(DualStreamBlock(width, heads, mlp_ratio, dropout) for _ in range(blocks))
         )
@@ -90,8 +82,6 @@ class DSTformer(nn.Module):
 
     def forward(self, pose_2d: Tensor) -> Tensor:
         """Lift (N, T, J, C) screen coordinates, T up to ``frames``, to (N, T, J, 3) metres, root at 0."""
-        check_input(pose_2d.shape, self.joints, self.in_channels)
-        check_frames(pose_2d.shape[1], self.frames)
-        features = self.embed(pose_2d) + self.joint_place + self.frame_place[: pose_2d.shape[1]]
+        features = self.tokens(pose_2d) + self.frame_place[: pose_2d.shape[1]]
         pose: Tensor = self.output(self.represent(self.blocks(features)))
         return pose - pose[:, :, :1]

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from poseda.lifters.attention import AttentionBlock, check_frames, place_table
-from poseda.lifters.registry import check_input, register_lifter, start_small
+from poseda.lifters.attention import AttentionBlock, PoseTransformer
+from poseda.lifters.registry import register_lifter, start_small
 from poseda.skeleton import Skeleton
 
 
 @register_lifter("mixste")
-class MixSTE(nn.Module):
+class MixSTE(PoseTransformer):
     """Attention over the joints of each frame, then over the frames of each joint, in turns.
 
     Differences from the paper: no stochastic depth, no bias after the last block (the subtraction of the root
@@ -32,8 +32,6 @@ class MixSTE(nn.Module):
         ValueError: if ``frames`` is below 1 or the heads do not divide the width.
     """
 
-    any_frames = True
-
     def __init__(
         self,
         skeleton: Skeleton,
@@ -45,13 +43,7 @@ class MixSTE(nn.Module):
         dropout: float = 0.0,
         in_channels: int = 2,
     ) -> None:
-        super().__init__()
-        if frames < 1:
-            raise ValueError(f"frames: expected at least 1, got {frames}")
-        self.joints, self.in_channels, self.frames = skeleton.num_joints, in_channels, frames
-        self.embed = nn.Linear(in_channels, width)
-        self.joint_place = place_table(self.joints, width)
-        self.frame_place = place_table(frames, 1, width)
+        super().__init__(skeleton, frames, width, in_channels)
 
         # Spatial and temporal blocks in turns.
         self.blocks = nn.ModuleList(
@@ -64,9 +56,7 @@ class MixSTE(nn.Module):
 
     def forward(self, pose_2d: Tensor) -> Tensor:
         """Lift (N, T, J, C) screen coordinates, T up to ``frames``, to (N, T, J, 3) metres, root at 0."""
-        check_input(pose_2d.shape, self.joints, self.in_channels)
-        check_frames(pose_2d.shape[1], self.frames)
-        features = self.embed(pose_2d) + self.joint_place
+        features = self.tokens(pose_2d)
         for level, block in enumerate(self.blocks):
             if level % 2 == 0:
                 features = self.spatial_norm(block(features, "joints"))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from poseda.skeleton import Skeleton
 
@@ -74,6 +74,43 @@ def _find(name: str) -> Factory:
     raise ValueError(f"lifter: expected one of {', '.join(names())}, got {name!r}")
 
 
+class Lifter(nn.Module):
+    """What every built-in lifter says of itself.
+
+    Args:
+        skeleton: of the poses.
+        frames: T.
+        in_channels: 2, or 3 with confidence.
+
+    Raises:
+        ValueError: if ``frames`` is below 1, or above 1 and the lifter sees single frames.
+    """
+
+    any_frames = True
+    single_frame: str | None = None
+    """Name of a lifter that sees single frames, for the message to who asks for more."""
+
+    def __init__(self, skeleton: Skeleton, frames: int, in_channels: int) -> None:
+        super().__init__()
+        if self.single_frame is not None and frames != 1:
+            raise ValueError(f"frames: expected 1, as {self.single_frame} sees single frames, got {frames}")
+        if frames < 1:
+            raise ValueError(f"frames: expected at least 1, got {frames}")
+        self.joints, self.in_channels, self.frames = skeleton.num_joints, in_channels, frames
+
+    def check_input(self, pose_2d: Tensor) -> None:
+        """Check the shape of what the lifter is given.
+
+        Raises:
+            ValueError: if it is not (N, T, J, C).
+        """
+        shape = tuple(pose_2d.shape)
+        if len(shape) != 4 or shape[2:] != (self.joints, self.in_channels):
+            raise ValueError(
+                f"pose_2d: expected shape (N, T, {self.joints}, {self.in_channels}), got {shape}"
+            )
+
+
 def start_small(output: nn.Module) -> None:
     """Let a lifter's output layer begin near zero.
 
@@ -84,13 +121,3 @@ def start_small(output: nn.Module) -> None:
     nn.init.normal_(output.weight, std=1e-3)
     if output.bias is not None:
         nn.init.zeros_(output.bias)
-
-
-def check_input(pose_2d_shape: tuple[int, ...], joints: int, channels: int) -> None:
-    """Check the shape of what a lifter is given.
-
-    Raises:
-        ValueError: if it is not (N, T, J, C).
-    """
-    if len(pose_2d_shape) != 4 or pose_2d_shape[2:] != (joints, channels):
-        raise ValueError(f"pose_2d: expected shape (N, T, {joints}, {channels}), got {tuple(pose_2d_shape)}")

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from poseda.lifters.dropout import Dropout
 from poseda.lifters.graph import NodeNorm, NonLocal, bone_matrix
-from poseda.lifters.registry import check_input, register_lifter, start_small
+from poseda.lifters.registry import Lifter, register_lifter, start_small
 from poseda.skeleton import Skeleton
 
 
@@ -61,7 +61,7 @@ class ResidualGraphBlock(nn.Module):
 
 
 @register_lifter("semgcn")
-class SemGCN(nn.Module):
+class SemGCN(Lifter):
     """One graph convolution in, residual graph blocks, one graph convolution out; each frame by itself.
 
     Differences from the paper: no bias where a norm or the subtraction of the root removes it.
@@ -79,7 +79,7 @@ class SemGCN(nn.Module):
         ValueError: if ``frames`` is not 1.
     """
 
-    any_frames = True
+    single_frame = "semgcn"
 
     def __init__(
         self,
@@ -91,10 +91,7 @@ class SemGCN(nn.Module):
         non_local: bool = True,
         in_channels: int = 2,
     ) -> None:
-        super().__init__()
-        if frames != 1:
-            raise ValueError(f"frames: expected 1, as semgcn sees single frames, got {frames}")
-        self.joints, self.in_channels, self.frames = skeleton.num_joints, in_channels, frames
+        super().__init__(skeleton, frames, in_channels)
         self.expand = nn.Sequential(
             _layer(skeleton, in_channels, width, dropout), NonLocal(width) if non_local else nn.Identity()
         )
@@ -106,6 +103,6 @@ class SemGCN(nn.Module):
 
     def forward(self, pose_2d: Tensor) -> Tensor:
         """Lift (N, T, J, C) screen coordinates to (N, T, J, 3) metres, root at the origin."""
-        check_input(pose_2d.shape, self.joints, self.in_channels)
+        self.check_input(pose_2d)
         pose: Tensor = self.output(self.blocks(self.expand(pose_2d)))
         return pose - pose[:, :, :1]

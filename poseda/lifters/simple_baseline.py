@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from poseda.lifters.dropout import Dropout
-from poseda.lifters.registry import check_input, register_lifter, start_small
+from poseda.lifters.registry import Lifter, register_lifter, start_small
 from poseda.skeleton import Skeleton
 
 
@@ -26,7 +26,7 @@ class ResidualBlock(nn.Module):
 
 
 @register_lifter("simple_baseline")
-class SimpleBaseline(nn.Module):
+class SimpleBaseline(Lifter):
     """One linear layer in, residual blocks, one linear layer out; each frame by itself.
 
     Differences from the paper: no max-norm constraint on the weights, and metres instead of standardised
@@ -44,7 +44,7 @@ class SimpleBaseline(nn.Module):
         ValueError: if ``frames`` is not 1.
     """
 
-    any_frames = True
+    single_frame = "simple_baseline"
 
     def __init__(
         self,
@@ -55,10 +55,7 @@ class SimpleBaseline(nn.Module):
         dropout: float = 0.5,
         in_channels: int = 2,
     ) -> None:
-        super().__init__()
-        if frames != 1:
-            raise ValueError(f"frames: expected 1, as simple_baseline sees single frames, got {frames}")
-        self.joints, self.in_channels, self.frames = skeleton.num_joints, in_channels, frames
+        super().__init__(skeleton, frames, in_channels)
         self.network = nn.Sequential(
             *_layer(self.joints * in_channels, width, dropout),
             *(ResidualBlock(width, dropout) for _ in range(blocks)),
@@ -72,7 +69,7 @@ class SimpleBaseline(nn.Module):
 
     def forward(self, pose_2d: Tensor) -> Tensor:
         """Lift (N, T, J, C) screen coordinates to (N, T, J, 3) metres, root at the origin."""
-        check_input(pose_2d.shape, self.joints, self.in_channels)
+        self.check_input(pose_2d)
         batch, frames = pose_2d.shape[:2]
         features = pose_2d.reshape(batch * frames, self.joints * self.in_channels)
         joints = self.network(features).reshape(batch, frames, self.joints - 1, 3)

@@ -13,7 +13,7 @@ from torch.nn.functional import pad
 
 from poseda.lifters.dropout import Dropout
 from poseda.lifters.graph import NodeNorm, NonLocal, bone_matrix, mean_over_neighbours, mirror_matrix
-from poseda.lifters.registry import check_input, register_lifter, start_small
+from poseda.lifters.registry import Lifter, register_lifter, start_small
 from poseda.skeleton import Skeleton
 
 
@@ -97,7 +97,7 @@ class GraphBlock(nn.Module):
 
 
 @register_lifter("stgcn")
-class STGCN(nn.Module):
+class STGCN(Lifter):
     """Graph convolutions over joints and frames, from local to global and back.
 
     Differences from the paper, whose text leaves layer counts open: one residual block a scale and direction,
@@ -114,7 +114,6 @@ class STGCN(nn.Module):
         ValueError: if ``frames`` is below 1.
     """
 
-    any_frames = True
     members: Tensor
     spread: Tensor
 
@@ -126,10 +125,7 @@ class STGCN(nn.Module):
         dropout: float = 0.1,
         in_channels: int = 2,
     ) -> None:
-        super().__init__()
-        if frames < 1:
-            raise ValueError(f"frames: expected at least 1, got {frames}")
-        self.joints, self.in_channels, self.frames = skeleton.num_joints, in_channels, frames
+        super().__init__(skeleton, frames, in_channels)
         members = part_members(skeleton)
         self.register_buffer("members", members, persistent=False)
         self.register_buffer("spread", mean_over_neighbours(members.mT.float()), persistent=False)
@@ -148,7 +144,7 @@ class STGCN(nn.Module):
 
     def forward(self, pose_2d: Tensor) -> Tensor:
         """Lift (N, T, J, C) screen coordinates to (N, T, J, 3) metres, root at the origin."""
-        check_input(pose_2d.shape, self.joints, self.in_channels)
+        self.check_input(pose_2d)
         joints = self.non_local(self.joints_down(self.expand(pose_2d)))
         parts = self.parts_down(self._pool(joints))
         body = self.body(parts.amax(-2, keepdim=True))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv1d, pad
 
 from poseda.lifters.dropout import Dropout
-from poseda.lifters.registry import check_input, register_lifter, start_small
+from poseda.lifters.registry import Lifter, register_lifter, start_small
 from poseda.skeleton import Skeleton
 
 SINGLE_FRAME_WIDTHS = (1, 1, 1)
@@ -55,7 +55,7 @@ class TemporalBlock(nn.Module):
 
 
 @register_lifter("videopose3d")
-class VideoPose3D(nn.Module):
+class VideoPose3D(Lifter):
     """Temporal convolutions from a window of 2D poses to one 3D pose.
 
     Two forms share the weights. :meth:`forward` takes windows of exactly ``frames`` and computes only what
@@ -75,6 +75,8 @@ class VideoPose3D(nn.Module):
         ValueError: if a width is even or the widths do not multiply to ``frames``.
     """
 
+    any_frames = False
+
     def __init__(
         self,
         skeleton: Skeleton,
@@ -85,7 +87,6 @@ class VideoPose3D(nn.Module):
         causal: bool = False,
         in_channels: int = 2,
     ) -> None:
-        super().__init__()
         widths = _default_widths(frames) if filter_widths is None else tuple(filter_widths)
         if not widths or any(width < 1 or width % 2 == 0 for width in widths):
             raise ValueError(f"filter_widths: expected odd numbers, got {widths}")
@@ -93,12 +94,8 @@ class VideoPose3D(nn.Module):
             raise ValueError(
                 f"filter_widths: expected a product of frames = {frames}, got {widths} ({prod(widths)})"
             )
-        self.joints, self.in_channels, self.frames, self.causal = (
-            skeleton.num_joints,
-            in_channels,
-            frames,
-            causal,
-        )
+        super().__init__(skeleton, frames, in_channels)
+        self.causal = causal
         self.expand = nn.Conv1d(self.joints * in_channels, channels, widths[0], bias=False)
         self.expand_norm = nn.BatchNorm1d(channels)
         self.activation = nn.Sequential(nn.ReLU(), Dropout(dropout))
@@ -121,7 +118,7 @@ class VideoPose3D(nn.Module):
         Raises:
             ValueError: if T is not ``frames``.
         """
-        check_input(pose_2d.shape, self.joints, self.in_channels)
+        self.check_input(pose_2d)
         if pose_2d.shape[1] != self.frames:
             raise ValueError(
                 f"pose_2d: expected {self.frames} frames, got {pose_2d.shape[1]}; see sequence()"
@@ -130,7 +127,7 @@ class VideoPose3D(nn.Module):
 
     def sequence(self, pose_2d: Tensor) -> Tensor:
         """Lift recordings (N, T, J, C) of any length to (N, T, J, 3); the end frames are repeated."""
-        check_input(pose_2d.shape, self.joints, self.in_channels)
+        self.check_input(pose_2d)
         before = self.target_frame
         frames = pad(pose_2d.flatten(2).transpose(1, 2), (before, self.frames - 1 - before), mode="replicate")
         return self._lift(frames, strided=False)

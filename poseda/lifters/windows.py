@@ -77,39 +77,57 @@ def sliding_windows(pose: Tensor, frames: int, target_frame: int | None = None, 
     return padded.unfold(0, frames, stride).movedim(-1, 1)
 
 
-@torch.no_grad()
 def lift_clip(lifter: nn.Module, pose_2d: Tensor, frames: int, target_frame: int | None = None) -> Tensor:
-    """Lift every frame of a clip once.
+    """Lift every frame of one clip, (L, J, C) to (L, J, 3): :func:`lift_clips` of a single one."""
+    return lift_clips(
+        lifter, pose_2d, torch.zeros_like(pose_2d[:, 0, 0], dtype=torch.int64), frames, target_frame
+    )
 
-    A lifter that returns one pose a window sees one window a frame; one that returns a pose a frame sees the
-    clip cut into windows side by side, the last of which ends with the clip. (``VideoPose3D.sequence`` gives
-    the same as the former for less.)
+
+@torch.no_grad()
+def lift_clips(
+    lifter: nn.Module, pose_2d: Tensor, clip: Tensor, frames: int, target_frame: int | None = None
+) -> Tensor:
+    """Lift every frame of some clips once.
+
+    A lifter with a method ``sequence`` (as ``VideoPose3D`` has) lifts each clip with it. One that returns one
+    pose a window sees one window a frame; one that returns a pose a frame sees each clip cut into windows
+    side by side, the last of which ends with the clip.
 
     Args:
         lifter: (N, T, J, C) to (N, T or 1, J, 3), in evaluation mode.
-        pose_2d: (L, J, C) screen coordinates, L > 0.
+        pose_2d: (F, J, C) screen coordinates, F > 0.
+        clip: (F,) int64, the clip of each frame; the frames of a clip stand together and in order.
         frames: T.
-        target_frame: for lifters of one pose a window, see :class:`ClipWindows`.
+        target_frame: for lifters of one pose a window, see :class:`ClipWindows`. Default: the lifter's own,
+            if it has one.
 
     Returns:
-        (L, J, 3) metres.
+        (F, J, 3) metres.
 
     Raises:
-        ValueError: if the lifter returns neither one pose a window nor one a frame.
+        ValueError: if a clip is in pieces, or the lifter returns neither one pose a window nor one a frame.
     """
-    windows = sliding_windows(pose_2d, frames, target_frame)
-    returned = lifter(windows[:1]).shape[1]
+    windows = ClipWindows(
+        clip, frames, getattr(lifter, "target_frame", None) if target_frame is None else target_frame
+    )
+    whole = getattr(lifter, "sequence", None)
+    if whole is not None:
+        lengths = clip.unique_consecutive(return_counts=True)[1].tolist()
+        return torch.cat([whole(part[None])[0] for part in pose_2d.split(lengths)])
+    every = torch.arange(len(windows), device=clip.device)
+    returned = lifter(pose_2d[windows.rows(every[:1])]).shape[1]
     if returned == 1:
-        return torch.cat([lifter(batch)[:, 0] for batch in windows.split(LIFT_BATCH)])
+        return torch.cat([lifter(pose_2d[windows.rows(part)])[:, 0] for part in every.split(LIFT_BATCH)])
     if returned != frames:
         raise ValueError(f"lifter: expected 1 or {frames} poses from {frames} frames, got {returned}")
-    length = len(pose_2d)
-    starts = [*range(0, length - frames, frames), max(length - frames, 0)]
-    tiles = sliding_windows(pose_2d, frames, target_frame=0)[starts]
-    lifted = torch.cat([lifter(batch) for batch in tiles.split(LIFT_BATCH)])
-    new = length - (len(starts) - 1) * frames  # what the last window adds
-    last = lifted[-1, :length][-new:]
-    return torch.cat([lifted[:-1].flatten(0, 1), last])
+    # Where the window begins that answers for a frame: side by side, but none reaches beyond its clip.
+    begin = every - (every - windows.first) % frames
+    begin = torch.minimum(begin, (windows.last + 1 - frames).clamp(min=windows.first))
+    starts, window = begin.unique_consecutive(return_inverse=True)
+    tiles = ClipWindows(clip, frames, target_frame=0)
+    lifted = torch.cat([lifter(pose_2d[tiles.rows(part)]) for part in starts.split(LIFT_BATCH)])
+    return lifted[window, every - begin]
 
 
 def _check_target(frames: int, target_frame: int | None) -> int:

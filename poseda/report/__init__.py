@@ -7,10 +7,10 @@ from pathlib import Path
 from poseda.report.record import RunRecord
 from poseda.report.summary import (
     COLUMNS,
-    HEADINGS,
     SPLIT_TITLES,
     Summary,
     cells,
+    headings,
     markdown,
     shown_split,
     summarise,
@@ -18,11 +18,11 @@ from poseda.report.summary import (
 
 __all__ = [
     "COLUMNS",
-    "HEADINGS",
     "SPLIT_TITLES",
     "RunRecord",
     "Summary",
     "cells",
+    "headings",
     "markdown",
     "shown_split",
     "summarise",

@@ -19,7 +19,7 @@ import numpy as np
 from poseda.report import charts
 from poseda.report.curves import PANELS, curves
 from poseda.report.record import RunRecord
-from poseda.report.summary import HEADINGS, SPLIT_TITLES, cells, shown_split, summarise
+from poseda.report.summary import SPLIT_TITLES, cells, headings, shown_split, summarise
 
 SCREEN_SCALE, SPACE_SCALE = 10_000, 1000
 """Screen coordinates and metres are kept as whole numbers: ten thousandths, millimetres."""
@@ -340,7 +340,8 @@ def _results(record: RunRecord, chosen: str | None) -> str:
         chart = f"<h3>Error of each joint</h3>{_legend(list(by_arm))}{charts.dots(errors, 'mean error, mm')}"
     several = max(summary.seeds for summary in summaries) > 1
     spread = " Mean ± standard deviation over seeds." if several else ""
-    return _section("With labels", f"On {SPLIT_TITLES[split]}.{spread}", _table(HEADINGS, rows) + chart)
+    table = _table(headings(summaries), rows)
+    return _section("With labels", f"On {SPLIT_TITLES[split]}.{spread}", table + chart)
 
 
 def _training(record: RunRecord) -> str:

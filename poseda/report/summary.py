@@ -10,6 +10,9 @@ from typing import Any
 
 COLUMNS = {"mpjpe": "MPJPE mm", "pa_mpjpe": "PA-MPJPE mm", "pck": "PCK %", "auc": "AUC %"}
 
+MOTION = {"mpjve": "MPJVE mm", "acceleration_error": "accel. mm"}
+"""Columns more for lifters that see several frames: errors a frame and a frame squared."""
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -36,7 +39,10 @@ def summarise(results: Sequence[dict[str, Any]], split: str = "target_test") -> 
     for row in results:
         if row["split"] == split:
             rows.setdefault(row["arm"], []).append(row)
-    means = {arm: {name: mean(row[name] for row in group) for name in COLUMNS} for arm, group in rows.items()}
+    every = [row for group in rows.values() for row in group]
+    moving = all(row.get("frames", 1) > 1 and row.keys() >= MOTION.keys() for row in every)
+    columns = [*COLUMNS, *(MOTION if moving else ())]
+    means = {arm: {name: mean(row[name] for row in group) for name in columns} for arm, group in rows.items()}
     ends = [means[arm]["mpjpe"] if arm in means else math.nan for arm in ("source_only", "oracle")]
     gap = ends[0] - ends[1]
     return [
@@ -44,7 +50,7 @@ def summarise(results: Sequence[dict[str, Any]], split: str = "target_test") -> 
             arm,
             len(group),
             means[arm],
-            {name: stdev(row[name] for row in group) if len(group) > 1 else 0.0 for name in COLUMNS},
+            {name: stdev(row[name] for row in group) if len(group) > 1 else 0.0 for name in columns},
             100 * (ends[0] - means[arm]["mpjpe"]) / gap if gap > 0 else None,
         )
         for arm, group in rows.items()
@@ -66,15 +72,19 @@ def cells(summary: Summary) -> list[str]:
     """The cells of an arm's row: metrics, with deviation if there are several seeds, and the gap closed."""
     texts = [
         f"{summary.mean[name]:.1f}" + (f" ± {summary.deviation[name]:.1f}" if summary.seeds > 1 else "")
-        for name in COLUMNS
+        for name in summary.mean
     ]
     return [*texts, "" if summary.gap_closed is None else f"{summary.gap_closed:.0f} %"]
 
 
-HEADINGS = ("arm", *COLUMNS.values(), "gap closed")
+def headings(summaries: Sequence[Summary]) -> list[str]:
+    """The headings over :func:`cells`."""
+    columns = COLUMNS | MOTION
+    return ["arm", *(columns[name] for name in summaries[0].mean), "gap closed"]
 
 
 def markdown(summaries: Sequence[Summary]) -> str:
     """The table of arms in Markdown."""
-    lines = [HEADINGS, ["---"] + ["--:"] * (len(HEADINGS) - 1), *([s.arm, *cells(s)] for s in summaries)]
+    head = headings(summaries)
+    lines = [head, ["---"] + ["--:"] * (len(head) - 1), *([s.arm, *cells(s)] for s in summaries)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"

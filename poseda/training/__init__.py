@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from torch import nn
+
 from poseda import gate
 from poseda.config import RunConfig
 from poseda.datasets import Domains
@@ -24,8 +26,17 @@ from poseda.training.folder import (
     read_folder,
 )
 from poseda.training.journal import NonFiniteError, NothingValidError, TrainingError
+from poseda.training.lifting import target_frame
 from poseda.training.pairs import Resident
-from poseda.training.run import Observer, Run, build_lifter, evaluate_folder, labelled_splits, start_fabric
+from poseda.training.run import (
+    Observer,
+    Run,
+    build_lifter,
+    check_lifter,
+    evaluate_folder,
+    labelled_splits,
+    start_fabric,
+)
 
 __all__ = [
     "FolderError",
@@ -43,18 +54,34 @@ __all__ = [
 ]
 
 
-def prepare(config: RunConfig, domains: Domains, observer: Observer | None = None) -> Run:
+def prepare(
+    config: RunConfig,
+    domains: Domains,
+    observer: Observer | None = None,
+    lifter: nn.Module | None = None,
+) -> Run:
     """Check everything a user can get wrong, then open the run folder; nothing is written before.
+
+    Args:
+        config: of the run.
+        domains: to adapt on.
+        observer: told of progress.
+        lifter: any module (N, T, J, 2) to (N, T or 1, J, 3), T = ``config.frames``, to adapt in place of the
+            one that the configuration names. It is copied; every seed begins with its weights.
 
     Raises:
         ValueError: one sentence: a device or lifter that is not there, data or a folder that cannot be used.
     """
+    if lifter is not None:
+        config = replace(config, lifter=f"{type(lifter).__module__}.{type(lifter).__qualname__}")
     fabric = start_fabric(config)
-    build_lifter(config, domains.skeleton)
+    built = build_lifter(config, domains.skeleton, lifter)
+    check_lifter(built, config, domains.skeleton)
+    target = target_frame(built, config.frames)
     if "plus" in config.arms:
         check_skeleton(domains.skeleton)
     adaptation = disturb(domains.adaptation(), config.target_data)
-    data = Resident.load(adaptation, fabric.device)
+    data = Resident.load(adaptation, fabric.device, config.frames, target)
     verdict = None if config.gate == "off" else gate.judge(adaptation)
     if config.gate == "on" and verdict is not None and not verdict.adapt:
         config = replace(config, arms=("source_only",))
@@ -65,4 +92,4 @@ def prepare(config: RunConfig, domains: Domains, observer: Observer | None = Non
     if verdict is not None:
         recommended = gate.recommend(verdict, config.arms)
         write_json(config.out / gate.FILE, verdict.to_json(recommended))
-    return Run(domains, data, config, fabric, observer, splits, verdict)
+    return Run(domains, data, config, fabric, observer, splits, verdict, lifter)

@@ -1,7 +1,8 @@
 """The generator's and the discriminators' phases: LPA, with GPA in the loop.
 
 No gradient from the lifter reaches the generator (the authors' answer in their issue 1), unless
-``feedback="hard_ratio"`` asks for PoseAug's.
+``feedback="hard_ratio"`` asks for PoseAug's. What a generator proposes holds for a whole window of frames but
+is judged on the one it was proposed for, so that generators for sequences train on single frames, too.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from poseda.config import RunConfig
 from poseda.discriminators import HistoryPool, Judged, PoseDiscriminator, ScreenDiscriminator, bone_directions
 from poseda.generator import Generator, Proposal
 from poseda.training import checkpoint
-from poseda.training.lifting import root_relative
+from poseda.training.lifting import lift_windows
 from poseda.training.pairs import Recipe, Resident, Shuffle, carry_out
+from poseda.training.sequences import middle, rows_around
 
 BETAS = (0.5, 0.999)
 """Adam's memory in adversarial training: a short first one, as the opponent moves."""
@@ -72,18 +74,19 @@ class GeneratorPhase:
 
     def step(self, step: int) -> dict[str, Tensor]:
         """One generator step and, every few, one discriminator step on the same fakes."""
-        index = self._order.at(step)
-        where = self.data.placements.sample(len(index), self.rng)
-        judged, values = self._train_generator(index, where)
+        rows = rows_around(self._order.at(step), self.data.windows)
+        where = self.data.placements.sample(len(rows), self.rng)
+        judged, values = self._train_generator(rows, where)
         every = self.config.generator_training.discriminator_every
         if self.judge_optimizer is not None and step % every == 0:
             values |= self._train_discriminators(judged, self.judge_optimizer)
         return values
 
-    def _train_generator(self, index: Tensor, where: Tensor) -> tuple[Judged, dict[str, Tensor]]:
+    def _train_generator(self, rows: Tensor, where: Tensor) -> tuple[Judged, dict[str, Tensor]]:
         """Minimise, over the generator: fakes told from their anchors, turns outside their band."""
         options, bounds, skeleton = self.config.generator_training, self.config.generator, self.data.skeleton
         self.judges.requires_grad_(False)
+        index = middle(rows)
         source = self.data.source.pose_3d[index]
         proposal = self.generator(source, self.generator.noise(source, self.rng))
         fake = carry_out(self.data, index, where, proposal, self.recipe.placement, self.config)
@@ -105,7 +108,10 @@ class GeneratorPhase:
         for name, loss in self._deceive(judged).items():
             terms[f"generator_{name}"] = weights[name] * loss
         if self.recipe.adversary.feedback == "hard_ratio":
-            terms["feedback"] = options.weight_feedback * self._feedback(index, fake)
+            whole = AugmentedPose(fake.pose_3d[:, None], fake.pose_2d[:, None], fake.valid)
+            if self.data.windows is not None:
+                whole = carry_out(self.data, rows, where, proposal, self.recipe.placement, self.config)
+            terms["feedback"] = options.weight_feedback * self._feedback(rows, whole)
         total = torch.stack(list(terms.values())).sum()
         self.optimizer.zero_grad()
         total.backward()
@@ -146,14 +152,14 @@ class GeneratorPhase:
             verdicts[name] = loss(real, fake, judged.valid)
         return verdicts
 
-    def _feedback(self, index: Tensor, fake: AugmentedPose) -> Tensor:
-        skeleton = self.data.skeleton
+    def _feedback(self, rows: Tensor, fake: AugmentedPose) -> Tensor:
+        """How far the lifter's error on fakes is from the wanted multiple of its error on their source."""
 
         def error(pose_2d: Tensor, pose_3d: Tensor) -> Tensor:
-            return losses.pose_error(self.lifter(pose_2d[:, None])[:, 0], root_relative(pose_3d, skeleton))
+            return losses.pose_error(*lift_windows(self.lifter, pose_2d, pose_3d)).mean(1)
 
         with torch.no_grad():
-            before = error(self.data.source.pose_2d[index], self.data.source.pose_3d[index])
+            before = error(self.data.source.pose_2d[rows], self.data.source.pose_3d[rows])
         after = error(fake.pose_2d, fake.pose_3d)
         return losses.hard_ratio_loss(after, before, self.config.generator_training.hard_ratio, fake.valid)
 

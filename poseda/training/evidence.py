@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from poseda import labelfree
 from poseda.datasets import AdaptationData, LabelledPoses, UnlabelledPoses
+from poseda.datasets.order import pieces
 from poseda.files import write_json
 from poseda.skeleton import Skeleton
 from poseda.training.checkpoint import load_checkpoint, save_checkpoint
-from poseda.training.lifting import predict, root_relative
+from poseda.training.lifting import predict
 
 ROWS = 20_000
 """Target poses measured, in whole clips as far as they fit."""
@@ -33,22 +34,29 @@ IN_ORDER = 0.5
 
 
 def save_evidence(
-    out: Path, data: AdaptationData, models: Mapping[str, nn.Module], source_model: str, flip: bool
+    out: Path,
+    data: AdaptationData,
+    models: Mapping[str, nn.Module],
+    source_model: str,
+    flip: bool,
+    frames: int = 1,
 ) -> None:
     """Write labelfree.json and clips.safetensors.
 
     Args:
         out: the run folder, which holds the gallery already.
         data: all that was learned from; its target is what is lifted here.
-        models: single-frame lifters by arm.
+        models: lifters by arm.
         source_model: which of them the others are compared with.
         flip: average with the mirrored prediction.
+        frames: T of the lifters. The rows of the target's clips are taken for successive frames.
     """
     skeleton = data.skeleton
     target = data.target.rows(_whole_clips(data.target.clip, ROWS)).to("cpu")
     pose_2d = labelfree.hidden_on_root(target, skeleton)
+    piece = pieces(target)
     lifted = {
-        arm: predict(model, pose_2d.to(next(model.parameters()).device), skeleton, flip).cpu()
+        arm: predict(model, pose_2d.to(_device(model)), skeleton, flip, frames, piece).cpu()
         for arm, model in models.items()
     }
     seen = labelfree.seen_joints(target)
@@ -67,11 +75,15 @@ def save_evidence(
     _save_clips(out / "clips.safetensors", target, lifted, skeleton)
 
 
+def _device(model: nn.Module) -> torch.device:
+    return next(model.parameters()).device
+
+
 def _labels(poses: LabelledPoses, skeleton: Skeleton) -> dict[str, Any]:
     """The same numbers of labels, which is what a perfect lifter would reach."""
     poses = poses.to("cpu")
     unlabelled = UnlabelledPoses(poses.pose_2d, poses.camera, poses.clip)
-    return labelfree.describe(root_relative(poses.pose_3d, skeleton), unlabelled, skeleton)
+    return labelfree.describe(poses.root_relative, unlabelled, skeleton)
 
 
 def _whole_clips(clip: Tensor, rows: int) -> Tensor:

@@ -157,7 +157,7 @@ def protocol_card(config: RunConfig, domains: Domains, splits: Sequence[str]) ->
     return {
         "data": domains.name,
         "joints": f"all {skeleton.num_joints} of {skeleton.name}, root-relative by subtraction",
-        "frames": "1",
+        "frames": _describe_frames(config),
         "2D source": "as the data file gives it",
         "test-time flip": "averaged with the mirrored pose" if config.training.flip else "off",
         "scale fix": "none",
@@ -168,6 +168,13 @@ def protocol_card(config: RunConfig, domains: Domains, splits: Sequence[str]) ->
         "averages": "pooled over joints and frames",
         "PCK, AUC": "joints strictly under 150 mm; mean of PCK at 0, 5, ... 150 mm",
     }
+
+
+def _describe_frames(config: RunConfig) -> str:
+    if config.frames == 1:
+        return "1"
+    what = "past frames" if config.network.causal else "frames around each"
+    return f"{config.frames}: {what}, within its clip, whose first or last frame is repeated at the ends"
 
 
 def evaluation_card(record: dict[str, Any], domains: Domains, split: str) -> dict[str, str]:

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from poseda import losses
 from poseda.config import LifterTrainingConfig
-from poseda.lifters import mirror
+from poseda.datasets.domain import root_relative
+from poseda.lifters import lift_clips, mirror
 from poseda.skeleton import Skeleton
 from poseda.training import checkpoint
 from poseda.training.pairs import Pairs
@@ -21,31 +22,60 @@ PREDICT_BATCH = 8192
 """Poses lifted at once when testing."""
 
 
-def root_relative(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
-    """(N, J, 3) with the root at the origin."""
-    root = skeleton.parents.index(-1)
-    return pose_3d - pose_3d[:, root : root + 1]
-
-
 @torch.no_grad()
-def predict(lifter: nn.Module, pose_2d: Tensor, skeleton: Skeleton, flip: bool) -> Tensor:
+def predict(
+    lifter: nn.Module,
+    pose_2d: Tensor,
+    skeleton: Skeleton,
+    flip: bool,
+    frames: int = 1,
+    piece: Tensor | None = None,
+) -> Tensor:
     """Lift (N, J, 2) screen coordinates to (N, J, 3) root-relative metres.
 
     Args:
-        lifter: single-frame, (N, 1, J, 2) to (N, 1, J, 3); left in evaluation mode.
+        lifter: (N, T, J, 2) to (N, T or 1, J, 3); left in evaluation mode.
         pose_2d: (N, J, 2).
         skeleton: of the poses.
         flip: average with the mirrored prediction of the mirrored pose.
+        frames: T.
+        piece: (N,) where T > 1: rows of one number are consecutive frames. At the ends of a piece its first
+            or last frame is repeated.
     """
     lifter.eval()
-    lifted = []
-    for part in pose_2d.split(PREDICT_BATCH):
-        pose_3d = lifter(part[:, None])[:, 0]
-        if flip:
-            other = lifter(mirror(part, skeleton)[:, None])[:, 0]
-            pose_3d = (pose_3d + mirror(other, skeleton)) / 2
-        lifted.append(root_relative(pose_3d.float(), skeleton))
-    return torch.cat(lifted)
+
+    def lift(screen: Tensor) -> Tensor:
+        if piece is None or frames == 1:
+            return torch.cat([lifter(part[:, None])[:, 0] for part in screen.split(PREDICT_BATCH)])
+        return lift_clips(lifter, screen, piece.to(screen.device), frames)
+
+    lifted = lift(pose_2d)
+    if flip:
+        lifted = (lifted + mirror(lift(mirror(pose_2d, skeleton)), skeleton)) / 2
+    return root_relative(lifted.float())
+
+
+def lift_windows(lifter: nn.Module, pose_2d: Tensor, pose_3d: Tensor) -> tuple[Tensor, Tensor]:
+    """What a lifter makes of windows, and the truth of the same frames: of each, or of the one it stands for.
+
+    Args:
+        lifter: (N, T, J, 2) to (N, T or 1, J, 3).
+        pose_2d: (N, T, J, 2).
+        pose_3d: (N, T, J, 3) metres, the truth.
+
+    Returns:
+        lifted and true poses, (N, T or 1, J, 3) root-relative metres.
+    """
+    lifted, truth = lifter(pose_2d).float(), root_relative(pose_3d)
+    if lifted.shape[1] < truth.shape[1]:
+        at = target_frame(lifter, truth.shape[1])
+        truth = truth[:, at : at + 1]
+    return lifted, truth
+
+
+def target_frame(lifter: nn.Module, frames: int) -> int:
+    """Which frame of a window a lifter's single pose is of: as it says, or the middle one."""
+    return int(getattr(lifter, "target_frame", frames // 2))
 
 
 def learning_rate(config: LifterTrainingConfig, step: int, steps: int) -> float:
@@ -107,9 +137,8 @@ class LifterPhase:
         self.lifter.train()
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.config, step, self.steps)
-        lifted = self.lifter(pairs.pose_2d[:, None])[:, 0]
-        truth = root_relative(pairs.pose_3d, self.skeleton)
-        loss = losses.lifter_loss(lifted.float(), truth, pairs.valid, self.config.loss)
+        lifted, truth = lift_windows(self.lifter, pairs.pose_2d, pairs.pose_3d)
+        loss = losses.lifter_loss(lifted, truth, pairs.valid, self.config.loss)
         self.optimizer.zero_grad()
         self.fabric.backward(loss)
         self.fabric.clip_gradients(
@@ -143,7 +172,7 @@ class LifterPhase:
         if not self.config.flip:
             return pairs
         draw = torch.rand(len(pairs.valid), generator=self.pairs.rng, device=pairs.valid.device)
-        mirrored = (draw < 0.5)[:, None, None]
+        mirrored = (draw < 0.5)[:, None, None, None]
         return Pairs(
             torch.where(mirrored, mirror(pairs.pose_3d, self.skeleton), pairs.pose_3d),
             torch.where(mirrored, mirror(pairs.pose_2d, self.skeleton), pairs.pose_2d),

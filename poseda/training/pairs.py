@@ -1,6 +1,9 @@
 """Where a lifter's training pairs come from: what each arm does to source poses, and with what.
 
-Everything is resident on the device; a batch is drawn by index and made by one call of the fused op.
+Everything is resident on the device; a batch is drawn by index and made by one call of the fused op. A window
+of frames is drawn as the rows around one: what two windows share is stored once. A change of posture is
+proposed for the middle frame of a window and holds for all of it; the middle frame is placed, the others keep
+their displacement from it.
 """
 
 from __future__ import annotations
@@ -17,17 +20,19 @@ from poseda.config import AdversaryConfig, Arm, RunConfig
 from poseda.datasets import AdaptationData, LabelledPoses
 from poseda.generator import Generator, Proposal, jittered, random_proposal
 from poseda.gpa import TargetPlacements
+from poseda.lifters import ClipWindows
 from poseda.rotation import composed
 from poseda.skeleton import Skeleton
+from poseda.training.sequences import middle, rows_around, windows_of
 
 
 class Pairs(NamedTuple):
     """What a lifter trains on.
 
     Attributes:
-        pose_3d: (N, J, 3) metres, camera frame, absolute.
-        pose_2d: (N, J, 2) screen coordinates.
-        valid: (N,) bool.
+        pose_3d: (N, T, J, 3) metres, camera frame, absolute.
+        pose_2d: (N, T, J, 2) screen coordinates.
+        valid: (N,) bool, every frame of the window.
     """
 
     pose_3d: Tensor
@@ -113,6 +118,7 @@ class Resident:
         skeleton: of every pose.
         source: labelled source poses.
         placements: of the unlabelled target.
+        windows: of frames of the source, or None for single frames.
         tilt: (M, 3) rotation vectors, radians: how bodies stand in the view of each placement, for a source
             that is levelled (:mod:`poseda.training.alignment`). None leaves them as the source has them.
     """
@@ -120,14 +126,28 @@ class Resident:
     skeleton: Skeleton
     source: LabelledPoses
     placements: TargetPlacements
+    windows: ClipWindows | None = None
     tilt: Tensor | None = None
 
     @classmethod
-    def load(cls, data: AdaptationData, device: torch.device) -> Resident:
-        """Move the data to the device and measure the target."""
-        target = data.target
+    def load(
+        cls, data: AdaptationData, device: torch.device, frames: int = 1, target_frame: int | None = None
+    ) -> Resident:
+        """Move the data to the device and measure the target.
+
+        Args:
+            data: what may be learned from.
+            device: to learn on.
+            frames: T, the length of a window of the source.
+            target_frame: which of its frames a lifter is asked for. Default: the middle one.
+
+        Raises:
+            ValueError: if no target pose has a usable box, or the rows of the source are no sequences.
+        """
+        target, source = data.target, data.source.to(device)
         placements = TargetPlacements.build(target.pose_2d, target.camera, data.skeleton, target.visible)
-        return cls(data.skeleton, data.source.to(device), placements.to(device))
+        windows = windows_of(source, frames, target_frame, "source")
+        return cls(data.skeleton, source, placements.to(device), windows)
 
 
 def carry_out(
@@ -142,21 +162,24 @@ def carry_out(
 
     Args:
         data: the resident data.
-        pose_index: (N,) rows of the source.
+        pose_index: (N,) rows of the source, or (N, T) windows of them.
         placement_index: (N,) rows of the placement table, read under GPA only.
-        proposal: what to change, or None to keep the postures.
+        proposal: what to change, the same in all frames of a window, or None to keep the postures.
         placement: how to place them.
         config: for the op's modes.
     """
     given = {}
+    windows = pose_index.dim() == 2
     if proposal is not None:
-        given = {name: getattr(proposal, name) for name in ("bone_rotation", "bone_scale", "body_rotation")}
+        for name in ("bone_rotation", "bone_scale", "body_rotation"):
+            change = getattr(proposal, name)
+            given[name] = change[:, None] if windows else change
     if placement == "gpa":
         if data.tilt is not None:
             tilt = data.tilt[placement_index]
             given["body_rotation"] = tilt if proposal is None else composed(proposal.body_rotation, tilt)
         return source_like_target(data, pose_index, placement_index, config, **given)
-    given["camera"] = data.source.camera.rows(pose_index)
+    given["camera"] = data.source.camera.rows(middle(pose_index) if windows else pose_index)
     if placement == "learned" and proposal is not None:
         given["root"] = proposal.root
     return ops.augment(
@@ -218,28 +241,31 @@ class PairSource:
         batch, device = config.training.batch, data.source.pose_2d.device
         self._from_oracle = batch // 2 if oracle is not None else 0
         self._order = Shuffle(len(data.source), batch - self._from_oracle, seed, device)
-        self._oracle_order = (
-            Shuffle(len(oracle), self._from_oracle, seed, device) if oracle is not None else None
-        )
+        if oracle is not None:
+            target_frame = None if data.windows is None else data.windows.target_frame
+            self._oracle_order = Shuffle(len(oracle), self._from_oracle, seed, device)
+            self._oracle_windows = windows_of(oracle, config.frames, target_frame, "target_train")
 
     @torch.no_grad()
     def draw(self, step: int) -> Pairs:
         """The pairs of one step."""
-        index = self._order.at(step)
+        rows = rows_around(self._order.at(step), self.data.windows)
         if self.recipe.placement == "captured":
-            poses = self._captured(self.data.source, index)
-            if self.oracle is None or self._oracle_order is None:
+            poses = self._captured(self.data.source, rows)
+            if self.oracle is None:
                 return poses
-            extra = self._captured(self.oracle, self._oracle_order.at(step))
+            extra = self._captured(
+                self.oracle, rows_around(self._oracle_order.at(step), self._oracle_windows)
+            )
             return Pairs(*(torch.cat(both) for both in zip(poses, extra, strict=True)))
-        where = self.data.placements.sample(len(index), self.rng)
-        proposal = self._propose(self.data.source.pose_3d[index])
-        return Pairs(*carry_out(self.data, index, where, proposal, self.recipe.placement, self.config))
+        where = self.data.placements.sample(len(rows), self.rng)
+        proposal = self._propose(self.data.source.pose_3d[middle(rows)])
+        return Pairs(*carry_out(self.data, rows, where, proposal, self.recipe.placement, self.config))
 
     @staticmethod
-    def _captured(poses: LabelledPoses, index: Tensor) -> Pairs:
-        valid = torch.ones(len(index), dtype=torch.bool, device=index.device)
-        return Pairs(poses.pose_3d[index], poses.pose_2d[index], valid)
+    def _captured(poses: LabelledPoses, rows: Tensor) -> Pairs:
+        valid = torch.ones(len(rows), dtype=torch.bool, device=rows.device)
+        return Pairs(poses.pose_3d[rows], poses.pose_2d[rows], valid)
 
     def _propose(self, pose_3d: Tensor) -> Proposal | None:
         if self.recipe.postures == "captured":

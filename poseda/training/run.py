@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from poseda import lifters, metrics
 from poseda.config import Arm, RunConfig
 from poseda.datasets import Domains, LabelledPoses, NoLabelsError
+from poseda.datasets.order import disorder, pieces
 from poseda.device import choose
 from poseda.files import write_json
 from poseda.gate import PRETRAINED, Verdict, source_model
@@ -32,6 +34,7 @@ from poseda.training.gallery import save_gallery
 from poseda.training.journal import Journal, Meters
 from poseda.training.lifting import LifterPhase, predict
 from poseda.training.pairs import PairSource, Resident, recipe_of
+from poseda.training.sequences import check_sequences
 
 EVALUATED = ("source_val", "target_test")
 """Splits with rows in results.json, where they have labels."""
@@ -80,16 +83,17 @@ def labelled_splits(config: RunConfig, domains: Domains) -> tuple[str, ...]:
 
     Raises:
         DataError: if labels are missing from domains that should have them, or the oracle has none.
+        ValueError: if windows of frames are asked of rows that are no sequences.
     """
     splits = []
     for split in EVALUATED:
         try:
-            domains.evaluation(split)
+            check_sequences(domains.evaluation(split), config.frames, split)
         except NoLabelsError:
             continue
         splits.append(split)
     if any(recipe_of(arm, config).target_labels for arm in config.arms):
-        domains.oracle()
+        check_sequences(domains.oracle(), config.frames, "target_train")
     return tuple(splits)
 
 
@@ -109,6 +113,7 @@ class Run:
         observer: told of progress.
         splits: to evaluate on.
         verdict: of the gate, or None where it was not asked.
+        lifter: to adapt in place of the one that the configuration names; every seed begins with its weights.
     """
 
     def __init__(
@@ -120,9 +125,10 @@ class Run:
         observer: Observer | None = None,
         splits: Sequence[str] = EVALUATED,
         verdict: Verdict | None = None,
+        lifter: nn.Module | None = None,
     ) -> None:
         self.domains, self.data, self.config, self.fabric = domains, data, config, fabric
-        self.splits, self.verdict = tuple(splits), verdict
+        self.splits, self.verdict, self.lifter = tuple(splits), verdict, lifter
         self.observer = observer or _Silent()
         self.journal = Journal(config.out / "metrics.jsonl")
         self._fresh_scaler = checkpoint.pack_scaler(fabric)
@@ -161,7 +167,8 @@ class Run:
         own = source_model(arms)
         models = {arm: self._finished(seed, arm) for arm in dict.fromkeys((own, *arms))}
         learned_from = disturb(self.domains.adaptation(), self.config.target_data)
-        save_evidence(self.config.out, learned_from, models, own, self.config.training.flip)
+        flip, frames = self.config.training.flip, self.config.frames
+        save_evidence(self.config.out, learned_from, models, own, flip, frames)
 
     def _gallery_generator(self) -> Generator | None:
         """The first seed's generator of the method, or of whichever arm has one."""
@@ -176,7 +183,7 @@ class Run:
 
         def build(rng: torch.Generator) -> Phase:
             pairs = PairSource(recipe, self.data, self.config, rng.initial_seed(), rng)
-            lifter = build_lifter(self.config, self.data.skeleton)
+            lifter = build_lifter(self.config, self.data.skeleton, self.lifter)
             options = self.config.training
             return LifterPhase(
                 lifter, pairs, self.data.skeleton, options, options.pretrain_steps, self.fabric
@@ -250,7 +257,8 @@ class Run:
         return self._finished(seed, PRETRAINED)
 
     def _finished(self, seed: int, arm: str) -> nn.Module:
-        lifter = adapted_lifter(self.config.out, seed, arm, self.config, self.data.skeleton)
+        where = (self.config.out, seed, arm)
+        lifter = adapted_lifter(*where, self.config, self.data.skeleton, self.lifter)
         return lifter.to(self.fabric.device)
 
     def _run(
@@ -319,7 +327,7 @@ def weights_path(out: Path, seed: int, arm: str, phase: str) -> Path:
 
 _NETWORK_OPTIONS = {
     "simple_baseline": {"width": "width", "blocks": "blocks", "dropout": "dropout"},
-    "videopose3d": {"width": "channels", "dropout": "dropout"},
+    "videopose3d": {"width": "channels", "dropout": "dropout", "causal": "causal"},
     "semgcn": {"width": "width", "blocks": "blocks", "dropout": "dropout"},
     "stgcn": {"width": "width", "dropout": "dropout"},
     "mixste": {"width": "width", "blocks": "blocks", "dropout": "dropout"},
@@ -328,26 +336,42 @@ _NETWORK_OPTIONS = {
 """How each built-in lifter calls the entries of NetworkConfig; others are built with their own defaults."""
 
 
-def build_lifter(config: RunConfig, skeleton: Skeleton) -> nn.Module:
-    """Build the configured lifter with fresh weights."""
-    options = {
-        theirs: getattr(config.network, ours)
-        for ours, theirs in _NETWORK_OPTIONS.get(config.lifter, {}).items()
-    }
-    return lifters.build(config.lifter, skeleton, **options)
+def build_lifter(config: RunConfig, skeleton: Skeleton, given: nn.Module | None = None) -> nn.Module:
+    """Build the configured lifter with fresh weights, or copy the given one with its own.
+
+    Raises:
+        ValueError: if it is unknown, or cannot see that many frames or the past alone.
+    """
+    if given is not None:
+        return copy.deepcopy(given)
+    names = _NETWORK_OPTIONS.get(config.lifter, {})
+    if config.network.causal and "causal" not in names:
+        able = ", ".join(lifter for lifter, known in _NETWORK_OPTIONS.items() if "causal" in known)
+        raise ValueError(
+            f"network.causal: expected a lifter that can look at the past only ({able}), got {config.lifter}"
+        )
+    options = {theirs: getattr(config.network, ours) for ours, theirs in names.items()}
+    return lifters.build(config.lifter, skeleton, config.frames, **options)
 
 
 Measure = Callable[[Tensor, Tensor, Skeleton, Tensor], dict[str, Any]]
 """Scores of predictions and labels (N, J, 3) of a skeleton, N clip numbers beside them."""
 
 
-def adapted_lifter(out: Path, seed: int, arm: str, config: RunConfig, skeleton: Skeleton) -> nn.Module:
-    """The lifter that an arm of a run folder ended with.
+def adapted_lifter(
+    out: Path,
+    seed: int,
+    arm: str,
+    config: RunConfig,
+    skeleton: Skeleton,
+    given: nn.Module | None = None,
+) -> nn.Module:
+    """The lifter that an arm of a run folder ended with; a copy of the given one, if it was adapted.
 
     Raises:
         ValueError: if its file is not there or damaged.
     """
-    lifter = build_lifter(config, skeleton)
+    lifter = build_lifter(config, skeleton, given)
     weights, _ = checkpoint.load_checkpoint(weights_path(out, seed, arm, "lifter"))
     checkpoint.unpack_module("lifter", lifter, weights)
     return lifter
@@ -360,10 +384,41 @@ def evaluate(
     config: RunConfig,
     measure: Measure = metrics.evaluate_poses,
 ) -> dict[str, Any]:
-    """Every metric of a lifter on labelled poses."""
+    """Every metric of a lifter on labelled poses; of motion, too, where the rows are frames in order.
+
+    Raises:
+        ValueError: if the lifter sees several frames and the rows are no sequences.
+    """
+    check_sequences(poses, config.frames, "poses")
     device = next(lifter.parameters()).device
-    prediction = predict(lifter, poses.pose_2d.to(device), skeleton, config.training.flip)
-    return measure(prediction.cpu(), poses.pose_3d.cpu(), skeleton, poses.clip.cpu())
+    piece = None if disorder(poses) else pieces(poses)
+    screen = poses.pose_2d.to(device)
+    prediction = predict(lifter, screen, skeleton, config.training.flip, config.frames, piece)
+    prediction, truth = prediction.cpu(), poses.pose_3d.cpu()
+    scores = measure(prediction, truth, skeleton, poses.clip.cpu()) | {"frames": config.frames}
+    return scores if piece is None else scores | metrics.evaluate_motion(prediction, truth, piece)
+
+
+def check_lifter(lifter: nn.Module, config: RunConfig, skeleton: Skeleton) -> None:
+    """Let a lifter lift two windows of zeros, so that one that does not fit is refused before it is trained.
+
+    Raises:
+        ValueError: if it fails, returns something else than poses, or has nothing to train.
+    """
+    frames, joints = config.frames, skeleton.num_joints
+    if not any(parameter.requires_grad for parameter in lifter.parameters()):
+        raise ValueError(f"lifter {config.lifter!r}: expected parameters to train, got none")
+    tried = copy.deepcopy(lifter).eval()
+    device = next(tried.parameters()).device
+    wanted = f"poses of shape (2, {frames} or 1, {joints}, 3) from (2, {frames}, {joints}, 2)"
+    try:
+        with torch.no_grad():
+            lifted = tried(torch.zeros(2, frames, joints, 2, device=device))
+    except Exception as error:  # whatever foreign code raises
+        raise ValueError(f"lifter {config.lifter!r}: expected {wanted}, got an error ({error})") from error
+    found = tuple(lifted.shape) if isinstance(lifted, Tensor) else type(lifted).__name__
+    if found not in ((2, frames, joints, 3), (2, 1, joints, 3)):
+        raise ValueError(f"lifter {config.lifter!r}: expected {wanted}, got {found}")
 
 
 def evaluate_folder(
@@ -373,6 +428,7 @@ def evaluate_folder(
     skeleton: Skeleton,
     split: str,
     measure: Measure = metrics.evaluate_poses,
+    lifter: nn.Module | None = None,
 ) -> list[dict[str, Any]]:
     """Evaluate every lifter of a finished run.
 
@@ -383,6 +439,7 @@ def evaluate_folder(
         skeleton: of the poses.
         split: what the rows call them.
         measure: gives the scores.
+        lifter: the module that was adapted, if it was given in place of a name.
 
     Raises:
         ValueError: if the run holds no adapted lifter, or lifts another skeleton.
@@ -395,8 +452,8 @@ def evaluate_folder(
         for arm in config.arms:
             if not weights_path(out, seed, arm, "lifter").exists():
                 continue
-            lifter = adapted_lifter(out, seed, arm, config, skeleton)
-            scores = evaluate(lifter, poses, skeleton, config, measure)
+            adapted = adapted_lifter(out, seed, arm, config, skeleton, lifter)
+            scores = evaluate(adapted, poses, skeleton, config, measure)
             rows.append({"arm": arm, "seed": seed, "split": split, **scores})
     if not rows:
         raise ValueError(f"{out}: expected a run with at least one adapted lifter, found none")

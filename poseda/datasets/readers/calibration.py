@@ -142,9 +142,8 @@ def filmed(
     for number, camera in enumerate(cameras):
         seen = (pose - camera.position) @ camera.rotation.T
         kept = seen[..., 2].min(1) > NEAREST
-        own = {name: values[kept] for name, values in columns.items()} | {
-            "camera": np.full(kept.sum(), number)
-        }
+        numbered = {"frame": np.arange(len(pose)), **columns, "camera": np.full(len(pose), number)}
+        own = {name: values[kept] for name, values in numbered.items()}
         part = labelled(seen[kept], camera.lens, clip[kept] * len(cameras) + number, own)
         parts.append(part.rows(_on_screen(part)) if whole else part)
     return together([part for part in parts if len(part)])

@@ -162,6 +162,6 @@ def read_human36m(
         layout = H36M32 if pose.shape[1] == len(H36M32) else Layout.of(H36M17)
         pose, seen = conversion(layout, skeleton)(pose)
         whole, rig = seen.all(1), rigs[subject]
-        columns = {"subject": np.full(int(whole.sum()), str(subject))}
+        columns = {"subject": np.full(int(whole.sum()), str(subject)), "frame": np.flatnonzero(whole)}
         parts.append(filmed(pose[whole], rig, np.full(int(whole.sum()), clip), columns))
     return together(parts)

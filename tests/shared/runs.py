@@ -1,0 +1,59 @@
+"""Runs of seconds, for tests that train: their configuration, what they leave, and how to stop one."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from poseda.config import Arm, GeneratorTrainingConfig, LifterTrainingConfig, NetworkConfig, RunConfig, preset
+from poseda.training.checkpoint import load_checkpoint
+from poseda.training.run import weights_path
+
+
+def short_run(out: Path, *arms: Arm, steps: int = 15, every: int = 5, **changes: Any) -> RunConfig:
+    """The tiny preset with fewer steps still, a checkpoint every few, on the CPU."""
+    values = {
+        "out": out,
+        "device": "cpu",
+        "arms": arms or ("gpa",),
+        "training": LifterTrainingConfig(pretrain_steps=steps, adapt_steps=steps, batch=32, ema=0.9),
+        "generator_training": GeneratorTrainingConfig(steps=steps, batch=32),
+        "log_every": every,
+        "save_every": every,
+    }
+    return dataclasses.replace(preset("tiny"), **(values | changes))
+
+
+def small_lifter(causal: bool = False) -> NetworkConfig:
+    """A size at which every lifter trains in no time."""
+    return NetworkConfig(width=16, blocks=1, causal=causal)
+
+
+def weights(out: Path, arm: str, phase: str = "lifter") -> dict[str, torch.Tensor]:
+    """What a phase of the first seed ended with."""
+    return load_checkpoint(weights_path(out, 0, arm, phase))[0]
+
+
+def equal(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> bool:
+    """Whether two checkpoints are the same bits."""
+    return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
+
+
+class KillAt:
+    """An observer that stops a run at a step of a phase, as Ctrl-C does."""
+
+    def __init__(self, title: str, step: int) -> None:
+        self.title, self.step, self.current = title, step, ""
+
+    def phase_started(self, title: str, steps: int, done: int) -> None:
+        self.current = title
+
+    def advanced(self, step: int) -> None:
+        if self.current.startswith(self.title) and step >= self.step:
+            raise KeyboardInterrupt
+
+    def phase_finished(self, title: str) -> None:
+        pass
