@@ -27,6 +27,7 @@ from poseda.camera import Camera
 from poseda.config import AlignmentConfig, RunConfig
 from poseda.datasets import LabelledPoses
 from poseda.generator import random_proposal
+from poseda.gpa import TargetPlacements
 from poseda.rotation import shortest_turn
 from poseda.skeleton import Skeleton
 from poseda.training.lifting import predict
@@ -248,7 +249,7 @@ def estimate(scout: nn.Module, data: Resident, config: RunConfig, rng: torch.Gen
             known.append(torch.cat([tilt, changed - changed.exp()[groups].sum().log()]))
             noted.append(note(seen.pose_2d[seen.valid]))
         fit = _Ridge(torch.stack(noted), torch.stack(known))
-        found.append(fit(note(placements.pose_2d[rows])))
+        found.append(fit(note(placements.pose_2d[_complete(placements, rows, options.min_poses)])))
         errors.append(fit.spread)
     weight = view.bincount().to(torch.float32)[:, None] / len(view)
     answers = torch.stack(found)
@@ -259,6 +260,14 @@ def estimate(scout: nn.Module, data: Resident, config: RunConfig, rng: torch.Gen
     return Estimate(
         view, up_of(tilt), build.clamp(-options.build, options.build), (weight * torch.stack(errors)).sum(0)
     )
+
+
+def _complete(placements: TargetPlacements, rows: Tensor, fewest: int) -> Tensor:
+    """Those of the rows whose joints are all seen, if they are enough."""
+    if placements.visible is None:
+        return rows
+    whole = rows[placements.visible[rows].all(1)]
+    return whole if len(whole) >= fewest else rows
 
 
 class _Ridge:
