@@ -33,9 +33,8 @@ step build 150 pip install --verbose --no-build-isolation --no-deps --target "$w
     --config-settings=cmake.define.POSEDA_CUDA=ON --config-settings=build-dir="$work/build" .
 step registers 20 python3 -P benchmarks/ptxas_report.py "$work/build.log" --json "$results/ptxas_sm_$capability.json"
 
-# The files with tests that run on a device; the command line's need tyro.
-files=$(grep -lE 'device|needs_cuda' tests/test_*.py | grep -v tests/test_cuda_)
-python3 -P -c 'import tyro' 2>/dev/null || files=$(grep -v tests/test_cli.py <<<"$files")
+# The files with tests that run on a device.
+files=$(grep -lE 'needs_cuda|\bdevice: torch\.device' tests/test_*.py | grep -v tests/test_cuda_)
 # shellcheck disable=SC2086
 step tests 200 python3 -P -m pytest -q --maxfail=10 -p no:cacheprovider -k cuda $files
 
