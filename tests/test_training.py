@@ -38,16 +38,28 @@ def data(domains: Domains) -> Resident:
     return Resident.load(domains.adaptation(), CPU)
 
 
-@pytest.mark.parametrize("killed_in", ["pretrained · lifter", "gpa_lpa · generator", "gpa_lpa · lifter"])
-def test_a_killed_run_resumes_to_the_same_bits(tmp_path: Path, domains: Domains, killed_in: str) -> None:
-    whole, cut = short_run(tmp_path / "whole", "gpa_lpa"), short_run(tmp_path / "cut", "gpa_lpa")
+@pytest.mark.parametrize(
+    ("killed_in", "arm"),
+    [
+        ("pretrained · lifter", "gpa_lpa"),
+        ("gpa_lpa · generator", "gpa_lpa"),
+        ("gpa_lpa · lifter", "gpa_lpa"),
+        ("plus · scout", "plus"),
+        ("plus · generator", "plus"),
+    ],
+)
+def test_a_killed_run_resumes_to_the_same_bits(
+    tmp_path: Path, domains: Domains, killed_in: str, arm: Arm
+) -> None:
+    whole, cut = short_run(tmp_path / "whole", arm), short_run(tmp_path / "cut", arm)
     expected = training.prepare(whole, domains).train()
     with pytest.raises(KeyboardInterrupt):
         training.prepare(cut, domains, KillAt(killed_in, 10)).train()
     results = training.prepare(dataclasses.replace(cut, resume=True), domains).train()
     assert results == expected
-    for arm, phase in (("pretrained", "lifter"), ("gpa_lpa", "generator"), ("gpa_lpa", "lifter")):
-        assert equal(weights(whole.out, arm, phase), weights(cut.out, arm, phase)), (arm, phase)
+    own = ("scout", "alignment", "generator", "lifter") if arm == "plus" else ("generator", "lifter")
+    for owner, phase in (("pretrained", "lifter"), *((arm, phase) for phase in own)):
+        assert equal(weights(whole.out, owner, phase), weights(cut.out, owner, phase)), (owner, phase)
     assert not list(cut.out.rglob("*.partial"))
 
     def steps(out: Path) -> list[tuple[str, str, int]]:

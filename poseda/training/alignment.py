@@ -164,6 +164,8 @@ def level(poses: LabelledPoses, skeleton: Skeleton, config: AlignmentConfig) -> 
 class ScoutPairs:
     """Training pairs of the scout: levelled source poses under any tilt and build, at target placements.
 
+    Windows of a single frame: pose_3d (N, 1, J, 3), pose_2d (N, 1, J, 2).
+
     Args:
         data: with a levelled source.
         config: ranges and batch size.
@@ -187,7 +189,8 @@ class ScoutPairs:
         )
         tilt, build = _draw(size, skeleton, self.config.alignment, self.rng, index.device)
         turns = proposal.bone_rotation * ~kept[..., None]
-        return Pairs(*_seen(self.data, index, where, tilt, build, self.config, bone_rotation=turns))
+        seen = _seen(self.data, index, where, tilt, build, self.config, bone_rotation=turns)
+        return Pairs(seen.pose_3d[:, None], seen.pose_2d[:, None], seen.valid)
 
 
 def _draw(
