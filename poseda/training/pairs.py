@@ -177,7 +177,8 @@ def carry_out(
     if placement == "gpa":
         if data.tilt is not None:
             tilt = data.tilt[placement_index]
-            given["body_rotation"] = tilt if proposal is None else composed(proposal.body_rotation, tilt)
+            turn = tilt if proposal is None else composed(proposal.body_rotation, tilt)
+            given["body_rotation"] = turn[:, None] if windows else turn
         return source_like_target(data, pose_index, placement_index, config, **given)
     given["camera"] = data.source.camera.rows(middle(pose_index) if windows else pose_index)
     if placement == "learned" and proposal is not None:
