@@ -59,6 +59,7 @@ def check_augment(
     bone_rotation: Tensor | None = None,
     bone_scale: Tensor | None = None,
     body_rotation: Tensor | None = None,
+    propagate: bool = False,
     root: Tensor | None = None,
     placement: Tensor | None = None,
     placement_index: Tensor | None = None,
@@ -73,7 +74,7 @@ def check_augment(
         TypeError: for a wrong type, dtype or device.
         ValueError: for a wrong shape or a combination that means nothing.
     """
-    check_settings(skeleton, camera, gpa, min_depth)
+    check_settings(skeleton, camera, gpa, min_depth, propagate, require_in_frame)
     arguments = AugmentArguments(
         pose_3d,
         camera.focal,
@@ -91,21 +92,30 @@ def check_augment(
     return check_tensors(arguments, skeleton, require_in_frame)
 
 
-def check_settings(skeleton: Skeleton, camera: Camera, gpa: str, min_depth: float) -> None:
+def check_settings(
+    skeleton: Skeleton,
+    camera: Camera,
+    gpa: str,
+    min_depth: float,
+    propagate: bool,
+    require_in_frame: bool,
+) -> None:
     """Check what is no tensor.
 
     Raises:
         TypeError: for a wrong type.
         ValueError: for a value that means nothing.
     """
-    if not isinstance(skeleton, Skeleton):
-        raise TypeError(f"skeleton: expected a poseda.skeleton.Skeleton, got {type(skeleton).__name__}")
+    check_skeleton(skeleton)
     if not isinstance(camera, Camera):
         raise TypeError(f"camera: expected a poseda.camera.Camera, got {type(camera).__name__}")
     if gpa not in GPA_MODES:
         raise ValueError(f"gpa: expected one of {', '.join(GPA_MODES)}, got {gpa!r}")
     if not isinstance(min_depth, (int, float)) or not min_depth >= 0:
         raise ValueError(f"min_depth: expected at least 0 metres, got {min_depth!r}")
+    for name, flag in (("propagate", propagate), ("require_in_frame", require_in_frame)):
+        if not isinstance(flag, bool):
+            raise TypeError(f"{name}: expected True or False, got {flag!r}")
 
 
 def check_tensors(given: AugmentArguments, skeleton: Skeleton, require_in_frame: bool) -> AugmentArguments:
@@ -181,10 +191,16 @@ def _table_rows(given: AugmentArguments, batch: int) -> int:
     return placement.shape[0]
 
 
+def check_skeleton(value: object) -> None:
+    """Check that a tree is a Skeleton."""
+    if not isinstance(value, Skeleton):
+        raise TypeError(f"skeleton: expected a poseda.skeleton.Skeleton, got {type(value).__name__}")
+
+
 def check_poses(name: str, value: Tensor, points: int | None = None) -> Tensor:
     """Check (..., P, 3) points, P at most 64 (exactly `points` if given); half precision becomes float32."""
-    if not isinstance(value, Tensor) or not value.is_floating_point():
-        raise TypeError(f"{name}: expected a floating-point tensor, got {_describe(value)}")
+    if not isinstance(value, Tensor) or not value.is_floating_point() or value.layout != torch.strided:
+        raise TypeError(f"{name}: expected a dense floating-point tensor, got {_describe(value)}")
     shape = value.shape
     good = len(shape) >= 2 and shape[-1] == 3 and 1 <= shape[-2] <= MAX_JOINTS
     if not good or (points is not None and shape[-2] != points):
@@ -215,9 +231,9 @@ def _one_dtype(given: AugmentArguments) -> AugmentArguments:
 
 
 def _check_kind(pose_3d: Tensor, name: str, value: object, dtype: torch.dtype) -> None:
-    if not isinstance(value, Tensor) or value.dtype != dtype:
+    if not isinstance(value, Tensor) or value.dtype != dtype or value.layout != torch.strided:
         raise TypeError(
-            f"{name}: expected a {str(dtype).removeprefix('torch.')} tensor, got {_describe(value)}"
+            f"{name}: expected a dense {str(dtype).removeprefix('torch.')} tensor, got {_describe(value)}"
         )
     if value.device != pose_3d.device:
         raise TypeError(f"{name}: expected device {pose_3d.device} as pose_3d, got {value.device}")
@@ -234,8 +250,8 @@ def _check(
     """Check one optional floating tensor of shape (rows or 1, frames or 1, one of shapes)."""
     if value is None:
         return
-    if not isinstance(value, Tensor) or not value.is_floating_point():
-        raise TypeError(f"{name}: expected a floating-point tensor, got {_describe(value)}")
+    if not isinstance(value, Tensor) or not value.is_floating_point() or value.layout != torch.strided:
+        raise TypeError(f"{name}: expected a dense floating-point tensor, got {_describe(value)}")
     if value.device != pose_3d.device:
         raise TypeError(f"{name}: expected device {pose_3d.device} as pose_3d, got {value.device}")
     shape = tuple(value.shape)
@@ -254,4 +270,6 @@ def _check(
 
 
 def _describe(value: object) -> str:
-    return str(value.dtype) if isinstance(value, Tensor) else type(value).__name__
+    if not isinstance(value, Tensor):
+        return type(value).__name__
+    return str(value.dtype) if value.layout == torch.strided else f"{value.dtype}, {value.layout}"

@@ -14,6 +14,7 @@ OpenCV's model differs in order and in the tangential terms; :meth:`Camera.from_
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -73,9 +74,13 @@ class Camera:
             value = getattr(self, name)
             if value is None and name in ("distortion", "aspect"):
                 continue
-            if not isinstance(value, Tensor) or not value.is_floating_point():
-                kind = value.dtype if isinstance(value, Tensor) else type(value).__name__
-                raise TypeError(f"camera.{name}: expected a floating-point tensor, got {kind}")
+            if (
+                not isinstance(value, Tensor)
+                or not value.is_floating_point()
+                or value.layout != torch.strided
+            ):
+                kind = f"{value.dtype}, {value.layout}" if isinstance(value, Tensor) else type(value).__name__
+                raise TypeError(f"camera.{name}: expected a dense floating-point tensor, got {kind}")
             expected = "(N,)" if width is None else f"(N, {width})"
             if value.dim() != (1 if width is None else 2) or (width is not None and value.shape[1] != width):
                 raise ValueError(f"camera.{name}: expected shape {expected}, got {tuple(value.shape)}")
@@ -100,7 +105,10 @@ class Camera:
         cls, fx: float, fy: float, cx: float, cy: float, width: float, height: float, distortion: Any = None
     ) -> Camera:
         """Build one shared camera from intrinsics in pixels and the picture's size."""
+        fx, fy, cx, cy, width, height = map(float, (fx, fy, cx, cy, width, height))
         _check_resolution(width, height)
+        if not all(map(math.isfinite, (2 * fx / width, 2 * fy / width, 2 * cx / width, 2 * cy / width))):
+            raise ValueError(f"fx, fy, cx, cy: expected finite pixels, got {fx}, {fy}, {cx}, {cy}")
         center = normalize_screen(torch.tensor([[cx, cy]], dtype=torch.float64), width, height)
         return cls(
             focal=torch.tensor([[2 * fx / width, 2 * fy / width]], dtype=torch.float32),

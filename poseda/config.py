@@ -147,6 +147,22 @@ class GeneratorTrainingConfig:
 
 
 @dataclass(frozen=True)
+class HealthConfig:
+    """When the training of a generator counts as collapsed. It is then started anew with another seed."""
+
+    windows: int = 5
+    """Log lines in a row with the same fault that make a collapse; 0 never looks for one."""
+    discriminator_loss: float = 0.02
+    """A discriminator with a smaller loss tells every fake: the generator cannot learn from it."""
+    bone_spread: float = 0.01
+    """A generator whose bone turns vary less over a batch does the same to every pose, radians."""
+    valid_share: float = 0.1
+    """A generator with a smaller share of valid poses makes what no camera sees, 0 to 1."""
+    restarts: int = 3
+    """New starts of a phase, each from its last healthy checkpoint or its beginning, before the run stops."""
+
+
+@dataclass(frozen=True)
 class PlacementConfig:
     """Where augmented poses stand."""
 
@@ -263,6 +279,8 @@ class RunConfig:
     """How `plus` aligns the source with the target."""
     target_data: TargetDataConfig = field(default_factory=TargetDataConfig)
     """What is made worse of the unlabelled target, to see what it costs."""
+    health: HealthConfig = field(default_factory=HealthConfig)
+    """When training counts as collapsed, and how often it is started anew."""
     log_every: int = 50
     """Steps between two lines of metrics.jsonl."""
     save_every: int = 500
@@ -341,7 +359,10 @@ SMALLEST_BATCH = 4
 
 _SIGNED = {"focal_error"}
 _WHOLE = {"source_share", "warmup", "min_confidence"}
-_SHARES = {"dropout", "ema", "warmup", "source_share", "bone_scale", "min_confidence", "build"}
+_SHARES = {"dropout", "ema", "warmup", "source_share", "bone_scale", "min_confidence"} | {
+    "build",
+    "valid_share",
+}
 
 
 def _check_ranges(record: Any, prefix: str = "") -> None:
@@ -591,7 +612,7 @@ _FILES = ("target", "source", "cameras", "intrinsics")
 _OWN = (*_FILES, "image_size", "fov", "layout", "min_confidence", "stride")
 """Fields of own footage: absent from the records of runs that are older than they are."""
 
-_LATER = (*_OWN, "alignment", "frames", "gate", "json", "target_data")
+_LATER = (*_OWN, "alignment", "frames", "gate", "health", "json", "target_data")
 """Fields and sections that records of older runs may lack."""
 
 RESUMABLE = ("arms", "seeds", "resume", "device", "out", "data", "gate", "json", *_FILES)
@@ -649,5 +670,6 @@ SECTIONS = {
     "placement": PlacementConfig,
     "alignment": AlignmentConfig,
     "target_data": TargetDataConfig,
+    "health": HealthConfig,
 }
 """The nested records of RunConfig by field."""

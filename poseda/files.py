@@ -9,14 +9,22 @@ from typing import Any
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file so that readers and crashes see either the old content or the new, never a part."""
+    """Replace a file so that readers and crashes see either the old content or the new, never a part.
+
+    Raises:
+        OSError: if it cannot be written, a full disk among other reasons; the old content is untouched.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)  # on a full disk it would only be in the way
+        raise
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)  # the new name must survive a power cut as well

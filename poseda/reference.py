@@ -63,6 +63,7 @@ def augment(
         bone_rotation=bone_rotation,
         bone_scale=bone_scale,
         body_rotation=body_rotation,
+        propagate=propagate,
         root=root,
         placement=placement,
         placement_index=placement_index,

@@ -293,7 +293,7 @@ BAD = {
     "index dtype": (
         lambda a: {"placement_index": a["placement_index"].int()},
         TypeError,
-        r"placement_index: expected a int64 tensor",
+        r"placement_index: expected a dense int64 tensor",
     ),
     "index alone": (lambda a: {"placement": None}, ValueError, r"placement_index: picks rows of placement"),
     "root and placement": (
@@ -309,7 +309,7 @@ BAD = {
     "mask dtype": (
         lambda a: {"joint_mask": torch.ones(5, 16)},
         TypeError,
-        r"joint_mask: expected a bool tensor",
+        r"joint_mask: expected a dense bool tensor",
     ),
     "dtype": (
         lambda a: {"bone_rotation": a["bone_rotation"].double()},
@@ -319,7 +319,17 @@ BAD = {
     "integers": (
         lambda a: {"bone_rotation": a["bone_rotation"].long()},
         TypeError,
-        r"bone_rotation: expected a floating-point tensor, got torch.int64",
+        r"bone_rotation: expected a dense floating-point tensor, got torch.int64",
+    ),
+    "sparse": (
+        lambda a: {"bone_rotation": a["bone_rotation"].to_sparse()},
+        TypeError,
+        r"bone_rotation: expected a dense floating-point tensor, got torch.float32, torch.sparse_coo",
+    ),
+    "flag": (
+        lambda a: {"propagate": "yes"},
+        TypeError,
+        r"propagate: expected True or False, got 'yes'",
     ),
     "min_depth": (
         lambda a: {"min_depth": float("nan")},

@@ -295,6 +295,20 @@ def test_what_is_not_an_npz_is_named(tmp_path):
             open_domains(tmp_path / name)
 
 
+def test_a_skeleton_that_is_no_text_is_named(table, write):
+    table["skeleton"] = np.array(17)
+    with pytest.raises(DataError, match="skeleton: expected text, found int64"):
+        open_domains(write(table))
+
+
+def test_a_damaged_header_is_not_quoted_at_length(table, write):
+    content = npy("(7, 16, 2)", b"").replace(b"'shape'", b"\x00" * 7) + b"\x00" * 10_000
+    content = content[:8] + (9000).to_bytes(2, "little") + content[10:]
+    with pytest.raises(DataError, match="a damaged member") as caught:
+        open_domains(with_member(write(table), "source_pose_2d", content)).adaptation()
+    assert len(str(caught.value)) < 400
+
+
 def npy(shape: str, data: bytes, descr: str = "<f4") -> bytes:
     header = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}".encode()
     header += b" " * (-(len(header) + 11) % 64) + b"\n"
@@ -319,6 +333,7 @@ def with_member(path: Path, name: str, content: bytes) -> Path:
         (npy("(10**18, 16, 2)", b""), "expected a numpy array, found a damaged member"),
         (npy("(1000000000000000000, 16, 2)", b""), "expected 128000000000000000128 bytes"),
         (npy("(-7, 16, 2)", b""), "negative length in shape"),
+        (npy("((7, 16, 2)", b""), "expected a numpy array, found a damaged member"),
         (npy("(7, 16, 2)", b"", descr="|O"), "Python objects, which are not unpickled"),
         (npy("(7, 16, 2)", b"", descr="bogus"), "expected a numpy array, found a damaged member"),
         (b"\x93NUMPY\x07\x00" + b"\0" * 100, "npy version"),

@@ -172,6 +172,7 @@ CRAFTED = {
     "nothing": (b"", "1 bytes announced where 0 are left"),
     "nothing on the stack": (b".", "an operation without its operand"),
     "bytes never sent": (b"\x8e" + struct.pack("<Q", 2**60) + b".", "bytes announced where"),
+    "text for a number": (b"F" + b"x" * 10_000 + b"\n.", "damaged pickle"),
     "list of digits": (b"I" + b"9" * 10_000 + b"\n.", "damaged pickle"),
 }  # fmt: skip
 

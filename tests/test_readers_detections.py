@@ -184,6 +184,14 @@ def test_confidence_decides_what_is_seen(write):
         found.unlabelled(COCO17, min_confidence=0.9)
 
 
+def test_a_joint_beyond_all_numbers_is_unseen(write):
+    points = person(17)
+    points[3, 0] = 1e300
+    poses = read_detections(write([result(0, points)]), SIZE).unlabelled(COCO17)
+    assert poses.visible[0].tolist() == [joint != 3 for joint in range(17)]
+    assert poses.pose_2d[0, 3].tolist() == [0, 0]
+
+
 def test_unknown_size_and_wrong_units_are_named(write):
     with pytest.raises(
         DataError, match=r"image size: expected width x height in pixels \(--image-size\), found none in COCO"

@@ -156,6 +156,16 @@ def test_damaged_matlab_files_raise_nothing_but_data_errors(tmp_path):
     assert refused > 300
 
 
+def test_a_damaged_shape_is_not_quoted_at_length(tmp_path):
+    shape = element(5, struct.pack("<2000i", *range(2000)))
+    variable = element(14, element(6, struct.pack("<II", 6, 0)) + shape)
+    header = b"MATLAB 5.0 MAT-file".ljust(124) + struct.pack("<H", 0x0100) + b"IM"
+    (tmp_path / "x.mat").write_bytes(header + variable)
+    with pytest.raises(DataError, match=r"a damaged one \(shape \[0, 1,") as caught:
+        read_mat(tmp_path / "x.mat")
+    assert len(str(caught.value)) < 400
+
+
 def test_a_matlab_bomb_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("poseda.datasets.readers.matfile.FREE_BYTES", 1 << 16)
     path = mat_file(tmp_path / "bomb.mat", True, big=np.zeros((1000, 1000)))

@@ -89,6 +89,13 @@ def test_human36m_needs_cameras_and_known_subjects(tmp_path):
     cameras.write_text('{"human36m": {"intrinsics": []}}')
     with pytest.raises(DataError, match=r"cameras\.json: human36m: expected intrinsics and extrinsics"):
         read_source(path, cameras=cameras)
+    whole = json.loads(cameras_json(cameras).read_text())
+    for place, value in (("position_m", [0.0, 1.0]), ("position_m", [0, 1e308, 0]), ("R_world_to_cam", [1])):
+        damaged = json.loads(json.dumps(whole))
+        damaged["human36m"]["extrinsics"]["S1"][0][place] = value
+        cameras.write_text(json.dumps(damaged))
+        with pytest.raises(DataError, match=f"{place}: expected numbers of shape"):
+            read_source(path, cameras=cameras)
 
 
 def test_seventeen_joint_files_are_read_too(tmp_path):
@@ -247,6 +254,10 @@ def test_intrinsics_in_both_forms(tmp_path):
         (
             {"width": 0, "height": 10, "focal_length": [1, 1], "center": [5, 5]},
             "camera: expected intrinsics, found others",
+        ),
+        (
+            {"width": 10, "height": 10, "focal_length": [1e308, 1], "center": [5, 5]},
+            "camera: expected intrinsics, found others .*expected finite pixels",
         ),
         (
             {"width": 10, "height": 10, "matrix": [[1]]},

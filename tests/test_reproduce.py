@@ -153,7 +153,7 @@ def test_a_queue_refuses_other_motion_files_options_and_company(
     other = refused(*reproduce(mocap_folder, finished, *options, "--lifter", "videopose3d"))
     assert "p1_split0: lifter: the run to resume has 'simple_baseline', got 'videopose3d'" in other
     with sole_worker(finished):
-        assert "no queue is at work in" in refused(*reproduce(mocap_folder, finished, *options))
+        assert "no other run writes to" in refused(*reproduce(mocap_folder, finished, *options))
         assert main(reproduce(mocap_folder, finished, *options, "--tables")) == 0
     for option in (("--data", "x.npz"), ("--gate", "on")):
         assert "one that the queue sets itself" in refused(*reproduce(mocap_folder, finished, *option))

@@ -25,7 +25,7 @@ from poseda.training import run as run_module
 from poseda.training.adversarial import GeneratorPhase
 from poseda.training.checkpoint import load_checkpoint, save_checkpoint
 from poseda.training.pairs import recipe_of
-from poseda.training.run import weights_path
+from poseda.training.stage import weights_path
 
 SHORT = ["--training.pretrain-steps", "4", "--training.adapt-steps", "4", "--generator-training.steps", "4"]
 TINY = ["adapt", "--preset", "tiny", "--device", "cpu", *SHORT]
@@ -234,7 +234,7 @@ def test_fakes_are_judged_with_the_unseen_joints_of_their_anchors(tmp_path: Path
         recipe = recipe_of(arm, run.config)  # type: ignore[arg-type]
         phase = GeneratorPhase(recipe, data, run.config, 0, rng, lifter, run.fabric)
         where = data.placements.sample(8, rng)
-        judged, _ = phase._train_generator(torch.arange(8)[:, None], where)
+        judged, _ = phase._train_generator(0, torch.arange(8)[:, None], where)
         at_root = (judged.fake_2d == judged.fake_2d[:, :1]).all(-1)
         assert at_root[:, [3, 12]].all() == hidden and not at_root[:, [1, 2, 4]].any()
 
@@ -317,6 +317,7 @@ def test_own_footage_is_adapted_to(tmp_path: Path, footage: Path) -> None:
         ("source_only", "source_val"),
         ("gpa", "source_val"),
         ("gpa_lpa", "source_val"),
+        ("plus", "source_val"),
     ]
     assert main(["evaluate", str(tmp_path / "r"), "--split", "source_val"]) == 0
 

@@ -281,8 +281,9 @@ def test_second_derivatives_are_refused_by_name(op: str, device: torch.device) -
         (
             lambda: ops.bones(torch.ones(2, 16, 3).long(), H36M16),
             TypeError,
-            r"pose_3d: expected a floating-point",
+            r"pose_3d: expected a dense floating-point",
         ),
+        (lambda: ops.bones(torch.ones(2, 16, 3), None), TypeError, r"skeleton: expected .*, got NoneType"),
         (
             lambda: ops.forward_kinematics(torch.ones(3, 3), torch.ones(2, 15, 3), H36M16),
             ValueError,

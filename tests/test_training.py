@@ -25,7 +25,7 @@ from poseda.datasets.domain import root_relative
 from poseda.lifters import mirror
 from poseda.training import lifting
 from poseda.training.pairs import PairSource, Resident, Shuffle, recipe_of
-from poseda.training.run import stage_seed, weights_path
+from poseda.training.stage import stage_seed, weights_path
 
 CPU = torch.device("cpu")
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from poseda.cli.options import UsageError, open_chosen, parse
@@ -15,8 +18,21 @@ if TYPE_CHECKING:
 
 def run(arguments: list[str]) -> int:
     """Train, compare, report."""
+    if int(os.environ.get("RANK", "0")) == 0:
+        return _lead(arguments)
+    # One of several processes that torchrun started: the first says everything that is to be said.
+    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+        try:
+            return _lead(arguments)
+        except UsageError:
+            return 2
+
+
+def _lead(arguments: list[str]) -> int:
     config = parse_run(arguments)
     from poseda import gate, report, training
+    from poseda.datasets import DataError
+    from poseda.training.checkpoint import CheckpointError
 
     console = open_console(config.json)
     domains = open_chosen(config)
@@ -29,16 +45,34 @@ def run(arguments: list[str]) -> int:
     if prepared.verdict is not None:
         console.print(prepared.verdict.sentence, highlight=False)
     try:
-        with observer:
-            results = prepared.train()
-    except training.TrainingError as error:
+        with prepared.lock:
+            with observer:
+                results = prepared.train()
+            if not prepared.fabric.is_global_zero:
+                return 0
+            written = report.write_report(config.out)
+    except (training.TrainingError, CheckpointError, DataError) as error:
         print(f"poseda: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt(
             f"interrupted; the same command with --resume continues from the last checkpoint in {config.out}"
         ) from stop
-    written = report.write_report(config.out)
+    except RuntimeError as error:
+        if prepared.fabric.world_size == 1:
+            raise
+        print(
+            f"poseda: a process of the run was lost ({str(error)[:80]}); --resume continues it",
+            file=sys.stderr,
+        )
+        return 1
+    except OSError as error:
+        print(
+            f"poseda: {config.out}: expected a folder with room that can be written, got "
+            f"{error.strerror or error}; what was saved is whole, and --resume continues the run",
+            file=sys.stderr,
+        )
+        return 1
     split = report.shown_split(results)
     title = f"{domains.name}: {report.SPLIT_TITLES[split]}"
     summaries = report.summarise(results, split)

@@ -50,6 +50,12 @@ class ProgressBars:
     def advanced(self, step: int) -> None:
         self._progress.update(self._task, completed=step)
 
+    def phase_restarted(self, title: str, step: int, reason: str) -> None:
+        self._progress.console.print(
+            f"{title}: collapsed ({reason}); started anew from step {step} with a new seed", highlight=False
+        )
+        self._progress.update(self._task, completed=step)
+
     def phase_finished(self, title: str) -> None:
         self._progress.stop_task(self._task)
 

@@ -7,6 +7,7 @@ without the target's 3D poses. Nothing is unpickled, and no member is expanded b
 from __future__ import annotations
 
 import hashlib
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -51,8 +52,11 @@ _BROKEN = (
     OverflowError,
     zipfile.BadZipFile,
     zlib.error,
+    SyntaxError,
+    tokenize.TokenError,
 )
-"""What zipfile and numpy raise on damaged archives (RuntimeError: encryption, unknown compression)."""
+"""What zipfile and numpy raise on damaged archives (RuntimeError: encryption, unknown compression; the last
+two: numpy's parser of headers)."""
 
 APART = {"target_test": "target_train", "source_val": "source"}
 """Splits that are evaluated, and the split that is learned from whose clips they must not hold.
@@ -60,7 +64,14 @@ APART = {"target_test": "target_train", "source_val": "source"}
 Source and target number their clips separately, so no other two splits are compared.
 """
 
-_KINDS = {"f": "floating point", "fiu": "numbers", "iu": "integers", "b": "bool", "fiubU": "plain values"}
+_KINDS = {
+    "f": "floating point",
+    "fiu": "numbers",
+    "iu": "integers",
+    "b": "bool",
+    "U": "text",
+    "fiubU": "plain values",
+}
 
 
 class Archive:
@@ -83,7 +94,7 @@ class Archive:
                 self.members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
         except _BROKEN as error:
             raise DataError(
-                f"{self.path}: expected an npz file, found one that does not open ({error})"
+                f"{self.path}: expected an npz file, found one that does not open ({_brief(error)})"
             ) from error
 
     def __contains__(self, name: str) -> bool:
@@ -107,7 +118,7 @@ class Archive:
                 shape, dtype = _read_header(member)
                 start = member.tell()
         except _BROKEN as error:
-            raise self.fail(name, "a numpy array", f"a damaged member ({error})") from error
+            raise self.fail(name, "a numpy array", f"a damaged member ({_brief(error)})") from error
         if dtype.hasobject:
             raise self.fail(name, "plain numbers or text", "Python objects, which are not unpickled")
         self._check_size(name, start, shape, dtype)
@@ -135,7 +146,7 @@ class Archive:
                 shape, dtype = _read_header(member)
                 content = member.read(info.file_size)
         except _BROKEN as error:
-            raise self.fail(name, "a numpy array", f"a damaged member ({error})") from error
+            raise self.fail(name, "a numpy array", f"a damaged member ({_brief(error)})") from error
         if dtype != np.dtype(object):
             raise self.fail(name, "Python objects", dtype)
         value = unpickle(content, f"{self.path}: {name}")
@@ -187,7 +198,7 @@ class Archive:
             with np.load(self.path, allow_pickle=False) as archive:
                 values = archive[name]
         except _BROKEN as error:
-            raise self.fail(name, f"{dtype} {found}", f"a damaged member ({error})") from error
+            raise self.fail(name, f"{dtype} {found}", f"a damaged member ({_brief(error)})") from error
         if values.shape != found or values.dtype != dtype:
             raise self.fail(
                 name, f"one member of that name with {dtype} {found}", f"{values.dtype} {values.shape}"
@@ -199,6 +210,11 @@ class Archive:
         """SHA-256 of the file."""
         with self.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _brief(error: Exception) -> str:
+    """What a library says of damaged content, which it may quote at length."""
+    return " ".join(str(error).split())[:120]
 
 
 def _float32(values: np.ndarray) -> np.ndarray:

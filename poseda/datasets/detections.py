@@ -138,8 +138,10 @@ class Detections2D:
         visible = (self.confidence > 0) & (self.confidence >= min_confidence)
         pose, seen = conversion(self.layout, skeleton)(self.pose_2d, visible)
         sizes = self._sizes(intrinsics)
-        screen = pose if sizes is None else _on_screen(pose, sizes)
-        screen = np.where(seen[..., None], screen, 0).astype(np.float32)
+        with np.errstate(over="ignore"):
+            screen = (pose if sizes is None else _on_screen(pose, sizes)).astype(np.float32)
+        seen = seen & np.isfinite(screen).all(-1)
+        screen = np.where(seen[..., None], screen, np.float32(0))
         if seen.any():
             self._check_screen(screen[seen.any(1)])
         camera = _camera(len(self), sizes, intrinsics, fov)

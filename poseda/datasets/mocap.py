@@ -64,6 +64,10 @@ REACH = 1.2
 """People stay within this distance of the middle of the capture volume along each axis, metres."""
 
 
+LARGEST = 1e7
+"""No number of a camera is this large: metres, pixels or coefficients of its lens."""
+
+
 @dataclass(frozen=True)
 class Motion:
     """Clips of motion in a world with z up, N frames.
@@ -239,21 +243,36 @@ def read_rigs(path: Path) -> tuple[list[FixedCamera], list[FixedCamera]]:
 
 def fixed_camera(extrinsics: dict[str, Any], intrinsics: dict[str, Any]) -> FixedCamera:
     """A camera from its two records in a calibration file; what is no such record raises as it comes."""
-    width, height = intrinsics["res_w"], intrinsics["res_h"]
-    radial, tangential = (intrinsics.get(f"{kind}_distortion") for kind in ("radial", "tangential"))
-    rotation = np.array(extrinsics["R_world_to_cam"], dtype=np.float64)
-    if rotation.shape != (3, 3):
-        raise ValueError(f"R_world_to_cam of shape {rotation.shape}")
+
+    def entry(table: dict[str, Any], name: str, *shape: int) -> Array:
+        values = np.array(table[name], dtype=np.float64)
+        if values.shape != shape or not (np.abs(values) < LARGEST).all():
+            raise ValueError(f"{name}: expected numbers of shape {shape}, got {str(table[name])[:40]}")
+        return values
+
+    width, height = float(entry(intrinsics, "res_w")), float(entry(intrinsics, "res_h"))
+    focal, center = entry(intrinsics, "focal_length", 2), entry(intrinsics, "center", 2)
+    if not (min(width, height) >= 1 and focal.min() > 0):
+        raise ValueError(
+            f"expected pictures and focal lengths of some pixels, got {width} x {height}, {focal}"
+        )
+    radial = entry(intrinsics, "radial_distortion", 3) if intrinsics.get("radial_distortion") else np.zeros(3)
+    tangential = (
+        entry(intrinsics, "tangential_distortion", 2)
+        if intrinsics.get("tangential_distortion")
+        else np.zeros(2)
+    )
+    rotation = entry(extrinsics, "R_world_to_cam", 3, 3)
     return FixedCamera(
         rotation,
-        np.array(extrinsics["position_m"], dtype=np.float64),
+        entry(extrinsics, "position_m", 3),
         Camera(
-            focal=torch.tensor([intrinsics["focal_length"]], dtype=torch.float64) * 2 / width,
-            center=normalize_screen(torch.tensor([intrinsics["center"]], dtype=torch.float64), width, height),
-            distortion=torch.tensor([[*(radial or [0] * 3), *(tangential or [0] * 2)]], dtype=torch.float64),
+            focal=torch.from_numpy(focal)[None] * 2 / width,
+            center=normalize_screen(torch.from_numpy(center)[None], width, height),
+            distortion=torch.from_numpy(np.concatenate([radial, tangential]))[None],
             aspect=torch.tensor([height / width], dtype=torch.float64),
         ),
-        float(np.degrees(np.arcsin(-rotation[2, 2]))),
+        float(np.degrees(np.arcsin(np.clip(-rotation[2, 2], -1, 1)))),
     )
 
 

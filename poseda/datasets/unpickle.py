@@ -190,7 +190,9 @@ def unpickle(data: bytes, where: str) -> Any:
         found = str(error)
     except (ValueError, TypeError, OverflowError, MemoryError, RecursionError, struct.error) as error:
         found = f"a damaged pickle ({error})"
-    raise DataError(f"{where}: expected a pickle of arrays and plain containers, found {found}")
+    raise DataError(
+        f"{where}: expected a pickle of arrays and plain containers, found {' '.join(found.split())[:160]}"
+    )
 
 
 def _run(machine: Machine) -> Any:

@@ -69,7 +69,7 @@ def augment(
     Raises:
         TypeError, ValueError: naming the argument, what was expected and what came.
     """
-    check_settings(skeleton, camera, gpa, min_depth)
+    check_settings(skeleton, camera, gpa, min_depth, propagate, require_in_frame)
     given = AugmentArguments(
         pose_3d,
         camera.focal,

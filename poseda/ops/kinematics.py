@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from poseda import autograd, native
-from poseda.arguments import check_poses
+from poseda.arguments import check_poses, check_skeleton
 from poseda.skeleton import Skeleton
 
 native.load()
@@ -28,6 +28,7 @@ def bones(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
     Raises:
         TypeError, ValueError: naming the argument, what was expected and what came.
     """
+    check_skeleton(skeleton)
     pose_3d = check_poses("pose_3d", pose_3d, skeleton.num_joints)
     rows = pose_3d.reshape(-1, skeleton.num_joints, 3)
     return _tree_transform(rows, skeleton.parents, False, False).view(pose_3d.shape)[..., 1:, :]
@@ -47,6 +48,7 @@ def forward_kinematics(root: Tensor, bones: Tensor, skeleton: Skeleton) -> Tenso
     Raises:
         TypeError, ValueError: naming the argument, what was expected and what came.
     """
+    check_skeleton(skeleton)
     bones = check_poses("bones", bones, skeleton.num_bones)
     if not isinstance(root, Tensor) or root.shape != (*bones.shape[:-2], 3):
         came = tuple(root.shape) if isinstance(root, Tensor) else type(root).__name__
@@ -93,6 +95,7 @@ def kinematic_chain_space(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
     Raises:
         TypeError, ValueError: naming the argument, what was expected and what came.
     """
+    check_skeleton(skeleton)
     pose_3d = check_poses("pose_3d", pose_3d, skeleton.num_joints)
     rows = pose_3d.reshape(-1, skeleton.num_joints, 3)
     parts = skeleton.part_bones, skeleton.part_sizes

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from poseda import native
-from poseda.arguments import AugmentedPose
+from poseda.arguments import AugmentedPose, check_skeleton
 from poseda.camera import Camera
 from poseda.ops.augmentation import augment
 from poseda.skeleton import Skeleton
@@ -92,7 +92,9 @@ def random_parameters(
     Raises:
         TypeError, ValueError: naming the argument, what was expected and what came.
     """
-    if not isinstance(rng_state, Tensor) or rng_state.dtype != torch.int64 or rng_state.shape != (2,):
+    check_skeleton(skeleton)
+    good = isinstance(rng_state, Tensor) and rng_state.dtype == torch.int64 and rng_state.shape == (2,)
+    if not good or rng_state.layout != torch.strided:
         came = (
             f"{rng_state.dtype} {tuple(rng_state.shape)}"
             if isinstance(rng_state, Tensor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 from poseda.report.record import RunRecord
@@ -51,14 +52,15 @@ def write_report(out: Path) -> list[Path]:
         "training.png": ("Training", draw_training(record.journal)),
     }
     folder = out / "plots"
-    folder.mkdir(exist_ok=True)
     written = []
     text = ["# poseda run\n", markdown(summarise(record.results, split)), f"\nOn {SPLIT_TITLES[split]}.\n"]
     if record.gate is not None:
         text.append(f"{record.gate['sentence']}\n")
     text += [f"- {name}: {value}" for name, value in record.card.items()]
     for name, (title, figure) in pictures.items():
-        figure.savefig(folder / name, dpi=130)
+        picture = io.BytesIO()
+        figure.savefig(picture, format="png", dpi=130)
+        write_atomically(folder / name, picture.getvalue())
         written.append(folder / name)
         text.append(f"\n![{title}](plots/{name})")
     write_atomically(out / "report.md", ("\n".join(text) + "\n").encode())

@@ -6,7 +6,6 @@ folder alone, so there is no other state that could disagree with it.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import signal
@@ -29,6 +28,7 @@ from poseda.gate import PRETRAINED
 from poseda.reproduce.breakdown import breakdown_path, groups_of, measure
 from poseda.reproduce.domains import Benchmark
 from poseda.training import read_folder
+from poseda.training.lock import FolderError, FolderLock
 from poseda.training.run import read_results, weights_path
 
 
@@ -93,18 +93,16 @@ def sole_worker(out: Path) -> Iterator[None]:
     Raises:
         QueueError: if another queue is at work there.
     """
+    lock = FolderLock(out)
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        file = (out / ".lock").open("w")
+        lock.take()
+    except FolderError as error:
+        raise QueueError(str(error)) from error
     except OSError as error:
         raise QueueError(
             f"--out: expected a folder that can be written, got {out} ({error.strerror})"
         ) from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise QueueError(f"--out: expected a folder that no queue is at work in, got {out}") from error
+    with lock:
         yield
 
 

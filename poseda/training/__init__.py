@@ -1,7 +1,8 @@
 """Training in the method's stages, resumable to the bit.
 
-``pairs`` says what each arm trains on, ``lifting`` and ``adversarial`` hold the phases, ``run`` puts them in
-order, ``checkpoint``, ``journal`` and ``folder`` keep what a run leaves behind.
+``pairs`` says what each arm trains on, ``lifting`` and ``adversarial`` hold the phases, ``stage`` runs one to
+its end with an eye on its ``health``, ``run`` puts them in order; ``checkpoint``, ``journal`` and ``folder``
+keep what a run leaves behind, and ``lock`` keeps other runs out of its folder.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from torch import nn
 from poseda import gate
 from poseda.config import RunConfig
 from poseda.datasets import Domains
-from poseda.files import write_json
 from poseda.training.alignment import check_skeleton
 from poseda.training.disturbance import disturb
 from poseda.training.folder import (
@@ -21,15 +21,16 @@ from poseda.training.folder import (
     check_partials,
     describe_data,
     evaluation_card,
+    lock_folder,
     open_folder,
     protocol_card,
     read_folder,
 )
-from poseda.training.journal import NonFiniteError, NothingValidError, TrainingError
+from poseda.training.journal import CollapseError, NonFiniteError, NothingValidError, TrainingError
 from poseda.training.lifting import target_frame
 from poseda.training.pairs import Resident
+from poseda.training.parallel import follows
 from poseda.training.run import (
-    Observer,
     Run,
     build_lifter,
     check_lifter,
@@ -37,8 +38,10 @@ from poseda.training.run import (
     labelled_splits,
     start_fabric,
 )
+from poseda.training.stage import Observer
 
 __all__ = [
+    "CollapseError",
     "FolderError",
     "NonFiniteError",
     "NothingValidError",
@@ -74,22 +77,26 @@ def prepare(
     """
     if lifter is not None:
         config = replace(config, lifter=f"{type(lifter).__module__}.{type(lifter).__qualname__}")
-    fabric = start_fabric(config)
-    built = build_lifter(config, domains.skeleton, lifter)
-    check_lifter(built, config, domains.skeleton)
-    target = target_frame(built, config.frames)
-    if "plus" in config.arms:
-        check_skeleton(domains.skeleton)
-    adaptation = disturb(domains.adaptation(), config.target_data)
-    data = Resident.load(adaptation, fabric.device, config.frames, target)
-    verdict = None if config.gate == "off" else gate.judge(adaptation)
-    if config.gate == "on" and verdict is not None and not verdict.adapt:
-        config = replace(config, arms=("source_only",))
-    splits = labelled_splits(config, domains)
-    if config.resume:
-        check_partials(config.out, fabric.device.type)
-    config = open_folder(config, domains, splits)
-    if verdict is not None:
-        recommended = gate.recommend(verdict, config.arms)
-        write_json(config.out / gate.FILE, verdict.to_json(recommended))
-    return Run(domains, data, config, fabric, observer, splits, verdict, lifter)
+    lock = lock_folder(config.out, wanted=not follows())
+    try:
+        fabric = start_fabric(config)
+        built = build_lifter(config, domains.skeleton, lifter)
+        check_lifter(built, config, domains.skeleton)
+        target = target_frame(built, config.frames)
+        if "plus" in config.arms:
+            check_skeleton(domains.skeleton)
+        adaptation = disturb(domains.adaptation(), config.target_data)
+        data = Resident.load(adaptation, fabric.device, config.frames, target)
+        verdict = None if config.gate == "off" else gate.judge(adaptation)
+        if config.gate == "on" and verdict is not None and not verdict.adapt:
+            config = replace(config, arms=("source_only",))
+        splits = labelled_splits(config, domains)
+        if config.resume:
+            check_partials(config.out, fabric.device.type)
+        if fabric.is_global_zero:
+            config = open_folder(config, domains, splits, lock, verdict)
+        config = fabric.broadcast(config)
+        return Run(domains, data, config, fabric, lock, observer, splits, verdict, lifter)
+    except BaseException:
+        lock.release()
+        raise

@@ -19,6 +19,7 @@ from poseda.config import RunConfig
 from poseda.discriminators import HistoryPool, Judged, PoseDiscriminator, ScreenDiscriminator, bone_directions
 from poseda.generator import Generator, Proposal
 from poseda.training import checkpoint
+from poseda.training.health import NonFiniteWatch
 from poseda.training.lifting import lift_windows
 from poseda.training.pairs import Recipe, Resident, Shuffle, carry_out
 from poseda.training.sequences import middle, rows_around
@@ -40,7 +41,7 @@ class GeneratorPhase:
         fabric: device.
     """
 
-    name = "generator"
+    can_collapse = True
 
     def __init__(
         self,
@@ -71,18 +72,21 @@ class GeneratorPhase:
         adam = partial(torch.optim.Adam, betas=BETAS, fused=True)
         self.optimizer = adam(self.generator.parameters(), options.learning_rate)
         self.judge_optimizer = adam(self.judges.parameters(), options.discriminator_rate) if judges else None
+        self.watch = NonFiniteWatch(
+            {"generator": self.generator} | ({"judges": self.judges} if judges else {})
+        )
 
     def step(self, step: int) -> dict[str, Tensor]:
         """One generator step and, every few, one discriminator step on the same fakes."""
         rows = rows_around(self._order.at(step), self.data.windows)
         where = self.data.placements.sample(len(rows), self.rng)
-        judged, values = self._train_generator(rows, where)
+        judged, values = self._train_generator(step, rows, where)
         every = self.config.generator_training.discriminator_every
         if self.judge_optimizer is not None and step % every == 0:
-            values |= self._train_discriminators(judged, self.judge_optimizer)
+            values |= self._train_discriminators(step, judged, self.judge_optimizer)
         return values
 
-    def _train_generator(self, rows: Tensor, where: Tensor) -> tuple[Judged, dict[str, Tensor]]:
+    def _train_generator(self, step: int, rows: Tensor, where: Tensor) -> tuple[Judged, dict[str, Tensor]]:
         """Minimise, over the generator: fakes told from their anchors, turns outside their band."""
         options, bounds, skeleton = self.config.generator_training, self.config.generator, self.data.skeleton
         self.judges.requires_grad_(False)
@@ -115,16 +119,20 @@ class GeneratorPhase:
         total = torch.stack(list(terms.values())).sum()
         self.optimizer.zero_grad()
         total.backward()
+        self.watch.note(step, "generator")
         nn.utils.clip_grad_norm_(self.generator.parameters(), options.clip)
         self.optimizer.step()
         return Judged(*(value.detach() for value in judged)), terms | _health(proposal, turn, fake.valid)
 
-    def _train_discriminators(self, fresh: Judged, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    def _train_discriminators(
+        self, step: int, fresh: Judged, optimizer: torch.optim.Optimizer
+    ) -> dict[str, Tensor]:
         """Minimise, over the discriminators: anchors not told from fakes, old fakes among them."""
         self.judges.requires_grad_(True)
         terms = self._tell_apart(self.pool.exchange(fresh, self.rng))
         optimizer.zero_grad()
         torch.stack(list(terms.values())).sum().backward()
+        self.watch.note(step, "judges")
         nn.utils.clip_grad_norm_(self.judges.parameters(), self.config.generator_training.clip)
         optimizer.step()
         return {f"discriminator_{name}": loss for name, loss in terms.items()}

@@ -22,6 +22,10 @@ HEADER = "poseda"
 """Header entry of the safetensors file that holds the JSON."""
 
 
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used; the message is one sentence."""
+
+
 def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:
     """Write tensors and notes (JSON) to one file, atomically."""
     on_host = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
@@ -32,14 +36,14 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what :func:`save_checkpoint` wrote, tensors on the host.
 
     Raises:
-        ValueError: if the file is not one of ours or is damaged.
+        CheckpointError: if the file is not one of ours or is damaged.
     """
     try:
         with safe_open(path, framework="pt") as file:
             notes = json.loads((file.metadata() or {})[HEADER])
             return {name: file.get_tensor(name) for name in file.keys()}, notes  # noqa: SIM118
     except (SafetensorError, KeyError, json.JSONDecodeError, OSError) as error:
-        raise ValueError(
+        raise CheckpointError(
             f"{path}: expected a checkpoint of poseda, got a file that cannot be read ({error})"
         ) from error
 
@@ -71,9 +75,18 @@ def pack_module(prefix: str, module: torch.nn.Module) -> dict[str, Tensor]:
 
 
 def unpack_module(prefix: str, module: torch.nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Put back what :func:`pack_module` took; every entry must be there."""
+    """Put back what :func:`pack_module` took; every entry must be there.
+
+    Raises:
+        CheckpointError: if one is not, or has another shape.
+    """
     start = f"{prefix}."
-    module.load_state_dict({k[len(start) :]: v for k, v in tensors.items() if k.startswith(start)})
+    try:
+        module.load_state_dict({k[len(start) :]: v for k, v in tensors.items() if k.startswith(start)})
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"expected the tensors of {prefix} in the checkpoint, got others ({' '.join(str(error).split())})"
+        ) from error
 
 
 def pack_scaler(fabric: Fabric) -> dict[str, Tensor]:

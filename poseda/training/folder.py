@@ -10,20 +10,52 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from poseda import gate
 from poseda.config import RunConfig, TargetDataConfig, check_resumable, from_json, to_json
 from poseda.datasets import Domains, OwnDomains
 from poseda.files import is_leftover, write_json
+from poseda.gate import Verdict
 from poseda.training.checkpoint import load_checkpoint
+from poseda.training.lock import NAME as LOCK
+from poseda.training.lock import FolderError, FolderLock
 
 PACKAGES = ("poseda", "torch", "numpy", "lightning", "safetensors")
 
 
-class FolderError(ValueError):
-    """A run folder that cannot be used; the message is one sentence."""
+def lock_folder(out: Path, wanted: bool) -> FolderLock:
+    """The lock of a run folder, taken if the folder was ever a run's; nothing is written to others.
+
+    Args:
+        out: the folder.
+        wanted: whether this process, of several, is the one to hold it.
+
+    Raises:
+        FolderError: if another run has it.
+    """
+    lock = FolderLock(out, wanted)
+    try:
+        if (out / LOCK).exists():
+            lock.take()
+    except OSError as error:
+        raise _unusable(out, error) from error
+    return lock
 
 
-def open_folder(config: RunConfig, domains: Domains, splits: Sequence[str]) -> RunConfig:
-    """Make the run folder, or check that it holds the run to resume; write config.json and protocol.json.
+def open_folder(
+    config: RunConfig,
+    domains: Domains,
+    splits: Sequence[str],
+    lock: FolderLock,
+    verdict: Verdict | None = None,
+) -> RunConfig:
+    """Make the run folder, or check that it holds the run to resume; write what says how it came about.
+
+    Args:
+        config: resolved.
+        domains: to be named in the record.
+        splits: with labels.
+        lock: of the folder; held afterwards.
+        verdict: of the gate, or None where it was not asked.
 
     Returns:
         the configuration, with the arms and seeds of the resumed run before the new ones.
@@ -31,19 +63,53 @@ def open_folder(config: RunConfig, domains: Domains, splits: Sequence[str]) -> R
     Raises:
         FolderError: if the folder is in use by another run, or there is none to resume.
     """
-    occupied = _occupied(config.out)
     data = describe_data(domains)
-    if occupied and not config.resume:
-        raise FolderError(
-            f"--out: expected a new or empty folder, got {config.out} with files in it; --resume continues it"
-        )
-    earlier: list[dict[str, str]] = []
-    if config.resume:
-        saved = read_folder(config.out)
-        config = _resumed(config, saved, data)
-        earlier = saved.get("earlier_versions", [])
-        if saved["versions"] not in (versions(), *earlier):
-            earlier = [*earlier, saved["versions"]]
+    _examine(config, data)  # what is refused is left without a lock's file
+    try:
+        lock.take()
+        config, earlier = _examine(config, data)  # another run may have come between
+        _remove_leftovers(config.out)
+        _write_record(config, domains, splits, data, earlier)
+        if verdict is not None:
+            write_json(config.out / gate.FILE, verdict.to_json(gate.recommend(verdict, config.arms)))
+    except OSError as error:
+        raise _unusable(config.out, error) from error
+    return config
+
+
+def _examine(config: RunConfig, data: dict[str, str]) -> tuple[RunConfig, list[dict[str, str]]]:
+    """The configuration to run, and the versions a resumed run was computed with before.
+
+    Raises:
+        FolderError: if the folder holds what it should not, or no run to resume.
+    """
+    if not config.resume:
+        if _occupied(config.out):
+            raise FolderError(
+                f"--out: expected a new or empty folder, got {config.out} with files in it; "
+                f"--resume continues it"
+            )
+        return config, []
+    saved = read_folder(config.out)
+    earlier = saved.get("earlier_versions", [])
+    if saved["versions"] not in (versions(), *earlier):
+        earlier = [*earlier, saved["versions"]]
+    return _resumed(config, saved, data), earlier
+
+
+def _remove_leftovers(out: Path) -> None:
+    """Remove what killed writes left behind; only the holder of the lock may."""
+    for path in filter(is_leftover, list(out.rglob("*"))):
+        path.unlink()
+
+
+def _write_record(
+    config: RunConfig,
+    domains: Domains,
+    splits: Sequence[str],
+    data: dict[str, str],
+    earlier: list[dict[str, str]],
+) -> None:
     record = {
         "config": to_json(config),
         "versions": versions(),
@@ -51,12 +117,8 @@ def open_folder(config: RunConfig, domains: Domains, splits: Sequence[str]) -> R
         "seeds": list(config.seeds),
         "data": data,
     }
-    try:
-        write_json(config.out / "config.json", record)
-        write_json(config.out / "protocol.json", protocol_card(config, domains, splits))
-    except OSError as error:
-        raise _unusable(config.out, error) from error
-    return config
+    write_json(config.out / "config.json", record)
+    write_json(config.out / "protocol.json", protocol_card(config, domains, splits))
 
 
 def _occupied(out: Path) -> bool:
@@ -64,7 +126,7 @@ def _occupied(out: Path) -> bool:
     try:
         if out.exists() and not out.is_dir():
             raise FolderError(f"--out: expected a folder, got the file {out}")
-        return out.exists() and any(not is_leftover(path) for path in out.iterdir())
+        return out.exists() and any(not is_leftover(path) and path.name != LOCK for path in out.iterdir())
     except OSError as error:
         raise _unusable(out, error) from error
 

@@ -17,7 +17,11 @@ class TrainingError(RuntimeError):
 
 
 class NonFiniteError(TrainingError):
-    """A loss became NaN or infinite; the message names it and the step."""
+    """A loss, gradient or weight became NaN or infinite; the message names it and the step."""
+
+
+class CollapseError(TrainingError):
+    """Every new start of a phase collapsed; the message says how."""
 
 
 class NothingValidError(TrainingError):
@@ -41,11 +45,15 @@ class Meters:
                 row = torch.cat([before[:2] + row[:2], torch.minimum(before[2:], row[2:])])
             self._sums[name] = row
 
-    def read(self, where: str) -> dict[str, float]:
+    def read(self, where: str, gradient: tuple[int, str] | None = None) -> dict[str, float]:
         """Return the means since the last call and start anew.
 
+        Args:
+            where: what is trained, for complaints.
+            gradient: the first step with a gradient that was not finite, and its name.
+
         Raises:
-            NonFiniteError: if a value was not finite; names the first such value and its step.
+            NonFiniteError: if a value or gradient was not finite; names the first one and its step.
             NothingValidError: if the share of valid poses, ``valid_share``, was zero at every step.
         """
         if not self._sums:
@@ -53,8 +61,10 @@ class Meters:
         rows = dict(zip(self._sums, torch.stack(list(self._sums.values())).tolist(), strict=True))
         self._sums = {}
         first = min(bad for _, _, bad in rows.values())
+        culprits = ", ".join(name for name, (_, _, bad) in rows.items() if bad == first)
+        if gradient is not None and gradient[0] < first:  # at the same step, the value was first
+            first, culprits = gradient
         if first != float("inf"):
-            culprits = ", ".join(name for name, (_, _, bad) in rows.items() if bad == first)
             raise NonFiniteError(
                 f"{where}: {culprits} became non-finite at step {int(first)}; "
                 f"the last checkpoint is from before it"
@@ -69,20 +79,32 @@ class Meters:
 
 
 class Journal:
-    """Appends one JSON object a logged step: {step, phase, seed, arm, name: value, ...}."""
+    """Appends one JSON object a logged step: {step, phase, seed, arm, name: value, ...}.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    A new start after a collapse is a line, too: its number as ``restart``, ``collapsed_at`` and ``reason``.
 
-    def write(self, step: int, phase: str, seed: int, arm: str, values: Mapping[str, float]) -> None:
+    Args:
+        path: of the file.
+        writes: false in all but one of several processes.
+    """
+
+    def __init__(self, path: Path, writes: bool = True) -> None:
+        self.path, self.writes = path, writes
+
+    def write(self, step: int, phase: str, seed: int, arm: str, values: Mapping[str, float | str]) -> None:
         """Append one line."""
+        if not self.writes:
+            return
         line = {"step": step, "phase": phase, "seed": seed, "arm": arm, **values}
         with self.path.open("a") as file:
             file.write(json.dumps(line) + "\n")
 
-    def rewind(self, phase: str, seed: int, arm: str, step: int) -> None:
-        """Drop the lines of one phase after a step, so that a resumed run does not log them twice."""
-        if not self.path.exists():
+    def rewind(self, phase: str, seed: int, arm: str, step: int, restarts: int = 0) -> None:
+        """Drop the lines of one phase after a step, so that a resumed run does not log them twice.
+
+        New starts up to number ``restarts`` stay.
+        """
+        if not self.writes or not self.path.exists():
             return
         kept = []
         for line in self.path.read_text().splitlines():
@@ -91,6 +113,7 @@ class Journal:
             except json.JSONDecodeError:
                 continue  # the line that a killed run was writing
             same = (entry["phase"], entry["seed"], entry["arm"]) == (phase, seed, arm)
-            if not (same and entry["step"] > step):
+            later = entry["step"] > step if "restart" not in entry else entry["restart"] > restarts
+            if not (same and later):
                 kept.append(line)
         write_atomically(self.path, "".join(f"{line}\n" for line in kept).encode())

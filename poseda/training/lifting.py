@@ -15,7 +15,8 @@ from poseda.config import LifterTrainingConfig
 from poseda.datasets.domain import root_relative
 from poseda.lifters import lift_clips, mirror
 from poseda.skeleton import Skeleton
-from poseda.training import checkpoint
+from poseda.training import checkpoint, parallel
+from poseda.training.health import NonFiniteWatch
 from poseda.training.pairs import Pairs
 
 PREDICT_BATCH = 8192
@@ -105,7 +106,7 @@ class LifterPhase:
         fabric: device and precision.
     """
 
-    name = "lifter"
+    can_collapse = False
 
     def __init__(
         self,
@@ -116,6 +117,7 @@ class LifterPhase:
         steps: int,
         fabric: Fabric,
     ) -> None:
+        self.rng = pairs.rng
         self.pairs, self.skeleton, self.config, self.steps, self.fabric = (
             pairs,
             skeleton,
@@ -124,29 +126,44 @@ class LifterPhase:
             fabric,
         )
         # A fused step unscales the gradients itself, too late for them to be clipped.
-        scaled = bool(checkpoint.pack_scaler(fabric))
+        self._scaled = bool(checkpoint.pack_scaler(fabric))
         optimizer = torch.optim.AdamW(
-            lifter.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=not scaled
+            lifter.parameters(),
+            config.learning_rate,
+            weight_decay=config.weight_decay,
+            fused=not self._scaled,
         )
+        self.average = copy.deepcopy(lifter).eval().to(fabric.device)
+        if fabric.world_size > 1:
+            parallel.spread(lifter)
         self.lifter, self.optimizer = fabric.setup(lifter, optimizer)
-        self.average = copy.deepcopy(lifter).eval()
+        self.watch = NonFiniteWatch({"lifter": lifter, "average": self.average})
 
     def step(self, step: int) -> dict[str, Tensor]:
         """Minimise the mean joint distance between lifted and true poses, over the lifter's weights."""
         pairs = self._add_noise(self._mirror_half(self.pairs.draw(step)))
+        valid_share = pairs.valid.float().mean()
+        if self.fabric.world_size > 1:
+            pairs, weight = parallel.own_part(pairs, self.fabric)
         self.lifter.train()
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.config, step, self.steps)
         lifted, truth = lift_windows(self.lifter, pairs.pose_2d, pairs.pose_3d)
         loss = losses.lifter_loss(lifted, truth, pairs.valid, self.config.loss)
+        if self.fabric.world_size > 1:
+            loss = weight * loss
         self.optimizer.zero_grad()
         self.fabric.backward(loss)
+        if not self._scaled:  # a scaler tries larger scales and skips those that make gradients infinite
+            self.watch.note(step, "lifter")
         self.fabric.clip_gradients(
             self.lifter, self.optimizer, max_norm=self.config.clip, error_if_nonfinite=False
         )
         self.optimizer.step()
         self._update_average(step)
-        return {"lifter_loss": loss, "valid_share": pairs.valid.float().mean()}
+        if self.fabric.world_size > 1:
+            loss = parallel.mean_over_processes(loss)
+        return {"lifter_loss": loss, "valid_share": valid_share}
 
     def state(self) -> dict[str, Tensor]:
         """All that the next step depends on."""

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from typing import Any, Protocol
-from zlib import crc32
+from typing import Any
 
 import torch
 from lightning.fabric import Fabric
@@ -25,55 +23,24 @@ from poseda.files import write_json
 from poseda.gate import PRETRAINED, Verdict, source_model
 from poseda.generator import Generator
 from poseda.skeleton import Skeleton
-from poseda.training import alignment, checkpoint
+from poseda.training import alignment, checkpoint, parallel
 from poseda.training.adversarial import GeneratorPhase
 from poseda.training.disturbance import disturb
 from poseda.training.evidence import save_evidence
 from poseda.training.folder import read_folder
 from poseda.training.gallery import save_gallery
-from poseda.training.journal import Journal, Meters
+from poseda.training.journal import Journal
 from poseda.training.lifting import LifterPhase, predict
+from poseda.training.lock import FolderLock
 from poseda.training.pairs import PairSource, Resident, recipe_of
 from poseda.training.sequences import check_sequences
+from poseda.training.stage import Observer, Phase, Silent, Stage, stage_seed, weights_path
 
 EVALUATED = ("source_val", "target_test")
 """Splits with rows in results.json, where they have labels."""
 
 RESULTS = "results.json"
 """The file of a run folder that holds a row for each arm, seed and split."""
-
-
-class Phase(Protocol):
-    """Something that is trained step by step and can be put away and taken up again."""
-
-    name: str
-    steps: int
-
-    def step(self, step: int) -> dict[str, Tensor]: ...
-    def state(self) -> dict[str, Tensor]: ...
-    def load(self, state: dict[str, Tensor]) -> None: ...
-    def result(self) -> dict[str, Tensor]: ...
-
-
-class Observer(Protocol):
-    """Told what goes on; the command line shows it as progress bars."""
-
-    def phase_started(self, title: str, steps: int, done: int) -> None:
-        """A phase begins, with ``done`` of its steps behind it."""
-
-    def advanced(self, step: int) -> None:
-        """``step`` steps of the phase are done."""
-
-    def phase_finished(self, title: str) -> None:
-        """The phase is over."""
-
-
-class _Silent:
-    """The observer of those who did not bring one."""
-
-    def phase_started(self, title: str, steps: int, done: int) -> None: ...
-    def advanced(self, step: int) -> None: ...
-    def phase_finished(self, title: str) -> None: ...
 
 
 def labelled_splits(config: RunConfig, domains: Domains) -> tuple[str, ...]:
@@ -97,11 +64,6 @@ def labelled_splits(config: RunConfig, domains: Domains) -> tuple[str, ...]:
     return tuple(splits)
 
 
-def stage_seed(seed: int, arm: str, phase: str) -> int:
-    """Seed of one phase: independent of which other arms run and in what order."""
-    return crc32(f"{seed}/{arm}/{phase}".encode())
-
-
 class Run:
     """A run folder and all that is computed into it.
 
@@ -110,6 +72,7 @@ class Run:
         data: all that any other arm learns from.
         config: resolved.
         fabric: device and precision.
+        lock: of the run folder. :meth:`train` lets go of it in the end, unless a ``with`` block holds it on.
         observer: told of progress.
         splits: to evaluate on.
         verdict: of the gate, or None where it was not asked.
@@ -122,34 +85,48 @@ class Run:
         data: Resident,
         config: RunConfig,
         fabric: Fabric,
+        lock: FolderLock,
         observer: Observer | None = None,
         splits: Sequence[str] = EVALUATED,
         verdict: Verdict | None = None,
         lifter: nn.Module | None = None,
     ) -> None:
         self.domains, self.data, self.config, self.fabric = domains, data, config, fabric
-        self.splits, self.verdict, self.lifter = tuple(splits), verdict, lifter
-        self.observer = observer or _Silent()
-        self.journal = Journal(config.out / "metrics.jsonl")
+        self.lock, self.splits, self.verdict, self.lifter = lock, tuple(splits), verdict, lifter
+        self.observer = observer or Silent()
+        self.journal = Journal(config.out / "metrics.jsonl", writes=fabric.is_global_zero)
         self._fresh_scaler = checkpoint.pack_scaler(fabric)
         self._aligned: dict[tuple[int, str], Resident] = {}
 
     def train(self) -> list[dict[str, Any]]:
-        """Train every arm of every seed and evaluate it; return results.json's rows."""
+        """Train every arm of every seed and evaluate it; return results.json's rows.
+
+        Raises:
+            TrainingError: if the training cannot go on.
+        """
+        with self.lock:
+            return self._train()
+
+    def _train(self) -> list[dict[str, Any]]:
         results: list[dict[str, Any]] = []
         for seed in self.config.seeds:
             for arm in self.config.arms:
                 results += self.train_arm(seed, arm)
-        save_gallery(
-            self.config.out / "gallery.safetensors", self.data, self._gallery_generator(), self.config
-        )
-        self._save_evidence()
+        generator = self._gallery_generator()
+        if self.fabric.is_global_zero:
+            save_gallery(self.config.out / "gallery.safetensors", self.data, generator, self.config)
+            self._save_evidence()
         return results
 
     def train_arm(self, seed: int, arm: Arm) -> list[dict[str, Any]]:
-        """Train one arm of one seed and evaluate it; return its rows and put them into results.json."""
+        """Train one arm of one seed and evaluate it; return its rows and put them into results.json.
+
+        Of several processes the first evaluates; the others return no rows.
+        """
         self._pretrain(seed)
         lifter = self._adapt(seed, arm)
+        if not self.fabric.is_global_zero:
+            return []
         rows = [
             {"arm": arm, "seed": seed, "split": split}
             | evaluate(lifter, self.domains.evaluation(split), self.data.skeleton, self.config)
@@ -227,7 +204,7 @@ class Run:
             return LifterPhase(lifter, pairs, levelled.skeleton, self.config.training, steps, self.fabric)
 
         weights = self._run(seed, arm, "scout", build)
-        if not path.exists():
+        if self.fabric.is_global_zero and not path.exists():
             scout = build_lifter(self.config, levelled.skeleton).to(self.fabric.device)
             checkpoint.unpack_module("lifter", scout, weights)
             rng = torch.Generator(self.fabric.device).manual_seed(stage_seed(seed, arm, "alignment"))
@@ -237,6 +214,7 @@ class Run:
             checkpoint.save_checkpoint(path, found._asdict(), found.describe(levelled.skeleton))
             self.observer.advanced(1)
             self.observer.phase_finished(title)
+        self.fabric.barrier()
         tensors, _ = checkpoint.load_checkpoint(path)
         device = self.fabric.device
         return alignment.Estimate(**{name: value.to(device) for name, value in tensors.items()})
@@ -265,64 +243,17 @@ class Run:
         self, seed: int, arm: str, phase_name: str, build: Callable[[torch.Generator], Phase]
     ) -> dict[str, Tensor]:
         """Run a phase to its end, or load what it left; return its result."""
-        finished = weights_path(self.config.out, seed, arm, phase_name)
-        title = f"{arm} · {phase_name} · seed {seed}"
-        if finished.exists():
-            return checkpoint.load_checkpoint(finished)[0]
-        # Dropout and initial weights draw from torch's own generator; everything else from rng.
-        self.fabric.seed_everything(stage_seed(seed, arm, phase_name), verbose=False)
-        rng = torch.Generator(self.fabric.device).manual_seed(stage_seed(seed, arm, phase_name))
-        checkpoint.unpack_scaler(self.fabric, self._fresh_scaler)
-        phase = build(rng)
-        partial = finished.with_suffix(".partial")
-        first = self._take_up(phase, partial, seed, arm)
-        self.observer.phase_started(title, phase.steps, first)
-        meters, began = Meters(), time.perf_counter()
-        for step in range(first, phase.steps):
-            meters.add(step, phase.step(step))
-            done = step + 1
-            if done % self.config.log_every == 0 or done == phase.steps:
-                values = meters.read(title)
-                values["seconds"] = time.perf_counter() - began
-                self.journal.write(done, phase.name, seed, arm, values)
-                self.observer.advanced(done)
-            if done % self.config.save_every == 0 and done < phase.steps:
-                self._put_away(phase, partial, done)
-        checkpoint.save_checkpoint(finished, phase.result(), {"step": phase.steps, "arm": arm, "seed": seed})
-        partial.unlink(missing_ok=True)
-        self.observer.phase_finished(title)
-        return phase.result()
-
-    def _put_away(self, phase: Phase, path: Path, done: int) -> None:
-        state = phase.state() | checkpoint.pack_scaler(self.fabric) | {"torch_rng": torch.get_rng_state()}
-        if self.fabric.device.type == "cuda":
-            state["cuda_rng"] = torch.cuda.get_rng_state(self.fabric.device)
-        checkpoint.save_checkpoint(path, state, {"step": done, "device": self.fabric.device.type})
-
-    def _take_up(self, phase: Phase, path: Path, seed: int, arm: str) -> int:
-        """Load an unfinished phase and return its next step; 0 where there is none."""
-        first = 0
-        if path.exists():
-            state, notes = checkpoint.load_checkpoint(path)
-            first = notes["step"]
-            torch.set_rng_state(state.pop("torch_rng"))
-            if "cuda_rng" in state:
-                torch.cuda.set_rng_state(state.pop("cuda_rng"), self.fabric.device)
-            checkpoint.unpack_scaler(self.fabric, state)
-            phase.load(state)
-        self.journal.rewind(phase.name, seed, arm, first)
-        return first
+        stage = Stage(
+            self.config, self.fabric, self.journal, self.observer, seed, arm, phase_name, build,
+            self._fresh_scaler,
+        )  # fmt: skip
+        return stage.run()
 
 
 def read_results(out: Path) -> list[dict[str, Any]]:
     """The rows of results.json so far; none where no arm is finished."""
     path = out / RESULTS
     return json.loads(path.read_text()) if path.exists() else []
-
-
-def weights_path(out: Path, seed: int, arm: str, phase: str) -> Path:
-    """Where the weights of an arm's lifter or generator are kept in a run folder."""
-    return out / f"seed{seed}" / arm / f"{phase}.safetensors"
 
 
 _NETWORK_OPTIONS = {
@@ -464,10 +395,22 @@ def start_fabric(config: RunConfig) -> Fabric:
     """Set up device and precision.
 
     Raises:
-        ValueError: if the device is unknown, not there, or there without our kernels.
+        ValueError: if the device is unknown, not there, or there without our kernels, or if the batch does
+            not split evenly over the processes.
     """
     device = choose(config.device)
-    devices = [device.index] if device.type == "cuda" else 1
-    fabric = Fabric(accelerator=device.type, devices=devices, precision=config.precision)
+    processes = parallel.local_processes()
+    if processes > 1 or parallel.machines() > 1:
+        fabric = Fabric(
+            accelerator=device.type,
+            devices=processes,
+            num_nodes=parallel.machines(),
+            strategy="ddp",
+            precision=config.precision,
+        )
+    else:
+        devices = [device.index] if device.type == "cuda" else 1
+        fabric = Fabric(accelerator=device.type, devices=devices, precision=config.precision)
     fabric.launch()
+    parallel.check_batch(config.training.batch, fabric)
     return fabric

@@ -118,7 +118,7 @@ def _matrix(data: memoryview, order: str, depth: int) -> tuple[str, Any]:
     _, raw, data = _element(data, order)
     shape = [int(n) for n in np.frombuffer(raw, f"{order}i4")]
     if len(shape) < 2 or len(shape) > 16 or min(shape) < 0:
-        raise ValueError(f"shape {shape}")
+        raise ValueError(f"shape {str(shape)[:60]}")
     _, name, data = _element(data, order)
     text = bytes(name).decode("ascii", "replace")
     length = 1
@@ -146,5 +146,5 @@ def _numeric(data: memoryview, order: str, kind: str, shape: list[int], length: 
         raise ValueError(f"numbers of type {stored}")
     values = np.frombuffer(content, order + _STORED[stored])
     if len(values) != length:
-        raise ValueError(f"{len(values)} numbers for shape {shape}")
+        raise ValueError(f"{len(values)} numbers for shape {str(shape)[:60]}")
     return values.astype(kind).reshape(shape, order="F")

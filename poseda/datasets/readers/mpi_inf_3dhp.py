@@ -121,7 +121,8 @@ def _checked_lens(
     path: Path, matrix: np.ndarray, width: float, height: float, distortion: Any = None
 ) -> Lens:
     (fx, _, cx), (_, fy, cy) = matrix
-    if not (fx > 0 and fy > 0 and width > 0 and height > 0):
+    known = np.isfinite([fx, fy, cx, cy, width, height, *(() if distortion is None else distortion)]).all()
+    if not (known and min(fx, fy) > 0 and min(width, height) >= 1):
         raise fail(path, "intrinsic", "positive focal lengths and size", f"{fx}, {fy}, {width} x {height}")
     return Camera.from_pixels(fx, fy, cx, cy, width, height, distortion), float(width), float(height)
 

@@ -1,0 +1,131 @@
+"""Several processes that train one lifter: each takes its part of every batch, and all get the same weights.
+
+Every process draws the whole batch from the same random state and keeps its own rows, so that a run does
+not depend on how many there are, but for rounding: sums over the batch are taken in another order. What
+couples the poses of a batch is made whole again: the loss's mean over valid poses, batch norms, and dropout's
+draws. Generators are trained by each process alike, on the whole batch: they are small and need no
+communication.
+"""
+
+from __future__ import annotations
+
+import os
+
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor, distributed, nn
+
+from poseda.training.pairs import Pairs
+
+
+def local_processes() -> int:
+    """How many processes torchrun started on this machine; 1 without it."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+
+def machines() -> int:
+    """How many machines torchrun runs on."""
+    return int(os.environ.get("WORLD_SIZE", "1")) // local_processes()
+
+
+def follows() -> bool:
+    """Whether this process leaves writing and talking to another, the one of rank 0."""
+    return int(os.environ.get("RANK", "0")) > 0
+
+
+def check_batch(batch: int, fabric: Fabric) -> None:
+    """Check that every process gets as many poses of each batch.
+
+    Raises:
+        ValueError: if not.
+    """
+    if batch % fabric.world_size:
+        raise ValueError(
+            f"training.batch: expected a multiple of the {fabric.world_size} processes, got {batch}"
+        )
+
+
+def mean_over_processes(value: Tensor) -> Tensor:
+    """The mean of what the processes have, without gradient."""
+    total = value.detach().clone()
+    distributed.all_reduce(total)
+    return total / distributed.get_world_size()
+
+
+class _SumOverProcesses(torch.autograd.Function):
+    """The sum over all processes, of the value and, going back, of its gradient."""
+
+    @staticmethod
+    def forward(ctx: object, value: Tensor) -> Tensor:
+        total = value.clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: object, gradient: Tensor) -> Tensor:
+        total = gradient.clone()
+        distributed.all_reduce(total)
+        return total
+
+
+class WholeBatchNorm(nn.BatchNorm1d):
+    """Batch norm over the batches of all processes, on any device (torch's own needs CUDA)."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, C) or (N, C, L); as `torch.nn.BatchNorm1d` on the whole batch."""
+        if not self.training:
+            return super().forward(features)
+        over = [0] if features.dim() == 2 else [0, 2]
+        shape = (1, -1) if features.dim() == 2 else (1, -1, 1)
+        size = features.numel() // features.shape[1] * distributed.get_world_size()
+        mean = _SumOverProcesses.apply(features.sum(over)) / size
+        centred = features - mean.view(shape)
+        variance = _SumOverProcesses.apply(centred.square().sum(over)) / size
+        with torch.no_grad():
+            assert self.running_mean is not None and self.running_var is not None
+            assert self.num_batches_tracked is not None and self.momentum is not None
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * (size / (size - 1)), self.momentum)
+        scale = self.weight * (variance + self.eps).rsqrt()
+        return centred * scale.view(shape) + self.bias.view(shape)
+
+
+class WholeBatchDropout(nn.Module):
+    """A dropout that draws for the whole batch and applies the rows of this process."""
+
+    def __init__(self, dropout: nn.Dropout) -> None:
+        super().__init__()
+        self.dropout = dropout
+
+    def forward(self, features: Tensor) -> Tensor:
+        """As the dropout on the whole batch, whose rows are in the order of the processes."""
+        if not self.training or self.dropout.p == 0:
+            return features
+        processes, rank = distributed.get_world_size(), distributed.get_rank()
+        whole = self.dropout(features.new_ones(processes * len(features), *features.shape[1:]))
+        return features * whole.chunk(processes)[rank]
+
+
+def spread(module: nn.Module) -> None:
+    """Make batch norms and dropouts of a module see the whole batch, in place; weights keep their names."""
+    for part in list(module.modules()):
+        for name, child in part.named_children():
+            if isinstance(child, nn.Dropout):
+                setattr(part, name, WholeBatchDropout(child))
+        if isinstance(part, nn.BatchNorm1d):
+            kind = type(part)
+            # A norm of its own class keeps what it does around the norm.
+            part.__class__ = (
+                WholeBatchNorm if kind is nn.BatchNorm1d else type(kind.__name__, (kind, WholeBatchNorm), {})
+            )
+
+
+def own_part(pairs: Pairs, fabric: Fabric) -> tuple[Pairs, Tensor]:
+    """This process's rows of a whole batch, and the weight of their loss in the mean over processes.
+
+    With it, that mean is the loss of the whole batch, whatever the shares of valid poses.
+    """
+    own = Pairs(*(value.chunk(fabric.world_size)[fabric.global_rank] for value in pairs))
+    share = own.valid.sum().clamp_min(1) / pairs.valid.sum().clamp_min(1)
+    return own, fabric.world_size * share

@@ -1,0 +1,238 @@
+"""One phase of one arm and seed, run to its end: checkpoints, log lines, and new starts after a collapse."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+from zlib import crc32
+
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor
+
+from poseda.config import RunConfig
+from poseda.training import checkpoint
+from poseda.training.health import CollapseWatch, NonFiniteWatch
+from poseda.training.journal import CollapseError, Journal, Meters, NonFiniteError
+
+
+class Phase(Protocol):
+    """Something that is trained step by step and can be put away and taken up again."""
+
+    steps: int
+    rng: torch.Generator
+    watch: NonFiniteWatch
+    can_collapse: bool
+
+    def step(self, step: int) -> dict[str, Tensor]: ...
+    def state(self) -> dict[str, Tensor]: ...
+    def load(self, state: dict[str, Tensor]) -> None: ...
+    def result(self) -> dict[str, Tensor]: ...
+
+
+class Observer(Protocol):
+    """Told what goes on; the command line shows it as progress bars."""
+
+    def phase_started(self, title: str, steps: int, done: int) -> None:
+        """A phase begins, with ``done`` of its steps behind it."""
+
+    def advanced(self, step: int) -> None:
+        """``step`` steps of the phase are done."""
+
+    def phase_restarted(self, title: str, step: int, reason: str) -> None:
+        """The phase collapsed and goes on from ``step`` with a new seed."""
+
+    def phase_finished(self, title: str) -> None:
+        """The phase is over."""
+
+
+class Silent:
+    """The observer of those who did not bring one."""
+
+    def phase_started(self, title: str, steps: int, done: int) -> None: ...
+    def advanced(self, step: int) -> None: ...
+    def phase_restarted(self, title: str, step: int, reason: str) -> None: ...
+    def phase_finished(self, title: str) -> None: ...
+
+
+def stage_seed(seed: int, arm: str, phase: str) -> int:
+    """Seed of one phase: independent of which other arms run and in what order."""
+    return crc32(f"{seed}/{arm}/{phase}".encode())
+
+
+def weights_path(out: Path, seed: int, arm: str, phase: str) -> Path:
+    """Where the weights of an arm's lifter or generator are kept in a run folder."""
+    return out / f"seed{seed}" / arm / f"{phase}.safetensors"
+
+
+@dataclass(frozen=True)
+class _Collapse:
+    """When a phase collapsed, and what showed it."""
+
+    step: int
+    reason: str
+
+
+@dataclass
+class Stage:
+    """A phase of an arm and seed.
+
+    Args:
+        config: of the run.
+        fabric: device and precision.
+        journal: where log lines go.
+        observer: told of progress.
+        seed: of the run, one of several.
+        arm: whose phase it is.
+        name: of the phase.
+        build: makes the phase, given the generator of all its random draws.
+        fresh_scaler: state of the gradient scaler before any training.
+    """
+
+    config: RunConfig
+    fabric: Fabric
+    journal: Journal
+    observer: Observer
+    seed: int
+    arm: str
+    name: str
+    build: Callable[[torch.Generator], Phase]
+    fresh_scaler: dict[str, Tensor]
+
+    def __post_init__(self) -> None:
+        self.finished = weights_path(self.config.out, self.seed, self.arm, self.name)
+        self.partial = self.finished.with_suffix(".partial")
+        self.title = f"{self.arm} · {self.name} · seed {self.seed}"
+
+    def run(self) -> dict[str, Tensor]:
+        """Run the phase to its end, or load what it left; return its result.
+
+        Raises:
+            TrainingError: if a value is no longer finite, nothing is valid, or too many starts collapsed.
+        """
+        done = self.finished.exists()
+        self.fabric.barrier()  # several processes must see the same files before any writes more of them
+        if done:
+            self._remove_partial()  # a run may be killed between the two
+            return checkpoint.load_checkpoint(self.finished)[0]
+        phase, first, restarts = self._begin()
+        self.fabric.barrier()
+        self.observer.phase_started(self.title, phase.steps, first)
+        while collapse := self._train(phase, first, restarts):
+            restarts += 1
+            phase, first = self._start_anew(collapse, restarts)
+        result = phase.result()
+        notes = {"step": phase.steps, "arm": self.arm, "seed": self.seed}
+        self._save(self.finished, result, notes)
+        self.fabric.barrier()
+        self._remove_partial()
+        self.observer.phase_finished(self.title)
+        return result
+
+    def _train(self, phase: Phase, first: int, restarts: int) -> _Collapse | None:
+        meters, health, began = Meters(), CollapseWatch(self.config.health), time.perf_counter()
+        for step in range(first, phase.steps):
+            meters.add(step, phase.step(step))
+            done = step + 1
+            if done % self.config.log_every == 0 or done == phase.steps:
+                values = meters.read(self.title, phase.watch.first_gradient())
+                self._check_weights(phase, done)
+                values["seconds"] = time.perf_counter() - began
+                self.journal.write(done, self.name, self.seed, self.arm, values)
+                reason = health.look(values) if phase.can_collapse else None
+                if reason is not None:
+                    return _Collapse(done, reason)
+                self.observer.advanced(done)
+            if done % self.config.save_every == 0 and done < phase.steps and health.healthy:
+                self._put_away(phase, done, restarts)
+        return None
+
+    def _check_weights(self, phase: Phase, done: int) -> None:
+        culprit = phase.watch.first_weight()
+        if culprit is not None:
+            raise NonFiniteError(
+                f"{self.title}: {culprit} became non-finite by step {done}; "
+                f"the last checkpoint is from before it"
+            )
+
+    def _make(self, start: str) -> Phase:
+        """A phase as it begins. The order of poses is the same whatever the start."""
+        # Dropout and initial weights draw from torch's own generator; everything else from rng.
+        self.fabric.seed_everything(stage_seed(self.seed, self.arm, start), verbose=False)
+        rng = torch.Generator(self.fabric.device).manual_seed(stage_seed(self.seed, self.arm, self.name))
+        checkpoint.unpack_scaler(self.fabric, self.fresh_scaler)
+        return self.build(rng)
+
+    def _begin(self) -> tuple[Phase, int, int]:
+        """The phase, its next step and its new starts so far: as it was put away, or from its beginning."""
+        phase, first, restarts = self._make(self.name), 0, 0
+        if self.partial.exists():
+            state, notes = checkpoint.load_checkpoint(self.partial)
+            self._take_up(phase, state)
+            torch.set_rng_state(state["torch_rng"])
+            if "cuda_rng" in state:
+                torch.cuda.set_rng_state(state["cuda_rng"], self.fabric.device)
+            first, restarts = notes["step"], notes.get("restarts", 0)
+        self.journal.rewind(self.name, self.seed, self.arm, first, restarts)
+        return phase, first, restarts
+
+    def _start_anew(self, collapse: _Collapse, restarts: int) -> tuple[Phase, int]:
+        """The phase as it was last healthy, with new random numbers; return it and its next step.
+
+        Raises:
+            CollapseError: if that was done often enough.
+        """
+        if restarts > self.config.health.restarts:
+            raise CollapseError(
+                f"{self.title}: collapsed at step {collapse.step} after {restarts - 1} new starts: "
+                f"{collapse.reason}; --generator-training and --health hold the options that bear on this"
+            )
+        start = f"{self.name}/{restarts}"
+        phase, first = self._make(start), 0
+        if self.partial.exists():
+            state, notes = checkpoint.load_checkpoint(self.partial)
+            first = notes["step"]
+            if first:
+                self._take_up(phase, state)
+        self.fabric.seed_everything(stage_seed(self.seed, self.arm, start), verbose=False)
+        phase.rng.manual_seed(stage_seed(self.seed, self.arm, start))
+        event: dict[str, float | str] = {
+            "restart": restarts,
+            "collapsed_at": collapse.step,
+            "reason": collapse.reason,
+        }
+        self.journal.rewind(self.name, self.seed, self.arm, first, restarts - 1)
+        self.journal.write(first, self.name, self.seed, self.arm, event)
+        self.fabric.barrier()
+        self._put_away(phase, first, restarts)  # from here a killed run goes on, not into the same collapse
+        self.observer.phase_restarted(self.title, first, collapse.reason)
+        return phase, first
+
+    def _put_away(self, phase: Phase, done: int, restarts: int) -> None:
+        state = phase.state() | checkpoint.pack_scaler(self.fabric) | {"torch_rng": torch.get_rng_state()}
+        if self.fabric.device.type == "cuda":
+            state["cuda_rng"] = torch.cuda.get_rng_state(self.fabric.device)
+        notes = {"step": done, "device": self.fabric.device.type}
+        self._save(self.partial, state, notes | ({"restarts": restarts} if restarts else {}))
+
+    def _save(self, path: Path, tensors: dict[str, Tensor], notes: dict[str, Any]) -> None:
+        """Of several processes, the first writes for all."""
+        if self.fabric.is_global_zero:
+            checkpoint.save_checkpoint(path, tensors, notes)
+
+    def _remove_partial(self) -> None:
+        if self.fabric.is_global_zero:
+            self.partial.unlink(missing_ok=True)
+
+    def _take_up(self, phase: Phase, state: dict[str, Tensor]) -> None:
+        try:
+            checkpoint.unpack_scaler(self.fabric, state)
+            phase.load(state)
+        except (KeyError, IndexError, RuntimeError, ValueError) as error:
+            raise checkpoint.CheckpointError(
+                f"{self.partial}: expected a checkpoint of {self.title}, got one that does not fit "
+                f"({' '.join(str(error).split())})"
+            ) from error
