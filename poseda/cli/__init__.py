@@ -39,6 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(import_module(f"poseda.cli.{given[0]}").run(given[1:]))
     except UsageError as error:
         return _complain(str(error), 2)
+    except ImportError as error:
+        # By name: importing the class needs torch, which may be what is missing.
+        if type(error).__name__ != "LibraryError":
+            raise
+        return _complain(str(error), 1)
     except KeyboardInterrupt as stop:
         return _complain(str(stop) or "interrupted", INTERRUPTED)
 
