@@ -208,7 +208,7 @@ def fuzz(seconds: float, cases: int, seed: int) -> Counter[str]:
             if call is not raw and ("\n" in str(error) or ":" not in str(error)):
                 raise SystemExit(f"case {number - 1} of seed {seed}: names nothing: {error!r}") from error
             counted[f"{call.__name__} refused"] += 1
-        except (RuntimeError, NotImplementedError):
+        except (RuntimeError, NotImplementedError, IndexError):  # the last from shape functions in Python
             if call is not raw:
                 raise SystemExit(f"case {number - 1} of seed {seed}:\n{traceback.format_exc()}") from None
             counted["raw refused"] += 1
