@@ -497,7 +497,7 @@ class LiftConfig:
         return str(self.input) == "-"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReproduceConfig:
     """What every queue of `poseda reproduce` is told.
 
@@ -505,8 +505,6 @@ class ReproduceConfig:
         ValueError: if a value is out of range; the message names it.
     """
 
-    mocap: Path
-    """Folder with cmu.npz, cmu_retargeted.npz, bandai1.npz, bandai2.npz and cameras.json."""
     out: Path
     """Folder for domains, runs and tables. A queue that was stopped goes on where it stopped."""
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -526,8 +524,16 @@ class ReproduceConfig:
         _check_lists(self, "seeds")
 
 
-@dataclass(frozen=True)
-class ReproduceMocapConfig(ReproduceConfig):
+@dataclass(frozen=True, kw_only=True)
+class ReproduceBenchmarkConfig(ReproduceConfig):
+    """What the queues on the motion-capture benchmarks are told, too."""
+
+    mocap: Path
+    """Folder with cmu.npz, cmu_retargeted.npz, bandai1.npz, bandai2.npz and cameras.json."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReproduceMocapConfig(ReproduceBenchmarkConfig):
     """Every arm on the motion-capture benchmarks, over splits and seeds."""
 
     pairs: tuple[Pair, ...] = ("p1", "p2")
@@ -545,14 +551,22 @@ class ReproduceMocapConfig(ReproduceConfig):
             raise ValueError(f"splits: expected numbers of at least 0, got {self.splits}")
 
 
-@dataclass(frozen=True)
-class ReproduceVariantsConfig(ReproduceConfig):
+@dataclass(frozen=True, kw_only=True)
+class ReproduceVariantsConfig(ReproduceBenchmarkConfig):
     """Variants of the recipe, each compared with the recipe itself by the same seeds, on split 0."""
 
     pairs: tuple[Pair, ...] = ()
     """Benchmarks to study the recipe on. Default: p2 for ablations, p1 and p2 for baseline."""
     variants: tuple[str, ...] = ()
     """Names of the variants to run beside the recipe itself, as --dry-run lists them. Default: all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReproduceStabilityConfig(ReproduceConfig):
+    """How often the generator of gpa_lpa collapses on the embedded domains; no lifter is adapted."""
+
+    seeds: tuple[int, ...] = tuple(range(20))
+    """Seeds of the generator's training."""
 
 
 def _check_lists(record: Any, *names: str) -> None:

@@ -20,6 +20,7 @@ QUEUES = {
     "mocap": "every arm on the motion-capture benchmarks, over splits and seeds",
     "ablations": "what each part of the method, its ranges and its target data are worth, on p2",
     "baseline": "recipes of the source-only lifter, judged on source_val alone",
+    "stability": "the generator's training alone over many seeds on the embedded domains",
 }
 """What each queue does; the module of :mod:`poseda.reproduce` has the same name."""
 
@@ -60,9 +61,12 @@ def run(arguments: list[str]) -> int:
 
 def _usage() -> str:
     lines = [f"  {name:<11}{does}" for name, does in QUEUES.items()]
-    last = "poseda reproduce QUEUE --help lists the options; those of `poseda adapt` make the recipe."
+    last = (
+        "stability needs no --mocap.",
+        "poseda reproduce QUEUE --help lists the options; those of `poseda adapt` make the recipe.",
+    )
     return "\n".join(
-        ["usage: poseda reproduce QUEUE --mocap FOLDER --out DIR [options]", "", *lines, "", last, ""]
+        ["usage: poseda reproduce QUEUE --mocap FOLDER --out DIR [options]", "", *lines, "", *last, ""]
     )
 
 
@@ -98,13 +102,17 @@ def _list(jobs: list[Job]) -> None:
 
 
 def _train(options: ReproduceConfig, jobs: list[Job]) -> list[str]:
+    from poseda.config import ReproduceBenchmarkConfig
     from poseda.reproduce import domains, queue
 
     try:
-        hashes = domains.check_sources(options.mocap, options.out)
+        hashes = {}
+        if isinstance(options, ReproduceBenchmarkConfig):
+            hashes = domains.check_sources(options.mocap, options.out)
         queue.check_jobs(jobs)
         with queue.sole_worker(options.out):
-            domains.record_sources(hashes, options.out)
+            if hashes:
+                domains.record_sources(hashes, options.out)
             return queue.work_off(jobs, options.processes)
     except ValueError as error:
         raise UsageError(str(error)) from error

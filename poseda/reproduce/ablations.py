@@ -59,6 +59,14 @@ RANGES = (
     Variant("poseaug-starting-values", METHOD, STARTING_VALUES),
 )
 
+PLUS: tuple[Arm, ...] = ("plus",)
+
+ALIGNMENT = (
+    Variant("plus-random-postures", PLUS, {"alignment.postures": "random"}),
+    Variant("plus-captured-postures", PLUS, {"alignment.postures": "captured"}),
+    Variant("plus-without-build", PLUS, {"alignment.build": 0.0}),
+)
+
 TARGET = (
     *(Variant(f"target-{size}", PLACED, {"target_data.size": size}) for size in (100, 1_000, 10_000)),
     # A pixel of a picture 1 000 wide is 0.002 half screen widths.
@@ -71,9 +79,10 @@ TARGET = (
 
 STUDY = Study(
     variants=(
-        Variant(BASE, ("source_only", "gpa", "gpa_lpa", "random", "oracle")),
+        Variant(BASE, ("source_only", "gpa", "gpa_lpa", "plus", "random", "oracle")),
         *PARTS,
         *RANGES,
+        *ALIGNMENT,
         *TARGET,
     ),
     pairs=("p2",),

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from poseda.config import Pair, ReproduceMocapConfig, RunConfig
+from poseda.config import Arm, Pair, ReproduceMocapConfig, RunConfig
 from poseda.reproduce.breakdown import FARTHER, POSES_KIND, read_breakdown
 from poseda.reproduce.domains import Benchmark
-from poseda.reproduce.queue import Job
+from poseda.reproduce.queue import ArmsJob, recorded_data
 from poseda.reproduce.tables import (
     Comparison,
     Group,
@@ -25,18 +25,19 @@ from poseda.reproduce.tables import (
     sentence,
     summarise,
 )
-from poseda.training import read_folder
 
 OPTIONS = ReproduceMocapConfig
 
 HEADINGS = ("arm", "runs", "MPJPE mm", "PA-MPJPE mm", "PCK %", "AUC %", "seed sd mm", "gap closed")
 
-METHOD = "gpa_lpa"
-RIVALS = ("random", "gpa", "poseaug", "lpa")
-"""Arms that the method is compared with, run by run."""
+RIVALS: dict[Arm, tuple[Arm, ...]] = {
+    "gpa_lpa": ("random", "gpa", "poseaug", "lpa"),
+    "plus": ("gpa_lpa", "gpa", "random"),
+}
+"""Arms that the method, and ours beyond it, are compared with, run by run."""
 
 
-def plan(options: ReproduceMocapConfig, recipe: RunConfig) -> list[Job]:
+def plan(options: ReproduceMocapConfig, recipe: RunConfig) -> list[ArmsJob]:
     """The jobs, breadth first: pairs, then splits, then seeds, so that a queue stopped early is balanced."""
     return [
         job(options, recipe, pair, split, seed)
@@ -46,7 +47,7 @@ def plan(options: ReproduceMocapConfig, recipe: RunConfig) -> list[Job]:
     ]
 
 
-def job(options: ReproduceMocapConfig, recipe: RunConfig, pair: Pair, split: int, seed: int) -> Job:
+def job(options: ReproduceMocapConfig, recipe: RunConfig, pair: Pair, split: int, seed: int) -> ArmsJob:
     """One seed of all arms on one split of one pair."""
     benchmark = Benchmark(options.mocap, options.out / "domains", pair, split)
     config = replace(
@@ -56,10 +57,10 @@ def job(options: ReproduceMocapConfig, recipe: RunConfig, pair: Pair, split: int
         arms=options.arms,
         seeds=(seed,),
     )
-    return Job(benchmark.name, benchmark, config, breakdown=True)
+    return ArmsJob(benchmark.name, config, benchmark, breakdown=True)
 
 
-def collect(jobs: Sequence[Job]) -> list[Row]:
+def collect(jobs: Sequence[ArmsJob]) -> list[Row]:
     """The finished rows of these jobs, with ``pair`` and ``domain_split``, the split of the benchmark."""
     return [
         {"run": job.name, "name": row["arm"]}
@@ -70,7 +71,7 @@ def collect(jobs: Sequence[Job]) -> list[Row]:
     ]
 
 
-def collect_breakdowns(jobs: Sequence[Job]) -> list[Row]:
+def collect_breakdowns(jobs: Sequence[ArmsJob]) -> list[Row]:
     """The rows of the breakdowns, errors by joint among them, with ``pair``, ``by`` and ``group``."""
     rows = []
     for job in jobs:
@@ -89,7 +90,7 @@ class PairResult:
         pair: its name.
         finished, planned: runs of an arm.
         lines: one an arm.
-        against: the method against other arms.
+        against: the method and `plus` against other arms.
         joints: error of each joint by arm, millimetres; left and right are averaged.
         groups: results on groups of the test frames, by kind of group.
     """
@@ -112,7 +113,7 @@ def summarise_pair(
     parts = [part for part in parts if part["pair"] == pair]
     kinds = dict.fromkeys(part["by"] for part in parts)
     planned = len(options.seeds) * len(options.splits) * len(options.arms)
-    against = [compare(own, METHOD, rival) for rival in RIVALS]
+    against = [compare(own, arm, rival) for arm, rivals in RIVALS.items() for rival in rivals]
     return PairResult(
         pair,
         len(own),
@@ -124,7 +125,7 @@ def summarise_pair(
     )
 
 
-def report(options: ReproduceMocapConfig, jobs: Sequence[Job]) -> dict[str, Any]:
+def report(options: ReproduceMocapConfig, jobs: Sequence[ArmsJob]) -> dict[str, Any]:
     """All numbers of what is finished, ready for JSON."""
     rows, parts = collect(jobs), collect_breakdowns(jobs)
     pairs = {pair: asdict(summarise_pair(options, pair, rows, parts)) for pair in options.pairs}
@@ -132,7 +133,7 @@ def report(options: ReproduceMocapConfig, jobs: Sequence[Job]) -> dict[str, Any]
     return {"asked": asked, "data": recorded_data(jobs), "pairs": pairs, "rows": rows}
 
 
-def markdown(options: ReproduceMocapConfig, jobs: Sequence[Job]) -> str:
+def markdown(options: ReproduceMocapConfig, jobs: Sequence[ArmsJob]) -> str:
     """The tables of what is finished, and how to read them."""
     rows, parts = collect(jobs), collect_breakdowns(jobs)
     text = []
@@ -183,12 +184,3 @@ def notes(options: ReproduceMocapConfig) -> str:
         f"gap closed: from source_only to oracle in MPJPE, over the runs that have both. Training poses are "
         f"target_train's, whose 3D no arm but the oracle learns from."
     )
-
-
-def recorded_data(jobs: Sequence[Job]) -> dict[str, str]:
-    """SHA-256 of each domain file, as the runs recorded it."""
-    return {
-        job.name: read_folder(job.config.out)["data"]["sha256"]
-        for job in jobs
-        if (job.config.out / "config.json").exists()
-    }

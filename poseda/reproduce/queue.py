@@ -1,7 +1,7 @@
 """Works jobs off, one by one or side by side. Whatever is killed goes on where it was.
 
-A job is one seed of one run folder, as `poseda adapt` would write it; what is finished is read from that
-folder alone, so there is no other state that could disagree with it.
+A job is one seed of one run folder; what is finished is read from that folder alone, so there is no other
+state that could disagree with it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -22,7 +23,7 @@ from typing import Any
 
 from poseda import training
 from poseda.config import Arm, RunConfig, check_resumable
-from poseda.datasets import open_domains
+from poseda.datasets import Domains, open_domains
 from poseda.files import write_atomically
 from poseda.gate import PRETRAINED
 from poseda.reproduce.breakdown import breakdown_path, groups_of, measure
@@ -37,24 +38,16 @@ class QueueError(ValueError):
 
 
 @dataclass(frozen=True)
-class Job:
-    """One seed of one run folder, all of its arms.
+class Job(ABC):
+    """One seed of one run folder.
 
     Args:
         name: what the run folder is called, as p1_split0.
-        benchmark: its domains.
         config: of the run folder, with the one seed.
-        breakdown: also measure errors by groups of test frames.
-        variant: name of the variant of the recipe that it is, if it is one.
-        donor: run folder whose lifters, trained on source by the same recipe, serve here as well.
     """
 
     name: str
-    benchmark: Benchmark
     config: RunConfig
-    breakdown: bool = False
-    variant: str = ""
-    donor: Path | None = None
 
     @property
     def seed(self) -> int:
@@ -63,6 +56,53 @@ class Job:
     @property
     def title(self) -> str:
         return f"{self.name} seed {self.seed}"
+
+    def finished(self) -> bool:
+        """Whether nothing is left to do."""
+        return not self.missing()
+
+    @abstractmethod
+    def missing(self) -> list[Arm]:
+        """The arms that have no results yet."""
+
+    @abstractmethod
+    def perform(self) -> list[str]:
+        """Train what is missing; return a sentence for each arm that failed."""
+
+    def open_run(self, data: Path | None) -> tuple[Domains, training.Run]:
+        """Open the job's run folder, or go on in it.
+
+        Raises:
+            ValueError: if the data or the folder cannot be used.
+        """
+        domains = open_domains(data, size=self.config.domain_size)
+        begun = (self.config.out / "config.json").exists()
+        return domains, training.prepare(replace(self.config, resume=begun), domains)
+
+    def protocol(self) -> dict[str, str]:
+        """How what was measured so far was measured, without what differs between runs; perhaps empty."""
+        return {}
+
+
+@dataclass(frozen=True)
+class ArmsJob(Job):
+    """All arms of one seed on a benchmark, as `poseda adapt` would train and evaluate them.
+
+    Args:
+        benchmark: its domains.
+        breakdown: also measure errors by groups of test frames.
+        variant: name of the variant of the recipe that it is, if it is one.
+        donor: run folder whose lifters, trained on source by the same recipe, serve here as well.
+    """
+
+    benchmark: Benchmark
+    breakdown: bool = False
+    variant: str = ""
+    donor: Path | None = None
+
+    def finished(self) -> bool:
+        """Whether every arm has its results and its breakdown."""
+        return not (self.missing() or self.unmeasured())
 
     def missing(self) -> list[Arm]:
         """The arms that have no results yet."""
@@ -84,6 +124,47 @@ class Job:
             for arm in self.config.arms
             if self.breakdown and not breakdown_path(self.config.out, self.seed, arm).exists()
         ]
+
+    def perform(self) -> list[str]:
+        """Train and measure the missing arms; return a sentence for each that failed."""
+        config, missing, unmeasured = self.config, self.missing(), self.unmeasured()
+        try:
+            domains, run = self.open_run(self.benchmark.build())
+        except ValueError as error:
+            return [say(f"{self.title}: {error}")]
+        if missing:
+            self._take_over()
+        groups = groups_of(domains, self.benchmark) if unmeasured else {}
+        failures = []
+        for arm in config.arms:
+            if arm in missing:
+                began = time.monotonic()
+                try:
+                    rows = run.train_arm(self.seed, arm)
+                except training.TrainingError as error:
+                    failures.append(say(f"{self.name}: {error}"))
+                    continue
+                errors = ", ".join(f"{row['split']} {row['mpjpe']:.1f} mm" for row in rows)
+                say(f"{self.title} {arm}: {errors} ({time.monotonic() - began:.0f} s)")
+            if arm in unmeasured:
+                measure(config.out, self.seed, arm, domains, groups)
+        return failures
+
+    def protocol(self) -> dict[str, str]:
+        """The protocol card of the run, if it was begun."""
+        path = self.config.out / "protocol.json"
+        card: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+        return {name: value for name, value in card.items() if name not in ("data", "seeds")}
+
+    def _take_over(self) -> None:
+        """Copy the donor's lifter to where the run looks for one: the same recipe makes the same weights."""
+        if self.donor is None:
+            return
+        own, others = (
+            weights_path(out, self.seed, PRETRAINED, "lifter") for out in (self.config.out, self.donor)
+        )
+        if others.exists() and not own.exists():
+            write_atomically(own, others.read_bytes())
 
 
 @contextmanager
@@ -130,9 +211,9 @@ def work_off(jobs: Sequence[Job], processes: int) -> list[str]:
     Returns:
         a sentence for each arm that failed; the others are not held up by it.
     """
-    waiting = [job for job in jobs if job.missing() or job.unmeasured()]
+    waiting = [job for job in jobs if not job.finished()]
     if processes == 1:
-        return [failure for job in waiting for failure in perform(job)]
+        return [failure for job in waiting for failure in job.perform()]
     context = get_context("spawn")
     failures: list[str] = []
     running: dict[int, tuple[BaseProcess, connection.Connection, Job]] = {}
@@ -164,56 +245,24 @@ def work_off(jobs: Sequence[Job], processes: int) -> list[str]:
     return failures
 
 
-def perform(job: Job) -> list[str]:
-    """Train the missing arms of one job; return a sentence for each that failed."""
-    config, missing, unmeasured = job.config, job.missing(), job.unmeasured()
-    begun = (config.out / "config.json").exists()
-    try:
-        domains = open_domains(job.benchmark.build(), size=config.domain_size)
-        run = training.prepare(replace(config, resume=begun), domains)
-    except ValueError as error:
-        return [_say(f"{job.title}: {error}")]
-    if missing:
-        _take_over(job)
-    groups = groups_of(domains, job.benchmark) if unmeasured else {}
-    failures = []
-    for arm in config.arms:
-        if arm in missing:
-            began = time.monotonic()
-            try:
-                rows = run.train_arm(job.seed, arm)
-            except training.TrainingError as error:
-                failures.append(_say(f"{job.name}: {error}"))
-                continue
-            errors = ", ".join(f"{row['split']} {row['mpjpe']:.1f} mm" for row in rows)
-            _say(f"{job.title} {arm}: {errors} ({time.monotonic() - began:.0f} s)")
-        if arm in unmeasured:
-            measure(config.out, job.seed, arm, domains, groups)
-    return failures
-
-
 def read_protocol(jobs: Sequence[Job]) -> dict[str, str]:
-    """The protocol card of the first run that was begun, without what differs between runs; perhaps empty."""
-    for job in jobs:
-        path = job.config.out / "protocol.json"
-        if path.exists():
-            card: dict[str, str] = json.loads(path.read_text())
-            return {name: value for name, value in card.items() if name not in ("data", "seeds")}
-    return {}
+    """The protocol of the first job that was begun; perhaps empty."""
+    return next((card for job in jobs if (card := job.protocol())), {})
 
 
-def _say(sentence: str) -> str:
+def recorded_data(jobs: Sequence[Job]) -> dict[str, str]:
+    """SHA-256 of each job's data, as the runs recorded it."""
+    return {
+        job.name: read_folder(job.config.out)["data"]["sha256"]
+        for job in jobs
+        if (job.config.out / "config.json").exists()
+    }
+
+
+def say(sentence: str) -> str:
+    """Tell how the queue goes, on stderr; return the sentence."""
     print(sentence, file=sys.stderr, flush=True)
     return sentence
-
-
-def _take_over(job: Job) -> None:
-    """Copy the donor's lifter to where the run looks for its own: the same recipe makes the same weights."""
-    if job.donor is None:
-        return
-    own, others = (weights_path(out, job.seed, PRETRAINED, "lifter") for out in (job.config.out, job.donor))
-    if others.exists() and not own.exists():
-        write_atomically(own, others.read_bytes())
 
 
 def _work_apart(job: Job, threads: int, sender: connection.Connection) -> None:
@@ -225,7 +274,7 @@ def _work_apart(job: Job, threads: int, sender: connection.Connection) -> None:
     import torch
 
     torch.set_num_threads(threads)
-    sender.send(perform(job))
+    sender.send(job.perform())
 
 
 def _die_after(parent: BaseProcess) -> None:

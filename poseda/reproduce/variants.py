@@ -9,7 +9,7 @@ from typing import Any
 
 from poseda.config import Arm, Pair, ReproduceVariantsConfig, RunConfig
 from poseda.reproduce.domains import Benchmark
-from poseda.reproduce.queue import Job
+from poseda.reproduce.queue import ArmsJob
 from poseda.reproduce.tables import Row, describe, deviation, listed, markdown_table, matched, summarise
 
 BASE = "base"
@@ -70,7 +70,7 @@ def change(recipe: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
     return replace(recipe, **values)
 
 
-def plan(study: Study, options: ReproduceVariantsConfig, recipe: RunConfig) -> list[Job]:
+def plan(study: Study, options: ReproduceVariantsConfig, recipe: RunConfig) -> list[ArmsJob]:
     """The jobs, breadth first: every variant with one seed before any has a second one.
 
     Raises:
@@ -96,7 +96,7 @@ def _job(
     options: ReproduceVariantsConfig,
     recipe: RunConfig,
     seed: int,
-) -> Job:
+) -> ArmsJob:
     benchmark = Benchmark(options.mocap, options.out / "domains", pair, DEVELOPMENT_SPLIT)
     runs = options.out / "runs" / benchmark.name
     config = replace(
@@ -107,10 +107,10 @@ def _job(
         seeds=(seed,),
     )
     donor = runs / BASE if study.shares_pretraining and variant.name != BASE else None
-    return Job(f"{benchmark.name} {variant.name}", benchmark, config, variant=variant.name, donor=donor)
+    return ArmsJob(f"{benchmark.name} {variant.name}", config, benchmark, variant=variant.name, donor=donor)
 
 
-def collect(study: Study, jobs: Sequence[Job]) -> list[Row]:
+def collect(study: Study, jobs: Sequence[ArmsJob]) -> list[Row]:
     """The finished rows of the split that is read, with ``pair``; ``name`` is the variant's."""
     return [
         {"run": job.benchmark.name, "name": job.variant, "pair": job.benchmark.pair} | row
@@ -140,7 +140,7 @@ def effect(rows: Sequence[Row], name: str) -> Effect | None:
     return Effect(len(differences), mean(differences), deviation(differences)) if differences else None
 
 
-def report(study: Study, options: ReproduceVariantsConfig, jobs: Sequence[Job]) -> dict[str, Any]:
+def report(study: Study, options: ReproduceVariantsConfig, jobs: Sequence[ArmsJob]) -> dict[str, Any]:
     """All numbers of what is finished, ready for JSON."""
     rows = collect(study, jobs)
     tables = [
@@ -158,7 +158,7 @@ def report(study: Study, options: ReproduceVariantsConfig, jobs: Sequence[Job]) 
     return {"split": study.split, "seeds": options.seeds, "changes": changes, "tables": tables, "rows": rows}
 
 
-def markdown(study: Study, options: ReproduceVariantsConfig, jobs: Sequence[Job]) -> str:
+def markdown(study: Study, options: ReproduceVariantsConfig, jobs: Sequence[ArmsJob]) -> str:
     """For each pair the recipe's arms; then, arm by arm, every variant and how it differs from the recipe."""
     metrics = ("runs", "MPJPE mm", "PA-MPJPE mm", "PCK %", "AUC %")
     rows, text = collect(study, jobs), []

@@ -78,18 +78,28 @@ class CollapseWatch:
         """Look at one log line; return what is wrong once it makes a collapse."""
         if not self.bounds.windows:
             return None
+        faults = self.faults(values)
         for name, value in values.items():
-            bound = self._bound(name)
+            bound = self.bound(name)
             if bound is None:
                 continue
-            self._faulty[name] = self._faulty.get(name, 0) + 1 if value < bound else 0
+            self._faulty[name] = self._faulty.get(name, 0) + 1 if name in faults else 0
             if self._faulty[name] >= self.bounds.windows:
                 return (
                     f"{name} below {bound:g} in {self.bounds.windows} log lines in a row, {value:.3g} at last"
                 )
         return None
 
-    def _bound(self, name: str) -> float | None:
+    def faults(self, values: Mapping[str, float]) -> list[str]:
+        """The values of a log line that are below their bounds."""
+        return [
+            name
+            for name, value in values.items()
+            if (bound := self.bound(name)) is not None and value < bound
+        ]
+
+    def bound(self, name: str) -> float | None:
+        """Below which a value of a log line is a fault; None for values that are not watched."""
         if name.startswith("discriminator_"):
             return self.bounds.discriminator_loss
         return {"bone_spread": self.bounds.bone_spread, "valid_share": self.bounds.valid_share}.get(name)

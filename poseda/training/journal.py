@@ -21,7 +21,17 @@ class NonFiniteError(TrainingError):
 
 
 class CollapseError(TrainingError):
-    """Every new start of a phase collapsed; the message says how."""
+    """Every new start of a phase collapsed; the message says how.
+
+    Args:
+        message: one sentence.
+        step: of the last collapse.
+        reason: what showed it.
+    """
+
+    def __init__(self, message: str, step: int, reason: str) -> None:
+        super().__init__(message)
+        self.step, self.reason = step, reason
 
 
 class NothingValidError(TrainingError):

@@ -152,7 +152,7 @@ class Run:
         arms = [arm for arm in self.config.arms if recipe_of(arm, self.config).postures == "generated"]
         if not arms:
             return None
-        return self._train_generator(self.config.seeds[0], "gpa_lpa" if "gpa_lpa" in arms else arms[0])
+        return self.train_generator(self.config.seeds[0], "gpa_lpa" if "gpa_lpa" in arms else arms[0])
 
     def _pretrain(self, seed: int) -> None:
         """Stage 1: the lifter learns the source."""
@@ -171,7 +171,7 @@ class Run:
     def _adapt(self, seed: int, arm: Arm) -> nn.Module:
         """Stages 2 and 3: a generator, if the arm has one; then the lifter on the arm's pairs."""
         recipe, data = recipe_of(arm, self.config), self._data_of(seed, arm)
-        generator = self._train_generator(seed, arm) if recipe.postures == "generated" else None
+        generator = self.train_generator(seed, arm) if recipe.postures == "generated" else None
         oracle = self.domains.oracle().to(self.fabric.device) if recipe.target_labels else None
 
         def build(rng: torch.Generator) -> Phase:
@@ -219,11 +219,18 @@ class Run:
         device = self.fabric.device
         return alignment.Estimate(**{name: value.to(device) for name, value in tensors.items()})
 
-    def _train_generator(self, seed: int, arm: Arm) -> Generator:
-        recipe, data = recipe_of(arm, self.config), self._data_of(seed, arm)
+    def train_generator(self, seed: int, arm: Arm) -> Generator:
+        """Train the generator of one arm of one seed, and before it a lifter only where one is needed."""
+        recipe = recipe_of(arm, self.config)
+        steered = recipe.adversary.feedback != "none"
+        if steered or recipe.aligned:
+            self._pretrain(seed)
+        data = self._data_of(seed, arm)
 
         def build(rng: torch.Generator) -> Phase:
-            lifter = self._pretrained(seed)
+            # An unread lifter is built all the same: its weights are drawn before the generator's.
+            unread = (self.config, self.data.skeleton, self.lifter)
+            lifter = self._pretrained(seed) if steered else build_lifter(*unread).to(self.fabric.device)
             return GeneratorPhase(recipe, data, self.config, rng.initial_seed(), rng, lifter, self.fabric)
 
         weights = self._run(seed, arm, "generator", build)

@@ -188,7 +188,9 @@ class Stage:
         if restarts > self.config.health.restarts:
             raise CollapseError(
                 f"{self.title}: collapsed at step {collapse.step} after {restarts - 1} new starts: "
-                f"{collapse.reason}; --generator-training and --health hold the options that bear on this"
+                f"{collapse.reason}; --generator-training and --health hold the options that bear on this",
+                collapse.step,
+                collapse.reason,
             )
         start = f"{self.name}/{restarts}"
         phase, first = self._make(start), 0
