@@ -147,3 +147,26 @@ def test_a_body_that_cannot_stand_up_is_refused() -> None:
     ):
         alignment.check_skeleton(dog)
     alignment.check_skeleton(H36M16)
+
+
+def test_what_has_no_range_is_found_to_be_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a regression onto columns without spread nothing remains but their one value."""
+    data = embedded()
+    resident = Resident.load(data, torch.device("cpu"))
+    levelled = replace(resident, source=alignment.level(data.source, H36M16, AlignmentConfig()))
+    options = AlignmentConfig(simulations=8, poses=40, build=0.0, roll=0.0, max_views=1)
+    size = len(levelled.source)
+    noise = torch.Generator().manual_seed(1)
+
+    def scout(_: Any, pose_2d: Tensor, *__: Any) -> Tensor:
+        rows = torch.randint(size, (len(pose_2d),), generator=noise)
+        return levelled.source.pose_3d[rows] - levelled.source.pose_3d[rows, :1]
+
+    monkeypatch.setattr(alignment, "predict", scout)
+    config = replace(preset("default"), alignment=options)
+    found = alignment.estimate(torch.nn.Identity(), levelled, config, torch.Generator().manual_seed(0))
+    assert all(value.isfinite().all() for value in found[1:])
+    assert found.build.abs().max() == 0 and found.spread[1:].abs().max() < 1e-6
+    assert alignment.pitch_roll(found.up)[0, 1].abs() < 1e-6
+    aligned = alignment.aligned(levelled, found)
+    torch.testing.assert_close(aligned.source.pose_3d, levelled.source.pose_3d)

@@ -14,6 +14,7 @@ from poseda.config import ARMS, preset
 from poseda.reproduce import ablations, baseline
 from poseda.reproduce.tables import Row
 from poseda.reproduce.variants import BASE, Effect, change, effect
+from poseda.training.checkpoint import load_checkpoint
 
 STEPS = ["--training.pretrain-steps", "4", "--training.adapt-steps", "4", "--generator-training.steps", "4"]
 STUDIES = {"ablations": ablations.STUDY, "baseline": baseline.STUDY}
@@ -118,3 +119,24 @@ def test_a_variant_that_does_not_exist_is_named(
     assert main(reproduce("baseline", mocap_folder, tmp_path / "q", "--variants", "magic")) == 2
     assert "--variants: expected some of base, loss-squared" in capsys.readouterr().err
     assert not (tmp_path / "q").exists()
+
+
+def test_plus_does_without_each_of_its_parts(
+    mocap_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [variant.name for variant in ablations.STUDY.variants if variant.name.startswith("plus-")]
+    options = ["--seeds", "0", "--variants", *names, "--alignment.steps", "4", "--alignment.simulations", "4"]
+    assert main(reproduce("ablations", mocap_folder, tmp_path / "q", *options)) == 0
+    assert "## p2, plus, on target_test" in capsys.readouterr().out
+    record = json.loads((tmp_path / "q/ablations.json").read_text())
+    table = next(table for table in record["tables"] if table["arm"] == "plus")
+    assert [line["name"] for line in table["variants"]] == [BASE, *names]
+    assert len({line["mean"]["mpjpe"] for line in table["variants"]}) == len(names) + 1
+    runs = tmp_path / "q/runs/p2_split0"
+    build = {
+        name: load_checkpoint(runs / name / "seed0/plus/alignment.safetensors")[0]["build"]
+        for name in (BASE, "plus-without-build")
+    }
+    assert build[BASE].abs().max() > 1e-3 and build["plus-without-build"].abs().max() == 0
+    generators = {path.parts[-4] for path in runs.glob("*/seed0/plus/generator.safetensors")}
+    assert generators == {BASE, "plus-without-build"}
