@@ -16,9 +16,11 @@ import torch
 
 from poseda.camera import Camera
 from poseda.cli import main
+from poseda.config import ReproduceMocapConfig
 from poseda.datasets import LabelledPoses
 from poseda.reproduce import queue
 from poseda.reproduce.breakdown import nearest_pose, torso_tilt
+from poseda.reproduce.mocap import summarise_pair
 from poseda.reproduce.queue import QueueError, sole_worker
 from poseda.reproduce.tables import Row, by_group, compare, joint_means, summarise
 from poseda.skeleton import H36M16
@@ -75,6 +77,24 @@ def test_arms_are_compared_on_matched_runs_alone() -> None:
     assert (found.runs, found.wins, found.ours_mpjpe, found.other_mpjpe) == (2, 1, 47.0, 50.0)
     assert found.lower == pytest.approx(6.0)
     assert compare(rows, "gpa_lpa", "poseaug") is None
+
+
+def test_the_method_and_plus_are_compared_with_their_rivals() -> None:
+    options = ReproduceMocapConfig(mocap=Path("m"), out=Path("o"))
+    errors = {"gpa": 60.0, "gpa_lpa": 50.0, "plus": 45.0, "random": 55.0, "oracle": 40.0}
+    rows = [row(arm, mpjpe) | {"arm": arm, "per_joint": {}} for arm, mpjpe in errors.items()]
+    rows = [found | {"pair": "p1", "split": "target_test"} for found in rows]
+    against = summarise_pair(options, "p1", rows, []).against
+    lower = {(found.ours, found.other): found.lower for found in against}
+    assert lower == pytest.approx(
+        {
+            ("gpa_lpa", "random"): 100 / 11,
+            ("gpa_lpa", "gpa"): 100 / 6,
+            ("plus", "gpa_lpa"): 10.0,
+            ("plus", "gpa"): 25.0,
+            ("plus", "random"): 200 / 11,
+        }
+    )
 
 
 def test_the_queue_goes_breadth_first_and_a_dry_run_writes_nothing(

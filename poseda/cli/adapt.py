@@ -77,6 +77,9 @@ def _lead(arguments: list[str]) -> int:
     title = f"{domains.name}: {report.SPLIT_TITLES[split]}"
     summaries = report.summarise(results, split)
     print_table(console, summaries, title)
+    found = report.FoundAlignment.read(config.out, config.seeds)
+    if found is not None:
+        console.print(found.sentence(), highlight=False)
     console.print(f"run folder: {config.out}   report: {written[-1]}", highlight=False)
     if config.json:
         verdict = None if prepared.verdict is None else gate.read_verdict(config.out)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+from poseda.report.alignment import FoundAlignment
 from poseda.report.record import RunRecord
 from poseda.report.summary import (
     COLUMNS,
@@ -20,6 +21,7 @@ from poseda.report.summary import (
 __all__ = [
     "COLUMNS",
     "SPLIT_TITLES",
+    "FoundAlignment",
     "RunRecord",
     "Summary",
     "cells",

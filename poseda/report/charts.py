@@ -60,30 +60,42 @@ def density_map(root: np.ndarray, reach: tuple[float, float], tone: str, title: 
     )
 
 
-def histogram(series: Mapping[str, tuple[np.ndarray, str]], label: str) -> str:
+def histogram(
+    series: Mapping[str, tuple[np.ndarray, str]],
+    label: str,
+    *,
+    width: int = 1032,
+    filled: int = 2,
+    signed: bool = False,
+) -> str:
     """Outlines of several distributions over one axis from 0.
 
     Args:
-        series: name to values (N,) and the class that colours them; the first ones are filled.
+        series: name to values (N,) and the class that colours them.
         label: of the axis.
+        width: of the chart, in its own units, which are about pixels.
+        filled: so many of the first are filled.
+        signed: values may be negative; 0 is in the middle of the axis.
     """
-    width, height, bottom = 1032, 210, 36
-    largest = max(float(np.quantile(values, 0.995)) for values, _ in series.values())
-    edges = np.linspace(0, max(largest, 1e-6), 49)
+    height, bottom = 210, 36
+    reach = max(float(np.quantile(np.abs(values), 0.995)) for values, _ in series.values())
+    last = max(reach, 1e-6)
+    first = -last if signed else 0.0
+    edges = np.linspace(first, last, 49)
     densities = {name: np.histogram(values, edges, density=True)[0] for name, (values, _) in series.items()}
     top = max(float(density.max()) for density in densities.values()) or 1.0
     plot = height - bottom
-    x = edges / edges[-1] * width
+    x = (edges - first) / (last - first) * width
     marks = []
     for number, (name, (_, tone)) in enumerate(series.items()):
         y = plot - densities[name] / top * (plot - 8)
         steps = "".join(f"H{a:.1f}V{v:.1f}H{b:.1f}" for a, b, v in zip(x[:-1], x[1:], y, strict=True))
-        style = "filled" if number < 2 else "outline"
+        style = "filled" if number < filled else "outline"
         marks.append(f'<path class="{tone} {style}" d="M0 {plot}{steps}V{plot}"/>')
     return (
         f'<svg class="chart" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}">'
         f'{"".join(marks)}<path class="axis" d="M0 {plot}H{width}"/>'
-        f"{_ticks(0, float(edges[-1]), width, plot)}"
+        f"{_ticks(first, last, width, plot)}"
         f'<text class="label" x="{width}" y="{height - 2}" text-anchor="end">{escape(label)}</text></svg>'
     )
 
@@ -151,11 +163,13 @@ def lines(series: Sequence[Curve], title: str) -> str:
 
 
 def _ticks(first: float, last: float, width: float, y: float) -> str:
-    """Numbers along a horizontal axis."""
+    """Numbers along a horizontal axis that begins at 0 or has it in its middle."""
+    upward = _nice(last, 3 if first < 0 or width < 400 else 6)
+    values = [-value for value in upward[:0:-1] if first < 0] + upward
     return "".join(
         f'<text class="tick" x="{(value - first) / (last - first) * width:.1f}" y="{y + 16}" '
         f'text-anchor="middle">{value:g}</text>'
-        for value in _nice(last, 6)
+        for value in values
     )
 
 

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
-from statistics import mean
+from statistics import mean, stdev
 from typing import Any
 
 import numpy as np
 
 from poseda.report import charts
+from poseda.report.alignment import signed
 from poseda.report.curves import PANELS, curves
 from poseda.report.record import RunRecord
 from poseda.report.summary import SPLIT_TITLES, cells, headings, shown_split, summarise
@@ -67,6 +69,8 @@ def build_page(record: RunRecord) -> str:
         "data": _viewer_data(record, chosen) if record.clips else "null",
         "labelfree": _labelfree(record, chosen),
         "placements": _placements(record),
+        "diversity": _diversity(record),
+        "alignment": _alignment(record),
         "results": _results(record, chosen),
         "training": _training(record),
         "protocol": _protocol(record),
@@ -286,13 +290,11 @@ def _placements(record: RunRecord) -> str:
         {title: (size, tone) for title, (_, size, tone) in measured.items()},
         "box width + height, half screen widths",
     )
-    keys = "".join(
-        f'<li><i class="swatch {tone}"></i>{escape(title)}</li>' for title, (_, _, tone) in measured.items()
-    )
+    keys = _tone_legend([(title, tone) for title, (_, _, tone) in measured.items()])
     return _section(
         "Where people stand",
         "Roots on the screen and sizes of the person, before and after alignment to the target.",
-        f'<div class="maps">{maps}</div><ul class="legend">{keys}</ul>{sizes}{_distances(record)}',
+        f'<div class="maps">{maps}</div>{keys}{sizes}{_distances(record)}',
     )
 
 
@@ -316,6 +318,77 @@ def _distances(record: RunRecord) -> str:
         '<h3>Distance from the target</h3><p class="lead">Normalised energy distance of the 2D poses: '
         '0 where two distributions agree, 1 at most.</p><div class="scroll"><table class="bars"><thead><tr>'
         f'<th scope="col">2D poses</th>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    )
+
+
+def _diversity(record: RunRecord) -> str:
+    """How much the generator changes, as histograms."""
+    from poseda.report.diversity import measure
+
+    found = measure(record.gallery, record.gallery_notes)
+    if found is None:
+        return ""
+    options = record.config["config"]["generator"]
+    low, high = (
+        math.degrees(math.acos(np.clip(1 - options["angle_mean"] - side * options["angle_width"], -1, 1)))
+        for side in (-1, 1)
+    )
+    before, after = DISTANCES["source"], DISTANCES["augmented"]
+    charted = {
+        "Turn of each bone against the body, degrees": ({after[0]: (found.turn, after[1])}, False),
+        "Change of each bone's length, %": ({after[0]: (found.length, after[1])}, True),
+        "Turn of the whole body, degrees": ({after[0]: (found.body, after[1])}, False),
+    }
+    if found.tilt_before is not None and found.tilt_after is not None:
+        tilts = {before[0]: (found.tilt_before, before[1]), after[0]: (found.tilt_after, after[1])}
+        charted["Tilt of the body against the camera's vertical, degrees"] = tilts, False
+    figures = ""
+    for title, (series, both) in charted.items():
+        flat = {name: (values.ravel(), tone) for name, (values, tone) in series.items()}
+        quartiles = np.quantile(flat[after[0]][0], (0.25, 0.5, 0.75))
+        one, middle, other = (f"{value:.1f}" for value in quartiles + 0.0)
+        chart = charts.histogram(flat, title, width=480, filled=1, signed=both)
+        figures += (
+            f"<figure>{chart}<figcaption>Median {middle}, middle half {one} to {other}</figcaption></figure>"
+        )
+    return _section(
+        "What the generator changes",
+        f"Source poses after LPA against the same before, as the generator makes them: training adds jitter. "
+        f"Bones are drawn to turns of {low:.0f}° to {high:.0f}°, lengths to at most "
+        f"{100 * options['scale_limit']:g} %.",
+        f'{_tone_legend([before, after])}<div class="curves">{figures}</div>',
+    )
+
+
+def _tone_legend(tones: Sequence[tuple[str, str]]) -> str:
+    items = "".join(f'<li><i class="swatch {tone}"></i>{escape(title)}</li>' for title, tone in tones)
+    return f'<ul class="legend">{items}</ul>'
+
+
+def _alignment(record: RunRecord) -> str:
+    """The tilt of each view and the build that `plus` found, means over seeds."""
+    found = record.alignment
+    if found is None:
+        return ""
+
+    def cell(values: Sequence[float]) -> str:
+        spread = f" ± {stdev(values):.1f}" if len(values) > 1 else ""
+        return signed(mean(values)) + spread
+
+    views = [
+        ("", f"view {number}", [str(view.poses), cell(view.pitch), cell(view.roll)])
+        for number, view in enumerate(found.views, 1)
+    ]
+    build = [("", "change, %", [signed(mean(values)) for values in found.build.values()])]
+    if all(len(values) > 1 for values in found.build.values()):
+        build.append(("", "sd", [f"{stdev(values):.1f}" for values in found.build.values()]))
+    bones = ["bone to the", *(name.replace("_", " ") for name in found.build)]
+    return _section(
+        "What plus found",
+        "How the target's cameras look and how its people are built, read off 2D poses alone: estimates, "
+        "with nothing here to check them against. A view is a lens. Lengths are relative to the source's "
+        "people, left and right together.",
+        _table(["view", "poses", "pitch down °", "roll °"], views) + "<h3>Build</h3>" + _table(bones, build),
     )
 
 
@@ -358,8 +431,22 @@ def _training(record: RunRecord) -> str:
     return _section(
         "Training",
         "Curves of the first seed over steps.",
-        f'{_legend(arms)}<div class="curves">{"".join(figures)}</div>',
+        f'{_legend(arms)}<div class="curves">{"".join(figures)}</div>{_restarts(record)}',
     )
+
+
+def _restarts(record: RunRecord) -> str:
+    """Every collapse of every seed, and where training went on; empty where there was none."""
+    items = "".join(
+        f"<li>{escape(entry['arm'])} · {escape(entry['phase'])} · seed {entry['seed']}: collapsed at step "
+        f"{entry['collapsed_at']} ({escape(entry['reason'])}); started anew from step {entry['step']}</li>"
+        for entry in record.journal
+        if "restart" in entry
+    )
+    if not items:
+        return ""
+    lead = "Where training collapsed, it went back to its last healthy state with other random numbers."
+    return f'<h3>New starts</h3><p class="lead">{lead}</p><ul class="starts">{items}</ul>'
 
 
 def _protocol(record: RunRecord) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from poseda.gate import read_verdict
+from poseda.report.alignment import FoundAlignment
 
 Arrays = dict[str, np.ndarray]
 
@@ -27,6 +28,7 @@ class RunRecord:
         gate: gate.json, or None where the gate was not asked.
         labelfree: labelfree.json, or None in runs older than it.
         clips, clip_notes: clips.safetensors, empty in runs older than it.
+        alignment: what `plus` found, or None where it was no arm.
     """
 
     config: dict[str, Any]
@@ -39,6 +41,7 @@ class RunRecord:
     labelfree: dict[str, Any] | None
     clips: Arrays
     clip_notes: dict[str, Any]
+    alignment: FoundAlignment | None = None
 
     @classmethod
     def read(cls, out: Path) -> RunRecord:
@@ -54,8 +57,9 @@ class RunRecord:
 
         gallery, gallery_notes = _arrays(out / "gallery.safetensors")
         clips, clip_notes = _arrays(out / "clips.safetensors")
+        config = json.loads((out / "config.json").read_text())
         return cls(
-            config=json.loads((out / "config.json").read_text()),
+            config=config,
             card=json.loads((out / "protocol.json").read_text()),
             results=json.loads((out / "results.json").read_text()),
             journal=[json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()],
@@ -65,6 +69,7 @@ class RunRecord:
             labelfree=optional("labelfree.json"),
             clips=clips,
             clip_notes=clip_notes,
+            alignment=FoundAlignment.read(out, config["config"]["seeds"]),
         )
 
 

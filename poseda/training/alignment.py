@@ -108,16 +108,21 @@ def views_of(camera: Camera, rows: int, config: AlignmentConfig) -> Tensor:
     return number[view]
 
 
+def body_axis(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
+    """The direction in which each of the bodies (N, J, 3) stands up: (N, 3), unit."""
+    low, high = (
+        pose_3d[:, [skeleton.joint(f"{side}_{name}") for side in ("left", "right")]].mean(1)
+        for name in STANDING_UP
+    )
+    return nn.functional.normalize(high - low, dim=-1)
+
+
 def mean_up(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
     """The direction in which most of the bodies (N, J, 3) stand up: (3,), unit.
 
     A geometric median on the sphere: who bends or lies down has little say.
     """
-    low, high = (
-        pose_3d[:, [skeleton.joint(f"{side}_{name}") for side in ("left", "right")]].mean(1)
-        for name in STANDING_UP
-    )
-    axis = nn.functional.normalize(high - low, dim=-1)
+    axis = body_axis(pose_3d, skeleton)
     mean = nn.functional.normalize(axis.mean(0), dim=-1)
     for _ in range(MEAN_STEPS):
         weight = 1 / (axis - mean).norm(dim=-1, keepdim=True).clamp_min(0.05)

@@ -17,7 +17,8 @@ POSES = 2000
 
 @torch.no_grad()
 def save_gallery(path: Path, data: Resident, generator: Generator | None, config: RunConfig) -> None:
-    """Write matching rows: source pose, target pose, source placed like the target, and that one augmented.
+    """Write matching rows: source pose, target pose, source placed like the target, and that one augmented,
+    with the rotation vector of its body.
 
     Args:
         path: of the safetensors file.
@@ -49,6 +50,7 @@ def save_gallery(path: Path, data: Resident, generator: Generator | None, config
             "augmented_2d": augmented.pose_2d,
             "augmented_3d": augmented.pose_3d,
             "augmented_valid": augmented.valid,
+            "augmented_body": proposal.body_rotation,
         }
     skeleton = data.skeleton
     notes = {"skeleton": skeleton.name, "parents": skeleton.parents, "joint_names": skeleton.joint_names}

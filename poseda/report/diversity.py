@@ -1,0 +1,81 @@
+"""How far a generator takes poses from where they were: turns, lengths and tilt, from the gallery alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from poseda import ops
+from poseda.rotation import rotation_matrix
+from poseda.skeleton import Skeleton
+
+
+@dataclass(frozen=True)
+class Diversity:
+    """What changed in the valid poses of a gallery.
+
+    Args:
+        turn: (N, K) angle between each bone and what became of it, the body's own turn undone, degrees.
+        length: (N, K) change of each bone's length, percent.
+        body: (N,) turn of the whole body, degrees.
+        tilt_before, tilt_after: (N,) angle between the camera's vertical and the direction in which the body
+            stands, degrees; None where the skeleton does not say what standing is.
+    """
+
+    turn: np.ndarray
+    length: np.ndarray
+    body: np.ndarray
+    tilt_before: np.ndarray | None
+    tilt_after: np.ndarray | None
+
+
+def measure(gallery: Mapping[str, np.ndarray], notes: Mapping[str, Any]) -> Diversity | None:
+    """Compare source poses with augmented ones; None where a run had no generator or did not keep its turns.
+
+    Args:
+        gallery, notes: gallery.safetensors of a run.
+    """
+    if "augmented_body" not in gallery or not gallery["augmented_valid"].any():
+        return None
+    valid = gallery["augmented_valid"].astype(bool)
+    before, after, body = (
+        torch.from_numpy(gallery[name][valid]).double()
+        for name in ("source_3d", "augmented_3d", "augmented_body")
+    )
+    skeleton = Skeleton(notes["skeleton"], tuple(notes["joint_names"]), tuple(notes["parents"]))
+    old, new = ops.bones(before, skeleton), ops.bones(after, skeleton)
+    turned = (rotation_matrix(body)[:, None] @ old[..., None])[..., 0]
+    tilts = _tilts(before, after, skeleton)
+    return Diversity(
+        _between(turned, new).numpy(),
+        (100 * (new.norm(dim=-1) / old.norm(dim=-1).clamp_min(1e-9) - 1)).numpy(),
+        body.norm(dim=-1).rad2deg().numpy(),
+        *tilts,
+    )
+
+
+def _between(one: Tensor, other: Tensor) -> Tensor:
+    """Angles between vectors (..., 3), degrees; exact near 0 and 180, too."""
+    sine = torch.linalg.cross(one, other).norm(dim=-1)
+    return torch.atan2(sine, (one * other).sum(-1)).rad2deg()
+
+
+def _tilts(
+    before: Tensor, after: Tensor, skeleton: Skeleton
+) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
+    from poseda.training.alignment import body_axis, check_skeleton
+
+    try:
+        check_skeleton(skeleton)
+    except ValueError:
+        return None, None
+    upward = torch.tensor([0.0, -1.0, 0.0], dtype=before.dtype)
+    one, other = (
+        _between(body_axis(pose, skeleton), upward.expand(len(pose), 3)) for pose in (before, after)
+    )
+    return one.numpy(), other.numpy()
