@@ -1,5 +1,5 @@
-// What keeps memory safe whatever reaches an op, on either device. The public functions in poseda/ops.py
-// check the same things first, in words meant for users; these are for calls that come past them.
+// What keeps memory safe whatever reaches an op, on either device. For `augment` this is the first check, and
+// where it refuses, poseda/ops/ says why in words meant for users. The other public functions check first.
 #pragma once
 
 #include <torch/csrc/inductor/aoti_torch/c/shim.h>
@@ -45,7 +45,8 @@ inline void prefer_huge_pages(void* data, int64_t bytes) {
     constexpr uintptr_t page = uintptr_t(2) << 20;
     const uintptr_t begin = (reinterpret_cast<uintptr_t>(data) + page - 1) / page * page;
     const uintptr_t end = (reinterpret_cast<uintptr_t>(data) + uintptr_t(bytes)) / page * page;
-    // Advice only: where it is not taken, nothing changes.
+    // Advice only: where it is not taken, nothing changes. It outlives the tensor on memory that malloc
+    // keeps.
     if (begin < end) (void)madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
 #else
     (void)data, (void)bytes;
@@ -71,7 +72,7 @@ inline Tensor allocate(const Tensor& like, ScalarType type, const int64_t* sizes
         aoti_torch_empty_strided(dimensions, sizes, strides, dtype, device_type, device_index, &handle));
     Tensor tensor(handle);
     if (device_type == aoti_torch_device_type_cpu()) {
-        prefer_huge_pages(tensor.data_ptr(), step * int64_t(tensor.element_size()));
+        prefer_huge_pages(tensor.data_ptr(), tensor.numel() * int64_t(tensor.element_size()));
     }
     return tensor;
 }

@@ -1,5 +1,5 @@
 // Every op's schema. Implementations register themselves in cpu/ops.cpp and cuda/ops.cpp; fakes and autograd
-// stand in poseda/ops.py under the functions they serve.
+// stand in poseda/ops/ under the functions they serve.
 #include <torch/csrc/stable/library.h>
 
 STABLE_TORCH_LIBRARY(poseda, m) {

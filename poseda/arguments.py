@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import NamedTuple
 
 import torch
@@ -75,7 +76,33 @@ def check_augment(
         ValueError: for a wrong shape or a combination that means nothing.
     """
     check_settings(skeleton, camera, gpa, min_depth, propagate, require_in_frame)
-    arguments = AugmentArguments(
+    arguments = gather(
+        pose_3d,
+        camera,
+        bone_rotation,
+        bone_scale,
+        body_rotation,
+        root,
+        placement,
+        placement_index,
+        joint_mask,
+    )
+    return check_tensors(arguments, skeleton, require_in_frame)
+
+
+def gather(
+    pose_3d: Tensor,
+    camera: Camera,
+    bone_rotation: Tensor | None,
+    bone_scale: Tensor | None,
+    body_rotation: Tensor | None,
+    root: Tensor | None,
+    placement: Tensor | None,
+    placement_index: Tensor | None,
+    joint_mask: Tensor | None,
+) -> AugmentArguments:
+    """The tensors of a call in the order of the compiled op."""
+    return AugmentArguments(
         pose_3d,
         camera.focal,
         camera.center,
@@ -89,7 +116,6 @@ def check_augment(
         placement_index,
         joint_mask,
     )
-    return check_tensors(arguments, skeleton, require_in_frame)
 
 
 def check_settings(
@@ -111,7 +137,8 @@ def check_settings(
         raise TypeError(f"camera: expected a poseda.camera.Camera, got {type(camera).__name__}")
     if gpa not in GPA_MODES:
         raise ValueError(f"gpa: expected one of {', '.join(GPA_MODES)}, got {gpa!r}")
-    if not isinstance(min_depth, (int, float)) or not min_depth >= 0:
+    number = isinstance(min_depth, (int, float)) and not isinstance(min_depth, bool)
+    if not number or not 0 <= min_depth <= sys.float_info.max:
         raise ValueError(f"min_depth: expected at least 0 metres, got {min_depth!r}")
     for name, flag in (("propagate", propagate), ("require_in_frame", require_in_frame)):
         if not isinstance(flag, bool):

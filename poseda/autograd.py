@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
+from torch.autograd import Function, forward_ad
 
 _library = torch.library.Library("poseda", "FRAGMENT")
 
@@ -47,6 +47,13 @@ def attach(
     function: Any = type(op.name().replace("::", "_"), (Function,), methods)
 
     def differentiable(*inputs: Any) -> Any:
+        if forward_ad._current_level >= 0 and any(
+            forward_ad.unpack_dual(x).tangent is not None for x in inputs if isinstance(x, Tensor)
+        ):
+            raise RuntimeError(
+                f"{op.name()}: forward-mode differentiation is not implemented; use torch.autograd.grad, or "
+                "poseda.reference"
+            )
         if torch.is_grad_enabled() and any(isinstance(x, Tensor) and x.requires_grad for x in inputs):
             return function.apply(*inputs)
         return below(*inputs)

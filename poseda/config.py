@@ -302,6 +302,10 @@ class RunConfig:
             raise ValueError(
                 f"adversary.pool: expected at least generator_training.batch = {batch}, got {pool}"
             )
+        if "plus" in self.arms and self.frames > 1:
+            raise ValueError(
+                f"frames: expected 1 with the arm plus, which aligns single frames, got {self.frames}"
+            )
         for name in ("pitch", "roll"):
             if getattr(self.alignment, name) > 1:
                 raise ValueError(

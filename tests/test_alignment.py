@@ -26,7 +26,7 @@ def test_a_view_is_a_lens() -> None:
     focal = torch.tensor([1.0, 2.0, 1.0, 3.0, 2.0, 1.0])[:, None].expand(6, 2)
     camera = Camera(focal, torch.zeros(6, 2))
     options = AlignmentConfig(min_poses=2)
-    assert alignment.views_of(camera, 6, options).tolist() == [0, 1, 0, 2, 1, 0]  # a lone pose: the rest
+    assert alignment.views_of(camera, 6, options).tolist() == [0, 1, 0, 0, 1, 0]  # a lone pose: the largest
     assert alignment.views_of(camera, 6, replace(options, max_views=2)).tolist() == [0] * 6
     assert alignment.views_of(Camera(focal[:1], torch.zeros(1, 2)), 4, options).tolist() == [0] * 4
 
@@ -138,6 +138,33 @@ def test_a_biased_scout_is_seen_through(monkeypatch: pytest.MonkeyPatch) -> None
     # Lengths are known up to a common factor.
     relative = (1 + found.build[[1, 4]]).log().diff() - (1 + build[[1, 4]]).log().diff()
     assert relative.abs() < 0.03
+
+
+def test_few_poses_are_no_view() -> None:
+    focal = torch.tensor([1.0] * 90 + [2.0])[:, None].expand(91, 2)
+    assert alignment.views_of(Camera(focal, torch.zeros(91, 2)), 91, AlignmentConfig()).tolist() == [0] * 91
+
+
+def test_who_lies_is_not_stood_up() -> None:
+    source = embedded().source
+    lying = replace(source, pose_3d=source.pose_3d.clone())
+    lying.pose_3d[..., :2] = lying.pose_3d[..., [1, 0]]
+    left = alignment.level(lying, H36M16, AlignmentConfig())
+    torch.testing.assert_close(left.pose_3d, lying.pose_3d)
+
+
+def test_a_bone_without_length_does_no_harm() -> None:
+    source = alignment.level(embedded().source, H36M16, AlignmentConfig())
+    pose = source.pose_3d.clone()
+    spine = H36M16.joint("spine")
+    pose[:, spine] = pose[:, H36M16.parents[spine]]
+    assert alignment.shares(pose, H36M16).isfinite().all()
+    assert alignment.shares(pose.double(), H36M16).dtype == torch.float64
+
+
+def test_windows_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"frames: expected 1 with the arm plus, .* got 9"):
+        replace(preset("tiny"), arms=("plus",), frames=9)
 
 
 def test_a_body_that_cannot_stand_up_is_refused() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from poseda import ops, reference
 from poseda.arguments import AugmentArguments
@@ -161,6 +162,16 @@ def test_a_second_derivative_is_refused_by_name(device: torch.device) -> None:
         RuntimeError, match=r"poseda::augment_backward: the second derivative is not implemented"
     ):
         first.sum().backward()
+
+
+def test_forward_mode_is_refused_by_name() -> None:
+    arguments = augment_arguments(3)
+    with forward_ad.dual_level():
+        arguments["pose_3d"] = forward_ad.make_dual(
+            arguments["pose_3d"], torch.ones_like(arguments["pose_3d"])
+        )
+        with pytest.raises(RuntimeError, match=r"poseda::augment: forward-mode .* is not implemented"):
+            ops.augment(**arguments)
 
 
 @pytest.mark.parametrize("transform", [torch.func.vmap, torch.func.grad])

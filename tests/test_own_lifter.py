@@ -90,6 +90,12 @@ def test_a_module_handed_over_adapts_and_is_left_as_it_is(
     assert rows == expected
 
 
+def test_plus_scouts_with_the_module(tmp_path: Path, domains: Domains) -> None:
+    run = short_run(tmp_path / "r", "plus")
+    rows = training.prepare(run, domains, lifter=Flat(domains.skeleton, 1)).train()
+    assert {row["arm"] for row in rows} == {"plus"} and all(row["mpjpe"] > 0 for row in rows)
+
+
 def test_a_module_that_has_learned_the_source_keeps_its_weights(tmp_path: Path, domains: Domains) -> None:
     lifter = Flat(domains.skeleton)
     learned = LifterTrainingConfig(pretrain_steps=0, adapt_steps=4, batch=32, ema=0.9)

@@ -13,7 +13,7 @@ from poseda.cli.options import UsageError, open_chosen, parse
 from poseda.cli.screen import ProgressBars, open_console, print_card, print_json, print_table
 
 if TYPE_CHECKING:
-    from poseda.config import RunConfig
+    from poseda.config import Arm, RunConfig
 
 
 def run(arguments: list[str]) -> int:
@@ -96,7 +96,9 @@ def parse_run(arguments: list[str], command: str = "poseda adapt") -> RunConfig:
     except ValueError as error:
         raise UsageError(str(error)) from error
     if any(argument == "--target" or argument.startswith("--target=") for argument in arguments):
-        defaults = replace(defaults, arms=("source_only", "gpa", "gpa_lpa", "plus"))
+        arms: tuple[Arm, ...] = ("source_only", "gpa", "gpa_lpa", "plus")
+        several = any(argument.startswith("--frames") for argument in arguments)
+        defaults = replace(defaults, arms=arms[:-1] if several else arms)  # plus aligns single frames
     return parse(
         RunConfig,
         arguments,

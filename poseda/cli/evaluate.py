@@ -16,13 +16,15 @@ def run(arguments: list[str]) -> int:
     """Evaluate the lifters of a run on a domain file or by a published protocol."""
     import tyro
 
-    from poseda import report
     from poseda.config import EvaluateConfig, from_json
-    from poseda.files import write_json
-    from poseda.training import read_folder
 
     markers = (tyro.conf.PositionalRequiredArgs,)
     options = parse(EvaluateConfig, arguments, prog="poseda evaluate", config=markers)
+
+    from poseda import report
+    from poseda.files import write_json
+    from poseda.training import read_folder
+
     try:
         record = read_folder(options.run)
         config = from_json(record["config"])

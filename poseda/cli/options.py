@@ -42,6 +42,12 @@ def parse(record: type[Record], arguments: list[str], **options: Any) -> Record:
             r"^(Value error|Parsing error|Invalid choice|Missing argument|(Required|Unrecognized) options)"
         )
         sentence = re.sub(titles, "", " ".join(text.split()))
+        # The parser lists choices in the order of a set, with the None that stands for "not given".
+        sentence = re.sub(
+            r"\(('[\w.-]+'(?:, '[\w.-]+')+)\)",
+            lambda choices: ", ".join(sorted(set(re.findall(r"'([\w.-]+)'", choices[1])) - {"None"})),
+            sentence,
+        )
         raise UsageError(re.sub(r"^ *Error parsing \w+: ", "", sentence).strip() or "bad options") from stop
 
 

@@ -8,7 +8,14 @@ import torch
 from torch import Tensor
 
 from poseda import autograd, native
-from poseda.arguments import AugmentArguments, AugmentedPose, check_settings, check_shapes, check_tensors
+from poseda.arguments import (
+    AugmentArguments,
+    AugmentedPose,
+    check_settings,
+    check_shapes,
+    check_tensors,
+    gather,
+)
 from poseda.camera import Camera
 from poseda.skeleton import Skeleton
 
@@ -70,12 +77,9 @@ def augment(
         TypeError, ValueError: naming the argument, what was expected and what came.
     """
     check_settings(skeleton, camera, gpa, min_depth, propagate, require_in_frame)
-    given = AugmentArguments(
+    given = gather(
         pose_3d,
-        camera.focal,
-        camera.center,
-        camera.distortion,
-        camera.aspect,
+        camera,
         bone_rotation,
         bone_scale,
         body_rotation,

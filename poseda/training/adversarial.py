@@ -1,6 +1,6 @@
 """The generator's and the discriminators' phases: LPA, with GPA in the loop.
 
-No gradient from the lifter reaches the generator (the authors' answer in their issue 1), unless
+No gradient from the lifter reaches the generator (as the authors told a user of theirs), unless
 ``feedback="hard_ratio"`` asks for PoseAug's. What a generator proposes holds for a whole window of frames but
 is judged on the one it was proposed for, so that generators for sequences train on single frames, too.
 """

@@ -30,6 +30,7 @@ from poseda.generator import random_proposal
 from poseda.gpa import TargetPlacements
 from poseda.rotation import shortest_turn
 from poseda.skeleton import Skeleton
+from poseda.training.journal import TrainingError
 from poseda.training.lifting import predict
 from poseda.training.pairs import Pairs, Resident, Shuffle, source_like_target
 
@@ -38,6 +39,15 @@ STANDING_UP = ("ankle", "shoulder")
 
 MEAN_STEPS = 20
 """Steps towards the geometric median."""
+
+AGREEMENT = 0.5
+"""Length of the mean of all upward directions below which bodies do not agree on what is up."""
+
+MOST_TURN = 0.8
+"""Radians beyond which a view is not levelled: its people lie or hang."""
+
+SHORTEST = 1e-6
+"""Share of a bone without length, so that its logarithm is a number."""
 
 RIDGE = 1e-3
 """Weight of the ridge, in units of the standardised notes."""
@@ -49,7 +59,8 @@ class Estimate(NamedTuple):
     Attributes:
         view: (M,) the view of each target pose, 0 to V - 1.
         up: (V, 3) unit vectors, upward in the camera frame of each view.
-        build: (G,) relative change of the length of each symmetric bone group; the sum of all bones stays.
+        build: (G,) relative change of the length of each symmetric bone group. 2D says nothing of the size of
+            all together, which stays about the same.
         spread: (2 + G,) standard deviation of the regression's error on simulated targets: pitch and roll,
             radians, and relative lengths.
     """
@@ -92,8 +103,8 @@ def check_skeleton(skeleton: Skeleton) -> None:
 def views_of(camera: Camera, rows: int, config: AlignmentConfig) -> Tensor:
     """Number the views of a target: (rows,) int64.
 
-    A view is what has the same lens. Views with few poses share a number; where there are more lenses than
-    can be views, all are one.
+    A view is what has the same lens: cameras of one lens share a tilt. Views with few poses go together, or
+    with the largest where they are few even so; where there are more lenses than can be views, all are one.
     """
     if len(camera) == 1:
         return torch.zeros(rows, dtype=torch.int64, device=camera.focal.device)
@@ -105,6 +116,8 @@ def views_of(camera: Camera, rows: int, config: AlignmentConfig) -> Tensor:
         return torch.zeros_like(view)
     kept = count >= config.min_poses
     number = torch.where(kept, kept.cumsum(0) - 1, kept.sum())
+    if 0 < int(count[~kept].sum()) < config.min_poses and bool(kept.any()):
+        number[~kept] = number[count.argmax()]
     return number[view]
 
 
@@ -122,7 +135,10 @@ def mean_up(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
 
     A geometric median on the sphere: who bends or lies down has little say.
     """
-    axis = body_axis(pose_3d, skeleton)
+    return _median(body_axis(pose_3d, skeleton))
+
+
+def _median(axis: Tensor) -> Tensor:
     mean = nn.functional.normalize(axis.mean(0), dim=-1)
     for _ in range(MEAN_STEPS):
         weight = 1 / (axis - mean).norm(dim=-1, keepdim=True).clamp_min(0.05)
@@ -147,20 +163,25 @@ def shares(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
     """Logarithm of the share that a bone of each symmetric group has of all mean bone lengths: (G,)."""
     length = ops.bones(pose_3d, skeleton).norm(dim=-1).mean(0)
     groups = torch.tensor(skeleton.bone_groups, device=length.device)
-    total = torch.zeros(skeleton.num_groups, device=length.device).index_add_(0, groups, length)
-    return (total / groups.bincount() / length.sum()).log()
+    total = length.new_zeros(skeleton.num_groups).index_add_(0, groups, length)
+    return (total / groups.bincount() / length.sum()).clamp_min(SHORTEST).log()
 
 
 def level(poses: LabelledPoses, skeleton: Skeleton, config: AlignmentConfig) -> LabelledPoses:
-    """Turn labelled poses, view by view, so that most stand up as a level camera sees it."""
+    """Turn labelled poses, view by view, so that most stand up as a level camera sees it.
+
+    A view whose bodies do not agree on what is up, or that would have to be turned by far more than any
+    camera is tilted, shows people who do not stand; it stays as it is.
+    """
     view = views_of(poses.camera, len(poses), config)
-    upright = torch.tensor([0.0, -1.0, 0.0], device=view.device)
-    turn = torch.stack(
-        [
-            shortest_turn(mean_up(poses.pose_3d[view == v], skeleton), upright)
-            for v in range(int(view.max()) + 1)
-        ]
-    )
+    upright = up_of(poses.pose_3d.new_zeros(2))
+    turns = []
+    for number in range(int(view.max()) + 1):
+        axis = body_axis(poses.pose_3d[view == number], skeleton)
+        turn = shortest_turn(_median(axis), upright)
+        standing = (axis.mean(0).norm() >= AGREEMENT) & (turn.norm() <= MOST_TURN)
+        turns.append(turn * standing)
+    turn = torch.stack(turns)
     seen = ops.augment(poses.pose_3d, skeleton=skeleton, camera=poses.camera, body_rotation=turn[view])
     kept = replace(poses, pose_3d=seen.pose_3d, pose_2d=seen.pose_2d)
     return kept if bool(seen.valid.all()) else kept.rows(seen.valid)
@@ -259,6 +280,8 @@ def estimate(scout: nn.Module, data: Resident, config: RunConfig, rng: torch.Gen
         fit = _Ridge(torch.stack(noted), torch.stack(known))
         found.append(fit(note(placements.pose_2d[_complete(placements, rows, options.min_poses)])))
         errors.append(fit.spread)
+    if not bool(torch.stack(found).isfinite().all()):
+        raise TrainingError("plus: the tilt and build that were read off the target are not finite")
     weight = view.bincount().to(torch.float32)[:, None] / len(view)
     answers = torch.stack(found)
     tilt = torch.stack(

@@ -205,7 +205,7 @@ class Run:
 
         weights = self._run(seed, arm, "scout", build)
         if self.fabric.is_global_zero and not path.exists():
-            scout = build_lifter(self.config, levelled.skeleton).to(self.fabric.device)
+            scout = build_lifter(self.config, levelled.skeleton, self.lifter).to(self.fabric.device)
             checkpoint.unpack_module("lifter", scout, weights)
             rng = torch.Generator(self.fabric.device).manual_seed(stage_seed(seed, arm, "alignment"))
             title = f"{arm} · alignment · seed {seed}"
