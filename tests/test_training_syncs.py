@@ -1,4 +1,4 @@
-"""Inside a training step the host never waits for the device, and what is logged is read back per log line."""
+"""Inside a training step the host never waits for the device; what is logged is read back per log line."""
 
 from __future__ import annotations
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -15,7 +18,7 @@ from poseda.config import LifterTrainingConfig
 from poseda.datasets.domain import root_relative
 from poseda.lifters import lift_clips, mirror
 from poseda.skeleton import Skeleton
-from poseda.training import checkpoint, parallel
+from poseda.training import checkpoint, compilation, parallel
 from poseda.training.average import Average
 from poseda.training.health import NonFiniteWatch
 from poseda.training.pairs import Pairs
@@ -105,6 +108,7 @@ class LifterPhase:
         config: how.
         steps: how long.
         fabric: device and precision.
+        compiled: run lifter and loss as compiled graphs.
     """
 
     can_collapse = False
@@ -117,6 +121,7 @@ class LifterPhase:
         config: LifterTrainingConfig,
         steps: int,
         fabric: Fabric,
+        compiled: bool = False,
     ) -> None:
         self.rng = pairs.rng
         self.pairs, self.skeleton, self.config, self.steps, self.fabric = (
@@ -141,6 +146,11 @@ class LifterPhase:
         self.lifter.train()
         self._follower = Average(self.average, lifter, config.ema)
         self.watch = NonFiniteWatch({"lifter": lifter, "average": self.average})
+        self._loss: Callable[..., Tensor] = losses.lifter_loss
+        self._in_graphs: Callable[[], AbstractContextManager[None]] = nullcontext
+        if compiled:
+            self._loss = compilation.compiled(lifter, losses.lifter_loss)
+            self._in_graphs = partial(compilation.named_failure, lifter)
 
     def step(self, step: int) -> dict[str, Tensor]:
         """Minimise the mean joint distance between lifted and true poses, over the lifter's weights."""
@@ -150,8 +160,9 @@ class LifterPhase:
             pairs, weight = parallel.own_part(pairs, self.fabric)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.config, step, self.steps)
-        lifted, truth = lift_windows(self.lifter, pairs.pose_2d, pairs.pose_3d)
-        loss = losses.lifter_loss(lifted, truth, pairs.valid, self.config.loss)
+        with self._in_graphs():
+            lifted, truth = lift_windows(self.lifter, pairs.pose_2d, pairs.pose_3d)
+            loss = self._loss(lifted, truth, pairs.valid, self.config.loss)
         if self.fabric.world_size > 1:
             loss = weight * loss
         self.optimizer.zero_grad()
