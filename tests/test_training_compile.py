@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -92,14 +93,15 @@ def test_a_lifter_that_cannot_be_compiled_is_named(tmp_path: Path, domains: Doma
 
 def test_auto_compiles_on_cuda_alone_and_long_phases_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.utils._triton.has_triton", lambda: True)
-    ours, cuda, cpu = (
-        lifters.build("simple_baseline", H36M16, width=8),
-        torch.device("cuda"),
-        torch.device("cpu"),
-    )
-    many = compilation.AUTO_STEPS
-    assert compilation.pays("auto", ours, cuda, many)
-    assert not compilation.pays("auto", ours, cpu, many)
-    assert not compilation.pays("auto", ours, cuda, many - 1)
-    assert not compilation.pays("auto", Breaking(), cuda, many), "others' lifters may not compile"
-    assert compilation.pays("on", Breaking(), cpu, 1) and not compilation.pays("off", ours, cuda, many)
+    ours, many = lifters.build("simple_baseline", H36M16, width=8), compilation.AUTO_STEPS
+
+    def pays(choice: Compile, lifter: nn.Module, device: str, steps: int, processes: int = 1) -> bool:
+        fabric = SimpleNamespace(device=torch.device(device), world_size=processes)
+        return compilation.pays(choice, lifter, fabric, steps)  # type: ignore[arg-type]
+
+    assert pays("auto", ours, "cuda", many)
+    assert not pays("auto", ours, "cpu", many)
+    assert not pays("auto", ours, "cuda", many - 1)
+    assert not pays("auto", ours, "cuda", many, processes=2)
+    assert not pays("auto", Breaking(), "cuda", many), "others' lifters may not compile"
+    assert pays("on", Breaking(), "cpu", 1) and not pays("off", ours, "cuda", many)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from poseda import training
 from poseda.config import ARMS, AdversaryConfig, Arm, LifterTrainingConfig, PlacementConfig
 from poseda.datasets import Domains
 from poseda.training.journal import Meters
-from poseda.training.run import Phase, Run
+from poseda.training.stage import Phase, Stage
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -50,32 +51,29 @@ def test_what_makes_the_host_wait_is_caught(
         assert (torch.ones(3).cumsum(0) * 2).shape == (3,)
 
 
-class Watched(Run):
-    """A run whose phases take their steps under watch."""
+class Watched:
+    """A phase whose steps, with what logs them, are under watch.
 
-    watch: Callable[[], Any]
-    seen: list[str]
+    Args:
+        phase: to watch.
+        watch: makes the context of a step.
+        seen: called at each watched step.
+    """
 
-    def _run(
-        self, seed: int, arm: str, phase_name: str, build: Callable[[torch.Generator], Phase]
-    ) -> dict[str, Tensor]:
-        def watched(rng: torch.Generator) -> Phase:
-            phase, meters = build(rng), Meters()
-            free = phase.step
+    def __init__(self, phase: Phase, watch: Callable[[], Any], seen: Callable[[], None]) -> None:
+        self.phase, self.watched, self.seen, self.meters = phase, watch, seen, Meters()
 
-            def step(at: int) -> dict[str, Tensor]:
-                if at < WARM:
-                    return free(at)
-                with self.watch():
-                    values = free(at)
-                    meters.add(at, values)
-                self.seen.append(phase_name)
-                return values
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.phase, name)
 
-            phase.step = step  # type: ignore[method-assign]
-            return phase
-
-        return super()._run(seed, arm, phase_name, watched)
+    def step(self, step: int) -> dict[str, Tensor]:
+        if step < WARM:
+            return self.phase.step(step)
+        with self.watched():
+            values = self.phase.step(step)
+            self.meters.add(step, values)
+        self.seen()
+        return values
 
 
 Watch = Callable[..., set[str]]
@@ -87,13 +85,17 @@ def watch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, domains: Domains) -> 
 
     def train(arm: Arm, **changes: Any) -> set[str]:
         config = short_run(tmp_path / "r", arm, steps=WARM + 4, every=WARM + 4, **changes)
-        run = training.prepare(config, domains)
-        run.__class__ = Watched
-        assert isinstance(run, Watched)
-        run.watch = no_cuda_syncs if config.device == "cuda" else lambda: no_syncs(monkeypatch)
-        run.seen = []
-        run.train_arm(0, arm)
-        return set(run.seen)
+        seen: set[str] = set()
+        context = no_cuda_syncs if config.device == "cuda" else partial(no_syncs, monkeypatch)
+        make = Stage._make
+
+        def watched(stage: Stage, start: str) -> Any:
+            return Watched(make(stage, start), context, lambda: seen.add(stage.name))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Stage, "_make", watched)
+            training.prepare(config, domains).train_arm(0, arm)
+        return seen
 
     return train
 

@@ -22,7 +22,9 @@ class Average:
         saved = average.state_dict()
         self._buffers = [
             (average.get_submodule(owner), followed.get_submodule(owner), name)
-            for owner, _, name in (full.rpartition(".") for full, _ in average.named_buffers() if full in saved)
+            for owner, _, name in (
+                full.rpartition(".") for full, _ in average.named_buffers() if full in saved
+            )
         ]
 
     @torch.no_grad()
