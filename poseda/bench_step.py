@@ -4,7 +4,7 @@ Generator and lifter of the method (arm gpa_lpa) on the embedded domains. First 
 pairs of the same parameters. Then each gets short slots in turn, round after round; a time is the median over
 rounds, a ratio the median of the rounds' ratios. The shares of a step come from a pass of their own with a
 stopwatch around its parts. An epoch is extrapolated: as many steps of generator and lifter as POSES poses
-take. The lifter of the classic loop trains on what its generator phase has left; ours makes its pairs as it goes.
+take. The classic loop's lifter trains on what its generator phase has left; ours makes its pairs as it goes.
 
 ``python benchmarks/bench_training_step.py --json FILE`` measures and records, ``--markdown FILE`` turns a
 record into tables.
@@ -484,13 +484,18 @@ def to_markdown(record: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+WORDS = ("lifter", "loop", "operator", "part", "phase", "step")
+"""Headings of columns that hold words."""
+
+
 def rich_table(title: str, headings: Sequence[str], cells: Sequence[Sequence[str]]) -> Any:
+    """Words to the left, numbers to the right."""
     from rich.box import SIMPLE
     from rich.table import Table
 
     drawn = Table(title=title, title_justify="left", box=SIMPLE, padding=0)
     for heading in headings:
-        drawn.add_column(heading, justify="right" if heading[0] != "l" else "left")
+        drawn.add_column(heading, justify="left" if heading in WORDS else "right")
     for row in cells:
         drawn.add_row(*row)
     return drawn
