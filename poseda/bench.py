@@ -122,14 +122,14 @@ def _measure(
     bytes, the smallest traffic the call can have; copy_bandwidth, bytes a second; copy_share, what ours
     reaches of it; empty_call, seconds of a ``torch.ops`` call that does nothing.
     """
-    clock = _CudaClock(quick) if torch.device(device).type == "cuda" else _HostClock(quick)
+    clock = CudaClock(quick) if torch.device(device).type == "cuda" else HostClock(quick)
     sets = clock.sets_of_inputs(batch)
     wanted = (*LEARNED, *(("pose_3d",) if with_pose_gradient else ()))
     problems = [Problem.draw(batch, device=device, wanted=wanted, seed=seed) for seed in range(sets)]
     torch._dynamo.reset()
     with torch._inductor.config.patch("cpp.threads", threads):
         contestants, mode = _contestants(problems, direction, clock, quick)
-    rounds = _rounds({**contestants, **_yardsticks(device, clock)}, clock)
+    rounds = timed_rounds({**contestants, **_yardsticks(device, clock)}, clock)
     seconds = {name: statistics.median(times) for name, times in rounds.items()}
     copy_bandwidth = 2 * COPY_BYTES / seconds.pop("copy")
     empty_call = seconds.pop("empty_call")
@@ -177,7 +177,7 @@ def _measure_stages(device: str, quick: bool) -> list[dict[str, Any]]:
     Fields: stage; batch; seconds a call, forward and forward+backward (gradients of the pose and of every
     learned parameter given), on the threads torch uses.
     """
-    clock = _CudaClock(quick) if torch.device(device).type == "cuda" else _HostClock(quick)
+    clock = CudaClock(quick) if torch.device(device).type == "cuda" else HostClock(quick)
     calls: dict[tuple[str, int, str], Call] = {}
     given: tuple[str, ...] = ()
     for stage, more in {"the call by itself": (), **STAGES}.items():
@@ -191,7 +191,7 @@ def _measure_stages(device: str, quick: bool) -> list[dict[str, Any]]:
             [problem.forward_backward(ops.augment)], graph=True
         )
     names = {" ".join(map(str, key)): key for key in calls}
-    rounds = _rounds({name: calls[key] for name, key in names.items()}, clock)
+    rounds = timed_rounds({name: calls[key] for name, key in names.items()}, clock)
     found: dict[str, dict[str, Any]] = {}
     for name, (stage, batch, direction) in names.items():
         row = found.setdefault(stage, {"stage": stage, "batch": batch, "seconds": {}})
@@ -200,7 +200,7 @@ def _measure_stages(device: str, quick: bool) -> list[dict[str, Any]]:
 
 
 def _contestants(
-    problems: list[Problem], direction: str, clock: _Clock, quick: bool
+    problems: list[Problem], direction: str, clock: Clock, quick: bool
 ) -> tuple[dict[str, Call], str | None]:
     """The timed calls by name, all seen to agree, and the compile mode chosen."""
     bind = Problem.forward if direction == "forward" else Problem.forward_backward
@@ -245,7 +245,7 @@ def check_agreement(name: str, actual: Sequence[Tensor], expected: Sequence[Tens
             )
 
 
-def _yardsticks(device: str, clock: _Clock) -> dict[str, Call]:
+def _yardsticks(device: str, clock: Clock) -> dict[str, Call]:
     """A copy of COPY_BYTES and a call that does nothing."""
     source = torch.zeros(COPY_BYTES // 4, device=device)
     target, tiny = torch.empty_like(source), source[:1]
@@ -253,7 +253,7 @@ def _yardsticks(device: str, clock: _Clock) -> dict[str, Call]:
     return {"copy": clock.prepare([copy], graph=True), "empty_call": nothing}
 
 
-def _rounds(contestants: dict[str, Call], clock: _Clock) -> dict[str, list[float]]:
+def timed_rounds(contestants: dict[str, Call], clock: Clock) -> dict[str, list[float]]:
     """Seconds a call of every contestant in every round, in slots of equal length, in rotating order.
 
     A contestant that takes seconds a call leaves after the rounds that BUDGET allows, at least three.
@@ -270,13 +270,13 @@ def _rounds(contestants: dict[str, Call], clock: _Clock) -> dict[str, list[float
     return times
 
 
-def _estimate(call: Call, clock: _Clock) -> float:
+def _estimate(call: Call, clock: Clock) -> float:
     """A first idea of the seconds a call."""
     once = clock.seconds(call, 1)
     return max(1e-7, once if once > clock.slot else min(once, clock.seconds(call, 3)))
 
 
-class _HostClock:
+class HostClock:
     """Times calls on the CPU."""
 
     def __init__(self, quick: bool) -> None:
@@ -301,7 +301,7 @@ class _HostClock:
         return (time.perf_counter() - start) / calls
 
 
-class _CudaClock:
+class CudaClock:
     """Times calls on the current CUDA device by events."""
 
     def __init__(self, quick: bool) -> None:
@@ -347,10 +347,10 @@ class _CudaClock:
         return start.elapsed_time(end) * 1e-3 / calls / self.sizes.get(id(call), 1)
 
 
-_Clock = _HostClock | _CudaClock
+Clock = HostClock | CudaClock
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """Raises its complaints as ValueError instead of printing its usage and leaving."""
 
     def error(self, message: str) -> NoReturn:
@@ -358,7 +358,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = _Parser(prog=PROGRAM, description=__doc__)
+    parser = Parser(prog=PROGRAM, description=__doc__)
     parser.add_argument("--device", default="cpu", help="auto, cpu, cuda or cuda:INDEX (default: cpu)")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 1024, 262_144], help="poses a call")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="CPU threads")
@@ -379,18 +379,26 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return given
 
 
-def _read_record(path: str) -> str:
-    """A record as Markdown."""
+def read_record(path: str, show: Callable[[dict[str, Any]], str]) -> str:
+    """A record as Markdown, drawn by ``show``.
+
+    Raises:
+        ValueError: if it cannot be read or is of another kind.
+    """
     try:
-        return markdown(json.loads(Path(path).read_text()))
+        return show(json.loads(Path(path).read_text()))
     except OSError as error:
         raise ValueError(f"--markdown: expected a file to read, got {path} ({error.strerror})") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"--markdown: expected a record that --json wrote, got {path} ({error})") from error
 
 
-def _check_writable(path: str) -> None:
-    """Find out before the measurement whether its record can be kept."""
+def check_writable(path: str) -> None:
+    """Find out before the measurement whether its record can be kept.
+
+    Raises:
+        ValueError: if not.
+    """
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         before = Path(path).exists()
@@ -406,11 +414,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         given = _parse(arguments)
         if given.markdown:
-            print(_read_record(given.markdown))
+            print(read_record(given.markdown, markdown))
             return 0
         chosen = choose(given.device)
         if given.json and given.json != "-":
-            _check_writable(given.json)
+            check_writable(given.json)
     except ValueError as error:
         print(f"{PROGRAM}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2

@@ -131,18 +131,22 @@ def stage_table(stages: Sequence[dict[str, Any]]) -> Any:
 
 def markdown(record: dict[str, Any]) -> str:
     """A recorded run as Markdown: a line on the machine and the tables."""
-    about = record["machine"]
-    where = about.get("gpu") or f"{about['cpu']}, {about['cores']} cores"
     lines = [
-        f"{where}; torch {about['torch']}; commit {about['commit']}; {about['date'][:10]}.",
+        about(record["machine"]),
         "",
-        *_markdown_table(HEADINGS, rows(record["results"])),
+        *markdown_table(HEADINGS, rows(record["results"])),
     ]
     if "stages" in record:
-        lines += ["", *_markdown_table(STAGE_HEADINGS, stage_rows(record["stages"]))]
+        lines += ["", *markdown_table(STAGE_HEADINGS, stage_rows(record["stages"]))]
     return "\n".join(lines)
 
 
-def _markdown_table(headings: Sequence[str], cells: Iterable[Sequence[str]]) -> list[str]:
+def about(machine: dict[str, Any], more: str = "") -> str:
+    """One line on where a record was made."""
+    where = machine.get("gpu") or f"{machine['cpu']}, {machine['cores']} cores"
+    return f"{where}{more}; torch {machine['torch']}; commit {machine['commit']}; {machine['date'][:10]}."
+
+
+def markdown_table(headings: Sequence[str], cells: Iterable[Sequence[str]]) -> list[str]:
     lines = [headings, ["---"] * len(headings), *cells]
     return ["| " + " | ".join(line) + " |" for line in lines]

@@ -16,6 +16,7 @@ Arm = Literal["source_only", "gpa", "lpa", "gpa_lpa", "plus", "random", "poseaug
 Preset = Literal["tiny", "default", "full"]
 Pair = Literal["p0", "p1", "p2", "dev"]
 Loss = Literal["distance", "squared", "absolute"]
+Compile = Literal["auto", "on", "off"]
 
 ARMS: tuple[Arm, ...] = get_args(Arm)
 PAIRS: tuple[Pair, ...] = get_args(Pair)
@@ -259,6 +260,9 @@ class RunConfig:
     """Where to compute: auto, cpu, cuda or cuda:INDEX."""
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     """Number format of the lifter's layers, as Lightning Fabric names it. Geometry always runs in float32."""
+    compile: Compile = "auto"
+    """Whether the lifter trains under torch.compile, which takes half a minute to start. auto: on CUDA in
+    phases of at least 5 000 steps, never on a CPU. Dropout then draws other features."""
     json: bool = False
     """Print the results as one JSON object on stdout; all else goes to stderr."""
     domain_size: float = 1.0
@@ -630,7 +634,7 @@ _FILES = ("target", "source", "cameras", "intrinsics")
 _OWN = (*_FILES, "image_size", "fov", "layout", "min_confidence", "stride")
 """Fields of own footage: absent from the records of runs that are older than they are."""
 
-_LATER = (*_OWN, "alignment", "frames", "gate", "health", "json", "target_data")
+_LATER = (*_OWN, "alignment", "compile", "frames", "gate", "health", "json", "target_data")
 """Fields and sections that records of older runs may lack."""
 
 RESUMABLE = ("arms", "seeds", "resume", "device", "out", "data", "gate", "json", *_FILES)

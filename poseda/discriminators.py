@@ -37,8 +37,6 @@ class PoseDiscriminator(nn.Module):
         ValueError: if no part has two bones.
     """
 
-    gather: Tensor
-
     def __init__(self, skeleton: Skeleton, config: AdversaryConfig) -> None:
         super().__init__()
         self.skeleton = skeleton
@@ -46,23 +44,18 @@ class PoseDiscriminator(nn.Module):
         sizes = [size for size in counts if size]
         if not sizes:
             raise ValueError(f"skeleton {skeleton.name!r}: expected a part of two or more bones, got none")
-        total, longest, start = sum(sizes), max(sizes), 0
-        # Index `total` reads the zero that is appended to the features.
-        gather = torch.full((len(sizes), longest), total)
-        for part, size in enumerate(sizes):
-            gather[part, :size] = torch.arange(start, start + size)
-            start += size
-        self.parts = len(sizes)
-        self.register_buffer("gather", gather.flatten(), persistent=False)
-        widths = [longest] + [config.part_width] * config.layers + [1]
+        self._sizes = sizes
+        widths = [max(sizes)] + [config.part_width] * config.layers + [1]
         self.layers = nn.ModuleList(
             PartLinear(len(sizes), inputs, outputs) for inputs, outputs in pairwise(widths)
         )
 
     def forward(self, pose_3d: Tensor) -> Tensor:
         """Score (N, J, 3) metres: (N, P), one score a body part."""
-        features = nn.functional.pad(ops.kinematic_chain_space(pose_3d, self.skeleton), (0, 1))
-        hidden = features.index_select(1, self.gather).unflatten(1, (self.parts, -1)).transpose(0, 1)
+        features = ops.kinematic_chain_space(pose_3d, self.skeleton).split(self._sizes, 1)
+        hidden = torch.stack(
+            [nn.functional.pad(part, (0, max(self._sizes) - part.shape[1])) for part in features]
+        )
         for layer in self.layers[:-1]:
             hidden = nn.functional.leaky_relu(layer(hidden), 0.2)
         return self.layers[-1](hidden)[..., 0].T
@@ -168,5 +161,5 @@ class HistoryPool(nn.Module):
             old = store[slot]
             returned.append(torch.where((swap & ~empty).view(shape), old, value))
             store[slot] = torch.where((swap | empty).view(shape), value.detach(), old)
-        self.occupied[slot] = True
+        self.occupied.index_fill_(0, slot, True)
         return Judged(*returned)

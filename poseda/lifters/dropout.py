@@ -29,5 +29,7 @@ def _keep(like: Tensor, dropped: int) -> Tensor:
     draws = torch.empty(-(-like.numel() // 4), dtype=torch.int64)
     draws.random_(torch.iinfo(torch.int64).min, None)
     levels = draws.view(torch.int16)[: like.numel()].view(like.shape)
-    kept = levels >= dropped + torch.iinfo(torch.int16).min
-    return kept * torch.tensor(_LEVELS / (_LEVELS - dropped), dtype=like.dtype)
+    # Compared as numbers of the result's kind: vectorised, where a comparison into booleans is not.
+    wide = torch.promote_types(like.dtype, torch.float32)
+    kept = levels.to(wide).ge_(dropped + torch.iinfo(torch.int16).min)
+    return kept.mul_(_LEVELS / (_LEVELS - dropped)).to(like.dtype)

@@ -203,6 +203,7 @@ def _side(judged: Judged, name: str) -> tuple[Tensor, Tensor]:
     return (judged.real_3d, judged.fake_3d) if name == "3d" else (judged.real_2d, judged.fake_2d)
 
 
+@torch.no_grad()
 def _health(proposal: Proposal, turn: Tensor, valid: Tensor) -> dict[str, Tensor]:
     """What tells a working generator from a collapsed one."""
     return {

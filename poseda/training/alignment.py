@@ -201,7 +201,9 @@ class ScoutPairs:
 
     def __init__(self, data: Resident, config: RunConfig, seed: int, rng: torch.Generator) -> None:
         self.data, self.config, self.rng = data, config, rng
-        self._order = Shuffle(len(data.source), config.training.batch, seed, data.source.pose_2d.device)
+        device = data.source.pose_2d.device
+        self._order = Shuffle(len(data.source), config.training.batch, seed, device)
+        self._ranges = _ranges(data.skeleton, config.alignment, device)
 
     @torch.no_grad()
     def draw(self, step: int) -> Pairs:
@@ -213,18 +215,20 @@ class ScoutPairs:
         kept = (
             torch.rand(size, 1, generator=self.rng, device=index.device) < self.config.training.source_share
         )
-        tilt, build = _draw(size, skeleton, self.config.alignment, self.rng, index.device)
+        tilt, build = _draw(size, self._ranges, self.rng)
         turns = proposal.bone_rotation * ~kept[..., None]
         seen = _seen(self.data, index, where, tilt, build, self.config, bone_rotation=turns)
         return Pairs(seen.pose_3d[:, None], seen.pose_2d[:, None], seen.valid)
 
 
-def _draw(
-    size: int, skeleton: Skeleton, config: AlignmentConfig, rng: torch.Generator, device: torch.device
-) -> tuple[Tensor, Tensor]:
+def _ranges(skeleton: Skeleton, config: AlignmentConfig, device: torch.device) -> Tensor:
+    """Largest pitch, roll and relative length of each group: (2 + G,)."""
+    return torch.tensor([config.pitch, config.roll] + [config.build] * skeleton.num_groups, device=device)
+
+
+def _draw(size: int, ranges: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     """Random pitch and roll (size, 2), uniform, and relative lengths (size, G), uniform."""
-    spread = torch.tensor([config.pitch, config.roll] + [config.build] * skeleton.num_groups, device=device)
-    drawn = spread * (2 * torch.rand(size, len(spread), generator=rng, device=device) - 1)
+    drawn = ranges * (2 * torch.rand(size, len(ranges), generator=rng, device=ranges.device) - 1)
     return drawn[:, :2], drawn[:, 2:]
 
 
@@ -261,11 +265,12 @@ def estimate(scout: nn.Module, data: Resident, config: RunConfig, rng: torch.Gen
         lifted = predict(scout, pose_2d, skeleton, config.training.flip)
         return torch.cat([pitch_roll(mean_up(lifted, skeleton)), shares(lifted, skeleton)])
 
+    ranges = _ranges(skeleton, options, device)
     found, errors = [], []
     for number in range(int(view.max()) + 1):
         rows = (view == number).nonzero()[:, 0]
         known, noted = [], []
-        tilts, builds = _draw(options.simulations, skeleton, options, rng, device)
+        tilts, builds = _draw(options.simulations, ranges, rng)
         for tilt, build in zip(tilts, builds, strict=True):
             index, pick = (
                 torch.randint(high, (options.poses,), generator=rng, device=device)

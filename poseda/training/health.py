@@ -32,7 +32,7 @@ class NonFiniteWatch:
             for parameter in self.modules[name].parameters()
         ]
         largest = torch.stack(torch._foreach_norm(gradients, torch.inf))
-        row = torch.where(largest.isfinite(), torch.inf, float(step))
+        row = torch.full_like(largest, step).masked_fill_(largest.isfinite(), torch.inf)
         self._first[name] = torch.minimum(self._first[name], row) if name in self._first else row
 
     def first_gradient(self) -> tuple[int, str] | None:

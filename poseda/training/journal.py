@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from math import isfinite
 from pathlib import Path
+from statistics import fmean
 
 import torch
 from torch import Tensor
@@ -39,21 +41,15 @@ class NothingValidError(TrainingError):
 
 
 class Meters:
-    """Means of named scalars, summed on the device and read back once per log line."""
+    """Means of named scalars, kept on the device and read back once per log line."""
 
     def __init__(self) -> None:
-        self._sums: dict[str, Tensor] = {}
+        self._kept: list[tuple[int, tuple[str, ...], Tensor]] = []
 
     def add(self, step: int, values: Mapping[str, Tensor]) -> None:
         """Add the scalars of one step; a phase need not give every name at every step."""
-        for name, value in values.items():
-            value = value.detach().float()
-            # Sum, count, and the first step at which the value was not finite.
-            row = torch.stack([value, torch.ones_like(value), torch.where(value.isfinite(), torch.inf, step)])
-            if name in self._sums:
-                before = self._sums[name]
-                row = torch.cat([before[:2] + row[:2], torch.minimum(before[2:], row[2:])])
-            self._sums[name] = row
+        row = torch.stack([value.detach().float() for value in values.values()])
+        self._kept.append((step, tuple(values), row))
 
     def read(self, where: str, gradient: tuple[int, str] | None = None) -> dict[str, float]:
         """Return the means since the last call and start anew.
@@ -66,26 +62,30 @@ class Meters:
             NonFiniteError: if a value or gradient was not finite; names the first one and its step.
             NothingValidError: if the share of valid poses, ``valid_share``, was zero at every step.
         """
-        if not self._sums:
+        if not self._kept:
             return {}
-        rows = dict(zip(self._sums, torch.stack(list(self._sums.values())).tolist(), strict=True))
-        self._sums = {}
-        first = min(bad for _, _, bad in rows.values())
-        culprits = ", ".join(name for name, (_, _, bad) in rows.items() if bad == first)
-        if gradient is not None and gradient[0] < first:  # at the same step, the value was first
-            first, culprits = gradient
-        if first != float("inf"):
-            raise NonFiniteError(
-                f"{where}: {culprits} became non-finite at step {int(first)}; "
-                f"the last checkpoint is from before it"
-            )
-        share, steps, _ = rows.get("valid_share", (1.0, 1.0, 0.0))
-        if share == 0:
+        kept, self._kept = self._kept, []
+        numbers = iter(torch.cat([row for *_, row in kept]).tolist())
+        series: dict[str, list[float]] = {}
+        for step, names, _ in kept:
+            row = dict(zip(names, numbers, strict=False))
+            culprits = ", ".join(name for name, value in row.items() if not isfinite(value))
+            if gradient is not None and gradient[0] <= step and not culprits:
+                step, culprits = gradient  # at the same step, the value was first
+            if culprits:
+                raise NonFiniteError(
+                    f"{where}: {culprits} became non-finite at step {step}; "
+                    f"the last checkpoint is from before it"
+                )
+            for name, value in row.items():
+                series.setdefault(name, []).append(value)
+        if "valid_share" in series and not any(series["valid_share"]):
             raise NothingValidError(
-                f"{where}: valid_share: expected valid poses, found none in the last {int(steps)} steps; "
+                f"{where}: valid_share: expected valid poses, found none in the last "
+                f"{len(series['valid_share'])} steps; "
                 f"source poses must lie before the camera and target poses be large enough to be met"
             )
-        return {name: total / count for name, (total, count, _) in rows.items()}
+        return {name: fmean(values) for name, values in series.items()}
 
 
 class Journal:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -15,7 +18,8 @@ from poseda.config import LifterTrainingConfig
 from poseda.datasets.domain import root_relative
 from poseda.lifters import lift_clips, mirror
 from poseda.skeleton import Skeleton
-from poseda.training import checkpoint, parallel
+from poseda.training import checkpoint, compilation, parallel
+from poseda.training.average import Average
 from poseda.training.health import NonFiniteWatch
 from poseda.training.pairs import Pairs
 
@@ -104,6 +108,7 @@ class LifterPhase:
         config: how.
         steps: how long.
         fabric: device and precision.
+        compiled: run lifter and loss as compiled graphs.
     """
 
     can_collapse = False
@@ -116,6 +121,7 @@ class LifterPhase:
         config: LifterTrainingConfig,
         steps: int,
         fabric: Fabric,
+        compiled: bool = False,
     ) -> None:
         self.rng = pairs.rng
         self.pairs, self.skeleton, self.config, self.steps, self.fabric = (
@@ -137,7 +143,14 @@ class LifterPhase:
         if fabric.world_size > 1:
             parallel.spread(lifter)
         self.lifter, self.optimizer = fabric.setup(lifter, optimizer)
+        self.lifter.train()
+        self._follower = Average(self.average, lifter, config.ema)
         self.watch = NonFiniteWatch({"lifter": lifter, "average": self.average})
+        self._loss: Callable[..., Tensor] = losses.lifter_loss
+        self._in_graphs: Callable[[], AbstractContextManager[None]] = nullcontext
+        if compiled:
+            self._loss = compilation.compiled(lifter, losses.lifter_loss)
+            self._in_graphs = partial(compilation.named_failure, lifter)
 
     def step(self, step: int) -> dict[str, Tensor]:
         """Minimise the mean joint distance between lifted and true poses, over the lifter's weights."""
@@ -145,11 +158,11 @@ class LifterPhase:
         valid_share = pairs.valid.float().mean()
         if self.fabric.world_size > 1:
             pairs, weight = parallel.own_part(pairs, self.fabric)
-        self.lifter.train()
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.config, step, self.steps)
-        lifted, truth = lift_windows(self.lifter, pairs.pose_2d, pairs.pose_3d)
-        loss = losses.lifter_loss(lifted, truth, pairs.valid, self.config.loss)
+        with self._in_graphs():
+            lifted, truth = lift_windows(self.lifter, pairs.pose_2d, pairs.pose_3d)
+            loss = self._loss(lifted, truth, pairs.valid, self.config.loss)
         if self.fabric.world_size > 1:
             loss = weight * loss
         self.optimizer.zero_grad()
@@ -160,7 +173,7 @@ class LifterPhase:
             self.lifter, self.optimizer, max_norm=self.config.clip, error_if_nonfinite=False
         )
         self.optimizer.step()
-        self._update_average(step)
+        self._follower.update(step)
         if self.fabric.world_size > 1:
             loss = parallel.mean_over_processes(loss)
         return {"lifter_loss": loss, "valid_share": valid_share}
@@ -202,14 +215,3 @@ class LifterPhase:
         shape, device = pairs.pose_2d.shape, pairs.pose_2d.device
         noise = torch.randn(shape, generator=self.pairs.rng, device=device, dtype=pairs.pose_2d.dtype)
         return pairs._replace(pose_2d=pairs.pose_2d + self.config.noise_2d * noise)
-
-    @torch.no_grad()
-    def _update_average(self, step: int) -> None:
-        # A short memory at first, so that the random start does not linger in the average.
-        weight = 1 - min(self.config.ema, (1 + step) / (10 + step))
-        current = self.lifter.state_dict()
-        for name, value in self.average.state_dict().items():
-            if value.is_floating_point():
-                value.lerp_(current[name], weight)
-            else:
-                value.copy_(current[name])

@@ -23,14 +23,14 @@ from poseda.files import write_json
 from poseda.gate import PRETRAINED, Verdict, source_model
 from poseda.generator import Generator
 from poseda.skeleton import Skeleton
-from poseda.training import alignment, checkpoint, parallel
+from poseda.training import alignment, checkpoint, compilation, parallel
 from poseda.training.adversarial import GeneratorPhase
 from poseda.training.disturbance import disturb
 from poseda.training.evidence import save_evidence
 from poseda.training.folder import read_folder
 from poseda.training.gallery import save_gallery
 from poseda.training.journal import Journal
-from poseda.training.lifting import LifterPhase, predict
+from poseda.training.lifting import LifterPhase, PairDraw, predict
 from poseda.training.lock import FolderLock
 from poseda.training.pairs import PairSource, Resident, recipe_of
 from poseda.training.sequences import check_sequences
@@ -161,10 +161,7 @@ class Run:
         def build(rng: torch.Generator) -> Phase:
             pairs = PairSource(recipe, self.data, self.config, rng.initial_seed(), rng)
             lifter = build_lifter(self.config, self.data.skeleton, self.lifter)
-            options = self.config.training
-            return LifterPhase(
-                lifter, pairs, self.data.skeleton, options, options.pretrain_steps, self.fabric
-            )
+            return self._lifter_phase(lifter, pairs, self.config.training.pretrain_steps)
 
         self._run(seed, PRETRAINED, "lifter", build)
 
@@ -176,11 +173,16 @@ class Run:
 
         def build(rng: torch.Generator) -> Phase:
             pairs = PairSource(recipe, data, self.config, rng.initial_seed(), rng, generator, oracle)
-            lifter, options = self._pretrained(seed), self.config.training
-            return LifterPhase(lifter, pairs, data.skeleton, options, options.adapt_steps, self.fabric)
+            return self._lifter_phase(self._pretrained(seed), pairs, self.config.training.adapt_steps)
 
         self._run(seed, arm, "lifter", build)
         return self._finished(seed, arm)
+
+    def _lifter_phase(self, lifter: nn.Module, pairs: PairDraw, steps: int) -> LifterPhase:
+        compiled = compilation.pays(self.config.compile, lifter, self.fabric, steps)
+        return LifterPhase(
+            lifter, pairs, self.data.skeleton, self.config.training, steps, self.fabric, compiled
+        )
 
     def _data_of(self, seed: int, arm: Arm) -> Resident:
         """What an arm learns from: all arms the same, but those that align the source with the target."""
@@ -199,9 +201,7 @@ class Run:
 
         def build(rng: torch.Generator) -> Phase:
             pairs = alignment.ScoutPairs(levelled, self.config, rng.initial_seed(), rng)
-            steps = self.config.alignment.steps
-            lifter = self._pretrained(seed)
-            return LifterPhase(lifter, pairs, levelled.skeleton, self.config.training, steps, self.fabric)
+            return self._lifter_phase(self._pretrained(seed), pairs, self.config.alignment.steps)
 
         weights = self._run(seed, arm, "scout", build)
         if self.fabric.is_global_zero and not path.exists():

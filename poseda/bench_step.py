@@ -1,0 +1,547 @@
+"""The benchmark of a training step: ours, with the eager reference augmentation, and the classic loop.
+
+Generator and lifter of the method (arm gpa_lpa) on the embedded domains. First all three must make the same
+pairs of the same parameters. Then each gets short slots in turn, round after round; a time is the median over
+rounds, a ratio the median of the rounds' ratios. The shares of a step come from a pass of their own with a
+stopwatch around its parts. An epoch is extrapolated: as many steps of generator and lifter as POSES poses
+take. The classic loop's lifter trains on what its generator phase has left; ours makes its pairs as it goes.
+
+``python benchmarks/bench_training_step.py --json FILE`` measures and records, ``--markdown FILE`` turns a
+record into tables.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from operator import truediv
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor, nn
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+
+from poseda import losses, ops, reference
+from poseda.bench import (
+    CudaClock,
+    HostClock,
+    Parser,
+    check_agreement,
+    check_writable,
+    read_record,
+    timed_rounds,
+)
+from poseda.bench_record import about, machine, markdown_table, show_seconds
+from poseda.classic import ClassicLoop, classic_augment
+from poseda.config import (
+    AdversaryConfig,
+    GeneratorTrainingConfig,
+    LifterTrainingConfig,
+    NetworkConfig,
+    RunConfig,
+)
+from poseda.datasets import AdaptationData, open_domains
+from poseda.device import choose
+from poseda.discriminators import HistoryPool
+from poseda.generator import Generator
+from poseda.gpa import TargetPlacements
+from poseda.training import lifting
+from poseda.training.adversarial import GeneratorPhase
+from poseda.training.average import Average
+from poseda.training.health import NonFiniteWatch
+from poseda.training.journal import Meters
+from poseda.training.lifting import LifterPhase
+from poseda.training.pairs import PairSource, Resident, Shuffle, carry_out, recipe_of
+from poseda.training.run import build_lifter, start_fabric
+
+PROGRAM = "bench_training_step"
+
+POSES = 1_559_752
+"""Poses of an epoch: the training frames of Human3.6M in all cameras."""
+
+LOG_EVERY = 50
+"""Steps between two readings of ours, as `poseda adapt` has it by default."""
+
+WIDTHS = {
+    "simple_baseline": 512,
+    "videopose3d": 512,
+    "semgcn": 64,
+    "stgcn": 48,
+    "mixste": 64,
+    "dstformer": 64,
+}
+"""Features of the lifters measured: SimpleBaseline and VideoPose3D at half their published width, the others
+at sizes that a CPU trains in minutes."""
+
+CONTESTANTS = ("ours", "eager_augmentation", "classic")
+TITLES = {"ours": "ours", "eager_augmentation": "eager aug.", "classic": "classic", "compiled": "compiled"}
+HALVES = ("generator", "lifter")
+
+Step = Callable[[int], Any]
+
+
+def run(
+    *,
+    device: str = "cpu",
+    lifters: Sequence[str] = ("simple_baseline",),
+    batch: int = 1024,
+    steps: int = 8,
+    threads: int = 1,
+    width: int | None = None,
+    compiled: bool = False,
+    quick: bool = False,
+    json_path: str | Path | None = None,
+) -> list[dict[str, Any]]:
+    """Measure, print tables, and record.
+
+    Args:
+        device: "cpu", "cuda" or "cuda:1".
+        lifters: names.
+        batch: poses a step.
+        steps: of a slot, and of the classic loop's epochs in it.
+        threads: of the CPU.
+        width: of every lifter. Default: :data:`WIDTHS`.
+        compiled: also measure the lifter's step under ``--compile on``.
+        quick: fewer and shorter rounds.
+        json_path: file to write, or None.
+
+    Returns:
+        One record per lifter; see :func:`measure` for its fields.
+
+    Raises:
+        RuntimeError: if contestants disagree; nothing is timed then.
+    """
+    from rich.console import Console
+
+    console, results, before = Console(), [], torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        data = open_domains(None, size=max(0.1, batch * steps / 20_000)).adaptation()
+        for name in lifters:
+            config = step_config(name, batch, device, width or WIDTHS.get(name, 256))
+            with console.status(f"{name}, batch {batch:,}, {device}"):
+                results.append(measure(config, data, steps, compiled, quick) | {"threads": threads})
+    finally:
+        torch.set_num_threads(before)
+    record = {"machine": machine(device), "results": results}
+    for title, headings, cells in tables(record):
+        console.print(rich_table(title, headings, cells))
+    if json_path is not None:
+        Path(json_path).parent.mkdir(parents=True, exist_ok=True)
+        Path(json_path).write_text(json.dumps(record, indent=1) + "\n")
+    return results
+
+
+def step_config(lifter: str, batch: int, device: str, width: int) -> RunConfig:
+    """The default recipe at a width and batch size."""
+    return RunConfig(
+        device=device,
+        lifter=lifter,
+        network=NetworkConfig(width=width),
+        training=LifterTrainingConfig(batch=batch),
+        generator_training=GeneratorTrainingConfig(batch=batch),
+        adversary=AdversaryConfig(pool=max(AdversaryConfig.pool, batch)),
+    )
+
+
+def measure(
+    config: RunConfig, data: AdaptationData, steps: int, compiled: bool = False, quick: bool = False
+) -> dict[str, Any]:
+    """One record of one lifter.
+
+    Fields: name, width, parameters, batch, device; for each of generator and lifter: seconds a step by
+    contestant, speedup of ours by rival, shares of a step by contestant and part; epoch: seconds for
+    :data:`POSES` poses through both, by contestant, and speedup; peak_bytes of device memory (CUDA only).
+    """
+    bench = StepBench(config, data, steps)
+    bench.check()
+    clock = CudaClock(quick) if bench.fabric.device.type == "cuda" else HostClock(quick)
+    record: dict[str, Any] = {
+        "name": config.lifter,
+        "width": config.network.width,
+        "parameters": sum(p.numel() for p in build_lifter(config, data.skeleton).parameters()),
+        "batch": config.training.batch,
+        "device": str(bench.fabric.device),
+        "steps": steps,
+    }
+    calls = bench.calls(compiled)
+    rounds = timed_rounds(calls, clock)
+    a_step = {name: [seconds / steps for seconds in times] for name, times in rounds.items()}
+    for half in HALVES:
+        names = [name for name in (*CONTESTANTS, "compiled") if f"{half} {name}" in calls]
+        times = {name: a_step[f"{half} {name}"] for name in names}
+        record[half] = {
+            "seconds": {name: statistics.median(times[name]) for name in names},
+            "speedup": {
+                name: statistics.median(map(truediv, times[name], times["ours"]))
+                for name in names
+                if name != "ours"
+            },
+            "shares": {name: bench.shares(half, name) for name in CONTESTANTS},
+        }
+    each = {name: sum(record[half]["seconds"][name] for half in HALVES) for name in CONTESTANTS}
+    record["epoch"] = {
+        "poses": POSES,
+        "seconds": {name: seconds * POSES / config.training.batch for name, seconds in each.items()},
+        "speedup": {name: each[name] / each["ours"] for name in CONTESTANTS[1:]},
+    }
+    if bench.fabric.device.type == "cuda":
+        record["peak_bytes"] = torch.cuda.max_memory_allocated(bench.fabric.device)
+    return record
+
+
+class StepBench:
+    """The contestants for one lifter.
+
+    Args:
+        config: of the run whose steps are measured.
+        data: to learn from.
+        steps: of a slot.
+    """
+
+    def __init__(self, config: RunConfig, data: AdaptationData, steps: int) -> None:
+        self.config, self.steps = config, steps
+        self.fabric = start_fabric(config)
+        self.data = Resident.load(data, self.fabric.device)
+        self.recipe = recipe_of("gpa_lpa", config)
+
+    def check(self) -> None:
+        """See that all augmentations make the same pairs of the same parameters.
+
+        Raises:
+            RuntimeError: if not.
+        """
+        phase, rng = self._generator_phase(), self._rng()
+        index = torch.randint(len(self.data.source), (256,), generator=rng, device=self.fabric.device)
+        where = self.data.placements.sample(len(index), rng)
+        source = self.data.source.pose_3d[index]
+        with torch.no_grad():
+            proposal = phase.generator(source, phase.generator.noise(source, rng))
+
+            def make() -> tuple[Tensor, ...]:
+                return tuple(carry_out(self.data, index, where, proposal, "gpa", self.config))[:2]
+
+            ours = make()
+            for name, rival in (
+                ("eager_augmentation", reference.augment),
+                ("classic", classic_augment),
+            ):
+                with patch.object(ops, "augment", rival):
+                    check_agreement(name, make(), ours)
+
+    def calls(self, compiled: bool) -> dict[str, Callable[[], None]]:
+        """What is timed: ``steps`` steps of each contestant's generator and lifter."""
+        classic = self._classic()
+        classic.generator_steps(self.steps)
+        calls = {
+            "generator classic": lambda: classic.generator_steps(self.steps),
+            "lifter classic": lambda: classic.lifter_steps(self.steps),
+        }
+        for name, rival in (("ours", None), ("eager_augmentation", reference.augment)):
+            calls[f"generator {name}"] = self._slot(self._generator_phase(), rival)
+            calls[f"lifter {name}"] = self._slot(self._lifter_phase(), rival)
+        if compiled:
+            calls["lifter compiled"] = self._slot(self._lifter_phase(compiled=True), None)
+        return calls
+
+    def shares(self, half: str, contestant: str) -> dict[str, float]:
+        """The share that each part of a step takes."""
+        watch = Stopwatch(self.fabric.device)
+        with watched(watch):
+            if contestant == "classic":
+                loop = self._classic()
+                loop.generator_steps(self.steps)
+                call = (
+                    (lambda: loop.generator_steps(self.steps))
+                    if half == "generator"
+                    else lambda: loop.lifter_steps(self.steps)
+                )
+            else:
+                phase = self._generator_phase() if half == "generator" else self._lifter_phase()
+                call = self._slot(phase, None if contestant == "ours" else reference.augment, watch)
+            call()
+            watch.clear()
+            with watch("other"):
+                call()
+        return watch.shares()
+
+    def _slot(
+        self, phase: GeneratorPhase | LifterPhase, augment: Any, watch: Stopwatch | None = None
+    ) -> Callable[[], None]:
+        """``steps`` steps with their meters, by another augmentation if one is given."""
+        meters, at = Meters(), 0
+        if augment is not None and watch is not None:
+            augment = watch.wrap("augmentation", augment)
+
+        def slot() -> None:
+            nonlocal at
+            with nullcontext() if augment is None else patch.object(ops, "augment", augment):
+                for _ in range(self.steps):
+                    meters.add(at, phase.step(at % phase.steps))
+                    at += 1
+                    if at % LOG_EVERY == 0:
+                        meters.read(PROGRAM)
+
+        return slot
+
+    def _rng(self) -> torch.Generator:
+        return torch.Generator(self.fabric.device).manual_seed(0)
+
+    def _generator_phase(self) -> GeneratorPhase:
+        torch.manual_seed(0)
+        lifter = build_lifter(self.config, self.data.skeleton).to(self.fabric.device)
+        return GeneratorPhase(self.recipe, self.data, self.config, 0, self._rng(), lifter, self.fabric)
+
+    def _lifter_phase(self, compiled: bool = False) -> LifterPhase:
+        torch.manual_seed(0)
+        skeleton, options, rng = self.data.skeleton, self.config.training, self._rng()
+        generator = Generator(skeleton, self.config.generator).to(self.fabric.device).eval()
+        drawn = PairSource(self.recipe, self.data, self.config, 0, rng, generator)
+        lifter = build_lifter(self.config, skeleton)
+        return LifterPhase(lifter, drawn, skeleton, options, options.adapt_steps, self.fabric, compiled)
+
+    def _classic(self) -> ClassicLoop:
+        options = self.config.training
+        lifter = build_lifter(self.config, self.data.skeleton).to(self.fabric.device)
+        return ClassicLoop(
+            self._generator_phase(), lifter, options.learning_rate, options.clip, options.batch
+        )
+
+
+class Stopwatch:
+    """Sums up the time spent in named parts; what a part calls counts for the innermost name.
+
+    Args:
+        device: waited for at each change of part.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._cuda = device.type == "cuda"
+        self.seconds: dict[str, float] = {}
+        self._inside: list[str] = []
+        self._since = 0.0
+
+    def enter(self, name: str) -> None:
+        """A part begins."""
+        self._turn()
+        self._inside.append(name)
+
+    def leave(self) -> None:
+        """The part that began last is over."""
+        self._turn()
+        self._inside.pop()
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        self.enter(name)
+        try:
+            yield
+        finally:
+            self.leave()
+
+    def wrap(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        """The same function, as a part."""
+
+        def timed(*arguments: Any, **named: Any) -> Any:
+            with self(name):
+                return call(*arguments, **named)
+
+        return timed
+
+    def clear(self) -> None:
+        """Forget what was measured so far."""
+        self.seconds.clear()
+
+    def shares(self) -> dict[str, float]:
+        """Each part's share of all time measured, largest first."""
+        total = sum(self.seconds.values())
+        largest = sorted(self.seconds.items(), key=lambda part: -part[1])
+        return {name: seconds / total for name, seconds in largest}
+
+    def _turn(self) -> None:
+        if self._cuda:
+            torch.cuda.synchronize()
+        now = time.perf_counter()
+        if self._inside:
+            name = self._inside[-1]
+            self.seconds[name] = self.seconds.get(name, 0.0) + now - self._since
+        self._since = now
+
+
+PARTS: tuple[tuple[Any, str, str], ...] = (
+    (Shuffle, "at", "indices"),
+    (TargetPlacements, "sample", "indices"),
+    (Generator, "forward", "generator"),
+    (ops, "augment", "augmentation"),
+    (lifting, "lift_windows", "forward"),
+    (losses, "lifter_loss", "forward"),
+    (GeneratorPhase, "_deceive", "discriminators"),
+    (GeneratorPhase, "_tell_apart", "discriminators"),
+    (HistoryPool, "exchange", "discriminators"),
+    (Tensor, "backward", "backward"),
+    (Fabric, "backward", "backward"),
+    (Fabric, "clip_gradients", "optimiser"),
+    (nn.utils, "clip_grad_norm_", "optimiser"),
+    (Average, "update", "EMA"),
+    (NonFiniteWatch, "note", "logging"),
+    (Meters, "add", "logging"),
+    (Meters, "read", "logging"),
+    (ClassicLoop, "_log", "logging"),
+)
+"""What the stopwatch goes round: owner, function, name of the part."""
+
+
+@contextmanager
+def watched(watch: Stopwatch) -> Iterator[None]:
+    """Within, the parts of steps are measured; phases must be built within, too."""
+    from poseda import classic
+
+    batches = ClassicLoop._batches
+
+    def timed_batches(self: ClassicLoop, *sets: Any) -> Iterator[Any]:
+        with watch("host data"):
+            found = batches(self, *sets)
+        while True:
+            with watch("host data"):
+                batch = next(found, None)
+            if batch is None:
+                return
+            yield batch
+
+    with ExitStack() as stack:
+        for owner, name, part in PARTS:
+            stack.enter_context(patch.object(owner, name, watch.wrap(part, getattr(owner, name))))
+        for name, part in (("classic_augment", "augmentation"), ("lift_windows", "forward")):
+            stack.enter_context(patch.object(classic, name, watch.wrap(part, getattr(classic, name))))
+        stack.enter_context(patch.object(ClassicLoop, "_batches", timed_batches))
+        begin = register_optimizer_step_pre_hook(lambda *_: watch.enter("optimiser"))
+        end = register_optimizer_step_post_hook(lambda *_: watch.leave())
+        stack.callback(begin.remove)
+        stack.callback(end.remove)
+        yield
+
+
+def tables(record: dict[str, Any]) -> Iterator[tuple[str, Sequence[str], list[Sequence[str]]]]:
+    """Titles, headings and rows of what a record shows."""
+    results = record["results"]
+    names = [name for name in TITLES if any(name in row["lifter"]["seconds"] for row in results)]
+    ratios = [f"vs {TITLES[name]}" for name in CONTESTANTS[1:]]
+    yield (
+        "a step, and an epoch of 1.56 M poses through generator and lifter (extrapolated)",
+        ("lifter", "width", "batch", "part", *(TITLES[name] for name in names), *ratios),
+        [
+            (
+                row["name"],
+                str(row["width"]),
+                f"{row['batch']:,}",
+                half,
+                *(show_seconds(row[half]["seconds"].get(name)) for name in names),
+                *(f"{row[half]['speedup'][name]:.2f}x" for name in CONTESTANTS[1:]),
+            )
+            for row in results
+            for half in (*HALVES, "epoch")
+        ],
+    )
+    parts = list(
+        dict.fromkeys(
+            part
+            for row in results
+            for half in HALVES
+            for found in row[half]["shares"].values()
+            for part in found
+        )
+    )
+    yield (
+        "share of a step",
+        ("lifter", "step", "loop", *parts),
+        [
+            (
+                row["name"],
+                half,
+                TITLES[name],
+                *(f"{row[half]['shares'][name].get(part, 0):.1%}" for part in parts),
+            )
+            for row in results
+            for half in HALVES
+            for name in CONTESTANTS
+        ],
+    )
+
+
+def to_markdown(record: dict[str, Any]) -> str:
+    """A recorded run as Markdown: a line on the machine and the tables."""
+    threads = f", {record['results'][0]['threads']} threads"
+    lines = [about(record["machine"], threads)]
+    for title, headings, cells in tables(record):
+        lines += ["", f"{title}:", "", *markdown_table(headings, cells)]
+    return "\n".join(lines)
+
+
+WORDS = ("lifter", "loop", "operator", "part", "phase", "step")
+"""Headings of columns that hold words."""
+
+
+def rich_table(title: str, headings: Sequence[str], cells: Sequence[Sequence[str]]) -> Any:
+    """Words to the left, numbers to the right."""
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    drawn = Table(title=title, title_justify="left", box=SIMPLE, padding=0)
+    for heading in headings:
+        drawn.add_column(heading, justify="left" if heading in WORDS else "right")
+    for row in cells:
+        drawn.add_row(*row)
+    return drawn
+
+
+def _parse(arguments: Sequence[str] | None) -> Any:
+    parser = Parser(prog=PROGRAM, description=__doc__)
+    parser.add_argument("--device", default="cpu", help="auto, cpu, cuda or cuda:INDEX (default: cpu)")
+    parser.add_argument("--lifters", nargs="+", choices=WIDTHS, default=list(WIDTHS))
+    parser.add_argument("--width", type=int, help="features of every lifter (default: by lifter)")
+    parser.add_argument("--batch", type=int, default=1024, help="poses a step (default: 1024)")
+    parser.add_argument("--steps", type=int, default=8, help="steps a slot (default: 8)")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
+    parser.add_argument("--compiled", action="store_true", help="the lifter's step under torch.compile, too")
+    parser.add_argument("--quick", action="store_true", help="short rounds")
+    parser.add_argument("--json", metavar="FILE", help="record the results here")
+    parser.add_argument("--markdown", metavar="FILE", help="measure nothing: print this record as Markdown")
+    given = parser.parse_args(arguments)
+    for name in ("batch", "steps", "threads"):
+        if getattr(given, name) < 1:
+            raise ValueError(f"--{name}: expected a number above 0, got {getattr(given, name)}")
+    return given
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of ``benchmarks/bench_training_step.py``; returns 2 for bad input."""
+    try:
+        given = _parse(arguments)
+        if given.markdown:
+            print(read_record(given.markdown, to_markdown))
+            return 0
+        device = str(choose(given.device))
+        if given.json:
+            check_writable(given.json)
+    except ValueError as error:
+        print(f"{PROGRAM}: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    run(
+        device=device,
+        lifters=given.lifters,
+        batch=given.batch,
+        steps=given.steps,
+        threads=given.threads,
+        width=given.width,
+        compiled=given.compiled,
+        quick=given.quick,
+        json_path=given.json,
+    )
+    return 0

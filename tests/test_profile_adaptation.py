@@ -1,0 +1,54 @@
+"""The profile of an adaptation accounts for all of its time, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from poseda.training.stage import Stage
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def program() -> ModuleType:
+    path = Path(__file__).parents[1] / "benchmarks" / "profile_adaptation.py"
+    spec = importlib.util.spec_from_file_location("profile_adaptation", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_profile_accounts_for_all_time(tmp_path: Path, program: ModuleType) -> None:
+    make, out = Stage._make, tmp_path / "profile.json"
+    options = ["--preset", "tiny", "--gate", "off", "--arms", "gpa_lpa", "--device", "cpu", "--json", str(out)]
+    short = ["--training.pretrain-steps", "12", "--training.adapt-steps", "12", "--generator-training.steps"]
+    assert program.main([*options, *short, "35"]) == 0
+    assert Stage._make is make
+    record = json.loads(out.read_text())
+    phases = {row["phase"]: row for row in record["phases"]}
+    assert list(phases) == [
+        "pretrained · lifter · seed 0",
+        "gpa_lpa · generator · seed 0",
+        "gpa_lpa · lifter · seed 0",
+        "evaluation",
+        "everything else",
+    ]
+    assert sum(row["seconds"] for row in record["phases"]) == pytest.approx(record["seconds"])
+    assert all(row["seconds"] > 0 for row in record["phases"])
+    assert phases["gpa_lpa · generator · seed 0"]["steps"] == 35
+    for phase in list(phases)[:3]:
+        operators = phases[phase]["operators"]
+        assert operators["aten::addmm"] > 0 and list(operators.values()) == sorted(
+            operators.values(), reverse=True
+        )
+
+
+def test_bad_input_is_one_sentence(program: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    assert program.main(["--preset", "huge"]) == 2
+    assert capsys.readouterr().err.startswith("profile_adaptation: preset: expected one of")
