@@ -26,9 +26,9 @@ def program() -> ModuleType:
 
 def test_a_profile_accounts_for_all_time(tmp_path: Path, program: ModuleType) -> None:
     make, out = Stage._make, tmp_path / "profile.json"
-    options = ["--preset", "tiny", "--gate", "off", "--arms", "gpa_lpa", "--device", "cpu", "--json", str(out)]
-    short = ["--training.pretrain-steps", "12", "--training.adapt-steps", "12", "--generator-training.steps"]
-    assert program.main([*options, *short, "35"]) == 0
+    options = "--preset tiny --gate off --arms gpa_lpa --device cpu --training.pretrain-steps 12"
+    steps = "--training.adapt-steps 12 --generator-training.steps 35"
+    assert program.main([*options.split(), *steps.split(), "--json", str(out)]) == 0
     assert Stage._make is make
     record = json.loads(out.read_text())
     phases = {row["phase"]: row for row in record["phases"]}
