@@ -405,9 +405,9 @@ def watched(watch: Stopwatch) -> Iterator[None]:
 
     batches = ClassicLoop._batches
 
-    def timed_batches(self: ClassicLoop, *sets: Any) -> Iterator[Any]:
+    def timed_batches(self: ClassicLoop, *epoch: Any) -> Iterator[Any]:
         with watch("host data"):
-            found = batches(self, *sets)
+            found = batches(self, *epoch)
         while True:
             with watch("host data"):
                 batch = next(found, None)

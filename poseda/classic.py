@@ -18,7 +18,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, RandomSampler
 
 from poseda import losses, ops
 from poseda.arguments import AugmentedPose
@@ -109,14 +109,14 @@ class ClassicLoop:
         """Train the generator; keep on the host what it makes."""
         self._made = []
         with self.style():
-            for step, _ in zip(range(steps), self._batches(self._source, self._target), strict=False):
+            for step, _ in enumerate(self._batches(steps, self._source, self._target)):
                 self._log(self.phase.step(step))
 
     def lifter_steps(self, steps: int) -> None:
         """Train the lifter for an epoch on what the generator has made."""
         made = [np.concatenate(arrays) for arrays in zip(*self._made, strict=True)]
         device = self.phase.data.source.pose_2d.device
-        for _, (pose_3d, pose_2d) in zip(range(steps), self._batches(HostPoses(*made)), strict=False):
+        for pose_3d, pose_2d in self._batches(steps, HostPoses(*made)):
             self._train(pose_3d.to(device), pose_2d.to(device))
 
     def _train(self, pose_3d: Tensor, pose_2d: Tensor) -> None:
@@ -128,13 +128,16 @@ class ClassicLoop:
         self.optimizer.step()
         self._log({"lifter_loss": loss})
 
-    def _batches(self, *sets: HostPoses) -> Iterator[Any]:
-        """Batches on the device, of a loader made for this epoch; of several sets, side by side."""
-        loaders = [DataLoader(poses, self.batch, shuffle=True, drop_last=True) for poses in sets]
+    def _batches(self, steps: int, *sets: HostPoses) -> Iterator[list[Tensor]]:
+        """Batches on the device, of loaders made for this epoch; of several sets, side by side.
+
+        A set that is too small for the epoch is gone through again.
+        """
+        poses = steps * self.batch
+        loaders = [DataLoader(own, self.batch, sampler=RandomSampler(own, num_samples=poses)) for own in sets]
         device = self.phase.data.source.pose_2d.device
-        for batches in zip(*loaders, strict=False):
-            tensors = [tensor.to(device) for batch in batches for tensor in batch]
-            yield tensors
+        for batches in zip(*loaders, strict=True):
+            yield [tensor.to(device) for batch in batches for tensor in batch]
 
     def _log(self, values: dict[str, Tensor]) -> None:
         self.logged = {name: value.item() for name, value in values.items()}
