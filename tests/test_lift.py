@@ -368,7 +368,9 @@ def test_weights_of_another_lifter_are_refused(run: Path, tmp_path: Path) -> Non
     record = json.loads((copy / "config.json").read_text())
     record["config"]["network"]["width"] = 48
     (copy / "config.json").write_text(json.dumps(record))
-    with pytest.raises(ValueError, match="expected weights of simple_baseline, found others"):
+    with pytest.raises(
+        ValueError, match="lifter.safetensors: expected the tensors of lifter in the checkpoint, got others"
+    ):
         AdaptedLifter.load(copy)
     assert isinstance(AdaptedLifter.load(run).lifter, nn.Module)
 

@@ -15,6 +15,7 @@ from poseda.datasets.domain import root_relative
 from poseda.lifters import FlipAverage
 from poseda.skeleton import Skeleton
 from poseda.training import read_folder
+from poseda.training.checkpoint import CheckpointError
 from poseda.training.lifting import predict
 from poseda.training.run import adapted_lifter, weights_path
 
@@ -83,9 +84,9 @@ class AdaptedLifter:
         skeleton = Skeleton.named(record["data"]["skeleton"])
         try:
             lifter = adapted_lifter(run, seed, chosen, config, skeleton)
-        except RuntimeError as error:
-            path = weights_path(run, seed, chosen, "lifter")
-            raise ValueError(f"{path}: expected weights of {config.lifter}, found others") from error
+        except CheckpointError as error:
+            path = str(weights_path(run, seed, chosen, "lifter"))
+            raise ValueError(str(error) if path in str(error) else f"{path}: {error}") from error
         return cls(lifter.to(device).eval(), skeleton, config, chosen, seed)
 
     @property

@@ -84,8 +84,11 @@ def unpack_module(prefix: str, module: torch.nn.Module, tensors: Mapping[str, Te
     try:
         module.load_state_dict({k[len(start) :]: v for k, v in tensors.items() if k.startswith(start)})
     except RuntimeError as error:
+        # torch names every tensor that does not fit; the first says enough.
+        reasons = " ".join(str(error).split()).partition(": ")[2]
+        first = reasons.partition(". ")[0].rstrip(".")
         raise CheckpointError(
-            f"expected the tensors of {prefix} in the checkpoint, got others ({' '.join(str(error).split())})"
+            f"expected the tensors of {prefix} in the checkpoint, got others ({first})"
         ) from error
 
 
