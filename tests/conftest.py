@@ -30,6 +30,9 @@ from poseda.datasets.mocap import BODY_DONORS
 from poseda.datasets.repertoire import FRAMES, TARGET_REPERTOIRE, draw_clips
 from poseda.samples import augment_arguments
 
+# Programs that tests start import the installed package, too, not the source tree they are started in.
+os.environ["PYTHONSAFEPATH"] = "1"
+
 REQUIRE_CUDA = os.environ.get("POSEDA_REQUIRE_CUDA") == "1"
 
 # dtype -> (rtol, atol). Atol is for lengths of metres and screen coordinates around 1.
