@@ -30,6 +30,9 @@ from poseda.training.run import Run
 STEPS = ["--training.pretrain-steps", "4", "--training.adapt-steps", "4", "--generator-training.steps", "4"]
 TINY = ["--preset", "tiny", "--device", "cpu", *STEPS]
 
+# A queue gives each run its share of the cores, and results repeat to the bit for one number of threads.
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 @pytest.fixture(autouse=True)
 def one_thread():
