@@ -34,14 +34,6 @@ TINY = ["--preset", "tiny", "--device", "cpu", *STEPS]
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def reproduce(mocap: Path, out: Path, *options: str) -> list[str]:
     return ["reproduce", "mocap", "--mocap", str(mocap), "--out", str(out), *options, *TINY]
 
