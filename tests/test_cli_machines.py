@@ -59,8 +59,13 @@ def test_bench_prints_its_record_on_stdout(
 def test_ctrl_c_leaves_a_run_that_can_be_resumed(tmp_path: Path) -> None:
     out = tmp_path / "run"
     command = [*TINY, "--training.pretrain-steps", "1500", "--out", str(out)]
+    # Started in the background, a test run ignores SIGINT and so would its children.
+    program = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from poseda.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
     with subprocess.Popen(
-        [sys.executable, "-m", "poseda", "adapt", *command],
+        [sys.executable, "-c", program, "adapt", *command],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         env=os.environ,
