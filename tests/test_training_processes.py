@@ -73,7 +73,8 @@ def test_two_processes_get_what_one_gets_and_a_death_loses_nothing(tmp_path: Pat
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     assert main([*RUN, "--out", str(whole)]) == 0
     died = two_processes(tmp_path, "1", *RUN, "--out", str(cut))
-    assert died.returncode != 0 and "--resume continues it" in died.stderr
+    # torchrun may end the other process before it has said that --resume continues the run.
+    assert died.returncode != 0 and "Signal 9 (SIGKILL)" in died.stderr
     assert (cut / "seed0" / "gpa_lpa" / "lifter.partial").exists()
     resumed = two_processes(tmp_path, "none", *RUN, "--out", str(cut), "--resume")
     assert resumed.returncode == 0, resumed.stderr
