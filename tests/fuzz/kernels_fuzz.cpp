@@ -239,8 +239,7 @@ class AugmentCase {
                        Buffer<uint8_t>(size_t(in_.batch), 7)};
         const AugmentOutputs<T> outputs = {out.pose.data(), out.screen.data(),
                                            reinterpret_cast<bool*>(out.valid.data())};
-        over_poses(alone,
-                   [&](int64_t begin, int64_t end) { set.of(T()).augment(in_, outputs, begin, end); });
+        over_poses(alone, [&](int64_t begin, int64_t end) { set.of(T()).augment(in_, outputs, begin, end); });
         return out;
     }
 
@@ -281,9 +280,8 @@ class AugmentCase {
             g.pose = into[0], g.bone_rotation = into[1], g.bone_scale = into[2], g.body_rotation = into[3];
             g.root = into[4], g.placement = into[5], g.focal = into[6], g.center = into[7];
             g.distortion = into[8];
-            over_poses(alone, [&](int64_t begin, int64_t end) {
-                set.of(T()).augment_backward(in_, g, begin, end);
-            });
+            over_poses(alone,
+                       [&](int64_t begin, int64_t end) { set.of(T()).augment_backward(in_, g, begin, end); });
             return out;
         };
         const Backward first = backward(generic_kernels(), false);
@@ -395,14 +393,22 @@ void run_random(Source& source) {
 template <class T>
 void run(Source& source) {
     switch (source.below(12)) {
-        case 0: return run_map<T>(source, TreeTransform{random_tree(source), source.coin(), source.coin()});
-        case 1: return run_map<T>(source, Project{1 + source.below(kMaxJoints), source.coin()});
-        case 2: return run_map<T>(source, ProjectBackward{1 + source.below(kMaxJoints), source.coin()});
-        case 3: return run_map<T>(source, KinematicChain{random_chain(source)});
-        case 4: return run_map<T>(source, KinematicChainBackward{random_chain(source)});
-        case 5: return run_map<T>(source, ProcrustesAlign{1 + source.below(kMaxJoints)});
-        case 6: return run_random<T>(source);
-        default: return AugmentCase<T>(source).run();
+        case 0:
+            return run_map<T>(source, TreeTransform{random_tree(source), source.coin(), source.coin()});
+        case 1:
+            return run_map<T>(source, Project{1 + source.below(kMaxJoints), source.coin()});
+        case 2:
+            return run_map<T>(source, ProjectBackward{1 + source.below(kMaxJoints), source.coin()});
+        case 3:
+            return run_map<T>(source, KinematicChain{random_chain(source)});
+        case 4:
+            return run_map<T>(source, KinematicChainBackward{random_chain(source)});
+        case 5:
+            return run_map<T>(source, ProcrustesAlign{1 + source.below(kMaxJoints)});
+        case 6:
+            return run_random<T>(source);
+        default:
+            return AugmentCase<T>(source).run();
     }
 }
 
