@@ -298,3 +298,16 @@ def project(points: Tensor, camera: Camera) -> Tensor:
     shape = (*([1] * (points.dim() - 2)), 2)
     xy = distort(points[..., :2] / points[..., 2:], camera.distortion)
     return camera.focal.reshape(-1, *shape) * xy + camera.center.reshape(-1, *shape)
+
+
+def pitch_roll(up: Tensor) -> Tensor:
+    """Pitch (downward) and roll of a camera that sees upward as (..., 3): (..., 2) radians."""
+    return torch.stack([torch.atan2(-up[..., 2], -up[..., 1]), torch.atan2(up[..., 0], -up[..., 1])], -1)
+
+
+def up_of(pitch_roll: Tensor) -> Tensor:
+    """Inverse of :func:`pitch_roll`, for angles below a right angle: (..., 2) to (..., 3), unit."""
+    pitch, roll = pitch_roll.unbind(-1)
+    return torch.nn.functional.normalize(
+        torch.stack([roll.tan(), -torch.ones_like(roll), -pitch.tan()], -1), dim=-1
+    )

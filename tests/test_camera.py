@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from poseda.camera import Camera, denormalize_screen, distort, normalize_screen, project, undistort
+from poseda.camera import (
+    Camera,
+    denormalize_screen,
+    distort,
+    normalize_screen,
+    pitch_roll,
+    project,
+    undistort,
+    up_of,
+)
 
 LENS = torch.tensor([[-0.2, 0.24, -0.002, -0.001, -0.0014]], dtype=torch.float64)
 
@@ -100,3 +109,16 @@ def test_rows_keeps_shared_entries_shared() -> None:
     picked = camera.rows(torch.tensor([4, 4, 0]))
     assert picked.focal.tolist() == camera.focal[[4, 4, 0]].tolist()
     assert picked.center.shape == (1, 2)
+
+
+def test_angles_and_directions_are_inverse() -> None:
+    angles = 1.2 * (2 * torch.rand(50, 2, dtype=torch.float64) - 1)
+    up = up_of(angles)
+    torch.testing.assert_close(pitch_roll(up), angles)
+    torch.testing.assert_close(up.norm(dim=-1), torch.ones(50, dtype=torch.float64))
+
+
+def test_a_camera_that_looks_down_sees_upward_lean_towards_it() -> None:
+    up = up_of(torch.tensor([[torch.pi / 6, 0.0], [0.0, 0.0]], dtype=torch.float64))
+    expected = torch.tensor([[0.0, -(3**0.5) / 2, -0.5], [0.0, -1.0, 0.0]], dtype=torch.float64)
+    torch.testing.assert_close(up, expected)

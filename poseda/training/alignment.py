@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from poseda import ops
 from poseda.arguments import AugmentedPose
-from poseda.camera import Camera
+from poseda.camera import Camera, pitch_roll, up_of
 from poseda.config import AlignmentConfig, RunConfig
 from poseda.datasets import LabelledPoses
 from poseda.generator import random_proposal
@@ -144,19 +144,6 @@ def _median(axis: Tensor) -> Tensor:
         weight = 1 / (axis - mean).norm(dim=-1, keepdim=True).clamp_min(0.05)
         mean = nn.functional.normalize((weight * axis).sum(0), dim=-1)
     return mean
-
-
-def pitch_roll(up: Tensor) -> Tensor:
-    """Pitch (downward) and roll of a camera that sees upward as (..., 3): (..., 2) radians."""
-    return torch.stack([torch.atan2(-up[..., 2], -up[..., 1]), torch.atan2(up[..., 0], -up[..., 1])], -1)
-
-
-def up_of(pitch_roll: Tensor) -> Tensor:
-    """Inverse of :func:`pitch_roll`, for angles below a right angle: (..., 2) to (..., 3), unit."""
-    pitch, roll = pitch_roll.unbind(-1)
-    return nn.functional.normalize(
-        torch.stack([roll.tan(), -torch.ones_like(roll), -pitch.tan()], -1), dim=-1
-    )
 
 
 def shares(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
