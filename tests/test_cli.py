@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
-from poseda.cli import main
+from poseda.cli import UNREAD, main
+from poseda.cli.adapt import parse_run
+from poseda.config import preset
 
 TINY = ["adapt", "--preset", "tiny", "--device", "cpu"]
 SHORT = [
@@ -146,6 +150,23 @@ def test_info_names_versions_and_instruction_set(capsys: pytest.CaptureFixture[s
     shown = capsys.readouterr().out
     for entry in ("poseda", "torch", "cpu_instruction_set", "cuda_built", "threads"):
         assert entry in shown
+
+
+def test_a_reader_who_leaves_ends_the_command_without_a_word() -> None:
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-m", "poseda", "info"], stdout=pipe, stderr=pipe) as info:
+        assert info.stdout is not None and info.stderr is not None
+        info.stdout.close()
+        said = info.stderr.read()
+    assert (info.returncode, said) == (UNREAD, b"")
+
+
+def test_footage_is_aligned_too_unless_the_lifter_sees_several_frames() -> None:
+    target = ["--target", "footage.json"]
+    assert "plus" in parse_run(target).arms and "plus" in parse_run([*target, "--frames", "1"]).arms
+    several = parse_run([*target, "--lifter", "videopose3d", "--frames=9"])
+    assert several.frames == 9 and several.arms == ("source_only", "gpa", "gpa_lpa")
+    assert parse_run(["--preset=tiny"]).arms == preset("tiny").arms
 
 
 def test_help_shows_every_option_with_its_default(capsys: pytest.CaptureFixture[str]) -> None:

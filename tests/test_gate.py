@@ -200,6 +200,9 @@ def test_with_the_gate_on_nothing_is_adapted_without_a_gap(tmp_path: Path) -> No
     # Resumed without the gate, what was asked for is trained after all.
     _, arms = ran(tmp_path / "r", "--resume", "--gate", "report")
     assert arms == {"source_only", "gpa"}
+    # A verdict that this run did not ask for does not stay.
+    assert main([*TINY, "--resume", "--gate", "off", "--out", str(tmp_path / "r")]) == 0
+    assert not (tmp_path / "r" / "gate.json").exists()
 
 
 def test_a_gap_recommends_the_adapted_arm_and_off_asks_nothing(tmp_path: Path) -> None:

@@ -6,11 +6,15 @@ user can get wrong ends as one sentence on stderr and exit code 2, before anythi
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
 from poseda.cli.options import INTERRUPTED, UsageError
+
+UNREAD = 141
+"""Exit code of a program that ends with SIGPIPE, as shells count it."""
 
 COMMANDS = {
     "adapt": "adapt a lifter to footage without labels and compare the arms of the method",
@@ -27,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
     Returns:
-        0; 1 for a run that failed, 2 for bad input, 130 for Ctrl-C.
+        0; 1 for a run that failed, 2 for bad input, 130 for Ctrl-C, 141 for output that nobody reads.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] in ("-h", "--help"):
@@ -36,7 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given[0] not in COMMANDS:
         return _complain(f"expected a command among {', '.join(COMMANDS)}, got {given[0]!r}", 2)
     try:
-        return int(import_module(f"poseda.cli.{given[0]}").run(given[1:]))
+        code = int(import_module(f"poseda.cli.{given[0]}").run(given[1:]))
+        sys.stdout.flush()  # here, where a reader who has left is caught
+        return code
     except UsageError as error:
         return _complain(str(error), 2)
     except ImportError as error:
@@ -46,6 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(str(error), 1)
     except KeyboardInterrupt as stop:
         return _complain(str(stop) or "interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read the output, such as head, has seen enough. What is left to flush goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNREAD
 
 
 def _usage() -> str:

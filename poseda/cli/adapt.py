@@ -92,13 +92,13 @@ def parse_run(arguments: list[str], command: str = "poseda adapt") -> RunConfig:
     from poseda.config import RunConfig, preset
 
     try:
-        defaults = preset(_find_preset(arguments))  # type: ignore[arg-type]
+        defaults = preset(_value_of(arguments, "--preset") or "default")  # type: ignore[arg-type]
     except ValueError as error:
         raise UsageError(str(error)) from error
-    if any(argument == "--target" or argument.startswith("--target=") for argument in arguments):
+    if _value_of(arguments, "--target") is not None:
         arms: tuple[Arm, ...] = ("source_only", "gpa", "gpa_lpa", "plus")
-        several = any(argument.startswith("--frames") for argument in arguments)
-        defaults = replace(defaults, arms=arms[:-1] if several else arms)  # plus aligns single frames
+        single = _value_of(arguments, "--frames") in (None, "1")
+        defaults = replace(defaults, arms=arms if single else arms[:-1])  # plus aligns single frames
     return parse(
         RunConfig,
         arguments,
@@ -108,11 +108,11 @@ def parse_run(arguments: list[str], command: str = "poseda adapt") -> RunConfig:
     )
 
 
-def _find_preset(arguments: list[str]) -> str:
-    """The preset decides the defaults, so it is read before the other options are."""
+def _value_of(arguments: list[str], flag: str) -> str | None:
+    """What a flag is given, read before all others because their defaults depend on it; None if nothing."""
     for at, argument in enumerate(arguments):
-        if argument == "--preset" and at + 1 < len(arguments):
+        if argument == flag and at + 1 < len(arguments):
             return arguments[at + 1]
-        if argument.startswith("--preset="):
+        if argument.startswith(f"{flag}="):
             return argument.partition("=")[2]
-    return "default"
+    return None

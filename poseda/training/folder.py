@@ -70,7 +70,9 @@ def open_folder(
         config, earlier = _examine(config, data)  # another run may have come between
         _remove_leftovers(config.out)
         _write_record(config, domains, splits, data, earlier)
-        if verdict is not None:
+        if verdict is None:
+            (config.out / gate.FILE).unlink(missing_ok=True)  # of an earlier start that did ask
+        else:
             write_json(config.out / gate.FILE, verdict.to_json(gate.recommend(verdict, config.arms)))
     except OSError as error:
         raise _unusable(config.out, error) from error

@@ -21,7 +21,7 @@ for compiler in clang++ clang++-{25..14} g++; do
     command -v "$compiler" >/dev/null && break
 done
 printf '==> kernels, with %s, seed %s\n' "$compiler" "$seed"
-bash "$here/build.sh" "$compiler" -O1 "$work/kernels_fuzz"
+bash "$here/build.sh" "$compiler" -O2 "$work/kernels_fuzz"
 if "$compiler" --version | grep -q clang; then
     mkdir "$work/corpus"
     "$work/kernels_fuzz" -max_total_time="$seconds" -max_len=256 -seed="$seed" -print_final_stats=1 \
