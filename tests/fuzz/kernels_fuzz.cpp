@@ -125,6 +125,9 @@ struct OtherWay {
     }
 };
 
+// Few, now and then more than two vectors hold.
+int random_rows(Source& source) { return 1 + source.below(source.below(6) ? 3 : 17); }
+
 Tree random_tree(Source& source) {
     Tree tree;
     tree.joints = 2 + source.below(source.below(8) ? 16 : kMaxJoints - 1);
@@ -145,7 +148,7 @@ class AugmentCase {
     explicit AugmentCase(Source& source) : source_(source) {
         rarity_ = source.coin() ? 0 : 2 + source.below(60);
         in_.tree = random_tree(source);
-        in_.batch = 1 + source.below(10);
+        in_.batch = random_rows(source);
         in_.frames = source.below(3) ? 1 : 1 + source.below(4);
         in_.propagate = source.coin();
         in_.placement_index = nullptr;
@@ -317,7 +320,7 @@ template <class T, class Map>
 void run_map(Source& source, const Map& map) {
     const int rarity = source.coin() ? 0 : 2 + source.below(60);
     MapArguments<T> in = {};
-    in.rows = 1 + source.below(10);
+    in.rows = random_rows(source);
     in.frames = 1;
     Table<T> tables[kMapInputs];
     for (int i = 0; i < kMapInputs; ++i) {
@@ -363,7 +366,7 @@ ChainParts random_chain(Source& source) {
 template <class T>
 void run_random(Source& source) {
     RandomArguments<T> a;
-    a.batch = 1 + source.below(10);
+    a.batch = random_rows(source);
     a.first = int64_t(source.word()) << source.below(32);
     a.bones = 1 + source.below(63);
     a.scales = 1 + source.below(63);
