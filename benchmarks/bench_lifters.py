@@ -20,18 +20,11 @@ from rich.table import Table
 from torch import Tensor, nn
 from torch.utils.benchmark import Timer
 
-from poseda import lifters
 from poseda.bench_record import machine, show_seconds
+from poseda.config import RunConfig
 from poseda.skeleton import H36M16
+from poseda.training.network import SMALL, build_lifter, count_parameters, published_size
 
-SMALL: dict[str, dict[str, Any]] = {
-    "simple_baseline": {"width": 256},
-    "videopose3d": {"channels": 256},
-    "semgcn": {"width": 64, "blocks": 2},
-    "stgcn": {"width": 48},
-    "mixste": {"width": 64, "blocks": 2},
-    "dstformer": {"width": 64, "blocks": 1, "representation": 64},
-}
 BATCH, QUICK_BATCH = 1024, 64
 SECONDS, QUICK_SECONDS = 3.0, 0.05
 """How long each call is repeated."""
@@ -43,8 +36,10 @@ def build(name: str, frames: int, mode: str, device: str, published: bool) -> nn
     """The lifter of that name, compiled if asked for; None if it does not see that many frames."""
     torch.manual_seed(0)
     torch._dynamo.reset()
+    size = published_size(name) if published else SMALL[name]
+    config = RunConfig(lifter=name, frames=frames, network=size)
     try:
-        lifter = lifters.build(name, H36M16, frames, **({} if published else SMALL[name])).to(device)
+        lifter = build_lifter(config, H36M16).to(device)
     except ValueError:
         if frames > 1:
             return None
@@ -105,7 +100,7 @@ def records(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
                 latency = measure(one_window(streaming, frames), given.threads, seconds)
                 yield {
                     "lifter": name,
-                    "parameters": sum(parameter.numel() for parameter in lifter.parameters()),
+                    "parameters": count_parameters(lifter),
                     "frames": frames,
                     "mode": mode,
                     "device": given.device,

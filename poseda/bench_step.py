@@ -58,8 +58,9 @@ from poseda.training.average import Average
 from poseda.training.health import NonFiniteWatch
 from poseda.training.journal import Meters
 from poseda.training.lifting import LifterPhase
+from poseda.training.network import SMALL, build_lifter, count_parameters
 from poseda.training.pairs import PairSource, Resident, Shuffle, carry_out, recipe_of
-from poseda.training.run import build_lifter, start_fabric
+from poseda.training.run import start_fabric
 
 PROGRAM = "bench_training_step"
 
@@ -69,14 +70,7 @@ POSES = 1_559_752
 LOG_EVERY = 50
 """Steps between two readings of ours, as `poseda adapt` has it by default."""
 
-WIDTHS = {
-    "simple_baseline": 512,
-    "videopose3d": 512,
-    "semgcn": 64,
-    "stgcn": 48,
-    "mixste": 64,
-    "dstformer": 64,
-}
+WIDTHS = {name: size.width for name, size in SMALL.items()} | {"simple_baseline": 512, "videopose3d": 512}
 """Features of the lifters measured: SimpleBaseline and VideoPose3D at half their published width, the others
 at sizes that a CPU trains in minutes."""
 
@@ -166,7 +160,7 @@ def measure(
     record: dict[str, Any] = {
         "name": config.lifter,
         "width": config.network.width,
-        "parameters": sum(p.numel() for p in build_lifter(config, data.skeleton).parameters()),
+        "parameters": count_parameters(build_lifter(config, data.skeleton)),
         "batch": config.training.batch,
         "device": str(bench.fabric.device),
         "steps": steps,

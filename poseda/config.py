@@ -46,7 +46,7 @@ class LifterTrainingConfig:
     adapt_steps: int = 1500
     """Steps on the arm's own pairs."""
     batch: int = 512
-    """Poses a step."""
+    """Poses a step, or windows of frames."""
     learning_rate: float = 1e-3
     """Peak of Adam's step size; a warm-up leads to it and a cosine down to zero."""
     warmup: float = 0.05
@@ -557,6 +557,26 @@ class ReproduceMocapConfig(ReproduceBenchmarkConfig):
         _check_lists(self, "pairs", "splits", "arms")
         if min(self.splits) < 0:
             raise ValueError(f"splits: expected numbers of at least 0, got {self.splits}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReproduceLiftersConfig(ReproduceMocapConfig):
+    """The method with every lifter on the motion-capture benchmarks, over splits and seeds."""
+
+    lifters: tuple[str, ...] = ()
+    """Names of the lifters to adapt, as --dry-run lists them. Default: all."""
+    published: bool = False
+    """Build lifters in the sizes of their papers, instead of sizes that a CPU trains in minutes."""
+    seeds: tuple[int, ...] = (0,)
+    """Seeds of the training."""
+    arms: tuple[Arm, ...] = TABLE_ARMS
+    """What to compare: source_only, gpa, lpa, gpa_lpa (the method), plus (ours, where a lifter sees one
+    frame), random, poseaug, oracle."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(set(self.lifters)) != len(self.lifters):
+            raise ValueError(f"lifters: expected none twice, got {self.lifters}")
 
 
 @dataclass(frozen=True, kw_only=True)

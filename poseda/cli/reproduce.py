@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 QUEUES = {
     "mocap": "every arm on the motion-capture benchmarks, over splits and seeds",
+    "lifters": "the method with every lifter, of single frames and of sequences, on p1 and p2",
     "ablations": "what each part of the method, its ranges and its target data are worth, on p2",
     "baseline": "recipes of the source-only lifter, judged on source_val alone",
     "stability": "the generator's training alone over many seeds on the embedded domains",
@@ -25,7 +27,8 @@ QUEUES = {
 """What each queue does; the module of :mod:`poseda.reproduce` has the same name."""
 
 SET_BY_QUEUE = ("data", "target", "source", "resume", "domain_size", "gate")
-"""Options of a run that a queue gives itself; so are those it has under the same name."""
+"""Options of a run that a queue gives itself; so are those it has under the same name, and those of `SETS` in
+its module."""
 
 
 def run(arguments: list[str]) -> int:
@@ -38,7 +41,7 @@ def run(arguments: list[str]) -> int:
     from importlib import import_module
 
     experiment = import_module(f"poseda.reproduce.{arguments[0]}")
-    options, recipe = _parse(arguments[0], experiment.OPTIONS, arguments[1:])
+    options, recipe = _parse(arguments[0], experiment, arguments[1:])
     try:
         jobs: list[Job] = experiment.plan(options, recipe)
     except ValueError as error:
@@ -70,27 +73,29 @@ def _usage() -> str:
     )
 
 
-def _parse(
-    name: str, record: type[ReproduceConfig], arguments: list[str]
-) -> tuple[ReproduceConfig, RunConfig]:
+def _parse(name: str, experiment: ModuleType, arguments: list[str]) -> tuple[ReproduceConfig, RunConfig]:
     """The queue's own options; what is left are options of the runs, over the preset they name."""
     parsed: Any = parse(
-        record,
+        experiment.OPTIONS,
         arguments,
         prog=f"poseda reproduce {name}",
         description=f"Run {QUEUES[name]}. Options of `poseda adapt` that make a recipe may follow: --preset, "
-        f"--lifter, --training.adapt-steps and so on.",
+        f"--training.adapt-steps and so on.",
         return_unknown_args=True,
     )
     options, left = parsed
     for argument in left:
-        flag = argument.partition("=")[0].removeprefix("--").replace("-", "_")
-        if argument.startswith("--") and flag in SET_BY_QUEUE:
+        section = re.split(r"[.=]", argument.removeprefix("--").replace("-", "_"))[0]
+        if argument.startswith("--") and section in (*SET_BY_QUEUE, *_sets(experiment)):
             raise UsageError(
                 f"{argument}: expected options of the recipe, got one that the queue sets itself"
             )
     # Which arms to compare is the experiment, not the gate's choice.
     return options, replace(parse_run(left, f"poseda reproduce {name}"), gate="off")
+
+
+def _sets(experiment: ModuleType) -> tuple[str, ...]:
+    return getattr(experiment, "SETS", ())
 
 
 def _list(jobs: list[Job]) -> None:
@@ -137,7 +142,7 @@ def _record(
     from poseda.reproduce.queue import read_protocol
     from poseda.training.folder import versions
 
-    own = ("data", "out", "arms", "seeds", "resume")
+    own = ("data", "out", "arms", "seeds", "resume", *_sets(experiment))
     return {
         "sources": recorded_sources(options.out),
         "versions": versions(),

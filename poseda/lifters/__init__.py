@@ -12,7 +12,7 @@ from poseda.lifters.dstformer import DSTformer
 from poseda.lifters.flip import FlipAverage, mirror
 from poseda.lifters.mixste import MixSTE
 from poseda.lifters.onnx import export_onnx
-from poseda.lifters.registry import build, names, register_lifter
+from poseda.lifters.registry import build, names, options, register_lifter
 from poseda.lifters.semgcn import SemGCN
 from poseda.lifters.simple_baseline import SimpleBaseline
 from poseda.lifters.stgcn import STGCN
@@ -34,6 +34,7 @@ __all__ = [
     "lift_clips",
     "mirror",
     "names",
+    "options",
     "register_lifter",
     "sliding_windows",
 ]

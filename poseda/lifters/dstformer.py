@@ -48,11 +48,11 @@ class DSTformer(PoseTransformer):
     Args:
         skeleton: of the poses.
         frames: T, the longest window; shorter ones are taken, too.
-        width: features of a joint. Published 512 (256 in the light version); 64 is quick on a CPU.
+        width: features of a joint. Published 512 (256 in the light version); 48 is quick on a CPU.
         blocks: dual-stream blocks. Published 5; 1 or 2 are quick on a CPU.
         heads: of each attention; they divide the width.
         mlp_ratio: hidden features of a block's perceptron over the width. Published 2 (4 in the light one).
-        representation: features of the motion representation.
+        representation: features of the motion representation. Default: as many as the width.
         dropout: probability.
         in_channels: 2, or 3 with confidence.
 
@@ -68,7 +68,7 @@ class DSTformer(PoseTransformer):
         blocks: int = 5,
         heads: int = 8,
         mlp_ratio: float = 2.0,
-        representation: int = 512,
+        representation: int | None = None,
         dropout: float = 0.0,
         in_channels: int = 2,
     ) -> None:
@@ -76,6 +76,7 @@ class DSTformer(PoseTransformer):
         self.blocks = nn.Sequential(
             *(DualStreamBlock(width, heads, mlp_ratio, dropout) for _ in range(blocks))
         )
+        representation = representation or width
         self.represent = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, representation), nn.Tanh())
         self.output = nn.Linear(representation, 3, bias=False)
         start_small(self.output)

@@ -21,7 +21,7 @@ class MixSTE(PoseTransformer):
     Args:
         skeleton: of the poses.
         frames: T, the longest window.
-        width: features of a joint. Published 512; 64 is quick on a CPU.
+        width: features of a joint. Published 512; 48 is quick on a CPU.
         blocks: pairs of a spatial and a temporal block. Published 8; 2 is quick on a CPU.
         heads: of each attention; they divide the width.
         mlp_ratio: hidden features of a block's perceptron over the width.

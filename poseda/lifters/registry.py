@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
@@ -56,13 +56,30 @@ def build(name: str, skeleton: Skeleton, frames: int = 1, **options: Any) -> nn.
     factory = _find(name)
     parameters = inspect.signature(factory).parameters
     if not any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
-        known = [option for option in parameters if option not in ("skeleton", "frames")]
+        known = _options(parameters)
         unknown = [option for option in options if option not in known]
         if unknown:
             raise ValueError(
                 f"lifter {name!r}: expected options among {', '.join(known)}, got {', '.join(unknown)}"
             )
     return factory(skeleton, frames=frames, **options)
+
+
+def options(name: str) -> dict[str, Any]:
+    """The options of a lifter that :func:`build` takes, and their defaults.
+
+    Raises:
+        ValueError: if the name is unknown; the message lists those there are.
+    """
+    return _options(inspect.signature(_find(name)).parameters)
+
+
+def _options(parameters: Mapping[str, inspect.Parameter]) -> dict[str, Any]:
+    return {
+        option: parameter.default
+        for option, parameter in parameters.items()
+        if option not in ("skeleton", "frames")
+    }
 
 
 def _find(name: str) -> Factory:

@@ -9,9 +9,11 @@ from poseda.report.alignment import FoundAlignment
 from poseda.report.record import RunRecord
 from poseda.report.summary import (
     COLUMNS,
+    MOTION,
     SPLIT_TITLES,
     Summary,
     cells,
+    columns_of,
     headings,
     markdown,
     shown_split,
@@ -20,11 +22,13 @@ from poseda.report.summary import (
 
 __all__ = [
     "COLUMNS",
+    "MOTION",
     "SPLIT_TITLES",
     "FoundAlignment",
     "RunRecord",
     "Summary",
     "cells",
+    "columns_of",
     "headings",
     "markdown",
     "shown_split",

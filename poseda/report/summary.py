@@ -39,9 +39,7 @@ def summarise(results: Sequence[dict[str, Any]], split: str = "target_test") -> 
     for row in results:
         if row["split"] == split:
             rows.setdefault(row["arm"], []).append(row)
-    every = [row for group in rows.values() for row in group]
-    moving = all(row.get("frames", 1) > 1 and row.keys() >= MOTION.keys() for row in every)
-    columns = [*COLUMNS, *(MOTION if moving else ())]
+    columns = columns_of([row for group in rows.values() for row in group])
     means = {arm: {name: mean(row[name] for row in group) for name in columns} for arm, group in rows.items()}
     ends = [means[arm]["mpjpe"] if arm in means else math.nan for arm in ("source_only", "oracle")]
     gap = ends[0] - ends[1]
@@ -55,6 +53,12 @@ def summarise(results: Sequence[dict[str, Any]], split: str = "target_test") -> 
         )
         for arm, group in rows.items()
     ]
+
+
+def columns_of(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """The metrics that a table of these rows shows: those of motion, too, if all are of several frames."""
+    moving = all(row.get("frames", 1) > 1 and row.keys() >= MOTION.keys() for row in rows)
+    return [*COLUMNS, *(MOTION if moving else ())]
 
 
 SPLIT_TITLES = {

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from poseda.config import Pair
+from poseda.config import Pair, ReproduceBenchmarkConfig
 from poseda.datasets import DataError
 from poseda.datasets.mocap import FILES, build_benchmark
 from poseda.files import write_atomically, write_json
@@ -29,16 +29,39 @@ class Benchmark:
         folder: where built domains are kept.
         pair: which benchmark.
         split: seed of its construction.
+        sequences: whole clips in order, for lifters that see several frames, instead of frames by themselves.
     """
 
     mocap: Path
     folder: Path
     pair: Pair
     split: int
+    sequences: bool = False
+
+    @classmethod
+    def of(
+        cls, options: ReproduceBenchmarkConfig, pair: Pair, split: int, frames: int, sequences: bool = False
+    ) -> Benchmark:
+        """The benchmark that runs of a queue share.
+
+        Args:
+            options: of the queue.
+            pair, split, sequences: see :class:`Benchmark`.
+            frames: that the lifter sees at once.
+
+        Raises:
+            ValueError: if it sees several, and the benchmark holds frames by themselves.
+        """
+        if frames > 1 and not sequences:
+            raise ValueError(
+                f"--frames: expected 1, as this queue's benchmarks hold frames by themselves "
+                f"(`poseda reproduce lifters` has clips), got {frames}"
+            )
+        return cls(options.mocap, options.out / "domains", pair, split, sequences)
 
     @property
     def name(self) -> str:
-        return f"{self.pair}_split{self.split}"
+        return f"{self.pair}{'_sequences' if self.sequences else ''}_split{self.split}"
 
     @property
     def path(self) -> Path:
@@ -53,7 +76,7 @@ class Benchmark:
         """
         if not self.path.exists():
             content = io.BytesIO()
-            table: dict[str, Any] = build_benchmark(self.mocap, self.pair, self.split)
+            table: dict[str, Any] = build_benchmark(self.mocap, self.pair, self.split, self.sequences)
             np.savez_compressed(content, **table)
             write_atomically(self.path, content.getvalue())
         return self.path

@@ -38,7 +38,11 @@ RIVALS: dict[Arm, tuple[Arm, ...]] = {
 
 
 def plan(options: ReproduceMocapConfig, recipe: RunConfig) -> list[ArmsJob]:
-    """The jobs, breadth first: pairs, then splits, then seeds, so that a queue stopped early is balanced."""
+    """The jobs, breadth first: pairs, then splits, then seeds, so that a queue stopped early is balanced.
+
+    Raises:
+        ValueError: if the recipe's lifter sees several frames.
+    """
     return [
         job(options, recipe, pair, split, seed)
         for seed in options.seeds
@@ -49,7 +53,7 @@ def plan(options: ReproduceMocapConfig, recipe: RunConfig) -> list[ArmsJob]:
 
 def job(options: ReproduceMocapConfig, recipe: RunConfig, pair: Pair, split: int, seed: int) -> ArmsJob:
     """One seed of all arms on one split of one pair."""
-    benchmark = Benchmark(options.mocap, options.out / "domains", pair, split)
+    benchmark = Benchmark.of(options, pair, split, recipe.frames)
     config = replace(
         recipe,
         data=benchmark.path,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any
 
-from poseda.report import COLUMNS
+from poseda.report import COLUMNS, columns_of
 
 Row = dict[str, Any]
 
@@ -80,12 +80,13 @@ def summarise(rows: Iterable[Row]) -> list[Line]:
     groups: dict[str, list[Row]] = {}
     for row in rows:
         groups.setdefault(row["name"], []).append(row)
+    columns = columns_of([row for group in groups.values() for row in group])
     return [
         Line(
             name,
             len(group),
-            {metric: mean(row[metric] for row in group) for metric in COLUMNS},
-            {metric: deviation([row[metric] for row in group]) for metric in COLUMNS},
+            {metric: mean(row[metric] for row in group) for metric in columns},
+            {metric: deviation([row[metric] for row in group]) for metric in columns},
             _seed_deviation(group),
             _gap_closed(groups, name),
         )
@@ -144,11 +145,12 @@ def markdown_table(headings: Sequence[str], lines: Iterable[Sequence[str]]) -> s
 
 def describe(line: Line) -> list[str]:
     """The cells of a line that every table has: runs, then metrics with their deviation over runs."""
-    cells = [str(line.runs)]
-    for metric in COLUMNS:
-        spread = f" ± {line.deviation[metric]:.1f}" if line.runs > 1 else ""
-        cells.append(f"{line.mean[metric]:.1f}{spread}")
-    return cells
+    return [str(line.runs), *(value(line, metric) for metric in COLUMNS)]
+
+
+def value(line: Line, metric: str) -> str:
+    """A line's mean of a metric, with its deviation if there are several runs."""
+    return f"{line.mean[metric]:.1f}" + (f" ± {line.deviation[metric]:.1f}" if line.runs > 1 else "")
 
 
 def listed(values: Iterable[int]) -> str:

@@ -74,7 +74,7 @@ def plan(study: Study, options: ReproduceVariantsConfig, recipe: RunConfig) -> l
     """The jobs, breadth first: every variant with one seed before any has a second one.
 
     Raises:
-        ValueError: if a variant that is asked for does not exist.
+        ValueError: if a variant that is asked for does not exist, or the recipe's lifter sees several frames.
     """
     names = [variant.name for variant in study.variants]
     for name in options.variants:
@@ -97,7 +97,7 @@ def _job(
     recipe: RunConfig,
     seed: int,
 ) -> ArmsJob:
-    benchmark = Benchmark(options.mocap, options.out / "domains", pair, DEVELOPMENT_SPLIT)
+    benchmark = Benchmark.of(options, pair, DEVELOPMENT_SPLIT, recipe.frames)
     runs = options.out / "runs" / benchmark.name
     config = replace(
         change(recipe, variant.changes),

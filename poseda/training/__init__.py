@@ -28,11 +28,11 @@ from poseda.training.folder import (
 )
 from poseda.training.journal import CollapseError, NonFiniteError, NothingValidError, TrainingError
 from poseda.training.lifting import target_frame
+from poseda.training.network import build_lifter
 from poseda.training.pairs import Resident
 from poseda.training.parallel import follows
 from poseda.training.run import (
     Run,
-    build_lifter,
     check_lifter,
     evaluate_folder,
     labelled_splits,

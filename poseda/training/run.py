@@ -14,7 +14,7 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
-from poseda import lifters, metrics
+from poseda import metrics
 from poseda.config import Arm, RunConfig
 from poseda.datasets import Domains, LabelledPoses, NoLabelsError
 from poseda.datasets.order import disorder, pieces
@@ -32,6 +32,7 @@ from poseda.training.gallery import save_gallery
 from poseda.training.journal import Journal
 from poseda.training.lifting import LifterPhase, PairDraw, predict
 from poseda.training.lock import FolderLock
+from poseda.training.network import build_lifter
 from poseda.training.pairs import PairSource, Resident, recipe_of
 from poseda.training.sequences import check_sequences
 from poseda.training.stage import Observer, Phase, Silent, Stage, stage_seed, weights_path
@@ -261,35 +262,6 @@ def read_results(out: Path) -> list[dict[str, Any]]:
     """The rows of results.json so far; none where no arm is finished."""
     path = out / RESULTS
     return json.loads(path.read_text()) if path.exists() else []
-
-
-_NETWORK_OPTIONS = {
-    "simple_baseline": {"width": "width", "blocks": "blocks", "dropout": "dropout"},
-    "videopose3d": {"width": "channels", "dropout": "dropout", "causal": "causal"},
-    "semgcn": {"width": "width", "blocks": "blocks", "dropout": "dropout"},
-    "stgcn": {"width": "width", "dropout": "dropout"},
-    "mixste": {"width": "width", "blocks": "blocks", "dropout": "dropout"},
-    "dstformer": {"width": "width", "blocks": "blocks", "dropout": "dropout"},
-}
-"""How each built-in lifter calls the entries of NetworkConfig; others are built with their own defaults."""
-
-
-def build_lifter(config: RunConfig, skeleton: Skeleton, given: nn.Module | None = None) -> nn.Module:
-    """Build the configured lifter with fresh weights, or copy the given one with its own.
-
-    Raises:
-        ValueError: if it is unknown, or cannot see that many frames or the past alone.
-    """
-    if given is not None:
-        return copy.deepcopy(given)
-    names = _NETWORK_OPTIONS.get(config.lifter, {})
-    if config.network.causal and "causal" not in names:
-        able = ", ".join(lifter for lifter, known in _NETWORK_OPTIONS.items() if "causal" in known)
-        raise ValueError(
-            f"network.causal: expected a lifter that can look at the past only ({able}), got {config.lifter}"
-        )
-    options = {theirs: getattr(config.network, ours) for ours, theirs in names.items()}
-    return lifters.build(config.lifter, skeleton, config.frames, **options)
 
 
 Measure = Callable[[Tensor, Tensor, Skeleton, Tensor], dict[str, Any]]
