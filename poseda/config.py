@@ -570,8 +570,8 @@ class ReproduceLiftersConfig(ReproduceMocapConfig):
     seeds: tuple[int, ...] = (0,)
     """Seeds of the training."""
     arms: tuple[Arm, ...] = TABLE_ARMS
-    """What to compare: source_only, gpa, lpa, gpa_lpa (the method), plus (ours, where a lifter sees one
-    frame), random, poseaug, oracle."""
+    """What to compare: source_only, gpa, lpa, gpa_lpa (the method), plus (ours, for lifters of one frame),
+    random, poseaug, oracle."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from poseda.config import SMALLEST_BATCH, Arm, NetworkConfig, Pair, ReproduceLiftersConfig, RunConfig
 from poseda.datasets.mocap import SKELETON
 from poseda.report import MOTION
+from poseda.reproduce import mocap
 from poseda.reproduce.domains import Benchmark
 from poseda.reproduce.queue import ArmsJob, recorded_data
 from poseda.reproduce.tables import Line, Row, listed, markdown_table, percent, summarise, value
@@ -67,7 +68,7 @@ def plan(options: ReproduceLiftersConfig, recipe: RunConfig) -> list[LifterJob]:
 
 
 def configure(options: ReproduceLiftersConfig, recipe: RunConfig, name: str) -> RunConfig:
-    """The recipe for one lifter. Each learns from as many poses a step: one of windows from fewer windows."""
+    """The recipe for one lifter. All return as many poses a step: one of all frames gets fewer windows."""
     frames, poses = WINDOWS[name]
     arms = options.arms
     if frames > 1:  # plus aligns single frames
@@ -116,14 +117,8 @@ class LifterResult:
 
 
 def collect(jobs: Sequence[LifterJob]) -> list[Row]:
-    """The finished rows of these jobs, with ``pair``, ``domain_split`` and ``lifter``."""
-    return [
-        {"run": job.benchmark.name, "name": row["arm"], "lifter": job.config.lifter}
-        | {"pair": job.benchmark.pair, "domain_split": job.benchmark.split}
-        | row
-        for job in jobs
-        for row in job.results()
-    ]
+    """The finished rows of these jobs as ``mocap`` has them, with ``lifter``."""
+    return [{"lifter": job.config.lifter} | row for job in jobs for row in mocap.collect([job])]
 
 
 def summarise_pair(jobs: Sequence[LifterJob], pair: Pair, rows: Sequence[Row]) -> list[LifterResult]:
