@@ -262,7 +262,10 @@ class RunConfig:
     """Number format of the lifter's layers, as Lightning Fabric names it. Geometry always runs in float32."""
     compile: Compile = "auto"
     """Whether the lifter trains under torch.compile, which takes half a minute to start. auto: on CUDA in
-    phases of at least 5 000 steps, never on a CPU. Dropout then draws other features."""
+    phases of at least 5 000 steps, never on a CPU or with --graphs on. Dropout then draws other features."""
+    graphs: Literal["off", "on"] = "off"
+    """Whether training steps are replayed as CUDA graphs: on one CUDA device, in 32-true or bf16-mixed. A
+    lifter of your own must do the same at every step. Off by default: not yet tried or measured on a GPU."""
     json: bool = False
     """Print the results as one JSON object on stdout; all else goes to stderr."""
     domain_size: float = 1.0
@@ -654,7 +657,7 @@ _FILES = ("target", "source", "cameras", "intrinsics")
 _OWN = (*_FILES, "image_size", "fov", "layout", "min_confidence", "stride")
 """Fields of own footage: absent from the records of runs that are older than they are."""
 
-_LATER = (*_OWN, "alignment", "compile", "frames", "gate", "health", "json", "target_data")
+_LATER = (*_OWN, "alignment", "compile", "frames", "gate", "graphs", "health", "json", "target_data")
 """Fields and sections that records of older runs may lack."""
 
 RESUMABLE = ("arms", "seeds", "resume", "device", "out", "data", "gate", "json", *_FILES)

@@ -42,7 +42,8 @@ def draw(arm: Arm, data: Resident, run: RunConfig, **given: Any) -> tuple[Pairs,
     rng = torch.Generator().manual_seed(0)
     assert data.windows is not None
     rows = data.windows.rows(Shuffle(len(data.source), run.training.batch, 0, CPU).at(0))
-    return PairSource(recipe_of(arm, run), data, run, 0, rng, **given).draw(0), rows
+    pairs = PairSource(recipe_of(arm, run), data, run, 0, rng, **given)
+    return pairs.draw(*pairs.indices(0)), rows
 
 
 # --------------------------------------------------------------------------------------- what is drawn

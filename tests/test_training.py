@@ -123,7 +123,8 @@ def test_every_arm_takes_as_many_lifter_steps(tmp_path: Path, domains: Domains) 
 
 def draw(arm: Arm, data: Resident, run: RunConfig, **given: Any) -> tuple[Any, torch.Generator]:
     rng = torch.Generator().manual_seed(0)
-    return PairSource(recipe_of(arm, run), data, run, 0, rng, **given).draw(0), rng
+    pairs = PairSource(recipe_of(arm, run), data, run, 0, rng, **given)
+    return pairs.draw(*pairs.indices(0)), rng
 
 
 def test_source_pairs_are_the_captured_ones_and_gpa_pairs_stand_on_targets(

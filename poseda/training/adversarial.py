@@ -19,6 +19,7 @@ from poseda.config import RunConfig
 from poseda.discriminators import HistoryPool, Judged, PoseDiscriminator, ScreenDiscriminator, bone_directions
 from poseda.generator import Generator, Proposal
 from poseda.training import checkpoint
+from poseda.training.graphs import Graphs
 from poseda.training.health import NonFiniteWatch
 from poseda.training.lifting import lift_windows
 from poseda.training.pairs import Recipe, Resident, Shuffle, carry_out
@@ -69,24 +70,36 @@ class GeneratorPhase:
         self.judges = nn.ModuleDict(judges).to(fabric.device)
         self.pool = HistoryPool(adversary.pool, skeleton).to(fabric.device)
         options = config.generator_training
-        adam = partial(torch.optim.Adam, betas=BETAS, fused=True)
+        captured = config.graphs == "on"
+        adam = partial(torch.optim.Adam, betas=BETAS, fused=True, capturable=captured)
         self.optimizer = adam(self.generator.parameters(), options.learning_rate)
         self.judge_optimizer = adam(self.judges.parameters(), options.discriminator_rate) if judges else None
         self.watch = NonFiniteWatch(
             {"generator": self.generator} | ({"judges": self.judges} if judges else {})
         )
+        self._graphs = Graphs(captured, fabric, rng, self.watch.modules)
 
     def step(self, step: int) -> dict[str, Tensor]:
         """One generator step and, every few, one discriminator step on the same fakes."""
-        rows = rows_around(self._order.at(step), self.data.windows)
+        due = step % self.config.generator_training.discriminator_every == 0
+        judge_optimizer = self.judge_optimizer if due else None
+        kind = "generator" if judge_optimizer is None else "generator and discriminators"
+        work = partial(self._train, judge_optimizer)
+        return self._graphs.run(kind, work, step, self._order.at(step))
+
+    def _train(
+        self, judge_optimizer: torch.optim.Optimizer | None, step: float | Tensor, index: Tensor
+    ) -> dict[str, Tensor]:
+        rows = rows_around(index, self.data.windows)
         where = self.data.placements.sample(len(rows), self.rng)
         judged, values = self._train_generator(step, rows, where)
-        every = self.config.generator_training.discriminator_every
-        if self.judge_optimizer is not None and step % every == 0:
-            values |= self._train_discriminators(step, judged, self.judge_optimizer)
+        if judge_optimizer is not None:
+            values |= self._train_discriminators(step, judged, judge_optimizer)
         return values
 
-    def _train_generator(self, step: int, rows: Tensor, where: Tensor) -> tuple[Judged, dict[str, Tensor]]:
+    def _train_generator(
+        self, step: float | Tensor, rows: Tensor, where: Tensor
+    ) -> tuple[Judged, dict[str, Tensor]]:
         """Minimise, over the generator: fakes told from their anchors, turns outside their band."""
         options, bounds, skeleton = self.config.generator_training, self.config.generator, self.data.skeleton
         self.judges.requires_grad_(False)
@@ -125,7 +138,7 @@ class GeneratorPhase:
         return Judged(*(value.detach() for value in judged)), terms | _health(proposal, turn, fake.valid)
 
     def _train_discriminators(
-        self, step: int, fresh: Judged, optimizer: torch.optim.Optimizer
+        self, step: float | Tensor, fresh: Judged, optimizer: torch.optim.Optimizer
     ) -> dict[str, Tensor]:
         """Minimise, over the discriminators: anchors not told from fakes, old fakes among them."""
         self.judges.requires_grad_(True)
@@ -192,6 +205,7 @@ class GeneratorPhase:
         if self.judge_optimizer is not None:
             checkpoint.unpack_optimizer("judge_optimizer", self.judge_optimizer, state)
         self.rng.set_state(state["rng"])
+        self._graphs.drop()
 
     def result(self) -> dict[str, Tensor]:
         """The generator's last weights."""

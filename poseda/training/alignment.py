@@ -192,10 +192,14 @@ class ScoutPairs:
         self._order = Shuffle(len(data.source), config.training.batch, seed, device)
         self._ranges = _ranges(data.skeleton, config.alignment, device)
 
+    def indices(self, step: int) -> tuple[Tensor, ...]:
+        """Which poses a step trains on."""
+        return (self._order.at(step),)
+
     @torch.no_grad()
-    def draw(self, step: int) -> Pairs:
-        """The pairs of one step."""
-        index = self._order.at(step)
+    def draw(self, *indices: Tensor) -> Pairs:
+        """Pairs of these poses."""
+        (index,) = indices
         size, skeleton = len(index), self.data.skeleton
         where = self.data.placements.sample(size, self.rng)
         proposal = random_proposal(self.data.source.pose_3d[index], skeleton, self.config.generator, self.rng)

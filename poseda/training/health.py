@@ -25,15 +25,17 @@ class NonFiniteWatch:
         self._first: dict[str, Tensor] = {}
 
     @torch.no_grad()
-    def note(self, step: int, name: str) -> None:
+    def note(self, step: float | Tensor, name: str) -> None:
         """Look at the gradients of a module, after the backward pass and before they are clipped."""
         gradients = [
             parameter.new_zeros(()) if parameter.grad is None else parameter.grad
             for parameter in self.modules[name].parameters()
         ]
         largest = torch.stack(torch._foreach_norm(gradients, torch.inf))
-        row = torch.full_like(largest, step).masked_fill_(largest.isfinite(), torch.inf)
-        self._first[name] = torch.minimum(self._first[name], row) if name in self._first else row
+        if name not in self._first:
+            self._first[name] = torch.full_like(largest, torch.inf)
+        first = self._first[name]
+        first.copy_(torch.where(largest.isfinite(), first, first.clamp(max=step)))
 
     def first_gradient(self) -> tuple[int, str] | None:
         """The earliest step with a gradient that was not finite, and whose it was."""

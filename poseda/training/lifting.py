@@ -20,6 +20,7 @@ from poseda.lifters import lift_clips, mirror
 from poseda.skeleton import Skeleton
 from poseda.training import checkpoint, compilation, parallel
 from poseda.training.average import Average
+from poseda.training.graphs import Graphs
 from poseda.training.health import NonFiniteWatch
 from poseda.training.pairs import Pairs
 
@@ -94,8 +95,11 @@ class PairDraw(Protocol):
 
     rng: torch.Generator
 
-    def draw(self, step: int) -> Pairs:
-        """The pairs of one step."""
+    def indices(self, step: int) -> tuple[Tensor, ...]:
+        """Which poses a step trains on, of one set or of several."""
+
+    def draw(self, *indices: Tensor) -> Pairs:
+        """Pairs of these poses."""
 
 
 class LifterPhase:
@@ -109,6 +113,7 @@ class LifterPhase:
         steps: how long.
         fabric: device and precision.
         compiled: run lifter and loss as compiled graphs.
+        captured: replay the step as a CUDA graph.
     """
 
     can_collapse = False
@@ -122,6 +127,7 @@ class LifterPhase:
         steps: int,
         fabric: Fabric,
         compiled: bool = False,
+        captured: bool = False,
     ) -> None:
         self.rng = pairs.rng
         self.pairs, self.skeleton, self.config, self.steps, self.fabric = (
@@ -138,6 +144,7 @@ class LifterPhase:
             config.learning_rate,
             weight_decay=config.weight_decay,
             fused=not self._scaled,
+            capturable=captured,
         )
         self.average = copy.deepcopy(lifter).eval().to(fabric.device)
         if fabric.world_size > 1:
@@ -146,21 +153,29 @@ class LifterPhase:
         self.lifter.train()
         self._follower = Average(self.average, lifter, config.ema)
         self.watch = NonFiniteWatch({"lifter": lifter, "average": self.average})
+        self._graphs = Graphs(captured, fabric, self.rng, {"lifter": lifter})
         self._loss: Callable[..., Tensor] = losses.lifter_loss
-        self._in_graphs: Callable[[], AbstractContextManager[None]] = nullcontext
+        self._compiling: Callable[[], AbstractContextManager[None]] = nullcontext
         if compiled:
             self._loss = compilation.compiled(lifter, losses.lifter_loss)
-            self._in_graphs = partial(compilation.named_failure, lifter)
+            self._compiling = partial(compilation.named_failure, lifter)
 
     def step(self, step: int) -> dict[str, Tensor]:
+        """One step of the lifter, which its averaged weights follow."""
+        rate = learning_rate(self.config, step, self.steps)
+        values = self._graphs.run("lifter", self._train, step, rate, *self.pairs.indices(step))
+        self._follower.update(step)
+        return values
+
+    def _train(self, step: float | Tensor, rate: float | Tensor, *indices: Tensor) -> dict[str, Tensor]:
         """Minimise the mean joint distance between lifted and true poses, over the lifter's weights."""
-        pairs = self._add_noise(self._mirror_half(self.pairs.draw(step)))
+        pairs = self._add_noise(self._mirror_half(self.pairs.draw(*indices)))
         valid_share = pairs.valid.float().mean()
         if self.fabric.world_size > 1:
             pairs, weight = parallel.own_part(pairs, self.fabric)
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.config, step, self.steps)
-        with self._in_graphs():
+            group["lr"] = rate
+        with self._compiling():
             lifted, truth = lift_windows(self.lifter, pairs.pose_2d, pairs.pose_3d)
             loss = self._loss(lifted, truth, pairs.valid, self.config.loss)
         if self.fabric.world_size > 1:
@@ -173,7 +188,6 @@ class LifterPhase:
             self.lifter, self.optimizer, max_norm=self.config.clip, error_if_nonfinite=False
         )
         self.optimizer.step()
-        self._follower.update(step)
         if self.fabric.world_size > 1:
             loss = parallel.mean_over_processes(loss)
         return {"lifter_loss": loss, "valid_share": valid_share}
@@ -193,6 +207,7 @@ class LifterPhase:
         checkpoint.unpack_module("average", self.average, state)
         checkpoint.unpack_optimizer("optimizer", self.optimizer, state)
         self.pairs.rng.set_state(state["rng"])
+        self._graphs.drop()
 
     def result(self) -> dict[str, Tensor]:
         """The averaged weights."""

@@ -247,17 +247,20 @@ class PairSource:
             self._oracle_order = Shuffle(len(oracle), self._from_oracle, seed, device)
             self._oracle_windows = windows_of(oracle, config.frames, target_frame, "target_train")
 
+    def indices(self, step: int) -> tuple[Tensor, ...]:
+        """Which poses of the source a step trains on, and for the oracle which of the target."""
+        index = self._order.at(step)
+        return (index,) if self.oracle is None else (index, self._oracle_order.at(step))
+
     @torch.no_grad()
-    def draw(self, step: int) -> Pairs:
-        """The pairs of one step."""
-        rows = rows_around(self._order.at(step), self.data.windows)
+    def draw(self, *indices: Tensor) -> Pairs:
+        """Pairs of these poses."""
+        rows = rows_around(indices[0], self.data.windows)
         if self.recipe.placement == "captured":
             poses = self._captured(self.data.source, rows)
             if self.oracle is None:
                 return poses
-            extra = self._captured(
-                self.oracle, rows_around(self._oracle_order.at(step), self._oracle_windows)
-            )
+            extra = self._captured(self.oracle, rows_around(indices[1], self._oracle_windows))
             return Pairs(*(torch.cat(both) for both in zip(poses, extra, strict=True)))
         where = self.data.placements.sample(len(rows), self.rng)
         proposal = self._propose(self.data.source.pose_3d[middle(rows)])

@@ -23,7 +23,7 @@ from poseda.files import write_json
 from poseda.gate import PRETRAINED, Verdict, source_model
 from poseda.generator import Generator
 from poseda.skeleton import Skeleton
-from poseda.training import alignment, checkpoint, compilation, parallel
+from poseda.training import alignment, checkpoint, compilation, graphs, parallel
 from poseda.training.adversarial import GeneratorPhase
 from poseda.training.disturbance import disturb
 from poseda.training.evidence import save_evidence
@@ -180,10 +180,11 @@ class Run:
         return self._finished(seed, arm)
 
     def _lifter_phase(self, lifter: nn.Module, pairs: PairDraw, steps: int) -> LifterPhase:
-        compiled = compilation.pays(self.config.compile, lifter, self.fabric, steps)
-        return LifterPhase(
-            lifter, pairs, self.data.skeleton, self.config.training, steps, self.fabric, compiled
-        )
+        captured = self.config.graphs == "on"
+        untried = captured and self.config.compile == "auto"
+        compiled = not untried and compilation.pays(self.config.compile, lifter, self.fabric, steps)
+        skeleton, options = self.data.skeleton, self.config.training
+        return LifterPhase(lifter, pairs, skeleton, options, steps, self.fabric, compiled, captured)
 
     def _data_of(self, seed: int, arm: Arm) -> Resident:
         """What an arm learns from: all arms the same, but those that align the source with the target."""
@@ -392,4 +393,5 @@ def start_fabric(config: RunConfig) -> Fabric:
         fabric = Fabric(accelerator=device.type, devices=devices, precision=config.precision)
     fabric.launch()
     parallel.check_batch(config.training.batch, fabric)
+    graphs.check(config, fabric)
     return fabric
