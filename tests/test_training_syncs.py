@@ -16,6 +16,7 @@ from torch import Tensor
 from poseda import training
 from poseda.config import ARMS, AdversaryConfig, Arm, LifterTrainingConfig, PlacementConfig
 from poseda.datasets import Domains
+from poseda.training.graphs import WARM_UP
 from poseda.training.journal import Meters
 from poseda.training.stage import Phase, Stage
 
@@ -23,6 +24,9 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 WARM = 2
 """Steps before the first one that is watched: tables are built and kept at the first."""
+
+REPLAYED = 2 * (WARM_UP + 1)
+"""Steps until both kinds of a generator's steps are captured, with discriminators and without."""
 
 
 @pytest.mark.parametrize(
@@ -58,16 +62,18 @@ class Watched:
         phase: to watch.
         watch: makes the context of a step.
         seen: called at each watched step.
+        warm: steps before the first one that is watched.
     """
 
-    def __init__(self, phase: Phase, watch: Callable[[], Any], seen: Callable[[], None]) -> None:
+    def __init__(self, phase: Phase, watch: Callable[[], Any], seen: Callable[[], None], warm: int) -> None:
         self.phase, self.watched, self.seen, self.meters = phase, watch, seen, Meters()
+        self.warm = warm
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.phase, name)
 
     def step(self, step: int) -> dict[str, Tensor]:
-        if step < WARM:
+        if step < self.warm:
             return self.phase.step(step)
         with self.watched():
             values = self.phase.step(step)
@@ -84,13 +90,14 @@ def watch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, domains: Domains) -> 
     """Train an arm under watch; return the phases that were seen."""
 
     def train(arm: Arm, **changes: Any) -> set[str]:
-        config = short_run(tmp_path / "r", arm, steps=WARM + 4, every=WARM + 4, **changes)
+        warm = REPLAYED if changes.get("graphs") == "on" else WARM
+        config = short_run(tmp_path / "r", arm, steps=warm + 4, every=warm + 4, **changes)
         seen: set[str] = set()
         context = no_cuda_syncs if config.device == "cuda" else partial(no_syncs, monkeypatch)
         make = Stage._make
 
         def watched(stage: Stage, start: str) -> Any:
-            return Watched(make(stage, start), context, lambda: seen.add(stage.name))
+            return Watched(make(stage, start), context, lambda: seen.add(stage.name), warm)
 
         with monkeypatch.context() as patch:
             patch.setattr(Stage, "_make", watched)
@@ -119,6 +126,12 @@ def test_no_step_of_any_arm_waits_for_a_gpu(watch: Watch, arm: Arm) -> None:
     assert watch(arm, device="cuda") == PHASES[arm]
 
 
+@pytest.mark.needs_cuda
+@pytest.mark.parametrize("arm", ["gpa_lpa", "poseaug", "oracle"])
+def test_no_replayed_step_waits_for_a_gpu(watch: Watch, arm: Arm) -> None:
+    assert watch(arm, device="cuda", graphs="on") == PHASES[arm]
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -129,8 +142,9 @@ def test_no_step_of_any_arm_waits_for_a_gpu(watch: Watch, arm: Arm) -> None:
                 pretrain_steps=6, adapt_steps=6, batch=32, noise_2d=0.01, loss="squared"
             )
         },
+        {"precision": "bf16-mixed"},
     ],
-    ids=["paired", "exact", "noise"],
+    ids=["paired", "exact", "noise", "bf16"],
 )
 def test_no_knob_makes_a_step_wait(watch: Watch, changes: dict[str, Any]) -> None:
     assert watch("gpa_lpa", **changes) == {"lifter", "generator"}

@@ -44,14 +44,14 @@ class RefuseSyncs(TorchDispatchMode):
             raise HostSyncError(f"{func}: reads back from the device")
         if packet is aten.lift_fresh:
             raise HostSyncError("torch.tensor(...): copies numbers of the host to the device")
-        if packet is aten._to_copy and kwargs.get("device") is not None:
+        # Gradients of torch's own name devices, as that of a cast, and numbers that are made on the device.
+        backward = torch._C._current_graph_task_id() != -1
+        if packet is aten._to_copy and kwargs.get("device") is not None and not backward:
             raise HostSyncError(f"{func}: copies between devices")
         if packet in (aten.index, aten.index_put, aten.index_put_):
             for index in args[1]:
                 if index is not None and index.dtype in (torch.bool, torch.uint8):
                     raise HostSyncError(f"{func}: an index of booleans has a size that the host must know")
-        # Gradients of torch's own, as clamp's, use numbers that are made on the device.
-        backward = torch._C._current_graph_task_id() != -1
         if packet is aten.where and not backward and any(value.dim() == 0 for value in args[1:]):
             raise HostSyncError("torch.where with a number: copies it to the device")
         return func(*args, **kwargs)
