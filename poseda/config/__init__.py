@@ -1,0 +1,74 @@
+"""Every option, once: command line flags, help texts, defaults and saved runs derive from these records.
+
+The sentence under each field is its help text. Lengths are in metres, angles in radians unless it says
+otherwise.
+"""
+
+from __future__ import annotations
+
+from poseda.config.checks import SMALLEST_BATCH, picture_size
+from poseda.config.commands import EvaluateConfig, InfoConfig, LiftConfig, SmoothingConfig
+from poseda.config.record import RESUMABLE, check_resumable, from_json, to_json
+from poseda.config.reproduce import (
+    PAIRS,
+    Pair,
+    ReproduceBenchmarkConfig,
+    ReproduceConfig,
+    ReproduceLiftersConfig,
+    ReproduceMocapConfig,
+    ReproduceStabilityConfig,
+    ReproduceVariantsConfig,
+)
+from poseda.config.run import ARMS, TABLE_ARMS, Arm, Compile, Preset, RunConfig, preset
+from poseda.config.sections import (
+    SECTIONS,
+    AdversaryConfig,
+    AlignmentConfig,
+    GeneratorConfig,
+    GeneratorTrainingConfig,
+    HealthConfig,
+    LifterTrainingConfig,
+    Loss,
+    NetworkConfig,
+    PlacementConfig,
+    TargetDataConfig,
+)
+
+__all__ = [
+    "ARMS",
+    "PAIRS",
+    "RESUMABLE",
+    "SECTIONS",
+    "SMALLEST_BATCH",
+    "TABLE_ARMS",
+    "AdversaryConfig",
+    "AlignmentConfig",
+    "Arm",
+    "Compile",
+    "EvaluateConfig",
+    "GeneratorConfig",
+    "GeneratorTrainingConfig",
+    "HealthConfig",
+    "InfoConfig",
+    "LiftConfig",
+    "LifterTrainingConfig",
+    "Loss",
+    "NetworkConfig",
+    "Pair",
+    "PlacementConfig",
+    "Preset",
+    "ReproduceBenchmarkConfig",
+    "ReproduceConfig",
+    "ReproduceLiftersConfig",
+    "ReproduceMocapConfig",
+    "ReproduceStabilityConfig",
+    "ReproduceVariantsConfig",
+    "RunConfig",
+    "SmoothingConfig",
+    "TargetDataConfig",
+    "check_resumable",
+    "from_json",
+    "picture_size",
+    "preset",
+    "to_json",
+]

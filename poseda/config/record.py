@@ -1,0 +1,76 @@
+"""Runs as they are recorded beside their results, and what a resumed run may change."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from poseda.config.run import RunConfig
+from poseda.config.sections import SECTIONS
+
+
+def to_json(config: RunConfig) -> dict[str, Any]:
+    """Everything a saved run records, in types that JSON has."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(entry) for key, entry in value.items()}
+        if isinstance(value, tuple):
+            return [plain(entry) for entry in value]
+        return str(value) if isinstance(value, Path) else value
+
+    return {key: plain(value) for key, value in dataclasses.asdict(config).items()}
+
+
+_FILES = ("target", "source", "cameras", "intrinsics")
+_OWN = (*_FILES, "image_size", "fov", "layout", "min_confidence", "stride")
+"""Fields of own footage: absent from the records of runs that are older than they are."""
+
+_LATER = (*_OWN, "alignment", "compile", "frames", "gate", "graphs", "health", "json", "target_data")
+"""Fields and sections that records of older runs may lack."""
+
+RESUMABLE = ("arms", "seeds", "resume", "device", "out", "data", "gate", "json", *_FILES)
+"""Fields in which a resumed run may differ: more arms or seeds may be asked for, and files may have moved."""
+
+
+def check_resumable(config: RunConfig, saved: dict[str, Any]) -> None:
+    """Check that a run may be continued with this configuration.
+
+    Raises:
+        ValueError: naming the first option that differs.
+    """
+
+    def flatten(record: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+        flat: dict[str, Any] = {}
+        for key, value in record.items():
+            flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        return flat
+
+    # A record older than an option was made with what is now its default.
+    now, then = flatten(to_json(config)), flatten(to_json(RunConfig())) | flatten(saved)
+    for name in dict.fromkeys([*now, *then]):
+        if name not in RESUMABLE and now.get(name) != then.get(name):
+            raise ValueError(f"{name}: the run to resume has {then.get(name)!r}, got {now.get(name)!r}")
+
+
+def from_json(record: dict[str, Any]) -> RunConfig:
+    """Rebuild the configuration that :func:`to_json` recorded.
+
+    Raises:
+        ValueError: if an entry is missing, unknown or out of range.
+    """
+    values = dict(record)
+    for entry in dataclasses.fields(RunConfig):
+        if entry.name not in values:
+            if entry.name in _LATER:
+                continue
+            raise ValueError(f"{entry.name}: missing from the recorded configuration")
+        section = SECTIONS.get(entry.name)
+        if section is not None:
+            values[entry.name] = section(**values[entry.name])
+        elif isinstance(values[entry.name], list):
+            values[entry.name] = tuple(values[entry.name])
+        elif entry.name in ("data", "out", *_FILES) and values[entry.name] is not None:
+            values[entry.name] = Path(values[entry.name])
+    return RunConfig(**values)
