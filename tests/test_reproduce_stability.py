@@ -37,12 +37,12 @@ def test_an_outcome_is_read_off_the_lines_that_stand(tmp_path: Path) -> None:
     journal = tmp_path / "metrics.jsonl"
     lines = [line(50, 0.4), anew, line(100, 0.005, discriminator_2d=0.01), line(150, 0.3), *others]
     journal.write_text("".join(f"{json.dumps(entry)}\n" for entry in lines))
-    found = read_outcome(journal, 3, HealthConfig())
+    found = read_outcome(journal, 3, CollapseWatch(HealthConfig()))
     final = {"bone_spread": 0.3, "valid_share": 0.9, "discriminator_2d": 0.2}
     lowest = {"bone_spread": 0.005, "valid_share": 0.9, "discriminator_2d": 0.01}
     assert found == Outcome(3, 1, ("step 150: flat",), False, 3, 1, final, lowest)
     end = training.CollapseError("it ended", 200, "flat again")
-    given_up = read_outcome(journal, 3, HealthConfig(), end)
+    given_up = read_outcome(journal, 3, CollapseWatch(HealthConfig()), end)
     assert given_up.given_up and given_up.reasons == ("step 150: flat", "step 200: flat again")
     assert (found.collapsed, given_up.restarts) == (True, 1)
 

@@ -16,6 +16,7 @@ from poseda import training
 from poseda.cli import main
 from poseda.config import (
     AdversaryConfig,
+    GeneratorConfig,
     GeneratorTrainingConfig,
     HealthConfig,
     LifterTrainingConfig,
@@ -136,6 +137,15 @@ def test_a_fault_must_stay_to_make_a_collapse() -> None:
     assert reason == "bone_spread below 0.01 in 3 log lines in a row, 0.0001 at last"
     never = CollapseWatch(HealthConfig(windows=0))
     assert never.look({"valid_share": 0.0}) is None and never.healthy
+
+
+def test_turns_that_are_not_allowed_are_not_missed() -> None:
+    turning, still = (
+        preset("tiny"),
+        dataclasses.replace(preset("tiny"), generator=GeneratorConfig(bone_angle=0.0)),
+    )
+    assert CollapseWatch.of(turning).faults({"bone_spread": 0.0}) == ["bone_spread"]
+    assert CollapseWatch.of(still).faults({"bone_spread": 0.0, "valid_share": 0.0}) == ["valid_share"]
 
 
 COLLAPSES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, float], str]] = {

@@ -49,7 +49,8 @@ class PoseRandom {
     int64_t seed_, offset_, pose_;
 };
 
-// Uniform on (0, 1): the upper 24 bits, centred in their interval; the same number in float and double.
+// Uniform on (0, 1]: the upper 24 bits, centred in their interval. A float rounds the centre away above 1/2,
+// and the last interval to 1.
 template <class T>
 POSEDA_HD T uniform(uint32_t word) {
     return (T(word >> 8) + T(0.5)) * T(1.0 / 16777216.0);

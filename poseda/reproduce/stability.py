@@ -11,7 +11,7 @@ from statistics import mean
 from typing import Any
 
 from poseda import training
-from poseda.config import Arm, HealthConfig, ReproduceStabilityConfig, RunConfig
+from poseda.config import Arm, ReproduceStabilityConfig, RunConfig
 from poseda.files import write_json
 from poseda.reproduce.queue import Job, recorded_data, say
 from poseda.reproduce.tables import deviation, markdown_table
@@ -65,14 +65,14 @@ class Outcome:
 
 
 def read_outcome(
-    journal: Path, seed: int, health: HealthConfig, end: training.CollapseError | None = None
+    journal: Path, seed: int, watch: CollapseWatch, end: training.CollapseError | None = None
 ) -> Outcome:
     """What metrics.jsonl tells of the generator's training.
 
     Args:
         journal: metrics.jsonl of the run.
         seed: of the training.
-        health: what a fault is.
+        watch: tells what a fault is.
         end: the collapse that ended the training, if one did.
     """
     own = [
@@ -82,7 +82,6 @@ def read_outcome(
     ]
     starts = [entry for entry in own if "restart" in entry]
     lines = [entry for entry in own if "restart" not in entry]
-    watch = CollapseWatch(health)
     faulty = sum(bool(watch.faults(line)) for line in lines)
     watched = [name for name in TITLES if name in lines[-1]]
     final = {
@@ -124,7 +123,7 @@ class GeneratorJob(Job):
             end = error
         except training.TrainingError as error:
             return [say(f"{self.name}: {error}")]
-        found = read_outcome(run.journal.path, self.seed, self.config.health, end)
+        found = read_outcome(run.journal.path, self.seed, CollapseWatch.of(self.config), end)
         write_json(self.outcome_path, asdict(found))
         say(f"{self.title}: {_sentence(found)} ({time.monotonic() - began:.0f} s)")
         return []
@@ -184,7 +183,7 @@ def markdown(options: ReproduceStabilityConfig, jobs: Sequence[GeneratorJob]) ->
     if found:
         config = jobs[0].config
         names = list(record["mean"])
-        watch = CollapseWatch(config.health)
+        watch = CollapseWatch.of(config)
 
         def row(title: str, values: dict[str, Any]) -> list[str]:
             return [title, "", "", "", *(f"{values[name]:.3g}" for name in names)]

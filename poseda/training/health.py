@@ -6,11 +6,12 @@ Nothing here makes the host wait: gradients are noted on the device, and read wh
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
-from poseda.config import HealthConfig
+from poseda.config import HealthConfig, RunConfig
 
 
 class NonFiniteWatch:
@@ -70,6 +71,12 @@ class CollapseWatch:
     def __init__(self, bounds: HealthConfig) -> None:
         self.bounds = bounds
         self._faulty: dict[str, int] = {}
+
+    @classmethod
+    def of(cls, config: RunConfig) -> CollapseWatch:
+        """The watch of a run. Turns that the generator may not make cannot vary, and are not watched."""
+        bounds = config.health
+        return cls(bounds if config.generator.bone_angle else replace(bounds, bone_spread=0.0))
 
     @property
     def healthy(self) -> bool:

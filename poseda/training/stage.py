@@ -135,7 +135,7 @@ class Stage:
         return result
 
     def _train(self, phase: Phase, first: int, restarts: int) -> _Collapse | None:
-        meters, health, began = Meters(), CollapseWatch(self.config.health), time.perf_counter()
+        meters, health, began = Meters(), CollapseWatch.of(self.config), time.perf_counter()
         for step in range(first, phase.steps):
             meters.add(step, phase.step(step))
             done = step + 1

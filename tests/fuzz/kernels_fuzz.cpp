@@ -384,7 +384,8 @@ void run_random(Source& source) {
         const double angle = std::hypot(rotation[i], rotation[i + 1], rotation[i + 2]);
         require(angle <= a.ranges.bone_angle * (1 + 1e-5), "a drawn turn is within its range");
     }
-    for (const T drawn : scale) require(std::abs(drawn) <= a.ranges.bone_scale, "a drawn ratio is in range");
+    for (const T drawn : scale)
+        require(std::abs(drawn) <= T(a.ranges.bone_scale), "a drawn ratio is in range");
     for (const int64_t row : index) {
         require(row >= 0 && row < (a.table_rows ? a.table_rows : 1), "a drawn row is in the table");
     }
