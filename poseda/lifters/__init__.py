@@ -17,7 +17,7 @@ from poseda.lifters.semgcn import SemGCN
 from poseda.lifters.simple_baseline import SimpleBaseline
 from poseda.lifters.stgcn import STGCN
 from poseda.lifters.videopose3d import VideoPose3D
-from poseda.lifters.windows import ClipWindows, lift_clip, lift_clips, sliding_windows
+from poseda.lifters.windows import ClipWindows, lift_batch, lift_clip, lift_clips, sliding_windows
 
 __all__ = [
     "STGCN",
@@ -30,6 +30,7 @@ __all__ = [
     "VideoPose3D",
     "build",
     "export_onnx",
+    "lift_batch",
     "lift_clip",
     "lift_clips",
     "mirror",

@@ -8,8 +8,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-LIFT_BATCH = 1024
-"""Windows lifted at once by :func:`lift_clip`."""
+FEWEST_WINDOWS = 64
+"""Windows that are lifted at once however many frames they have."""
+
+
+def lift_batch(frames: int, device: torch.device) -> int:
+    """Windows to lift at once: as many as the caches of a CPU hold, eight times that elsewhere."""
+    return max(FEWEST_WINDOWS, (1024 if device.type == "cpu" else 8192) // frames)
 
 
 class ClipWindows:
@@ -108,6 +113,7 @@ def lift_clips(
     Raises:
         ValueError: if a clip is in pieces, or the lifter returns neither one pose a window nor one a frame.
     """
+    batch = lift_batch(frames, pose_2d.device)
     windows = ClipWindows(
         clip, frames, getattr(lifter, "target_frame", None) if target_frame is None else target_frame
     )
@@ -118,7 +124,7 @@ def lift_clips(
     every = torch.arange(len(windows), device=clip.device)
     returned = lifter(pose_2d[windows.rows(every[:1])]).shape[1]
     if returned == 1:
-        return torch.cat([lifter(pose_2d[windows.rows(part)])[:, 0] for part in every.split(LIFT_BATCH)])
+        return torch.cat([lifter(pose_2d[windows.rows(part)])[:, 0] for part in every.split(batch)])
     if returned != frames:
         raise ValueError(f"lifter: expected 1 or {frames} poses from {frames} frames, got {returned}")
     # Where the window begins that answers for a frame: side by side, but none reaches beyond its clip.
@@ -126,7 +132,7 @@ def lift_clips(
     begin = torch.minimum(begin, (windows.last + 1 - frames).clamp(min=windows.first))
     starts, window = begin.unique_consecutive(return_inverse=True)
     tiles = ClipWindows(clip, frames, target_frame=0)
-    lifted = torch.cat([lifter(pose_2d[tiles.rows(part)]) for part in starts.split(LIFT_BATCH)])
+    lifted = torch.cat([lifter(pose_2d[tiles.rows(part)]) for part in starts.split(batch)])
     return lifted[window, every - begin]
 
 

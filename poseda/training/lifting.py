@@ -16,16 +16,13 @@ from torch import Tensor, nn
 from poseda import losses
 from poseda.config import LifterTrainingConfig
 from poseda.datasets.domain import root_relative
-from poseda.lifters import lift_clips, mirror
+from poseda.lifters import lift_batch, lift_clips, mirror
 from poseda.skeleton import Skeleton
 from poseda.training import checkpoint, compilation, parallel
 from poseda.training.average import Average
 from poseda.training.graphs import Graphs
 from poseda.training.health import NonFiniteWatch
 from poseda.training.pairs import Pairs
-
-PREDICT_BATCH = 8192
-"""Poses lifted at once when testing."""
 
 
 @torch.no_grad()
@@ -52,7 +49,8 @@ def predict(
 
     def lift(screen: Tensor) -> Tensor:
         if piece is None or frames == 1:
-            return torch.cat([lifter(part[:, None])[:, 0] for part in screen.split(PREDICT_BATCH)])
+            parts = screen.split(lift_batch(1, screen.device))
+            return torch.cat([lifter(part[:, None])[:, 0] for part in parts])
         return lift_clips(lifter, screen, piece.to(screen.device), frames)
 
     lifted = lift(pose_2d)
