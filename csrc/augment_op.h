@@ -42,11 +42,11 @@ template <class T>
 AugmentArguments<T> arguments_of(const AugmentInputs& in, Guard& guard) {
     AugmentArguments<T> a;
     a.tree = tree_of(in.parents, in.groups);
-    const int64_t joints = a.tree.joints, bones = a.tree.bones(), batch = in.batch();
     STD_TORCH_CHECK(in.pose_3d.dim() == 3 || in.pose_3d.dim() == 4, "pose_3d: unexpected shape ",
                     shape_text(in.pose_3d));
+    const int64_t joints = a.tree.joints, bones = a.tree.bones(), batch = in.batch();
     const int64_t frames = in.sequences() ? in.frames() : -1;
-    STD_TORCH_CHECK(in.frames() >= 1, "pose_3d: expected at least one frame");
+    STD_TORCH_CHECK(in.frames() >= 1 && in.frames() <= INT32_MAX, "pose_3d: expected 1 to 2^31 - 1 frames");
     a.batch = batch;
     a.frames = int(in.frames());
     a.propagate = in.propagate;

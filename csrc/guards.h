@@ -58,7 +58,8 @@ inline Tensor allocate(const Tensor& like, ScalarType type, const int64_t* sizes
     int64_t strides[8], step = 1;
     for (int64_t i = dimensions - 1; i >= 0; --i) {
         strides[i] = step;
-        step *= sizes[i] > 1 ? sizes[i] : 1;
+        STD_TORCH_CHECK(!__builtin_mul_overflow(step, sizes[i] > 1 ? sizes[i] : 1, &step),
+                        "a result would have more numbers than can be counted");
     }
     const int32_t dtype = type == ScalarType::Bool     ? aoti_torch_dtype_bool()
                           : type == ScalarType::Long   ? aoti_torch_dtype_int64()
@@ -86,6 +87,11 @@ inline Tensor allocate_rows(const Tensor& like, int64_t rows) {
     int64_t sizes[8] = {rows};
     for (int64_t i = 1; i < like.dim(); ++i) sizes[i] = like.size(i);
     return allocate(like, like.scalar_type(), sizes, like.dim());
+}
+
+inline int64_t row_count(const Tensor& tensor, const char* name) {
+    STD_TORCH_CHECK(tensor.dim() > 0, name, ": unexpected shape ()");
+    return tensor.size(0);
 }
 
 // The tensors of one call: they must share dtype and device, and copies made on the way must outlive it.

@@ -15,7 +15,7 @@ Tensor sum_rows_typed(const Tensor& rows) {
     const int64_t count = rows.size(0), columns = rows.size(1);
     const Rows<const T> in = guard.rows<T>(rows, "rows", count, -1, {columns});
     const Tensor sum = allocate(rows, rows.scalar_type(), {1, columns});
-    Device::sum_rows(in.data, count, columns, static_cast<T*>(sum.data_ptr()), rows);
+    if (columns > 0) Device::sum_rows(in.data, count, columns, static_cast<T*>(sum.data_ptr()), rows);
     return sum;
 }
 
@@ -42,11 +42,13 @@ template <class Device>
 Tensor sum_picked_rows_op(Tensor rows, Tensor sorted, Tensor order, int64_t table_rows) {
     Guard guard(rows, "rows");
     STD_TORCH_CHECK(rows.dim() == 2 && rows.is_contiguous(), "rows: expected a contiguous matrix");
-    for (const Tensor* index : {&sorted, &order}) {
-        guard.check(*index, "index", ScalarType::Long);
-        STD_TORCH_CHECK(index->dim() == 1 && index->size(0) == rows.size(0) && index->is_contiguous(),
-                        "index: expected one contiguous entry a row");
-    }
+    const auto check_index = [&](const Tensor& index, const char* name) {
+        guard.check(index, name, ScalarType::Long);
+        STD_TORCH_CHECK(index.dim() == 1 && index.size(0) == rows.size(0) && index.is_contiguous(), name,
+                        ": expected one contiguous entry a row");
+    };
+    check_index(sorted, "sorted_index");
+    check_index(order, "order");
     STD_TORCH_CHECK(table_rows >= 0, "table_rows: expected at least 0");
     const auto* sorted_data = static_cast<const int64_t*>(sorted.data_ptr());
     const auto* order_data = static_cast<const int64_t*>(order.data_ptr());

@@ -29,9 +29,10 @@ Tensor tree_transform_op(Tensor rows, std::vector<int64_t> parents, bool inverse
         Guard guard(rows, "rows");
         const int64_t joints = map.tree.joints;
         MapArguments<T> a = {};
-        a.in[0] = guard.rows<T>(rows, "rows", rows.size(0), -1, {joints, 3});
-        const Tensor out = allocate(rows, rows.scalar_type(), {rows.size(0), joints, 3});
-        a.rows = rows.size(0), a.frames = 1, a.out[0] = numbers<T>(out);
+        a.rows = row_count(rows, "rows"), a.frames = 1;
+        a.in[0] = guard.rows<T>(rows, "rows", a.rows, -1, {joints, 3});
+        const Tensor out = allocate(rows, rows.scalar_type(), {a.rows, joints, 3});
+        a.out[0] = numbers<T>(out);
         if (a.rows > 0) Device::row_map(map, a, rows);
         return out;
     });
@@ -44,6 +45,7 @@ MapArguments<T> projection(const Tensor& points, const Tensor& camera, Guard& gu
                     shape_text(points));
     STD_TORCH_CHECK(points.size(2) >= 1 && points.size(2) <= kMaxJoints, "points: expected 1 to ",
                     std::to_string(kMaxJoints), " points, got ", std::to_string(points.size(2)));
+    STD_TORCH_CHECK(points.size(1) <= INT32_MAX, "points: expected at most 2^31 - 1 frames");
     MapArguments<T> a = {};
     a.in[0] = guard.rows<T>(points, "points", points.size(0), points.size(1), {points.size(2), 3});
     a.in[1] = guard.rows<T>(camera, "camera", points.size(0), -1, {kCameraNumbers});
@@ -113,12 +115,12 @@ Tensor kinematic_chain_op(Tensor pose_3d, std::vector<int64_t> parents, std::vec
     return for_type(pose_3d, "pose_3d", [&](auto zero) {
         using T = decltype(zero);
         Guard guard(pose_3d, "pose_3d");
-        const int64_t rows = pose_3d.size(0), joints = map.chain.tree.joints;
+        const int64_t rows = row_count(pose_3d, "pose_3d"), joints = map.chain.tree.joints;
         MapArguments<T> a = {};
         a.in[0] = guard.rows<T>(pose_3d, "pose_3d", rows, -1, {joints, 3});
         const Tensor out = allocate(pose_3d, pose_3d.scalar_type(), {rows, map.chain.features()});
         a.rows = rows, a.frames = 1, a.out[0] = numbers<T>(out);
-        if (rows > 0) Device::row_map(map, a, pose_3d);
+        if (out.numel() > 0) Device::row_map(map, a, pose_3d);
         return out;
     });
 }
@@ -130,7 +132,7 @@ Tensor kinematic_chain_backward_op(Tensor grad, Tensor pose_3d, std::vector<int6
     return for_type(pose_3d, "pose_3d", [&](auto zero) {
         using T = decltype(zero);
         Guard guard(pose_3d, "pose_3d");
-        const int64_t rows = pose_3d.size(0), joints = map.chain.tree.joints;
+        const int64_t rows = row_count(pose_3d, "pose_3d"), joints = map.chain.tree.joints;
         MapArguments<T> a = {};
         a.in[0] = guard.rows<T>(pose_3d, "pose_3d", rows, -1, {joints, 3});
         a.in[1] = guard.rows<T>(grad, "grad", rows, -1, {map.chain.features()});

@@ -400,6 +400,19 @@ def test_a_malformed_tree_is_refused_by_the_op_itself() -> None:
         torch.ops.poseda.augment.default(*inputs)
 
 
+def test_sizes_that_no_memory_stands_behind_are_refused_or_cost_nothing() -> None:
+    inputs = list(flat(augment_arguments(1, give=(), frames=1)))
+    inputs[0] = inputs[0].expand(1, 2**32, -1, -1)
+    valid = torch.ones(1, dtype=torch.bool)
+    with pytest.raises(RuntimeError, match=r"pose_3d: expected 1 to 2\^31 - 1 frames"):
+        torch.ops.poseda.augment_backward.default(None, None, valid, None, 0, *inputs)
+    assert torch.ops.poseda.sum_rows(torch.empty(2**40, 0)).shape == (1, 0)
+    poses = torch.zeros(1, 3, 3).expand(2**40, 3, 3)
+    assert torch.ops.poseda.kinematic_chain_space(poses, [-1, 0, 1], [], []).shape == (2**40, 0)
+    with pytest.raises(RuntimeError, match=r"rows: unexpected shape \(\)"):
+        torch.ops.poseda.tree_transform(torch.tensor(0.0), [-1, 0], False, False)
+
+
 @pytest.mark.needs_cuda
 def test_runs_on_the_current_stream_and_replays_in_a_graph() -> None:
     arguments = augment_arguments(256, device="cuda", rows=64)

@@ -94,7 +94,7 @@ struct RandomArguments {
 // Blocks of a pose: one a bone, then one for the body and the index, then the scales four a block.
 template <class T>
 POSEDA_HD void draw_parameters(const RandomArguments<T>& a, int64_t pose) {
-    const PoseRandom random(a.state[0], a.state[1], a.first + pose);
+    const PoseRandom random(a.state[0], a.state[1], int64_t(uint64_t(a.first) + uint64_t(pose)));
     for (int k = 0; k < a.bones; ++k) {
         const Vec3<T> w = random_rotation<T>(random.block(uint32_t(k)), T(a.ranges.bone_angle));
         T* at = a.bone_rotation + (pose * a.bones + k) * 3;

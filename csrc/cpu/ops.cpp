@@ -42,7 +42,7 @@ struct Cpu {
                                   const Tensor&) {
         const auto kernel = chosen_kernels().of(T()).random_parameters;
         over_poses(arguments.batch, 1, [&](int64_t begin, int64_t end) { kernel(arguments, begin, end); });
-        if (advance) ++state[1];
+        if (advance) state[1] = int64_t(uint64_t(state[1]) + 1);
     }
 
     template <class T>
