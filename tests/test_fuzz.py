@@ -13,7 +13,8 @@ FOLDER = Path(__file__).parent / "fuzz"
 
 
 def run(*command: str | Path) -> str:
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PATH": path}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -26,7 +27,14 @@ def test_readers_and_ops_refuse_what_they_do_not_take(script: str, cases: int, t
     assert said.startswith(f"{cases} ")
 
 
-def test_kernels_take_any_numbers(tmp_path: Path) -> None:
-    program = tmp_path / "kernels_fuzz"
-    run("bash", FOLDER / "build.sh", "g++", "-O0", program)
-    assert run(program, "1", "500") == "500 cases\n"
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The fuzzers in C++, built with the compiler that is there wherever poseda builds."""
+    folder = tmp_path_factory.mktemp("fuzz")
+    run("bash", FOLDER / "build.sh", "g++", "-O0", folder)
+    return folder
+
+
+@pytest.mark.parametrize(("program", "cases"), [("kernels_fuzz", 500), ("guards_fuzz", 2000)])
+def test_kernels_and_guards_take_anything(program: str, cases: int, programs: Path) -> None:
+    assert run(programs / program, "1", str(cases)).endswith(f"{cases} cases\n")

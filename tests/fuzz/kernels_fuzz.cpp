@@ -5,63 +5,15 @@
 //  * a valid pose is finite, an invalid one is zeros, and so are its gradients;
 //  * a pose has the same bits alone as among others, and in every instruction set this machine has: a case
 //    compares with one other way of computing it, so that there is time for many cases.
-//
-// LLVMFuzzerTestOneInput is libFuzzer's; with POSEDA_FUZZ_MAIN a driver of our own feeds it random bytes:
-//     kernels_fuzz SEED CASES
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
 #include <memory>
 #include <vector>
 
 #include "cpu/kernels.h"
+#include "source.h"
 
 namespace {
 
 using namespace poseda;
-
-void require(bool holds, const char* what) {
-    if (holds) return;
-    std::fprintf(stderr, "kernels_fuzz: broken: %s\n", what);
-    std::abort();
-}
-
-// Decisions from the input's bytes and, when they are used up, from a generator seeded with them.
-class Source {
-   public:
-    Source(const uint8_t* data, size_t size) : data_(data), size_(size) {
-        for (size_t i = 0; i < size; ++i) state_ = (state_ ^ data[i]) * 0x100000001B3u;
-    }
-
-    uint32_t word() {
-        if (at_ < size_) {
-            uint32_t value = 0;
-            for (int i = 0; i < 4 && at_ < size_; ++i) value |= uint32_t(data_[at_++]) << (8 * i);
-            return value;
-        }
-        state_ ^= state_ << 13, state_ ^= state_ >> 7, state_ ^= state_ << 17;
-        return uint32_t(state_ >> 16);
-    }
-    int below(int bound) { return int(word() % uint32_t(bound)); }
-    bool coin() { return word() & 1; }
-
-    // Near `middle` or, one time in `rarity`, anything at all.
-    template <class T>
-    T number(double middle, double reach, int rarity) {
-        if (rarity && below(rarity) == 0) {
-            static const double odd[] = {0.0,  -0.0,  1.0,    -1.0,  INFINITY, -INFINITY, NAN,
-                                         1e-3, 1e-20, 1e-310, 1e-45, 1e30,     -1e30,     3.4e38,
-                                         1e5,  -1e5,  4e3,    -0.5,  1e-7,     1e300};
-            return T(odd[below(int(sizeof(odd) / sizeof(odd[0])))]);
-        }
-        return T(middle + reach * (double(word()) / 2147483648.0 - 1.0));
-    }
-
-   private:
-    const uint8_t* data_;
-    size_t size_, at_ = 0;
-    uint64_t state_ = 0xCBF29CE484222325u;
-};
 
 // A table whose memory ends where it does; rows may be shared or lie apart.
 template <class T>
@@ -127,19 +79,6 @@ struct OtherWay {
 
 // Few, now and then more than two vectors hold.
 int random_rows(Source& source) { return 1 + source.below(source.below(6) ? 3 : 17); }
-
-Tree random_tree(Source& source) {
-    Tree tree;
-    tree.joints = 2 + source.below(source.below(8) ? 16 : kMaxJoints - 1);
-    const bool chain = source.below(8) == 0, groups = source.coin();
-    tree.parent[0] = -1;
-    for (int j = 1; j < tree.joints; ++j) tree.parent[j] = int8_t(chain ? j - 1 : source.below(j));
-    tree.scales = groups ? 1 + source.below(tree.bones()) : tree.bones();
-    for (int k = 0; k < tree.bones(); ++k) {
-        tree.scale_of[k] = int8_t(groups ? source.below(tree.scales) : k);
-    }
-    return tree;
-}
 
 // One call of the augmentation, whole, pose by pose and in every instruction set; then its adjoint.
 template <class T>
@@ -348,21 +287,6 @@ void run_map(Source& source, const Map& map) {
     for (size_t i = 0; i < kMapOutputs; ++i) require(same(first[i], other[i]), "a map has one set of bits");
 }
 
-ChainParts random_chain(Source& source) {
-    ChainParts chain = {};
-    chain.tree = random_tree(source);
-    int room = kMaxPartBones, features = (kMaxJoints - 1) * (kMaxJoints - 2) / 2;
-    uint8_t* bone = chain.bone;
-    for (int wanted = source.below(kMaxParts + 1); chain.parts < wanted; ++chain.parts) {
-        const int size = 1 + source.below(chain.tree.bones()), pairs = size * (size - 1) / 2;
-        if (size > room || pairs > features) break;  // as the guards would refuse it
-        chain.size[chain.parts] = uint8_t(size);
-        for (int i = 0; i < size; ++i) *bone++ = uint8_t(source.below(chain.tree.bones()));
-        room -= size, features -= pairs;
-    }
-    return chain;
-}
-
 template <class T>
 void run_random(Source& source) {
     RandomArguments<T> a;
@@ -424,19 +348,3 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     }
     return 0;
 }
-
-#if defined(POSEDA_FUZZ_MAIN)
-int main(int count, char** arguments) {
-    if (count != 3) return std::fprintf(stderr, "usage: kernels_fuzz SEED CASES\n"), 2;
-    const long seed = std::atol(arguments[1]), cases = std::atol(arguments[2]);
-    for (long i = 0; i < cases; ++i) {
-        const uint64_t input[2] = {uint64_t(seed), uint64_t(i) * 0x9E3779B97F4A7C15u};
-        Source scramble(reinterpret_cast<const uint8_t*>(input), sizeof(input));
-        for (int k = 0; k < 4; ++k) scramble.word();  // past the bytes themselves
-        uint32_t bytes[4];
-        for (uint32_t& word : bytes) word = scramble.word();
-        LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t*>(bytes), sizeof(bytes));
-    }
-    std::printf("%ld cases\n", cases);
-}
-#endif
