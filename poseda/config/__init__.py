@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from poseda.config.checks import SMALLEST_BATCH, picture_size
 from poseda.config.commands import EvaluateConfig, InfoConfig, LiftConfig, SmoothingConfig
-from poseda.config.record import RESUMABLE, check_resumable, from_json, to_json
+from poseda.config.record import check_resumable, from_json, to_json
 from poseda.config.reproduce import (
     PAIRS,
     Pair,
@@ -19,9 +19,8 @@ from poseda.config.reproduce import (
     ReproduceStabilityConfig,
     ReproduceVariantsConfig,
 )
-from poseda.config.run import ARMS, TABLE_ARMS, Arm, Compile, Preset, RunConfig, preset
+from poseda.config.run import ARMS, Arm, Compile, RunConfig, preset
 from poseda.config.sections import (
-    SECTIONS,
     AdversaryConfig,
     AlignmentConfig,
     GeneratorConfig,
@@ -37,10 +36,7 @@ from poseda.config.sections import (
 __all__ = [
     "ARMS",
     "PAIRS",
-    "RESUMABLE",
-    "SECTIONS",
     "SMALLEST_BATCH",
-    "TABLE_ARMS",
     "AdversaryConfig",
     "AlignmentConfig",
     "Arm",
@@ -56,7 +52,6 @@ __all__ = [
     "NetworkConfig",
     "Pair",
     "PlacementConfig",
-    "Preset",
     "ReproduceBenchmarkConfig",
     "ReproduceConfig",
     "ReproduceLiftersConfig",

@@ -194,7 +194,7 @@ def damage_npz(rng: random.Random, content: bytes) -> bytes:
             except Exception:  # what came of earlier damages is no array any more
                 continue
             buffer = io.BytesIO()
-            np.save(buffer, array, allow_pickle=True)
+            np.save(buffer, array, allow_pickle=True)  # writes what readers must refuse
             members[name] = buffer.getvalue()
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", rng.choice([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])) as archive:
