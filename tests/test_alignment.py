@@ -15,6 +15,7 @@ from poseda.datasets import AdaptationData, UnlabelledPoses, open_domains
 from poseda.rotation import rotation_matrix
 from poseda.skeleton import H36M16, Skeleton
 from poseda.training import alignment
+from poseda.training.journal import TrainingError
 from poseda.training.pairs import Proposal, Resident, carry_out, source_like_target
 
 
@@ -190,3 +191,12 @@ def test_what_has_no_range_is_found_to_be_nothing(monkeypatch: pytest.MonkeyPatc
     assert pitch_roll(found.up)[0, 1].abs() < 1e-6
     aligned = alignment.aligned(levelled, found)
     torch.testing.assert_close(aligned.source.pose_3d, levelled.source.pose_3d)
+
+
+def test_a_scout_that_lifts_to_no_number_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    resident = Resident.load(embedded(), torch.device("cpu"))
+    monkeypatch.setattr(
+        alignment, "predict", lambda _, pose_2d, *__: torch.full((*pose_2d.shape[:2], 3), torch.nan)
+    )
+    with pytest.raises(TrainingError, match=r"^plus: the tilt and build .* are not finite"):
+        alignment.estimate(torch.nn.Identity(), resident, preset("tiny"), torch.Generator().manual_seed(0))
