@@ -10,9 +10,9 @@ from unittest.mock import patch
 import pytest
 import torch
 
-from poseda import bench_step, ops
+from poseda import bench_step, ops, stopwatch
 from poseda.bench import Call, Clock
-from poseda.bench_step import StepBench, Stopwatch, step_config
+from poseda.bench_step import StepBench, step_config
 from poseda.classic import classic_scores
 from poseda.config import AdversaryConfig
 from poseda.datasets import Domains
@@ -60,8 +60,8 @@ def test_the_classic_loop_trains_on_what_its_generator_made(bench: StepBench) ->
 
 def test_a_stopwatch_counts_each_moment_once(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter([0.0, 1.0, 3.0, 7.0])
-    monkeypatch.setattr(bench_step.time, "perf_counter", lambda: next(now))
-    watch = Stopwatch(torch.device("cpu"))
+    monkeypatch.setattr(stopwatch.time, "perf_counter", lambda: next(now))
+    watch = stopwatch.Stopwatch(torch.device("cpu"))
     with watch("outer"), watch("inner"):
         pass
     assert watch.seconds == {"outer": 1.0 + 4.0, "inner": 2.0}
