@@ -17,9 +17,11 @@ import statistics
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from operator import truediv
 from pathlib import Path
-from typing import Any
+from textwrap import fill
+from typing import Any, Literal
 from unittest.mock import patch
 
 import torch
@@ -68,7 +70,10 @@ WIDTHS = {name: size.width for name, size in SMALL.items()} | {"simple_baseline"
 at sizes that a CPU trains in minutes."""
 
 CONTESTANTS = ("ours", "eager_augmentation", "classic")
-TITLES = {"ours": "ours", "eager_augmentation": "eager aug.", "classic": "classic", "compiled": "compiled"}
+EXTRAS = ("compiled", "bf16")
+"""Options of ours, measured on request: ``--compile on`` (the lifter's step), ``--precision bf16-mixed``."""
+
+TITLES = {"ours": "ours", "eager_augmentation": "eager op", "classic": "classic"} | {e: e for e in EXTRAS}
 HALVES = ("generator", "lifter")
 
 Step = Callable[[int], Any]
@@ -82,7 +87,7 @@ def run(
     steps: int = 8,
     threads: int = 1,
     width: int | None = None,
-    compiled: bool = False,
+    extras: Sequence[str] = (),
     quick: bool = False,
     json_path: str | Path | None = None,
 ) -> list[dict[str, Any]]:
@@ -95,7 +100,7 @@ def run(
         steps: of a slot, and of the classic loop's epochs in it.
         threads: of the CPU.
         width: of every lifter. Default: :data:`WIDTHS`.
-        compiled: also measure the lifter's step under ``--compile on``.
+        extras: of :data:`EXTRAS`, to measure beside.
         quick: fewer and shorter rounds.
         json_path: file to write, or None.
 
@@ -114,7 +119,7 @@ def run(
         for name in lifters:
             config = step_config(name, batch, device, width or WIDTHS.get(name, 256))
             with console.status(f"{name}, batch {batch:,}, {device}"):
-                results.append(measure(config, data, steps, compiled, quick) | {"threads": threads})
+                results.append(measure(config, data, steps, extras, quick) | {"threads": threads})
     finally:
         torch.set_num_threads(before)
     record = {"machine": machine(device), "results": results}
@@ -139,7 +144,11 @@ def step_config(lifter: str, batch: int, device: str, width: int) -> RunConfig:
 
 
 def measure(
-    config: RunConfig, data: AdaptationData, steps: int, compiled: bool = False, quick: bool = False
+    config: RunConfig,
+    data: AdaptationData,
+    steps: int,
+    extras: Sequence[str] = (),
+    quick: bool = False,
 ) -> dict[str, Any]:
     """One record of one lifter.
 
@@ -158,11 +167,11 @@ def measure(
         "device": str(bench.fabric.device),
         "steps": steps,
     }
-    calls = bench.calls(compiled)
+    calls = bench.calls(extras)
     rounds = timed_rounds(calls, clock)
     a_step = {name: [seconds / steps for seconds in times] for name, times in rounds.items()}
     for half in HALVES:
-        names = [name for name in (*CONTESTANTS, "compiled") if f"{half} {name}" in calls]
+        names = [name for name in (*CONTESTANTS, *EXTRAS) if f"{half} {name}" in calls]
         times = {name: a_step[f"{half} {name}"] for name in names}
         record[half] = {
             "seconds": {name: statistics.median(times[name]) for name in names},
@@ -194,7 +203,7 @@ class StepBench:
     """
 
     def __init__(self, config: RunConfig, data: AdaptationData, steps: int) -> None:
-        self.config, self.steps = config, steps
+        self.config, self.steps, self._given = config, steps, data
         self.fabric = start_fabric(config)
         self.data = Resident.load(data, self.fabric.device)
         self.recipe = recipe_of("gpa_lpa", config)
@@ -223,7 +232,7 @@ class StepBench:
                 with patch.object(ops, "augment", rival):
                     check_agreement(name, make(), ours)
 
-    def calls(self, compiled: bool) -> dict[str, Callable[[], None]]:
+    def calls(self, extras: Sequence[str]) -> dict[str, Callable[[], None]]:
         """What is timed: ``steps`` steps of each contestant's generator and lifter."""
         classic = self._classic()
         classic.generator_steps(self.steps)
@@ -233,9 +242,13 @@ class StepBench:
         }
         for name, rival in (("ours", None), ("eager_augmentation", reference.augment)):
             calls[f"generator {name}"] = self._slot(self._generator_phase(), rival)
-            calls[f"lifter {name}"] = self._slot(self._lifter_phase(), rival)
-        if compiled:
-            calls["lifter compiled"] = self._slot(self._lifter_phase(compiled=True), None)
+            calls[f"lifter {name}"] = self._slot(self.lifter_phase(), rival)
+        if "compiled" in extras:
+            calls["lifter compiled"] = self._slot(self.lifter_phase(compiled=True), None)
+        if "bf16" in extras:
+            half = StepBench(replace(self.config, precision="bf16-mixed"), self._given, self.steps)
+            calls["generator bf16"] = half._slot(half._generator_phase(), None)
+            calls["lifter bf16"] = half._slot(half.lifter_phase(), None)
         return calls
 
     def shares(self, half: str, contestant: str) -> dict[str, float]:
@@ -251,7 +264,7 @@ class StepBench:
                     else lambda: loop.lifter_steps(self.steps)
                 )
             else:
-                phase = self._generator_phase() if half == "generator" else self._lifter_phase()
+                phase = self._generator_phase() if half == "generator" else self.lifter_phase()
                 call = self._slot(phase, None if contestant == "ours" else reference.augment, watch)
             call()
             watch.clear()
@@ -286,7 +299,7 @@ class StepBench:
         lifter = build_lifter(self.config, self.data.skeleton).to(self.fabric.device)
         return GeneratorPhase(self.recipe, self.data, self.config, 0, self._rng(), lifter, self.fabric)
 
-    def _lifter_phase(self, compiled: bool = False) -> LifterPhase:
+    def lifter_phase(self, compiled: bool = False) -> LifterPhase:
         torch.manual_seed(0)
         skeleton, options, rng = self.data.skeleton, self.config.training, self._rng()
         generator = Generator(skeleton, self.config.generator).to(self.fabric.device).eval()
@@ -308,13 +321,13 @@ def tables(record: dict[str, Any]) -> Iterator[tuple[str, Sequence[str], list[Se
     names = [name for name in TITLES if any(name in row["lifter"]["seconds"] for row in results)]
     ratios = [f"vs {TITLES[name]}" for name in CONTESTANTS[1:]]
     yield (
-        "a step, and an epoch of 1.56 M poses through generator and lifter (extrapolated)",
-        ("lifter", "width", "batch", "part", *(TITLES[name] for name in names), *ratios),
+        f"a step of {results[0]['batch']:,} poses, and an epoch of 1.56 M through generator and lifter "
+        "(extrapolated)",
+        ("lifter", "width", "step", *(TITLES[name] for name in names), *ratios),
         [
             (
                 row["name"],
                 str(row["width"]),
-                f"{row['batch']:,}",
                 half,
                 *(show_seconds(row[half]["seconds"].get(name)) for name in names),
                 *(f"{row[half]['speedup'][name]:.2f}x" for name in CONTESTANTS[1:]),
@@ -323,30 +336,19 @@ def tables(record: dict[str, Any]) -> Iterator[tuple[str, Sequence[str], list[Se
             for half in (*HALVES, "epoch")
         ],
     )
-    parts = list(
-        dict.fromkeys(
-            part
-            for row in results
-            for half in HALVES
-            for found in row[half]["shares"].values()
-            for part in found
+    for row in results:
+        columns = [(half, name) for half in HALVES for name in CONTESTANTS]
+        shares = {column: row[column[0]]["shares"][column[1]] for column in columns}
+        parts = dict.fromkeys(part for found in shares.values() for part in found)
+        yield (
+            f"share of a step of {row['name']}",
+            ("part", *(f"{half} {TITLES[name]}" for half, name in columns)),
+            [(part, *(_percent(shares[column].get(part)) for column in columns)) for part in parts],
         )
-    )
-    yield (
-        "share of a step",
-        ("lifter", "step", "loop", *parts),
-        [
-            (
-                row["name"],
-                half,
-                TITLES[name],
-                *(f"{row[half]['shares'][name].get(part, 0):.1%}" for part in parts),
-            )
-            for row in results
-            for half in HALVES
-            for name in CONTESTANTS
-        ],
-    )
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.1%}"
 
 
 def to_markdown(record: dict[str, Any]) -> str:
@@ -367,9 +369,11 @@ def rich_table(title: str, headings: Sequence[str], cells: Sequence[Sequence[str
     from rich.box import SIMPLE
     from rich.table import Table
 
-    drawn = Table(title=title, title_justify="left", box=SIMPLE, padding=0)
-    for heading in headings:
-        drawn.add_column(heading, justify="left" if heading in WORDS else "right")
+    drawn = Table(title=title, title_justify="left", box=SIMPLE, padding=0, show_edge=False)
+    for heading, column in zip(headings, zip(*cells, strict=True), strict=True):
+        justify: Literal["left", "right"] = "left" if heading in WORDS else "right"
+        narrowest = max(map(len, (*column, *heading.split())))
+        drawn.add_column(fill(heading, narrowest), justify=justify, no_wrap=heading in WORDS)
     for row in cells:
         drawn.add_row(*row)
     return drawn
@@ -383,7 +387,9 @@ def _parse(arguments: Sequence[str] | None) -> Any:
     parser.add_argument("--batch", type=int, default=1024, help="poses a step (default: 1024)")
     parser.add_argument("--steps", type=int, default=8, help="steps a slot (default: 8)")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
-    parser.add_argument("--compiled", action="store_true", help="the lifter's step under torch.compile, too")
+    parser.add_argument(
+        "--extras", nargs="+", choices=EXTRAS, default=[], help="ours with these options, too (default: none)"
+    )
     parser.add_argument("--quick", action="store_true", help="short rounds")
     parser.add_argument("--json", metavar="FILE", help="record the results here")
     parser.add_argument("--markdown", metavar="FILE", help="measure nothing: print this record as Markdown")
@@ -414,7 +420,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         steps=given.steps,
         threads=given.threads,
         width=given.width,
-        compiled=given.compiled,
+        extras=given.extras,
         quick=given.quick,
         json_path=given.json,
     )

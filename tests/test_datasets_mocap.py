@@ -3,13 +3,13 @@
 With ``POSEDA_MOCAP=FOLDER`` the real folder is built, too, and compared with its ``make_domains.py``.
 """
 
-import importlib.util
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from programs import load_program
 
 from poseda.camera import Camera, project
 from poseda.datasets import SPLITS, DataError, open_domains
@@ -129,10 +129,7 @@ def test_what_is_missing_or_wrong_is_named(mocap_folder, tmp_path):
 @pytest.mark.parametrize("sequences", [False, True])
 @pytest.mark.parametrize("benchmark_name", ["p1", "p2"])
 def test_the_real_folder_gives_what_its_own_script_gives(real_folder, benchmark_name, sequences):
-    spec = importlib.util.spec_from_file_location("make_domains", real_folder / "make_domains.py")
-    assert spec is not None and spec.loader is not None
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+    script = load_program(real_folder / "make_domains.py")
     expected = script.build(str(real_folder), benchmark_name, 0, sequences)
     built = build_benchmark(real_folder, benchmark_name, 0, sequences)
     assert built.keys() == expected.keys()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from programs import load_program
 
 from poseda.training.stage import Stage
 
@@ -16,12 +16,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 @pytest.fixture(scope="module")
 def program() -> ModuleType:
-    path = Path(__file__).parents[1] / "benchmarks" / "profile_adaptation.py"
-    spec = importlib.util.spec_from_file_location("profile_adaptation", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_program(Path(__file__).parents[1] / "benchmarks" / "profile_adaptation.py")
 
 
 def test_a_profile_accounts_for_all_time(tmp_path: Path, program: ModuleType) -> None:
