@@ -347,20 +347,20 @@ def test_a_generator_that_the_graph_was_not_told_of_is_refused() -> None:
         step()
 
 
-def test_auto_does_not_compile_what_is_captured(
+def test_the_compiler_is_told_what_is_captured(
     tmp_path: Path, domains: Domains, tapes: list[TapeBackend], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
+    asked: list[tuple[str, bool]] = []
 
-    def pays(choice: str, *_: object) -> bool:
-        asked.append(choice)
+    def pays(choice: str, lifter: nn.Module, fabric: object, steps: int, captured: bool) -> bool:
+        asked.append((choice, captured))
         return False
 
     monkeypatch.setattr("poseda.training.compilation.pays", pays)
     for choice in ("on", "off"):
         run = run_of(tmp_path / choice, 1, arm="source_only", graphs=choice)
         training.prepare(run, domains)._pretrain(0)
-    assert asked == ["auto"]
+    assert asked == [("auto", True), ("auto", False)]
 
 
 # ------------------------------------------------------------------------------------------- on a GPU

@@ -21,7 +21,7 @@ AUTO_STEPS = 5000
 guess; what a step gains on a GPU is not yet measured."""
 
 
-def pays(choice: Compile, lifter: nn.Module, fabric: Fabric, steps: int) -> bool:
+def pays(choice: Compile, lifter: nn.Module, fabric: Fabric, steps: int, captured: bool = False) -> bool:
     """Whether a phase compiles its lifter. A function of the configuration, so that runs repeat.
 
     Args:
@@ -29,8 +29,9 @@ def pays(choice: Compile, lifter: nn.Module, fabric: Fabric, steps: int) -> bool
         lifter: ``auto`` compiles those of this package, which are one graph each.
         fabric: ``auto`` compiles on a single CUDA device.
         steps: of the phase.
+        captured: the steps are replayed as CUDA graphs. ``auto`` does not compile those, which is untried.
     """
-    if choice != "auto" or fabric.device.type != "cuda" or fabric.world_size > 1:
+    if choice != "auto" or captured or fabric.device.type != "cuda" or fabric.world_size > 1:
         return choice == "on"
     from torch.utils._triton import has_triton
 

@@ -181,8 +181,7 @@ class Run:
 
     def _lifter_phase(self, lifter: nn.Module, pairs: PairDraw, steps: int) -> LifterPhase:
         captured = self.config.graphs == "on"
-        untried = captured and self.config.compile == "auto"
-        compiled = not untried and compilation.pays(self.config.compile, lifter, self.fabric, steps)
+        compiled = compilation.pays(self.config.compile, lifter, self.fabric, steps, captured)
         skeleton, options = self.data.skeleton, self.config.training
         return LifterPhase(lifter, pairs, skeleton, options, steps, self.fabric, compiled, captured)
 
