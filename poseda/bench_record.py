@@ -87,10 +87,11 @@ def show_seconds(seconds: float | None) -> str:
     """Seconds in the unit that suits them, '-' for none."""
     if seconds is None:
         return "-"
-    for unit, scale in (("s", 1.0), ("ms", 1e-3)):
-        if seconds >= scale:
-            return f"{seconds / scale:.3g}{unit}"
-    return f"{seconds / 1e-6:.3g}us"
+    unit, value = "s", seconds
+    for smaller in ("ms", "us"):
+        if value < 0.9995:  # which is no longer rounded to 1
+            unit, value = smaller, value * 1000
+    return f"{value:.3g}{unit}" if value < 999.5 else f"{value:,.0f}{unit}"
 
 
 def table(results: Sequence[dict[str, Any]]) -> Any:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from poseda import bench, reference
-from poseda.bench_record import markdown
+from poseda.bench_record import markdown, show_seconds
 from poseda.cli import main
 from poseda.rivals import Compiled, Problem, poseaug_style
 from poseda.skeleton import COCO17, H36M16
@@ -31,6 +31,12 @@ def test_head_is_the_problem_of_the_first_poses() -> None:
     problem = Problem.draw(10)
     whole, head = problem.forward(reference.augment)(), problem.head(4).forward(reference.augment)()
     assert all(torch.equal(part, all_[:4]) for part, all_ in zip(head, whole, strict=True))
+
+
+def test_seconds_have_three_digits_in_the_unit_that_suits_them() -> None:
+    shown = {1252.4: "1,252s", 0.9996: "1s", 0.04217: "42.2ms", 9.996e-4: "1ms", 3e-9: "0.003us"}
+    assert {seconds: show_seconds(seconds) for seconds in shown} == shown
+    assert show_seconds(None) == "-"
 
 
 def test_traffic_counts_every_number_once() -> None:
