@@ -101,7 +101,7 @@ PARTS: tuple[tuple[Any, str, str], ...] = (
     (Fabric, "clip_gradients", "optimiser"),
     (nn.utils, "clip_grad_norm_", "optimiser"),
     (Average, "update", "EMA"),
-    (NonFiniteWatch, "note", "logging"),
+    (NonFiniteWatch, "clip", "optimiser"),
     (Meters, "add", "logging"),
     (Meters, "read", "logging"),
     (ClassicLoop, "_log", "logging"),

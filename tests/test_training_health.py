@@ -71,15 +71,15 @@ def events(out: Path) -> list[dict[str, Any]]:
 
 def poison(monkeypatch: pytest.MonkeyPatch, step: int, harm: Callable[[nn.Module], None]) -> None:
     """Harm the lifter's gradients or weights after the backward pass of a step."""
-    note = NonFiniteWatch.note
+    clip = NonFiniteWatch.clip
 
-    def harmed(self: NonFiniteWatch, at: int, name: str) -> None:
+    def harmed(self: NonFiniteWatch, at: int, name: str, limit: float) -> None:
         if at == step and name == "lifter":
             with torch.no_grad():
                 harm(self.modules["lifter"])
-        note(self, at, name)
+        clip(self, at, name, limit)
 
-    monkeypatch.setattr(NonFiniteWatch, "note", harmed)
+    monkeypatch.setattr(NonFiniteWatch, "clip", harmed)
 
 
 def test_a_gradient_that_is_not_finite_is_named_with_its_step(
@@ -121,9 +121,21 @@ def test_the_first_of_several_wrong_gradients_is_named() -> None:
         for name in ("a", "b"):  # c never has a gradient
             layers[name].weight.grad = torch.full((2, 2), torch.inf if (name, step) == ("b", 1) else 1.0)
             layers[name].bias.grad = torch.full((2,), torch.nan if step == 2 else 1.0)
-        watch.note(step, "m")
+        watch.clip(step, "m", 1.0)
     assert watch.first_gradient() == (1, "the gradient of m.b.weight")
     assert watch.first_weight() is None
+
+
+@pytest.mark.parametrize("limit", [0.5, 1e6])
+def test_gradients_are_clipped_as_torch_clips_them(limit: float) -> None:
+    ours, theirs = (nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2), nn.Linear(2, 2)) for _ in range(2))
+    for own, other in zip(ours[:2].parameters(), theirs[:2].parameters(), strict=True):
+        own.grad = torch.randn_like(own)
+        other.grad = own.grad.clone()
+    NonFiniteWatch({"m": ours}).clip(0, "m", limit)
+    nn.utils.clip_grad_norm_(theirs.parameters(), limit)
+    for own, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert own.grad is other.grad is None or torch.equal(own.grad, other.grad)
 
 
 # ------------------------------------------------------------------------------------------- collapse

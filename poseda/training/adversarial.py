@@ -132,8 +132,7 @@ class GeneratorPhase:
         total = torch.stack(list(terms.values())).sum()
         self.optimizer.zero_grad()
         total.backward()
-        self.watch.note(step, "generator")
-        nn.utils.clip_grad_norm_(self.generator.parameters(), options.clip)
+        self.watch.clip(step, "generator", options.clip)
         self.optimizer.step()
         return Judged(*(value.detach() for value in judged)), terms | _health(proposal, turn, fake.valid)
 
@@ -145,8 +144,7 @@ class GeneratorPhase:
         terms = self._tell_apart(self.pool.exchange(fresh, self.rng))
         optimizer.zero_grad()
         torch.stack(list(terms.values())).sum().backward()
-        self.watch.note(step, "judges")
-        nn.utils.clip_grad_norm_(self.judges.parameters(), self.config.generator_training.clip)
+        self.watch.clip(step, "judges", self.config.generator_training.clip)
         optimizer.step()
         return {f"discriminator_{name}": loss for name, loss in terms.items()}
 

@@ -26,17 +26,22 @@ class NonFiniteWatch:
         self._first: dict[str, Tensor] = {}
 
     @torch.no_grad()
-    def note(self, step: float | Tensor, name: str) -> None:
-        """Look at the gradients of a module, after the backward pass and before they are clipped."""
+    def clip(self, step: float | Tensor, name: str, limit: float) -> None:
+        """Look at the gradients of a module, and scale them down to a joint norm of a limit.
+
+        One pass over them serves both. A gradient whose norm is not finite, by overflow too, cannot be
+        clipped and counts as not finite.
+        """
+        parameters = list(self.modules[name].parameters())
         gradients = [
-            parameter.new_zeros(()) if parameter.grad is None else parameter.grad
-            for parameter in self.modules[name].parameters()
+            parameter.new_zeros(()) if parameter.grad is None else parameter.grad for parameter in parameters
         ]
-        largest = torch.stack(torch._foreach_norm(gradients, torch.inf))
+        norms = torch.stack(torch._foreach_norm(gradients))
         if name not in self._first:
-            self._first[name] = torch.full_like(largest, torch.inf)
+            self._first[name] = torch.full_like(norms, torch.inf)
         first = self._first[name]
-        first.copy_(torch.where(largest.isfinite(), first, first.clamp(max=step)))
+        first.copy_(torch.where(norms.isfinite(), first, first.clamp(max=step)))
+        nn.utils.clip_grads_with_norm_(parameters, limit, torch.linalg.vector_norm(norms))
 
     def first_gradient(self) -> tuple[int, str] | None:
         """The earliest step with a gradient that was not finite, and whose it was."""

@@ -180,11 +180,12 @@ class LifterPhase:
             loss = weight * loss
         self.optimizer.zero_grad()
         self.fabric.backward(loss)
-        if not self._scaled:  # a scaler tries larger scales and skips those that make gradients infinite
-            self.watch.note(step, "lifter")
-        self.fabric.clip_gradients(
-            self.lifter, self.optimizer, max_norm=self.config.clip, error_if_nonfinite=False
-        )
+        if self._scaled:  # a scaler tries larger scales and skips those that make gradients infinite
+            self.fabric.clip_gradients(
+                self.lifter, self.optimizer, max_norm=self.config.clip, error_if_nonfinite=False
+            )
+        else:
+            self.watch.clip(step, "lifter", self.config.clip)
         self.optimizer.step()
         if self.fabric.world_size > 1:
             loss = parallel.mean_over_processes(loss)
