@@ -112,15 +112,21 @@ def test_an_untrained_graph_treats_left_and_right_alike(name, skeleton):
     assert (swapped - lifter(pose_2d)).abs().max() > 1e-4
 
 
-def test_attention_agrees_with_torch():
+@pytest.mark.parametrize("count", [1, 5])
+def test_attention_agrees_with_torch(count):
     ours, theirs = Attention(12, 3, 0.0), nn.MultiheadAttention(12, 3, batch_first=True)
     with torch.no_grad():
         nn.init.normal_(ours.query_key_value.bias)
         theirs.in_proj_weight.copy_(ours.query_key_value.weight)
         theirs.in_proj_bias.copy_(ours.query_key_value.bias)
         theirs.out_proj.load_state_dict(ours.output.state_dict())
-    tokens = torch.randn(4, 5, 12)
-    torch.testing.assert_close(ours(tokens), theirs(tokens, tokens, tokens)[0])
+    tokens = torch.randn(4, count, 12)
+    mixed, expected = ours(tokens), theirs(tokens, tokens, tokens)[0]
+    torch.testing.assert_close(mixed, expected)
+    weights = torch.randn_like(mixed)
+    (mixed * weights).sum().backward()
+    (expected * weights).sum().backward()
+    torch.testing.assert_close(ours.query_key_value.weight.grad, theirs.in_proj_weight.grad)
 
 
 def test_a_block_mixes_the_joints_of_a_frame_or_the_frames_of_a_joint():
