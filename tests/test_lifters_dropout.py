@@ -50,3 +50,13 @@ def test_edges(probability: float) -> None:
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
 def test_the_dtype_stays(dtype: torch.dtype) -> None:
     assert Dropout(0.2)(torch.ones(10, dtype=dtype)).dtype == dtype
+
+
+@pytest.mark.parametrize("probability", [0.3, 1.0])  # by draws of its own, and by torch's
+def test_parts_of_a_batch_make_up_the_whole(probability):
+    features = torch.randn(6, 5)
+    torch.manual_seed(1)
+    whole = Dropout(probability)(features)
+    for index, rows in enumerate(features.chunk(3)):
+        torch.manual_seed(1)
+        assert torch.equal(Dropout(probability).part(rows, 3, index), whole.chunk(3)[index])

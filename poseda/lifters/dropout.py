@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -17,19 +19,37 @@ class Dropout(nn.Dropout):
 
     def forward(self, features: Tensor) -> Tensor:
         """Zero each feature with the probability and scale the others up; identity in evaluation mode."""
-        dropped = round(self.p * _LEVELS)
-        plain = features.is_cuda or torch.compiler.is_compiling() or dropped == _LEVELS
-        if not self.training or plain or dropped == 0:
+        if not self.training or self._is_plain(features):
             return super().forward(features)
-        return features * _keep(features, dropped)
+        return features * self._keep(features, 1, 0)
+
+    def part(self, features: Tensor, parts: int, index: int) -> Tensor:
+        """Drop as from a batch of which these are one of several equal parts of rows; draw for all."""
+        if not self.training or self._is_plain(features):
+            return drop_part(super().forward, features, parts, index)
+        return features * self._keep(features, parts, index)
+
+    def _is_plain(self, features: Tensor) -> bool:
+        return features.is_cuda or torch.compiler.is_compiling() or self._dropped in (0, _LEVELS)
+
+    @property
+    def _dropped(self) -> int:
+        """How many of _LEVELS levels drop a feature."""
+        return round(self.p * _LEVELS)
+
+    def _keep(self, like: Tensor, parts: int, index: int) -> Tensor:
+        """0 for features to drop, what makes up for them for the others."""
+        size = like.numel()
+        draws = torch.empty(-(-parts * size // 4), dtype=torch.int64)
+        draws.random_(torch.iinfo(torch.int64).min, None)
+        levels = draws.view(torch.int16)[index * size : (index + 1) * size].view(like.shape)
+        # Compared as numbers of the result's kind: vectorised, where a comparison into booleans is not.
+        wide = torch.promote_types(like.dtype, torch.float32)
+        kept = levels.to(wide).ge_(self._dropped + torch.iinfo(torch.int16).min)
+        return kept.mul_(_LEVELS / (_LEVELS - self._dropped)).to(like.dtype)
 
 
-def _keep(like: Tensor, dropped: int) -> Tensor:
-    """0 for ``dropped`` features in 2^16, what makes up for them for the others."""
-    draws = torch.empty(-(-like.numel() // 4), dtype=torch.int64)
-    draws.random_(torch.iinfo(torch.int64).min, None)
-    levels = draws.view(torch.int16)[: like.numel()].view(like.shape)
-    # Compared as numbers of the result's kind: vectorised, where a comparison into booleans is not.
-    wide = torch.promote_types(like.dtype, torch.float32)
-    kept = levels.to(wide).ge_(dropped + torch.iinfo(torch.int16).min)
-    return kept.mul_(_LEVELS / (_LEVELS - dropped)).to(like.dtype)
+def drop_part(drop: Callable[[Tensor], Tensor], features: Tensor, parts: int, index: int) -> Tensor:
+    """As :meth:`Dropout.part`, by any dropout."""
+    whole = drop(features.new_ones(parts * len(features), *features.shape[1:]))
+    return features * whole.chunk(parts)[index]

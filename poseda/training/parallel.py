@@ -10,11 +10,13 @@ communication.
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import torch
 from lightning.fabric import Fabric
 from torch import Tensor, distributed, nn
 
+from poseda.lifters.dropout import Dropout, drop_part
 from poseda.training.pairs import Pairs
 
 
@@ -52,20 +54,52 @@ def mean_over_processes(value: Tensor) -> Tensor:
     return total / distributed.get_world_size()
 
 
-class _SumOverProcesses(torch.autograd.Function):
-    """The sum over all processes, of the value and, going back, of its gradient."""
+class _Normalise(torch.autograd.Function):
+    """Batch norm by mean and variance over all processes, with one exchange each way."""
 
     @staticmethod
-    def forward(ctx: object, value: Tensor) -> Tensor:
-        total = value.clone()
-        distributed.all_reduce(total)
-        return total
+    def forward(
+        ctx: Any, features: Tensor, weight: Tensor, bias: Tensor, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """(N, C) or (N, C, L), (C,), (C,); returns the same, mean (C,) and variance (C,)."""
+        wide = features.to(torch.promote_types(features.dtype, torch.float32))
+        over, shape = _other_dimensions(features)
+        variance, mean = torch.var_mean(wide, over, correction=0)
+        # As sums over the batch, which add up; in double precision, as the variance is their difference.
+        moments = torch.stack([mean.double(), variance.double() + mean.double().square()])
+        mean, square = mean_over_processes(moments)
+        variance = square - mean.square()
+        reciprocal = (variance + eps).rsqrt()
+        scale = weight * reciprocal
+        shift = bias - mean * scale
+        out = torch.addcmul(shift.to(wide).view(shape), wide, scale.to(wide).view(shape))
+        ctx.save_for_backward(features, mean, reciprocal, weight)
+        mean, variance = mean.to(wide), variance.to(wide)
+        ctx.mark_non_differentiable(mean, variance)
+        return out.to(features.dtype), mean, variance
 
     @staticmethod
-    def backward(ctx: object, gradient: Tensor) -> Tensor:
-        total = gradient.clone()
-        distributed.all_reduce(total)
-        return total
+    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        features, mean, reciprocal, weight = ctx.saved_tensors
+        wide = torch.promote_types(features.dtype, torch.float32)
+        over, shape = _other_dimensions(features)
+        gradient = gradient.to(wide)
+        centred = features.to(wide) - mean.to(wide).view(shape)
+        along_bias = gradient.sum(over).double()
+        along_weight = (gradient * centred).sum(over).double() * reciprocal
+        bias_mean, weight_mean = mean_over_processes(torch.stack([along_bias, along_weight]))
+        size = features.numel() // features.shape[1]
+        scale = weight * reciprocal
+        flat = -scale * bias_mean / size
+        sloped = -scale * reciprocal * weight_mean / size
+        back = torch.addcmul(flat.to(wide).view(shape), gradient, scale.to(wide).view(shape))
+        back.addcmul_(centred, sloped.to(wide).view(shape))
+        return back.to(features.dtype), along_weight.to(weight.dtype), along_bias.to(weight.dtype), None
+
+
+def _other_dimensions(features: Tensor) -> tuple[list[int], tuple[int, ...]]:
+    """All but that of the channels, and the shape of a value a channel beside the features."""
+    return ([0], (1, -1)) if features.dim() == 2 else ([0, 2], (1, -1, 1))
 
 
 class WholeBatchNorm(nn.BatchNorm1d):
@@ -75,20 +109,16 @@ class WholeBatchNorm(nn.BatchNorm1d):
         """(N, C) or (N, C, L); as `torch.nn.BatchNorm1d` on the whole batch."""
         if not self.training:
             return super().forward(features)
-        over = [0] if features.dim() == 2 else [0, 2]
-        shape = (1, -1) if features.dim() == 2 else (1, -1, 1)
+        normalised, mean, variance = _Normalise.apply(features, self.weight, self.bias, self.eps)
         size = features.numel() // features.shape[1] * distributed.get_world_size()
-        mean = _SumOverProcesses.apply(features.sum(over)) / size
-        centred = features - mean.view(shape)
-        variance = _SumOverProcesses.apply(centred.square().sum(over)) / size
         with torch.no_grad():
             assert self.running_mean is not None and self.running_var is not None
             assert self.num_batches_tracked is not None and self.momentum is not None
             self.num_batches_tracked += 1
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(variance * (size / (size - 1)), self.momentum)
-        scale = self.weight * (variance + self.eps).rsqrt()
-        return centred * scale.view(shape) + self.bias.view(shape)
+        result: Tensor = normalised
+        return result
 
 
 class WholeBatchDropout(nn.Module):
@@ -102,9 +132,10 @@ class WholeBatchDropout(nn.Module):
         """As the dropout on the whole batch, whose rows are in the order of the processes."""
         if not self.training or self.dropout.p == 0:
             return features
-        processes, rank = distributed.get_world_size(), distributed.get_rank()
-        whole = self.dropout(features.new_ones(processes * len(features), *features.shape[1:]))
-        return features * whole.chunk(processes)[rank]
+        where = (distributed.get_world_size(), distributed.get_rank())
+        if isinstance(self.dropout, Dropout):
+            return self.dropout.part(features, *where)
+        return drop_part(self.dropout, features, *where)
 
 
 def spread(module: nn.Module) -> None:
