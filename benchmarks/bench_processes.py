@@ -27,7 +27,7 @@ AGREEMENT = 1e-4
 
 
 def work(given: argparse.Namespace) -> None:
-    """As one of several processes: train, and let the first print seconds a step and the loss after WARM_UP."""
+    """As one of several processes: train; the first prints seconds a step and the loss after WARM_UP."""
     import torch
 
     from poseda.bench_step import StepBench, step_config
