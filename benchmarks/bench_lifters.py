@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
-from rich.table import Table
 from torch import Tensor, nn
 from torch.utils.benchmark import Timer
 
-from poseda.bench_record import machine, show_seconds
+from poseda.bench import read_record
+from poseda.bench_record import about, machine, markdown_table, show_seconds
+from poseda.bench_step import rich_table
 from poseda.config import RunConfig
 from poseda.skeleton import H36M16
 from poseda.training.network import SMALL, build_lifter, count_parameters, published_size
@@ -112,28 +114,40 @@ def records(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
                 }
 
 
-HEADINGS = ("lifter", "weights", "frames", "mode", "step", "windows/s", "latency")
-
-
-def table(results: list[dict[str, Any]]) -> Table:
-    """The records as a table."""
-    first = results[0]
-    step = f"training steps of {first['batch']:,} on {first['device']}"
-    title = f"{step}; latency of one window on the CPU; {first['threads']} threads; medians"
-    drawn = Table(title=title, title_justify="left")
-    for heading in HEADINGS:
-        drawn.add_column(heading, justify="left" if heading in ("lifter", "mode") else "right")
+def cells(results: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Headings, and a row for each lifter and number of frames."""
+    modes = list(dict.fromkeys(row["mode"] for row in results))
+    found: dict[tuple[str, int], dict[str, dict[str, Any]]] = {}
     for row in results:
-        drawn.add_row(
-            row["lifter"],
-            f"{row['parameters']:,}",
-            str(row["frames"]),
-            row["mode"],
-            show_seconds(row["training_step"]),
-            f"{row['windows_a_second']:,.0f}",
-            show_seconds(row["cpu_latency"]),
-        )
-    return drawn
+        found.setdefault((row["lifter"], row["frames"]), {})[row["mode"]] = row
+    headings = ["lifter", "weights", "frames", "windows/s"]
+    headings += [f"{what} {mode}" for what in ("step", "latency") for mode in modes]
+    rows = []
+    for (lifter, frames), by_mode in found.items():
+        first = next(iter(by_mode.values()))
+        times = [
+            show_seconds(by_mode[mode][what] if mode in by_mode else None)
+            for what in ("training_step", "cpu_latency")
+            for mode in modes
+        ]
+        fastest = max(row["windows_a_second"] for row in by_mode.values())
+        rows.append([lifter, f"{first['parameters']:,}", str(frames), f"{fastest:,.0f}", *times])
+    return headings, rows
+
+
+def title(results: list[dict[str, Any]]) -> str:
+    """What was measured."""
+    first = results[0]
+    step = f"training steps of {first['batch']:,} windows on {first['device']}"
+    return f"{step}; latency of one window on the CPU; CPU threads: {first['threads']}; medians"
+
+
+def to_markdown(record: dict[str, Any]) -> str:
+    """A record as Markdown: a line on the machine and the table."""
+    results = record["results"]
+    return "\n".join(
+        [about(record["machine"]), "", f"{title(results)}:", "", *markdown_table(*cells(results))]
+    )
 
 
 def parse() -> argparse.Namespace:
@@ -150,6 +164,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
     parser.add_argument("--published", action="store_true", help="the sizes of the papers, dropout included")
     parser.add_argument("--json", type=Path, default=RESULTS, help=f"record here (default: {RESULTS.name})")
+    parser.add_argument("--markdown", metavar="FILE", help="measure nothing: print this record as Markdown")
     given = parser.parse_args()
     given.modes = given.modes or list(MODES[:1] if given.quick else MODES)
     return given
@@ -157,12 +172,18 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     given, console = parse(), Console()
+    if given.markdown:
+        try:
+            print(read_record(given.markdown, to_markdown))
+        except ValueError as error:
+            sys.exit(f"bench_lifters: {error}")
+        return
     results = []
     with console.status("") as status:
         for record in records(given):
             status.update(f"{record['lifter']} {record['mode']} done")
             results.append(record)
-    console.print(table(results))
+    console.print(rich_table(title(results), *cells(results)))
     given.json.parent.mkdir(parents=True, exist_ok=True)
     content = {"machine": machine(given.device), "results": results}
     given.json.write_text(json.dumps(content, indent=1) + "\n")
