@@ -35,7 +35,7 @@ def work(given: argparse.Namespace) -> None:
 
     torch.set_num_threads(1)
     data = open_domains(None, size=0.5).adaptation()
-    bench = StepBench(step_config(given.lifter, given.batch, "cpu", given.width), data, given.steps)
+    bench = StepBench(step_config(given.lifter, *given.batches, "cpu", given.width), data, given.steps)
     phase = bench.lifter_phase()
     loss = [phase.step(step)["lifter_loss"] for step in range(WARM_UP)][-1].item()
     bench.fabric.barrier()
@@ -48,7 +48,7 @@ def work(given: argparse.Namespace) -> None:
         print(json.dumps({"seconds": seconds, "loss": loss}))
 
 
-def train(processes: int, given: argparse.Namespace) -> dict[str, float]:
+def train(processes: int, batch: int, given: argparse.Namespace) -> dict[str, float]:
     """Start that many processes; returns what the first prints.
 
     Raises:
@@ -63,8 +63,7 @@ def train(processes: int, given: argparse.Namespace) -> dict[str, float]:
         str(processes),
     ]
     command += [__file__, "--worker", "--lifter", given.lifter]
-    for name in ("width", "batch", "steps"):
-        command += [f"--{name}", str(getattr(given, name))]
+    command += ["--width", str(given.width), "--batches", str(batch), "--steps", str(given.steps)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode:
@@ -74,8 +73,8 @@ def train(processes: int, given: argparse.Namespace) -> dict[str, float]:
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def measure(given: argparse.Namespace) -> list[dict[str, Any]]:
-    """One record a number of processes.
+def measure(batch: int, given: argparse.Namespace) -> list[dict[str, Any]]:
+    """One record a number of processes, for one batch size.
 
     Raises:
         RuntimeError: if losses disagree.
@@ -84,7 +83,7 @@ def measure(given: argparse.Namespace) -> list[dict[str, Any]]:
     losses = {}
     for _ in range(given.rounds):
         for processes in given.processes:
-            found = train(processes, given)
+            found = train(processes, batch, given)
             rounds[processes].append(found["seconds"])
             losses[processes] = found["loss"]
     first = given.processes[0]
@@ -96,7 +95,7 @@ def measure(given: argparse.Namespace) -> list[dict[str, Any]]:
             "processes": processes,
             "lifter": given.lifter,
             "width": given.width,
-            "batch": given.batch,
+            "batch": batch,
             "seconds": statistics.median(times),
             "speedup": statistics.median(map(truediv, rounds[first], times)),
             "loss": losses[processes],
@@ -113,19 +112,24 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--lifter", default="simple_baseline", help="(default: simple_baseline)")
     parser.add_argument("--width", type=int, default=512, help="features of the lifter (default: 512)")
     parser.add_argument(
-        "--batch", type=int, default=1024, help="poses a step of all processes (default: 1024)"
+        "--batches",
+        type=int,
+        nargs="+",
+        default=[1024, 4096],
+        help="poses a step, of all processes (default: 1024 4096)",
     )
     parser.add_argument("--steps", type=int, default=50, help="steps a round (default: 50)")
     parser.add_argument("--rounds", type=int, default=5, help="(default: 5)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="record the results here")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    for name in ("width", "batch", "steps", "rounds"):
+    for name in ("width", "steps", "rounds"):
         if getattr(given, name) < 1:
             parser.error(f"--{name}: expected a number above 0, got {getattr(given, name)}")
     for processes in given.processes:
-        if processes < 1 or given.batch % processes:
-            parser.error(f"--processes: expected divisors of --batch {given.batch}, got {processes}")
+        for batch in given.batches:
+            if processes < 1 or batch < 1 or batch % processes:
+                parser.error(f"--processes: expected divisors of --batches {batch}, got {processes}")
     return given
 
 
@@ -135,7 +139,7 @@ def main() -> None:
         work(given)
         return
     try:
-        results = measure(given)
+        results = [row for batch in given.batches for row in measure(batch, given)]
     except RuntimeError as error:
         sys.exit(f"bench_processes: {error}")
     for row in results:

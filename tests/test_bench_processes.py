@@ -11,7 +11,7 @@ import pytest
 from programs import load_program
 
 PROGRAM = Path(__file__).parents[1] / "benchmarks" / "bench_processes.py"
-SMALL = ["--steps", "2", "--rounds", "1", "--width", "16", "--batch", "16"]
+SMALL = ["--steps", "2", "--rounds", "1", "--width", "16", "--batches", "16"]
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_one_process_and_two_end_at_one_loss(
 def test_other_losses_are_no_comparison(
     program: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(program, "train", lambda processes, given: {"seconds": 1.0, "loss": 1.0 + processes})
+    monkeypatch.setattr(program, "train", lambda processes, *_: {"seconds": 1.0, "loss": 1.0 + processes})
     with pytest.raises(SystemExit, match=r"2 processes end at a loss of 3\.0, 1 at 2\.0"):
         call(program, monkeypatch)
     assert not capsys.readouterr().out
@@ -49,4 +49,4 @@ def test_a_batch_that_does_not_split_is_refused(
 ) -> None:
     with pytest.raises(SystemExit):
         call(program, monkeypatch, "--processes", "1", "3")
-    assert "--processes: expected divisors of --batch 16, got 3" in capsys.readouterr().err
+    assert "--processes: expected divisors of --batches 16, got 3" in capsys.readouterr().err

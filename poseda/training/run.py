@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from lightning.fabric import Fabric
+from lightning.fabric.strategies import DDPStrategy
 from torch import Tensor, nn
 
 from poseda import metrics
@@ -384,7 +385,7 @@ def start_fabric(config: RunConfig) -> Fabric:
             accelerator=device.type,
             devices=processes,
             num_nodes=parallel.machines(),
-            strategy="ddp",
+            strategy=DDPStrategy(broadcast_buffers=False),  # batch norms have the same everywhere
             precision=config.precision,
         )
     else:
