@@ -50,5 +50,8 @@ fi
 step benchmark 270 python3 -P -m poseda.bench --device cuda --threads 1 --quick \
     --batches 1 1024 1048576 16777216 --json "$results/$gpu.json"
 
+step training 100 python3 -P benchmarks/bench_training_step.py --device cuda --quick --lifters simple_baseline \
+    --width 1024 --extras compiled bf16 graphs --json "$results/${gpu}_training_step.json"
+
 printf '\n==> done after %d s; failed: %s\n' "$SECONDS" "${failed[*]:-nothing}"
 [ ${#failed[@]} -eq 0 ]

@@ -70,11 +70,16 @@ WIDTHS = {name: size.width for name, size in SMALL.items()} | {"simple_baseline"
 at sizes that a CPU trains in minutes."""
 
 CONTESTANTS = ("ours", "eager_augmentation", "classic")
-EXTRAS = ("compiled", "bf16")
-"""Options of ours, measured on request: ``--compile on`` (the lifter's step), ``--precision bf16-mixed``."""
+HALVES = ("generator", "lifter")
+
+EXTRAS: dict[str, tuple[dict[str, Any], Sequence[str]]] = {
+    "compiled": ({"compile": "on"}, ("lifter",)),
+    "bf16": ({"precision": "bf16-mixed"}, HALVES),
+    "graphs": ({"graphs": "on"}, HALVES),
+}
+"""Ours with other options, on request: what differs in the configuration, and which steps are measured."""
 
 TITLES = {"ours": "ours", "eager_augmentation": "eager op", "classic": "classic"} | {e: e for e in EXTRAS}
-HALVES = ("generator", "lifter")
 
 Step = Callable[[int], Any]
 
@@ -243,12 +248,12 @@ class StepBench:
         for name, rival in (("ours", None), ("eager_augmentation", reference.augment)):
             calls[f"generator {name}"] = self._slot(self._generator_phase(), rival)
             calls[f"lifter {name}"] = self._slot(self.lifter_phase(), rival)
-        if "compiled" in extras:
-            calls["lifter compiled"] = self._slot(self.lifter_phase(compiled=True), None)
-        if "bf16" in extras:
-            half = StepBench(replace(self.config, precision="bf16-mixed"), self._given, self.steps)
-            calls["generator bf16"] = half._slot(half._generator_phase(), None)
-            calls["lifter bf16"] = half._slot(half.lifter_phase(), None)
+        for name in extras:
+            changes, halves = EXTRAS[name]
+            other = StepBench(replace(self.config, **changes), self._given, self.steps)
+            for half in halves:
+                phase = other._generator_phase() if half == "generator" else other.lifter_phase()
+                calls[f"{half} {name}"] = other._slot(phase, None)
         return calls
 
     def shares(self, half: str, contestant: str) -> dict[str, float]:
@@ -299,13 +304,16 @@ class StepBench:
         lifter = build_lifter(self.config, self.data.skeleton).to(self.fabric.device)
         return GeneratorPhase(self.recipe, self.data, self.config, 0, self._rng(), lifter, self.fabric)
 
-    def lifter_phase(self, compiled: bool = False) -> LifterPhase:
+    def lifter_phase(self) -> LifterPhase:
+        """Of the method's arm, with a generator that has learned nothing."""
         torch.manual_seed(0)
         skeleton, options, rng = self.data.skeleton, self.config.training, self._rng()
         generator = Generator(skeleton, self.config.generator).to(self.fabric.device).eval()
         drawn = PairSource(self.recipe, self.data, self.config, 0, rng, generator)
         lifter = build_lifter(self.config, skeleton)
-        return LifterPhase(lifter, drawn, skeleton, options, options.adapt_steps, self.fabric, compiled)
+        compiled, captured = self.config.compile == "on", self.config.graphs == "on"
+        steps = options.adapt_steps
+        return LifterPhase(lifter, drawn, skeleton, options, steps, self.fabric, compiled, captured)
 
     def _classic(self) -> ClassicLoop:
         options = self.config.training
@@ -408,6 +416,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(read_record(given.markdown, to_markdown))
             return 0
         device = str(choose(given.device))
+        if "graphs" in given.extras and not device.startswith("cuda"):
+            raise ValueError(f"--extras: expected a CUDA device for graphs, got {device}")
         if given.json:
             check_writable(given.json)
     except ValueError as error:

@@ -14,10 +14,11 @@ from poseda import bench_step, ops, stopwatch
 from poseda.bench import Call, Clock
 from poseda.bench_step import StepBench, step_config
 from poseda.classic import classic_scores
-from poseda.config import AdversaryConfig
+from poseda.config import AdversaryConfig, RunConfig
 from poseda.datasets import Domains
 from poseda.discriminators import PoseDiscriminator
 from poseda.skeleton import H36M16
+from poseda.training.lifting import LifterPhase
 from poseda.training.pairs import Shuffle
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -58,6 +59,24 @@ def test_the_classic_loop_trains_on_what_its_generator_made(bench: StepBench) ->
     assert loop.logged["lifter_loss"] > 0
 
 
+@pytest.mark.parametrize(("extra", "option"), [("compiled", "compile"), ("bf16", "precision")])
+def test_an_extra_is_ours_with_another_option(bench: StepBench, extra: str, option: str) -> None:
+    built: list[RunConfig] = []
+    phase = StepBench.lifter_phase
+
+    def noted(self: StepBench) -> LifterPhase:
+        built.append(self.config)
+        return phase(self)
+
+    with patch.object(StepBench, "lifter_phase", noted):
+        calls = bench.calls([extra])
+    assert f"lifter {extra}" in calls
+    changed = {
+        field for field in vars(bench.config) if getattr(built[-1], field) != getattr(bench.config, field)
+    }
+    assert changed == {option}
+
+
 def test_a_stopwatch_counts_each_moment_once(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter([0.0, 1.0, 3.0, 7.0])
     monkeypatch.setattr(stopwatch.time, "perf_counter", lambda: next(now))
@@ -76,11 +95,11 @@ def test_a_record_holds_what_the_tables_show(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(bench_step, "timed_rounds", timed)
     at, path = Shuffle.at, tmp_path / "deep" / "step.json"
-    bench_step.run(batch=16, steps=2, width=16, json_path=path)
+    bench_step.run(batch=16, steps=2, width=16, extras=["bf16"], json_path=path)
     assert Shuffle.at is at, "the stopwatch leaves nothing behind"
     record = json.loads(path.read_text())
     (row,) = record["results"]
-    assert row["lifter"]["seconds"] == {"ours": 1.0, "eager_augmentation": 1.0, "classic": 2.0}
+    assert row["lifter"]["seconds"] == {"ours": 1.0, "eager_augmentation": 1.0, "classic": 2.0, "bf16": 1.0}
     assert row["epoch"]["speedup"] == {"eager_augmentation": 1.0, "classic": 2.0}
     assert row["epoch"]["seconds"]["ours"] == pytest.approx(2 * bench_step.POSES / 16)
     for half in bench_step.HALVES:
@@ -91,7 +110,7 @@ def test_a_record_holds_what_the_tables_show(tmp_path: Path, monkeypatch: pytest
     lines = bench_step.to_markdown(record).splitlines()
     backward = next(line for line in lines if line.startswith("| backward |"))
     assert [cell.endswith("%") for cell in backward.split(" | ")[1:]].count(True) >= 5
-    assert "| simple_baseline | 16 | lifter | 1s | 1s | 2s | 1.00x | 2.00x |" in lines
+    assert "| simple_baseline | 16 | lifter | 1s | 1s | 2s | 1s | 1.00x | 2.00x |" in lines
 
 
 @pytest.mark.parametrize(
@@ -99,6 +118,7 @@ def test_a_record_holds_what_the_tables_show(tmp_path: Path, monkeypatch: pytest
     [
         (["--batch", "0"], "--batch: expected a number above 0, got 0"),
         (["--lifters", "nobody"], "--lifters"),
+        (["--extras", "graphs"], "--extras: expected a CUDA device for graphs, got cpu"),
         (["--device", "tpu"], "--device: expected auto"),
         (["--markdown", "nowhere.json"], "--markdown: expected a file to read"),
     ],
