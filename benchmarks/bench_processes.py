@@ -80,16 +80,16 @@ def measure(batch: int, given: argparse.Namespace) -> list[dict[str, Any]]:
         RuntimeError: if losses disagree.
     """
     rounds: dict[int, list[float]] = {processes: [] for processes in given.processes}
-    losses = {}
+    first, losses = given.processes[0], {}
     for _ in range(given.rounds):
         for processes in given.processes:
             found = train(processes, batch, given)
             rounds[processes].append(found["seconds"])
-            losses[processes] = found["loss"]
-    first = given.processes[0]
-    for processes, loss in losses.items():
-        if abs(loss / losses[first] - 1) > AGREEMENT:
-            raise RuntimeError(f"{processes} processes end at a loss of {loss}, {first} at {losses[first]}")
+            loss = losses[processes] = found["loss"]
+            if not abs(loss / losses[first] - 1) <= AGREEMENT:
+                raise RuntimeError(
+                    f"{processes} processes end at a loss of {loss}, {first} at {losses[first]}"
+                )
     return [
         {
             "processes": processes,
@@ -126,7 +126,7 @@ def parse() -> argparse.Namespace:
     for name in ("width", "steps", "rounds"):
         if getattr(given, name) < 1:
             parser.error(f"--{name}: expected a number above 0, got {getattr(given, name)}")
-    for processes in given.processes:
+    for processes in () if given.worker else given.processes:
         for batch in given.batches:
             if processes < 1 or batch < 1 or batch % processes:
                 parser.error(f"--processes: expected divisors of --batches {batch}, got {processes}")

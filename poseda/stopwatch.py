@@ -98,7 +98,6 @@ PARTS: tuple[tuple[Any, str, str], ...] = (
     (HistoryPool, "exchange", "discriminators"),
     (Tensor, "backward", "backward"),
     (Fabric, "backward", "backward"),
-    (Fabric, "clip_gradients", "optimiser"),
     (nn.utils, "clip_grad_norm_", "optimiser"),
     (Average, "update", "EMA"),
     (NonFiniteWatch, "clip", "optimiser"),

@@ -1,9 +1,12 @@
 """Dropout on a CPU: the right share, the right scale, torch's generator, and nothing in evaluation mode."""
 
+from functools import partial
+
 import pytest
 import torch
+from torch import nn
 
-from poseda.lifters.dropout import Dropout
+from poseda.lifters.dropout import Dropout, drop_part
 
 
 @pytest.mark.parametrize("probability", [0.1, 0.5, 0.9])
@@ -52,11 +55,12 @@ def test_the_dtype_stays(dtype: torch.dtype) -> None:
     assert Dropout(0.2)(torch.ones(10, dtype=dtype)).dtype == dtype
 
 
-@pytest.mark.parametrize("probability", [0.3, 1.0])  # by draws of its own, and by torch's
-def test_parts_of_a_batch_make_up_the_whole(probability):
-    features = torch.randn(6, 5)
-    torch.manual_seed(1)
-    whole = Dropout(probability)(features)
-    for index, rows in enumerate(features.chunk(3)):
+def test_parts_of_a_batch_make_up_the_whole():
+    features, ours, theirs = torch.randn(6, 5), Dropout(0.3), nn.Dropout(0.3)
+    for whole, part in ((ours, ours.part), (theirs, partial(drop_part, theirs))):
         torch.manual_seed(1)
-        assert torch.equal(Dropout(probability).part(rows, 3, index), whole.chunk(3)[index])
+        expected = whole(features)
+        assert (expected == 0).any()
+        for index, rows in enumerate(features.chunk(3)):
+            torch.manual_seed(1)
+            assert torch.equal(part(rows, 3, index), expected.chunk(3)[index])

@@ -98,6 +98,52 @@ def group(tmp_path: Path) -> Iterator[None]:
     distributed.destroy_process_group()
 
 
+TWO_NORMS = """
+import sys, torch
+from torch import distributed, nn
+from poseda.training import parallel
+
+distributed.init_process_group("gloo")
+rank = distributed.get_rank()
+given = torch.load(sys.argv[1], weights_only=True)
+module = nn.Sequential(nn.BatchNorm1d(5, dtype=torch.double))
+module.load_state_dict(given["state"])
+parallel.spread(module)
+features = given["features"].chunk(2)[rank].requires_grad_()
+out = module(features)
+(out * given["weights"].chunk(2)[rank]).sum().backward()
+gradients = [module[0].weight.grad, module[0].bias.grad]
+for gradient in gradients:
+    distributed.all_reduce(gradient)
+torch.save([out.detach(), features.grad, *gradients, *module.buffers()], f"{sys.argv[1]}.{rank}")
+"""
+
+
+def test_batch_norms_of_two_processes_are_one_of_the_whole_batch(tmp_path: Path) -> None:
+    norm = nn.BatchNorm1d(5, dtype=torch.double)
+    nn.init.uniform_(norm.weight)
+    features = (
+        torch.randn(12, 5, 7, dtype=torch.double) * 3 + torch.arange(12)[:, None, None]
+    ).requires_grad_()
+    weights = torch.randn_like(features)
+    given = {"features": features.detach(), "weights": weights, "state": {}}
+    given["state"] = {f"0.{name}": value.clone() for name, value in norm.state_dict().items()}
+    torch.save(given, tmp_path / "given")
+    (tmp_path / "worker.py").write_text(TWO_NORMS)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    subprocess.run([*command, str(tmp_path / "worker.py"), str(tmp_path / "given")], check=True)
+    out = norm(features)
+    (out * weights).sum().backward()
+    halves = [torch.load(tmp_path / f"given.{rank}", weights_only=True) for rank in range(2)]
+    for at, expected in enumerate((out, features.grad)):
+        torch.testing.assert_close(torch.cat([half[at] for half in halves]), expected, rtol=1e-10, atol=1e-12)
+    for half in halves:
+        for value, expected in zip(
+            half[2:], (norm.weight.grad, norm.bias.grad, *norm.buffers()), strict=True
+        ):
+            torch.testing.assert_close(value, expected, rtol=1e-10, atol=1e-12)
+
+
 @pytest.mark.usefixtures("group")
 @pytest.mark.parametrize("kind", [nn.BatchNorm1d, NodeNorm])
 @pytest.mark.parametrize("shape", [(12, 5), (12, 5, 7)])

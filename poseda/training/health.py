@@ -15,7 +15,7 @@ from poseda.config import HealthConfig, RunConfig
 
 
 class NonFiniteWatch:
-    """Remembers, on the device, at which step a gradient was first NaN or infinite, for each parameter.
+    """Clips gradients, and remembers, on the device, at which step one was first NaN or infinite.
 
     Args:
         modules: what is trained, and what else a checkpoint keeps, by name.
@@ -31,6 +31,11 @@ class NonFiniteWatch:
 
         One pass over them serves both. A gradient whose norm is not finite, by overflow too, cannot be
         clipped and counts as not finite.
+
+        Args:
+            step: whose gradients they are.
+            name: of the module.
+            limit: largest norm of all its gradients together.
         """
         parameters = list(self.modules[name].parameters())
         gradients = [

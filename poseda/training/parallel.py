@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from lightning.fabric import Fabric
 from torch import Tensor, distributed, nn
+from torch.autograd.function import once_differentiable
 
 from poseda.lifters.dropout import Dropout, drop_part
 from poseda.training.pairs import Pairs
@@ -71,7 +72,7 @@ class _Normalise(torch.autograd.Function):
         # As sums over the batch, which add up; in double precision, as the variance is their difference.
         moments = torch.stack([mean.double(), variance.double() + mean.double().square()])
         mean, square = mean_over_processes(moments)
-        variance = square - mean.square()
+        variance = (square - mean.square()).clamp_min(0)
         reciprocal = (variance + eps).rsqrt()
         scale = weight * reciprocal
         shift = bias - mean * scale
@@ -82,6 +83,7 @@ class _Normalise(torch.autograd.Function):
         return out.to(features.dtype), mean, variance
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         features, mean, reciprocal, weight = ctx.saved_tensors
         wide = torch.promote_types(features.dtype, torch.float32)

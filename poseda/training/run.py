@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from lightning.fabric import Fabric
-from lightning.fabric.strategies import DDPStrategy
 from torch import Tensor, nn
 
 from poseda import metrics
@@ -385,7 +384,7 @@ def start_fabric(config: RunConfig) -> Fabric:
             accelerator=device.type,
             devices=processes,
             num_nodes=parallel.machines(),
-            strategy=DDPStrategy(broadcast_buffers=False),  # batch norms have the same everywhere
+            strategy="ddp",
             precision=config.precision,
         )
     else:
