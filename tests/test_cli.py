@@ -169,6 +169,27 @@ def test_footage_is_aligned_too_unless_the_lifter_sees_several_frames() -> None:
     assert parse_run(["--preset=tiny"]).arms == preset("tiny").arms
 
 
+@pytest.mark.parametrize(
+    ("options", "device", "size"),
+    [
+        ("", "cpu", (256, 2)),
+        ("--lifter mixste", "cpu", (48, 2)),
+        ("--lifter mixste", "cuda", (512, 8)),
+        ("--lifter mixste --preset full", "cpu", (512, 8)),
+        ("--lifter mixste --preset tiny", "cuda", (32, 1)),
+        ("--lifter mixste --network.width=96", "cuda", (96, 8)),
+        ("--lifter simple_baseline --network.blocks 3", "cuda", (1024, 3)),
+        ("--lifter of_another", "cuda", (256, 2)),
+    ],
+)
+def test_the_network_has_the_size_that_suits_lifter_and_device(
+    monkeypatch: pytest.MonkeyPatch, options: str, device: str, size: tuple[int, int]
+) -> None:
+    monkeypatch.setattr("poseda.training.network.choose", lambda name: torch.device(device))
+    network = parse_run([*options.split(), "--network.dropout", "0.3"]).network
+    assert (network.width, network.blocks) == size and network.dropout == 0.3
+
+
 def test_help_shows_every_option_with_its_default(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["adapt", "--help"])

@@ -99,13 +99,30 @@ def parse_run(arguments: list[str], command: str = "poseda adapt") -> RunConfig:
         arms: tuple[Arm, ...] = ("source_only", "gpa", "gpa_lpa", "plus")
         single = _value_of(arguments, "--frames") in (None, "1")
         defaults = replace(defaults, arms=arms if single else arms[:-1])  # plus aligns single frames
-    return parse(
+    config = parse(
         RunConfig,
         arguments,
         prog=command,
         description="Adapt a lifter to footage without labels and compare the arms of the method.",
         default=defaults,
     )
+    return _with_usual_size(config, arguments)
+
+
+def _with_usual_size(config: RunConfig, arguments: list[str]) -> RunConfig:
+    """The size of the network by lifter and device, but for what the arguments say of it."""
+    from poseda.training.network import usual_size
+
+    try:
+        size = usual_size(config)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    chosen = {
+        name: getattr(config.network, name)
+        for name in ("width", "blocks")
+        if _value_of(arguments, f"--network.{name}") is not None
+    }
+    return replace(config, network=replace(size, **chosen))
 
 
 def _value_of(arguments: list[str], flag: str) -> str | None:

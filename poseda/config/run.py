@@ -172,7 +172,7 @@ def preset(name: Preset) -> RunConfig:
     if name == "full":
         return RunConfig(
             preset="full",
-            network=NetworkConfig(width=1024),
+            network=NetworkConfig(width=1024),  # that of simple_baseline
             training=LifterTrainingConfig(pretrain_steps=20000, adapt_steps=20000, batch=1024, ema=0.999),
             generator_training=GeneratorTrainingConfig(steps=20000, batch=1024),
             alignment=AlignmentConfig(steps=10000),

@@ -10,12 +10,16 @@ Loss = Literal["distance", "squared", "absolute"]
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Size of the lifter. Lifters registered by others bring their own and ignore these."""
+    """Size of the lifter. Lifters registered by others bring their own and ignore these.
+
+    On the command line width and blocks are by lifter: that of its paper on a GPU and with --preset full, one
+    that a CPU trains in minutes elsewhere.
+    """
 
     width: int = 256
-    """Features in each hidden layer."""
+    """Features in each hidden layer. `poseda adapt` has another default for each lifter and device."""
     blocks: int = 2
-    """Residual blocks of simple_baseline."""
+    """Blocks of the lifter, where it has a choice. `poseda adapt`: by lifter and device, as the width."""
     dropout: float = 0.1
     """Share of hidden features dropped in training, 0 to 1."""
     causal: bool = False

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 from torch import nn
 
 from poseda import lifters
 from poseda.config import NetworkConfig, RunConfig
+from poseda.device import choose
 from poseda.skeleton import Skeleton
 
 _OPTIONS = {
@@ -35,6 +37,22 @@ def published_size(name: str) -> NetworkConfig:
     """The size that the paper of a built-in lifter gives: what its class takes by default."""
     defaults = lifters.options(name)
     return NetworkConfig(**{ours: defaults[theirs] for ours, theirs in _OPTIONS[name].items()})
+
+
+def usual_size(config: RunConfig) -> NetworkConfig:
+    """The network of a configuration in the size that suits its lifter and device, all else as it is.
+
+    That of its paper on a GPU and in the preset full, one that a CPU trains in minutes elsewhere. Lifters of
+    others, and the preset tiny, keep theirs.
+
+    Raises:
+        ValueError: if the device is unknown or not there.
+    """
+    if config.lifter not in _OPTIONS or config.preset == "tiny":
+        return config.network
+    large = config.preset == "full" or choose(config.device).type == "cuda"
+    size = published_size(config.lifter) if large else SMALL[config.lifter]
+    return replace(config.network, width=size.width, blocks=size.blocks)
 
 
 def build_lifter(config: RunConfig, skeleton: Skeleton, given: nn.Module | None = None) -> nn.Module:
