@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Everything about the CUDA kernels on one machine with a GPU, without network, in under ten minutes: build,
-# registers and spills, the tests on CUDA, compute-sanitizer, benchmarks.
+# Everything about CUDA on one machine with a GPU, without network, in about ten minutes: build, registers and
+# spills, the tests on CUDA, compute-sanitizer, benchmarks of the op and of training.
 #
 # Usage: bash benchmarks/gpu_check.sh [FOLDER]    results go to FOLDER (default: $OUT or benchmarks/results)
 #

@@ -65,16 +65,16 @@ POSES = 1_559_752
 LOG_EVERY = 50
 """Steps between two readings of ours, as `poseda adapt` has it by default."""
 
-WIDTHS = {name: size.width for name, size in SMALL.items()} | {"simple_baseline": 512, "videopose3d": 512}
-"""Features of the lifters measured: SimpleBaseline and VideoPose3D at half their published width, the others
-at sizes that a CPU trains in minutes."""
+NETWORKS = SMALL | {name: replace(SMALL[name], width=512) for name in ("simple_baseline", "videopose3d")}
+"""Sizes of the lifters measured: SimpleBaseline and VideoPose3D at half their published width, others as a
+CPU trains them in minutes."""
 
 CONTESTANTS = ("ours", "eager_augmentation", "classic")
 HALVES = ("generator", "lifter")
 
 EXTRAS: dict[str, tuple[dict[str, Any], Sequence[str]]] = {
     "compiled": ({"compile": "on"}, ("lifter",)),
-    "bf16": ({"precision": "bf16-mixed"}, HALVES),
+    "bf16": ({"precision": "bf16-mixed"}, ("lifter",)),  # its generator's step runs no lifter here
     "graphs": ({"graphs": "on"}, HALVES),
 }
 """Ours with other options, on request: what differs in the configuration, and which steps are measured."""
@@ -104,7 +104,7 @@ def run(
         batch: poses a step.
         steps: of a slot, and of the classic loop's epochs in it.
         threads: of the CPU.
-        width: of every lifter. Default: :data:`WIDTHS`.
+        width: of every lifter. Default: as :data:`NETWORKS` has it.
         extras: of :data:`EXTRAS`, to measure beside.
         quick: fewer and shorter rounds.
         json_path: file to write, or None.
@@ -122,7 +122,7 @@ def run(
     try:
         data = open_domains(None, size=max(0.1, batch * steps / 20_000)).adaptation()
         for name in lifters:
-            config = step_config(name, batch, device, width or WIDTHS.get(name, 256))
+            config = step_config(name, batch, device, width)
             with console.status(f"{name}, batch {batch:,}, {device}"):
                 results.append(measure(config, data, steps, extras, quick) | {"threads": threads})
     finally:
@@ -136,12 +136,13 @@ def run(
     return results
 
 
-def step_config(lifter: str, batch: int, device: str, width: int) -> RunConfig:
-    """The default recipe at a width and batch size."""
+def step_config(lifter: str, batch: int, device: str, width: int | None = None) -> RunConfig:
+    """The default recipe at a batch size, with a lifter as :data:`NETWORKS` has it or of another width."""
+    network = NETWORKS.get(lifter, NetworkConfig())
     return RunConfig(
         device=device,
         lifter=lifter,
-        network=NetworkConfig(width=width),
+        network=network if width is None else replace(network, width=width),
         training=LifterTrainingConfig(batch=batch),
         generator_training=GeneratorTrainingConfig(batch=batch),
         adversary=AdversaryConfig(pool=max(AdversaryConfig.pool, batch)),
@@ -331,11 +332,11 @@ def tables(record: dict[str, Any]) -> Iterator[tuple[str, Sequence[str], list[Se
     yield (
         f"a step of {results[0]['batch']:,} poses, and an epoch of 1.56 M through generator and lifter "
         "(extrapolated)",
-        ("lifter", "width", "step", *(TITLES[name] for name in names), *ratios),
+        ("lifter", "weights", "step", *(TITLES[name] for name in names), *ratios),
         [
             (
                 row["name"],
-                str(row["width"]),
+                f"{row['parameters']:,}",
                 half,
                 *(show_seconds(row[half]["seconds"].get(name)) for name in names),
                 *(f"{row[half]['speedup'][name]:.2f}x" for name in CONTESTANTS[1:]),
@@ -390,7 +391,7 @@ def rich_table(title: str, headings: Sequence[str], cells: Sequence[Sequence[str
 def _parse(arguments: Sequence[str] | None) -> Any:
     parser = Parser(prog=PROGRAM, description=__doc__)
     parser.add_argument("--device", default="cpu", help="auto, cpu, cuda or cuda:INDEX (default: cpu)")
-    parser.add_argument("--lifters", nargs="+", choices=WIDTHS, default=list(WIDTHS))
+    parser.add_argument("--lifters", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--width", type=int, help="features of every lifter (default: by lifter)")
     parser.add_argument("--batch", type=int, default=1024, help="poses a step (default: 1024)")
     parser.add_argument("--steps", type=int, default=8, help="steps a slot (default: 8)")
