@@ -22,6 +22,7 @@ from unittest.mock import patch
 
 import torch
 from rich.console import Console
+from rich.filesize import decimal
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
@@ -31,6 +32,7 @@ from poseda.bench_step import rich_table
 from poseda.cli.adapt import parse_run
 from poseda.cli.options import UsageError, open_chosen
 from poseda.config import RunConfig
+from poseda.device import peak_memory
 from poseda.training import run as running
 from poseda.training.stage import Phase, Silent, Stage
 
@@ -134,8 +136,7 @@ def measure(config: RunConfig) -> dict[str, Any]:
     rest = total - sum(row["seconds"] for row in rows)
     rows.append({"phase": "everything else", "steps": 0, "seconds": rest, "operators": {}})
     record = {"machine": machine(str(device)), "threads": torch.get_num_threads(), "seconds": total}
-    if device.type == "cuda":
-        record["peak_bytes"] = torch.cuda.max_memory_allocated(device)
+    record["peak_bytes"] = peak_memory(device)
     options = {"lifter": config.lifter, "width": config.network.width, "batch": config.training.batch}
     return {**record, "preset": config.preset, **options, "phases": rows}
 
@@ -153,6 +154,8 @@ def show(record: dict[str, Any], console: Console) -> None:
         for row in record["phases"]
     ]
     title = f"an adaptation: {record['lifter']}, width {record['width']}, {show_seconds(record['seconds'])}"
+    if record["peak_bytes"] is not None:
+        title += f", at most {decimal(record['peak_bytes'])} on the device"
     console.print(rich_table(title, ("part", "steps", "time", "share", "a step"), rows))
     rows = [
         (row["phase"], name, show_seconds(seconds), f"{seconds / sum(row['operators'].values()):.1%}")

@@ -47,7 +47,7 @@ from poseda.config import (
     RunConfig,
 )
 from poseda.datasets import AdaptationData, open_domains
-from poseda.device import choose
+from poseda.device import choose, peak_memory
 from poseda.generator import Generator
 from poseda.stopwatch import Stopwatch, watched
 from poseda.training.adversarial import GeneratorPhase
@@ -160,7 +160,8 @@ def measure(
 
     Fields: name, width, parameters, batch, device; for each of generator and lifter: seconds a step by
     contestant, speedup of ours by rival, shares of a step by contestant and part; epoch: seconds for
-    :data:`POSES` poses through both, by contestant, and speedup; peak_bytes of device memory (CUDA only).
+    :data:`POSES` poses through both, by contestant, and speedup; peak_bytes of device memory, of all contestants
+    together (None on a CPU).
     """
     bench = StepBench(config, data, steps)
     bench.check()
@@ -194,9 +195,7 @@ def measure(
         "seconds": {name: seconds * POSES / config.training.batch for name, seconds in each.items()},
         "speedup": {name: each[name] / each["ours"] for name in CONTESTANTS[1:]},
     }
-    if bench.fabric.device.type == "cuda":
-        record["peak_bytes"] = torch.cuda.max_memory_allocated(bench.fabric.device)
-    return record
+    return record | {"peak_bytes": peak_memory(bench.fabric.device)}
 
 
 class StepBench:

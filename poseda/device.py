@@ -27,3 +27,8 @@ def choose(name: str) -> torch.device:
     except RuntimeError as error:
         raise ValueError(f"--device: {error}") from error
     return torch.device("cuda", int(index or 0))
+
+
+def peak_memory(device: torch.device) -> int | None:
+    """Most bytes that tensors have taken on a CUDA device at once; None on a CPU, which does not count."""
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None

@@ -198,3 +198,24 @@ def test_help_shows_every_option_with_its_default(capsys: pytest.CaptureFixture[
     for option in ("--data", "--arms", "--lifter", "--seeds", "--preset", "--out", "--resume", "--device"):
         assert option in shown
     assert "--training.adapt-steps" in shown and "default: 0.205" in shown
+
+
+def test_memory_on_the_device_is_said_where_it_is_counted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    steps = [
+        "--training.pretrain-steps",
+        "2",
+        "--training.adapt-steps",
+        "2",
+        "--arms",
+        "gpa",
+        "--gate",
+        "off",
+    ]
+    given = ["adapt", "--preset", "tiny", "--device", "cpu", *steps]
+    assert main([*given, "--out", str(tmp_path / "uncounted")]) == 0
+    assert "device memory" not in capsys.readouterr().out
+    monkeypatch.setattr("poseda.device.peak_memory", lambda device: 1_300_000_000)
+    assert main([*given, "--out", str(tmp_path / "counted")]) == 0
+    assert "device memory: 1.3 GB at most" in capsys.readouterr().out

@@ -30,8 +30,11 @@ def run(arguments: list[str]) -> int:
 
 def _lead(arguments: list[str]) -> int:
     config = parse_run(arguments)
+    from rich.filesize import decimal
+
     from poseda import gate, report, training
     from poseda.datasets import DataError
+    from poseda.device import peak_memory
     from poseda.training.checkpoint import CheckpointError
 
     console = open_console(config.json)
@@ -80,6 +83,9 @@ def _lead(arguments: list[str]) -> int:
     found = report.FoundAlignment.read(config.out, config.seeds)
     if found is not None:
         console.print(found.sentence(), highlight=False)
+    taken = peak_memory(prepared.fabric.device)
+    if taken is not None:
+        console.print(f"device memory: {decimal(taken)} at most", highlight=False)
     console.print(f"run folder: {config.out}   report: {written[-1]}", highlight=False)
     if config.json:
         verdict = None if prepared.verdict is None else gate.read_verdict(config.out)
