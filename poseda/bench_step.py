@@ -160,8 +160,8 @@ def measure(
 
     Fields: name, width, parameters, batch, device; for each of generator and lifter: seconds a step by
     contestant, speedup of ours by rival, shares of a step by contestant and part; epoch: seconds for
-    :data:`POSES` poses through both, by contestant, and speedup; peak_bytes of device memory, of all contestants
-    together (None on a CPU).
+    :data:`POSES` poses through both, by contestant, and speedup; peak_bytes of device memory, of all
+    contestants together (None on a CPU).
     """
     bench = StepBench(config, data, steps)
     bench.check()
