@@ -21,8 +21,7 @@ from torch import Tensor, nn
 from torch.utils.benchmark import Timer
 
 from poseda.bench import read_record
-from poseda.bench_record import about, machine, markdown_table, show_seconds
-from poseda.bench_step import rich_table
+from poseda.bench_record import about, machine, markdown_table, rich_table, show_seconds
 from poseda.config import RunConfig
 from poseda.skeleton import H36M16
 from poseda.training.network import SMALL, build_lifter, count_parameters, published_size

@@ -19,6 +19,7 @@ from operator import truediv
 from pathlib import Path
 from typing import Any
 
+from poseda.bench import check_writable
 from poseda.bench_record import machine, show_seconds
 
 WARM_UP = 5
@@ -139,8 +140,10 @@ def main() -> None:
         work(given)
         return
     try:
+        if given.json is not None:
+            check_writable(given.json)
         results = [row for batch in given.batches for row in measure(batch, given)]
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         sys.exit(f"bench_processes: {error}")
     for row in results:
         print(
@@ -148,7 +151,6 @@ def main() -> None:
             f"{show_seconds(row['seconds'])} a step, {row['speedup']:.2f}x; loss {row['loss']:.5f}"
         )
     if given.json is not None:
-        given.json.parent.mkdir(parents=True, exist_ok=True)
         given.json.write_text(json.dumps({"machine": machine("cpu"), "results": results}, indent=1) + "\n")
 
 

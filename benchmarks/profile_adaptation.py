@@ -27,8 +27,7 @@ from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
 from poseda import training
-from poseda.bench_record import machine, show_seconds
-from poseda.bench_step import rich_table
+from poseda.bench_record import machine, rich_table, show_seconds
 from poseda.cli.adapt import parse_run
 from poseda.cli.options import UsageError, open_chosen
 from poseda.config import RunConfig

@@ -8,7 +8,8 @@ import platform
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from textwrap import fill
+from typing import Any, Literal
 
 import torch
 
@@ -151,3 +152,22 @@ def about(machine: dict[str, Any], more: str = "") -> str:
 def markdown_table(headings: Sequence[str], cells: Iterable[Sequence[str]]) -> list[str]:
     lines = [headings, ["---"] * len(headings), *cells]
     return ["| " + " | ".join(line) + " |" for line in lines]
+
+
+WORDS = ("lifter", "loop", "operator", "part", "phase", "step")
+"""Headings of columns that hold words."""
+
+
+def rich_table(title: str, headings: Sequence[str], cells: Sequence[Sequence[str]]) -> Any:
+    """Words to the left, numbers to the right."""
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    drawn = Table(title=title, title_justify="left", box=SIMPLE, padding=0, show_edge=False)
+    for heading, column in zip(headings, zip(*cells, strict=True), strict=True):
+        justify: Literal["left", "right"] = "left" if heading in WORDS else "right"
+        narrowest = max(map(len, (*column, *heading.split())))
+        drawn.add_column(fill(heading, narrowest), justify=justify, no_wrap=heading in WORDS)
+    for row in cells:
+        drawn.add_row(*row)
+    return drawn

@@ -20,8 +20,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from operator import truediv
 from pathlib import Path
-from textwrap import fill
-from typing import Any, Literal
+from typing import Any
 from unittest.mock import patch
 
 import torch
@@ -37,7 +36,7 @@ from poseda.bench import (
     read_record,
     timed_rounds,
 )
-from poseda.bench_record import about, machine, markdown_table, show_seconds
+from poseda.bench_record import about, machine, markdown_table, rich_table, show_seconds
 from poseda.classic import ClassicLoop, classic_augment
 from poseda.config import (
     AdversaryConfig,
@@ -366,25 +365,6 @@ def to_markdown(record: dict[str, Any]) -> str:
     for title, headings, cells in tables(record):
         lines += ["", f"{title}:", "", *markdown_table(headings, cells)]
     return "\n".join(lines)
-
-
-WORDS = ("lifter", "loop", "operator", "part", "phase", "step")
-"""Headings of columns that hold words."""
-
-
-def rich_table(title: str, headings: Sequence[str], cells: Sequence[Sequence[str]]) -> Any:
-    """Words to the left, numbers to the right."""
-    from rich.box import SIMPLE
-    from rich.table import Table
-
-    drawn = Table(title=title, title_justify="left", box=SIMPLE, padding=0, show_edge=False)
-    for heading, column in zip(headings, zip(*cells, strict=True), strict=True):
-        justify: Literal["left", "right"] = "left" if heading in WORDS else "right"
-        narrowest = max(map(len, (*column, *heading.split())))
-        drawn.add_column(fill(heading, narrowest), justify=justify, no_wrap=heading in WORDS)
-    for row in cells:
-        drawn.add_row(*row)
-    return drawn
 
 
 def _parse(arguments: Sequence[str] | None) -> Any:

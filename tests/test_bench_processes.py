@@ -50,3 +50,18 @@ def test_a_batch_that_does_not_split_is_refused(
     with pytest.raises(SystemExit):
         call(program, monkeypatch, "--processes", "1", "3")
     assert "--processes: expected divisors of --batches 16, got 3" in capsys.readouterr().err
+
+
+def test_processes_that_fail_end_it_in_their_words(
+    program: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SystemExit, match=r"(?s)^bench_processes: 1 processes ended with status 1:.*nobody"):
+        call(program, monkeypatch, "--processes", "1", "--lifter", "nobody")
+
+
+def test_a_record_that_cannot_be_kept_is_refused_before_measuring(
+    program: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(program, "train", lambda *_: pytest.fail("measured"))
+    with pytest.raises(SystemExit, match="--json: expected a file to write"):
+        call(program, monkeypatch, "--json", str(tmp_path))

@@ -170,6 +170,20 @@ def test_batch_norms_keep_what_they_compute(kind: type[nn.BatchNorm1d], shape: t
 
 
 @pytest.mark.usefixtures("group")
+def test_batch_norms_take_half_precision_and_keep_their_statistics_in_float32() -> None:
+    module, features = nn.Sequential(nn.BatchNorm1d(5)), (torch.randn(64, 5) * 3 + 1).bfloat16()
+    parallel.spread(module)
+    given = features.clone().requires_grad_()
+    out = module(given)
+    out.float().square().sum().backward()
+    assert out.dtype == torch.bfloat16 and given.grad is not None and given.grad.dtype == torch.bfloat16
+    expected = nn.BatchNorm1d(5)
+    torch.testing.assert_close(out.float(), expected(features.float()), rtol=1e-2, atol=1e-2)
+    assert module[0].running_var.dtype == torch.float32
+    torch.testing.assert_close(module[0].running_var, expected.running_var)
+
+
+@pytest.mark.usefixtures("group")
 @pytest.mark.parametrize("kind", [nn.Dropout, Dropout])
 def test_dropouts_keep_their_draws(kind: type[nn.Dropout]) -> None:
     features, results = torch.randn(8, 6), []

@@ -65,10 +65,9 @@ class _Normalise(torch.autograd.Function):
         """(N, C) or (N, C, L), (C,), (C,); returns the same, mean (C,) and variance (C,)."""
         wide = features.to(torch.promote_types(features.dtype, torch.float32))
         over, shape = _other_dimensions(features)
+        # In passes of its own several times as fast as by torch.var_mean.
         mean = wide.mean(over)
-        variance = (
-            (wide - mean.view(shape)).square_().mean(over)
-        )  # torch.var_mean takes several times as long
+        variance = (wide - mean.view(shape)).square_().mean(over)
         # As sums over the batch, which add up; in double precision, as the variance is their difference.
         moments = torch.stack([mean.double(), variance.double() + mean.double().square()])
         mean, square = mean_over_processes(moments)
