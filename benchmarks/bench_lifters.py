@@ -20,7 +20,7 @@ from rich.console import Console
 from torch import Tensor, nn
 from torch.utils.benchmark import Timer
 
-from poseda.bench import read_record
+from poseda.bench import check_writable, read_record
 from poseda.bench_record import about, machine, markdown_table, rich_table, show_seconds
 from poseda.config import RunConfig
 from poseda.skeleton import H36M16
@@ -171,19 +171,19 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     given, console = parse(), Console()
-    if given.markdown:
-        try:
+    try:
+        if given.markdown:
             print(read_record(given.markdown, to_markdown))
-        except ValueError as error:
-            sys.exit(f"bench_lifters: {error}")
-        return
+            return
+        check_writable(given.json)
+    except ValueError as error:
+        sys.exit(f"bench_lifters: {error}")
     results = []
     with console.status("") as status:
         for record in records(given):
             status.update(f"{record['lifter']} {record['mode']} done")
             results.append(record)
     console.print(rich_table(title(results), *cells(results)))
-    given.json.parent.mkdir(parents=True, exist_ok=True)
     content = {"machine": machine(given.device), "results": results}
     given.json.write_text(json.dumps(content, indent=1) + "\n")
     console.print(f"written: {given.json}", highlight=False)

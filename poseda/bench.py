@@ -393,7 +393,7 @@ def read_record(path: str, show: Callable[[dict[str, Any]], str]) -> str:
         raise ValueError(f"--markdown: expected a record that --json wrote, got {path} ({error})") from error
 
 
-def check_writable(path: str) -> None:
+def check_writable(path: str | Path) -> None:
     """Find out before the measurement whether its record can be kept.
 
     Raises:

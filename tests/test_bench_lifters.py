@@ -57,3 +57,11 @@ def test_modes_stand_side_by_side(program: ModuleType) -> None:
 def test_no_record_is_one_sentence(program: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SystemExit, match="--markdown: expected a file to read, got nowhere"):
         call(program, monkeypatch, "--markdown", "nowhere")
+
+
+def test_a_record_that_cannot_be_kept_is_refused_before_measuring(
+    program: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(program, "measure", lambda *_: pytest.fail("measured"))
+    with pytest.raises(SystemExit, match="--json: expected a file to write"):
+        call(program, monkeypatch, "--quick", "--json", str(tmp_path))
