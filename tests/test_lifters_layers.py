@@ -9,7 +9,13 @@ from poseda.lifters.attention import Attention, AttentionBlock
 from poseda.lifters.dstformer import DualStreamBlock
 from poseda.lifters.graph import NodeNorm, NonLocal
 from poseda.lifters.semgcn import SemanticGraphConv
-from poseda.lifters.stgcn import GraphConv, joint_neighbourhoods, part_members, part_neighbourhoods
+from poseda.lifters.stgcn import (
+    GraphBlock,
+    GraphConv,
+    joint_neighbourhoods,
+    part_members,
+    part_neighbourhoods,
+)
 from poseda.skeleton import COCO17, H36M16, MPI_INF_3DHP, Skeleton
 
 CHAIN = Skeleton.declare("chain", {"root": None, "middle": "root", "end": "middle"})
@@ -57,27 +63,70 @@ def test_parts_hold_both_ends_of_their_bones():
 
 def test_parts_know_what_they_touch_and_their_twins():
     names = list(H36M16.parts)
-    _, touching, twins = part_neighbourhoods(H36M16)
+    itself, inwards, outwards, twins = part_neighbourhoods(H36M16)
     torso, right_arm, left_arm = (names.index(part) for part in ("torso", "right_arm", "left_arm"))
-    right_leg = names.index("right_leg")
-    assert touching[torso].gt(0).sum() == 4
-    assert touching[right_arm, right_leg] == 0
+    assert torch.equal(itself, torch.eye(5))
+    assert inwards[torso].sum() == 0
+    assert outwards[torso].tolist() == [0.25 * (part != torso) for part in range(5)]
+    assert inwards[right_arm].tolist() == [float(part == torso) for part in range(5)]
+    assert outwards[right_arm].sum() == 0
     assert twins[right_arm, left_arm] == 1 and twins[right_arm].sum() == 1
     assert twins[torso].sum() == 0
 
 
-def test_a_graph_convolution_of_a_worked_example():
-    layer = GraphConv(joint_neighbourhoods(FORK), 1, 1, temporal=True, dropout=0.0).eval()
-    with torch.no_grad():  # itself, parent, children, twin, past, future
-        layer.weight.weight.copy_(torch.tensor([[1.0, 10.0, 100.0, 1e3, 1e4, 1e5]]))
-    nodes = torch.tensor([[1.0, 2, 3, 4], [5, 6, 7, 8]]).reshape(1, 2, 4, 1)
-    # The norm of a new layer divides by sqrt(1 + 1e-5).
-    mixed = layer(nodes).squeeze() * (1 + layer.after[0].eps) ** 0.5
-    expected = [
-        [1 + 250 + 5e5, 2 + 10 + 400 + 3e3 + 6e5, 3 + 10 + 2e3 + 7e5, 4 + 20 + 8e5],
-        [5 + 650 + 1e4, 6 + 50 + 800 + 7e3 + 2e4, 7 + 50 + 6e3 + 3e4, 8 + 60 + 4e4],
+def test_parts_of_a_chain_look_towards_its_middle_and_away():
+    names = ["root", *"abcde"]
+    parents = dict(zip(names, [None, *names], strict=False))
+    chain = Skeleton.declare("chain", parents, parts={joint: (joint,) for joint in names[1:]})
+    _, inwards, outwards, twins = part_neighbourhoods(chain)
+    # Parts hold both ends of their bone and touch two on: a is next to b and c. Only c is next to all others.
+    near = (part_members(chain).float() @ part_members(chain).float().mT).fill_diagonal_(0)
+    assert near.count_nonzero() == 8
+    assert inwards.gt(0).int().tolist() == [
+        [0, 0, 1, 0, 0],
+        [0, 0, 1, 0, 0],
+        [0, 0, 0, 0, 0],
+        [0, 0, 1, 0, 0],
+        [0, 0, 1, 0, 0],
     ]
-    torch.testing.assert_close(mixed, torch.tensor(expected))
+    assert outwards.gt(0).int().tolist() == [
+        [0, 1, 0, 0, 0],
+        [1, 0, 0, 1, 0],
+        [1, 1, 0, 1, 1],
+        [0, 1, 0, 0, 1],
+        [0, 0, 0, 1, 0],
+    ]
+    assert twins.sum() == 0
+
+
+def test_a_graph_convolution_of_a_worked_example():
+    layer = GraphConv(joint_neighbourhoods(FORK), 1, 1, temporal=True)
+    with torch.no_grad():  # itself, parent, children, twin, past, future: weight and bias of each
+        weights = [1.0, 0.5, 10.0, 0.0, 100.0, 0.25, 1e3, 0.0, 1e4, 0.0, 1e5, 0.125]
+        layer.weight.weight.copy_(torch.tensor([weights]))
+    nodes = torch.tensor([[1.0, 2, 3, 4], [5, 6, 7, 8]]).reshape(1, 2, 4, 1)
+    expected = torch.tensor(
+        [
+            [1 + 250 + 5e5, 2 + 10 + 400 + 3e3 + 6e5, 3 + 10 + 2e3 + 7e5, 4 + 20 + 8e5],
+            [5 + 650 + 1e4, 6 + 50 + 800 + 7e3 + 2e4, 7 + 50 + 6e3 + 3e4, 8 + 60 + 4e4],
+        ]
+    )
+    # Biases of neighbours that are there: everybody's own, children of the first two, a frame that follows.
+    expected += 0.5 + torch.tensor([0.25, 0.25, 0, 0]) + torch.tensor([[0.125], [0]])
+    torch.testing.assert_close(layer(nodes).squeeze(), expected)
+
+
+def test_a_graph_block_adds_its_input_before_the_last_relu():
+    kinds = joint_neighbourhoods(FORK)
+    nodes = torch.randn(2, 3, 4, 6)
+    same, wider, first = (
+        GraphBlock(kinds, 6, width, temporal=False, dropout=0.0, skip=skip).eval()
+        for width, skip in ((6, True), (8, True), (6, False))
+    )
+    torch.testing.assert_close(same(nodes), torch.relu(nodes + same.layers(nodes)))
+    torch.testing.assert_close(wider(nodes), torch.relu(wider.skip(nodes) + wider.layers(nodes)))
+    torch.testing.assert_close(first(nodes), torch.relu(first.layers(nodes)))
+    assert wider(nodes).shape == (2, 3, 4, 8)
 
 
 def test_a_non_local_layer_is_its_formula():

@@ -35,78 +35,121 @@ def part_members(skeleton: Skeleton) -> Tensor:
 
 
 def part_neighbourhoods(skeleton: Skeleton) -> Tensor:
-    """(3, P, P): the part itself, parts that share a joint or a bone with it, its mirror twin."""
+    """(4, P, P): the part itself, its neighbours nearer the centre, its other neighbours, its mirror twin.
+
+    Neighbours are parts that share a joint or a bone; the centre are those that have most of them.
+    """
     members = part_members(skeleton).float()
     itself = torch.eye(len(members))
     bones = bone_matrix(skeleton)
     linked = torch.eye(len(bones)) + bones + bones.mT
     touching = ((members @ linked @ members.mT) > 0).float() * (1 - itself)
     twins = (members[:, list(skeleton.mirror)][:, None] == members[None]).all(-1).float() * (1 - itself)
-    return torch.stack([mean_over_neighbours(kind) for kind in (itself, touching, twins)])
+    distance = _steps_from_centre(touching)
+    inwards = touching * (distance < distance[:, None])
+    outwards = touching * (1 - inwards) * (1 - twins)
+    return torch.stack([mean_over_neighbours(kind) for kind in (itself, inwards, outwards, twins)])
+
+
+def _steps_from_centre(touching: Tensor) -> Tensor:
+    """(P,) steps of each part to the nearest of those with most neighbours; P where none lead there."""
+    parts, degree = len(touching), touching.sum(-1)
+    distance = torch.full((parts,), parts)
+    reached = degree == degree.max()
+    for step in range(parts):
+        distance[reached & (distance == parts)] = step
+        reached = touching @ reached.float() > 0
+    return distance
 
 
 class GraphConv(nn.Module):
-    """One weight matrix a kind of neighbour, then norm and ReLU: (N, T, n, C) to (N, T, n, D).
+    """One weight matrix and bias a kind of neighbour, summed: (N, T, n, C) to (N, T, n, D).
 
     Args:
         neighbourhoods: (K, n, n) averaging matrices, one a kind.
         inputs: C.
         outputs: D.
         temporal: two more kinds, the same node one frame before and one after; none beyond the ends.
-        dropout: probability.
     """
 
     neighbourhoods: Tensor
 
-    def __init__(
-        self, neighbourhoods: Tensor, inputs: int, outputs: int, temporal: bool, dropout: float
-    ) -> None:
+    def __init__(self, neighbourhoods: Tensor, inputs: int, outputs: int, temporal: bool) -> None:
         super().__init__()
         # (n * K, n), kinds innermost: one product gathers every kind, and its rows are a node's features.
         self.register_buffer("neighbourhoods", neighbourhoods.transpose(0, 1).flatten(0, 1), persistent=False)
         self.temporal, self.kinds = temporal, len(neighbourhoods)
         kinds = self.kinds + (2 if temporal else 0)
-        self.weight = nn.Linear(kinds * inputs, outputs, bias=False)
-        self.after = nn.Sequential(NodeNorm(outputs), nn.ReLU(), Dropout(dropout))
+        self.weight = nn.Linear(kinds * (inputs + 1), outputs, bias=False)
 
     def forward(self, nodes: Tensor) -> Tensor:
+        # A feature that is always 1 is gathered, too: a bias of each kind, where there is such a neighbour.
+        nodes = pad(nodes, (0, 1), value=1.0)
         gathered = (self.neighbourhoods @ nodes).unflatten(-2, (-1, self.kinds)).flatten(-2)
         if self.temporal:
             around = pad(nodes, (0, 0, 0, 0, 1, 1))
             gathered = torch.cat([gathered, around[:, :-2], around[:, 2:]], dim=-1)
-        mixed: Tensor = self.after(self.weight(gathered))
+        mixed: Tensor = self.weight(gathered)
         return mixed
 
 
 class GraphBlock(nn.Module):
-    """Two graph convolutions with a skip around them: (N, T, n, C) to (N, T, n, D)."""
+    """A graph convolution and a layer for each node by itself, with a skip: (N, T, n, C) to (N, T, n, D).
+
+    Args:
+        neighbourhoods: (K, n, n) averaging matrices, one a kind.
+        inputs: C.
+        outputs: D.
+        temporal: as in GraphConv.
+        dropout: probability.
+        skip: whether the input is added, by a layer of its own where C and D differ.
+    """
 
     def __init__(
-        self, neighbourhoods: Tensor, inputs: int, outputs: int, temporal: bool, dropout: float
+        self,
+        neighbourhoods: Tensor,
+        inputs: int,
+        outputs: int,
+        temporal: bool,
+        dropout: float,
+        skip: bool = True,
     ) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            GraphConv(neighbourhoods, inputs, outputs, temporal, dropout),
-            GraphConv(neighbourhoods, outputs, outputs, temporal, dropout),
+            GraphConv(neighbourhoods, inputs, outputs, temporal),
+            *_finish(outputs, dropout),
+            nn.Linear(outputs, outputs, bias=False),
+            NodeNorm(outputs),
+            Dropout(dropout),
         )
-        self.skip = nn.Identity() if inputs == outputs else nn.Linear(inputs, outputs, bias=False)
+        self.skip: nn.Module | None = None
+        if skip:
+            project = nn.Sequential(nn.Linear(inputs, outputs, bias=False), NodeNorm(outputs))
+            self.skip = nn.Identity() if inputs == outputs else project
 
     def forward(self, nodes: Tensor) -> Tensor:
-        mixed: Tensor = self.skip(nodes) + self.layers(nodes)
-        return mixed
+        mixed: Tensor = self.layers(nodes)
+        return torch.relu(mixed if self.skip is None else self.skip(nodes) + mixed)
+
+
+def _finish(width: int, dropout: float) -> tuple[nn.Module, nn.Module, nn.Module]:
+    """What follows a layer of so many features."""
+    return NodeNorm(width), nn.ReLU(), Dropout(dropout)
 
 
 @register_lifter("stgcn")
 class STGCN(Lifter):
     """Graph convolutions over joints and frames, from local to global and back.
 
-    Differences from the paper, whose text leaves layer counts open: one residual block a scale and direction,
-    no pose refinement after the output, and every frame of the window is lifted, not only its middle.
+    Layers and widths, which the text leaves open, are those of the network that the authors released.
+    Differences: no pose refinement after the output; every frame of the window is lifted, not only its
+    middle; a part holds both ends of its bones, so that parts of any tree touch; one dropout for all layers.
 
     Args:
         skeleton: of the poses; bones are edges, body parts are what joints are pooled to.
         frames: T, the usual length of a window; any other is taken, too. With 1 there is no temporal edge.
-        width: features of a joint or part, even; the whole body has twice as many.
+        width: features of a joint in the first blocks; the last joint block has twice, parts and body four
+            times as many.
         dropout: probability.
         in_channels: 2, or 3 with confidence.
 
@@ -129,29 +172,37 @@ class STGCN(Lifter):
         members = part_members(skeleton)
         self.register_buffer("members", members, persistent=False)
         self.register_buffer("spread", mean_over_neighbours(members.mT.float()), persistent=False)
-        joints, parts = joint_neighbourhoods(skeleton), part_neighbourhoods(skeleton)
-        body, how = torch.ones(1, 1, 1), (frames > 1, dropout)
-        self.expand = GraphConv(joints, in_channels, width, *how)
-        self.joints_down = GraphBlock(joints, width, width, *how)
-        self.non_local = NonLocal(width)
-        self.parts_down = GraphBlock(parts, width, width, *how)
-        self.body = GraphBlock(body, width, 2 * width, *how)
-        self.parts_up = GraphBlock(parts, 3 * width, width, *how)
-        self.joints_up = GraphBlock(joints, 2 * width, width, *how)
+        joint, part, temporal = 2 * width, 4 * width, frames > 1
+        kinds, how = joint_neighbourhoods(skeleton), (temporal, dropout)
+        self.normalise = NodeNorm(skeleton.num_joints * in_channels)
+        self.joint_blocks = nn.Sequential(
+            GraphBlock(kinds, in_channels, width, *how, skip=False),
+            GraphBlock(kinds, width, width, *how),
+            GraphBlock(kinds, width, joint, *how),
+        )
+        kinds = part_neighbourhoods(skeleton)
+        self.part_blocks = nn.Sequential(
+            GraphBlock(kinds, joint, part, *how), GraphBlock(kinds, part, part, *how)
+        )
+        self.body_block = nn.Sequential(
+            GraphConv(torch.ones(1, 1, 1), part, part, temporal), *_finish(part, dropout)
+        )
+        self.from_body = nn.Sequential(nn.Linear(2 * part, joint, bias=False), *_finish(joint, dropout))
+        self.non_local = NonLocal(2 * joint)
         # No bias: it would be the same for every joint, and the root is subtracted.
-        self.output = nn.Linear(width, 3, bias=False)
-        start_small(self.output)
+        self.output = nn.Sequential(Dropout(dropout), nn.Linear(2 * joint, 3, bias=False))
+        start_small(self.output[-1])
 
     def forward(self, pose_2d: Tensor) -> Tensor:
         """Lift (N, T, J, C) screen coordinates to (N, T, J, 3) metres, root at the origin."""
         self.check_input(pose_2d)
-        joints = self.non_local(self.joints_down(self.expand(pose_2d)))
-        parts = self.parts_down(self._pool(joints))
-        body = self.body(parts.amax(-2, keepdim=True))
-        parts = self.parts_up(torch.cat([parts, body.expand(*parts.shape[:-1], -1)], dim=-1))
-        # Each joint sees the mean of the parts that hold it.
-        joints = self.joints_up(torch.cat([joints, self.spread @ parts], dim=-1))
-        pose: Tensor = self.output(joints)
+        joints = self.joint_blocks(self.normalise(pose_2d.flatten(-2)).view_as(pose_2d))
+        parts = self.part_blocks(self._pool(joints))
+        body = self.body_block(parts.amax(-2, keepdim=True))
+        parts = self.from_body(torch.cat([body.expand_as(parts), parts], dim=-1))
+        # Each joint sees the mean of the parts that hold it, then every joint of every frame.
+        joints = torch.cat([joints, self.spread @ parts], dim=-1)
+        pose: Tensor = self.output(self.non_local(joints.flatten(1, 2)).view_as(joints))
         return pose - pose[:, :, :1]
 
     def _pool(self, joints: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ SMALL = {
     "simple_baseline": NetworkConfig(width=256),
     "videopose3d": NetworkConfig(width=256),
     "semgcn": NetworkConfig(width=64),
-    "stgcn": NetworkConfig(width=48),
+    "stgcn": NetworkConfig(width=32),
     "mixste": NetworkConfig(width=48),
     "dstformer": NetworkConfig(width=48, blocks=1),
 }
