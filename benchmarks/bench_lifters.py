@@ -2,8 +2,8 @@
 
 Two numbers a lifter, eager and compiled: a training step of 1 024 windows (forward, backward, AdamW), and one
 window of a stream in evaluation mode on the CPU. Prints a table and records it as JSON. Small sizes, 0.06 to
-0.3 million parameters, so that a CPU shows all of them in minutes, most of which the compiler takes;
-``--published`` takes the sizes of the papers.
+1 million parameters, so that a CPU shows all of them in minutes, most of which the compiler takes;
+``--published`` takes the sizes of the papers; ``--latency`` leaves out the training steps, for a GPU then.
 """
 
 from __future__ import annotations
@@ -30,6 +30,15 @@ BATCH, QUICK_BATCH = 1024, 64
 SECONDS, QUICK_SECONDS = 3.0, 0.05
 """How long each call is repeated."""
 MODES = ("eager", "compiled")
+FRAMES = {
+    "simple_baseline": (1,),
+    "videopose3d": (1, 9, 27, 81, 243),
+    "semgcn": (1,),
+    "stgcn": (1, 9),
+    "mixste": (1, 9),
+    "dstformer": (1, 9),
+}
+"""Windows in which each lifter is measured; more frames of all joints are more than a CPU trains."""
 RESULTS = Path(__file__).parent / "results" / "lifters.json"
 
 
@@ -90,25 +99,27 @@ def records(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """One record a lifter, number of frames and mode."""
     batch, seconds = (QUICK_BATCH, QUICK_SECONDS) if given.quick else (BATCH, SECONDS)
     for name in given.lifters:
-        for frames in given.frames:
+        for frames in given.frames or FRAMES[name]:
             for mode in given.modes:
-                lifter = build(name, frames, mode, given.device, given.published)
-                if lifter is None:
-                    continue
-                step = measure(training_step(lifter, frames, batch, given.device), given.threads, seconds)
                 streaming = build(name, frames, mode, "cpu", given.published)
-                assert streaming is not None
+                if streaming is None:
+                    continue
                 latency = measure(one_window(streaming, frames), given.threads, seconds)
+                step = None
+                if not given.latency:
+                    lifter = build(name, frames, mode, given.device, given.published)
+                    assert lifter is not None
+                    step = measure(training_step(lifter, frames, batch, given.device), given.threads, seconds)
                 yield {
                     "lifter": name,
-                    "parameters": count_parameters(lifter),
+                    "parameters": count_parameters(streaming),
                     "frames": frames,
                     "mode": mode,
                     "device": given.device,
                     "threads": given.threads,
                     "batch": batch,
                     "training_step": step,
-                    "windows_a_second": batch / step,
+                    "windows_a_second": batch / step if step else None,
                     "cpu_latency": latency,
                 }
 
@@ -129,16 +140,18 @@ def cells(results: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
             for what in ("training_step", "cpu_latency")
             for mode in modes
         ]
-        fastest = max(row["windows_a_second"] for row in by_mode.values())
-        rows.append([lifter, f"{first['parameters']:,}", str(frames), f"{fastest:,.0f}", *times])
+        trained = [row["windows_a_second"] for row in by_mode.values() if row["windows_a_second"]]
+        fastest = f"{max(trained):,.0f}" if trained else "-"
+        rows.append([lifter, f"{first['parameters']:,}", str(frames), fastest, *times])
     return headings, rows
 
 
 def title(results: list[dict[str, Any]]) -> str:
     """What was measured."""
     first = results[0]
-    step = f"training steps of {first['batch']:,} windows on {first['device']}"
-    return f"{step}; latency of one window on the CPU; CPU threads: {first['threads']}; medians"
+    step = f"training steps of {first['batch']:,} windows on {first['device']}; "
+    measured = step if first["training_step"] else ""
+    return f"{measured}latency of one window on the CPU; CPU threads: {first['threads']}; medians"
 
 
 def to_markdown(record: dict[str, Any]) -> str:
@@ -156,12 +169,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help=f"eager only, short, batches of {QUICK_BATCH}")
     parser.add_argument("--lifters", nargs="+", choices=tuple(SMALL), default=list(SMALL))
     parser.add_argument(
-        "--frames", type=int, nargs="+", default=[1], help="of a window, where a lifter sees them"
+        "--frames", type=int, nargs="+", help="of a window, where a lifter sees them (default: by lifter)"
     )
     parser.add_argument("--modes", nargs="+", choices=MODES, help=f"default: {', '.join(MODES)}")
     parser.add_argument("--device", default="cpu", help="of the training steps: cpu or cuda (default: cpu)")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
     parser.add_argument("--published", action="store_true", help="the sizes of the papers, dropout included")
+    parser.add_argument("--latency", action="store_true", help="of one window only: no training steps")
     parser.add_argument("--json", type=Path, default=RESULTS, help=f"record here (default: {RESULTS.name})")
     parser.add_argument("--markdown", metavar="FILE", help="measure nothing: print this record as Markdown")
     given = parser.parse_args()

@@ -5,7 +5,8 @@
 # Usage: bash benchmarks/gpu_check.sh [FOLDER]    results go to FOLDER (default: $OUT or benchmarks/results)
 #
 # Needs torch with CUDA, nvcc, cmake, ninja, pybind11, scikit-build-core, pytest and hypothesis. A step that
-# fails is reported and the others still run; the exit status is 1 if any failed.
+# fails is reported and the others still run; the exit status is 1 if any failed. All of it ends within $LIMIT
+# seconds (default: 585): when time is short, steps are cut and the last ones left out, which counts as failed.
 set -uo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -14,10 +15,16 @@ mkdir -p "$results"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=()
+total=${LIMIT:-585}
 
 step() { # NAME SECONDS COMMAND...: run with a time limit, note failure, keep the output
-    local name=$1 limit=$2
+    local name=$1 limit=$2 left=$((total - 10 - SECONDS))
     shift 2
+    limit=$((limit < left ? limit : left))
+    if [ "$limit" -lt 5 ]; then
+        failed+=("$name (no time left)")
+        return
+    fi
     printf '\n==> %s (after %d s)\n' "$name" "$SECONDS"
     if ! timeout --kill-after=10 "$limit" "$@" 2>&1 | tee "$work/$name.log" | tail -n 25; then
         failed+=("$name")
@@ -52,6 +59,9 @@ step benchmark 270 python3 -P -m poseda.bench --device cuda --threads 1 --quick 
 
 step training 100 python3 -P benchmarks/bench_training_step.py --device cuda --quick --lifters simple_baseline \
     --width 1024 --extras compiled bf16 graphs --json "$results/${gpu}_training_step.json"
+
+step lifters 100 python3 -P benchmarks/bench_lifters.py --device cuda --published --frames 1 --modes eager \
+    --json "$results/${gpu}_lifters.json"
 
 printf '\n==> done after %d s; failed: %s\n' "$SECONDS" "${failed[*]:-nothing}"
 [ ${#failed[@]} -eq 0 ]

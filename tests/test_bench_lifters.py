@@ -44,6 +44,23 @@ def test_a_record_is_drawn_as_a_row_a_lifter_and_window(
     assert f"| videopose3d | {weights} | 9 | 256 | 250ms | 250ms |" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("one_thread")
+def test_every_lifter_has_windows_of_its_own_and_latency_needs_no_training(
+    program: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(program, "measure", lambda call, threads, seconds: float(call().isfinite().all()) / 4)
+    monkeypatch.setattr(program, "training_step", lambda *_: pytest.fail("trained"))
+    out = tmp_path / "latency.json"
+    call(program, monkeypatch, "--quick", "--latency", "--json", str(out))
+    rows = json.loads(out.read_text())["results"]
+    windows = [(name, frames) for name in program.SMALL for frames in program.FRAMES[name]]
+    assert [(row["lifter"], row["frames"]) for row in rows] == windows
+    capsys.readouterr()
+    call(program, monkeypatch, "--markdown", str(out))
+    drawn = capsys.readouterr().out
+    assert "| 243 | - | - | 250ms |" in drawn and "training" not in drawn
+
+
 def test_modes_stand_side_by_side(program: ModuleType) -> None:
     row = {"lifter": "mixste", "parameters": 5, "frames": 9, "windows_a_second": 2.0}
     eager = row | {"mode": "eager", "training_step": 2.0, "cpu_latency": 1e-3}
