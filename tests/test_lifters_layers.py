@@ -191,6 +191,14 @@ def test_a_block_mixes_the_joints_of_a_frame_or_the_frames_of_a_joint():
     assert not torch.allclose(over_joints, over_frames)
 
 
+@pytest.mark.parametrize("name", ["mixste", "dstformer"])
+def test_a_transformer_tells_joints_apart_from_the_beginning(name):
+    lifter = lifters.build(name, H36M16, width=64, blocks=1).eval()
+    tokens = lifter.tokens(torch.zeros(1, 1, 16, 2))[0, 0]  # all joints in one place
+    between = tokens.std(0).norm()
+    assert between > 0.5 * tokens.mean(0).norm()
+
+
 def test_the_two_streams_are_averaged_at_first_and_weighed_once_trained():
     block = DualStreamBlock(8, 2, 2.0, 0.0).eval()
     features = torch.randn(2, 3, 4, 8)
