@@ -94,8 +94,8 @@ class PoseTransformer(Lifter):
         super().__init__(skeleton, frames, in_channels)
         self.embed = nn.Linear(in_channels, width)
         # Larger than vision transformers begin it: joints must be told apart before anything else is learned
-        # (training error on p2's source after 800 steps: DSTformer 110 mm from 0.02 and 70 from here, MixSTE 76
-        # and 64).
+        # (training error on p2's source after 800 steps: DSTformer 110 mm from 0.02 and 70 from here, MixSTE
+        # 76 and 64).
         self.joint_place = _place_table(self.joints, width, std=0.3)
         self.frame_place = _place_table(frames, 1, width, std=0.02)
 
