@@ -23,6 +23,7 @@ from torch.utils.benchmark import Timer
 from poseda.bench import check_writable, read_record
 from poseda.bench_record import about, machine, markdown_table, rich_table, show_seconds
 from poseda.config import RunConfig
+from poseda.device import choose
 from poseda.skeleton import H36M16
 from poseda.training.network import SMALL, build_lifter, count_parameters, published_size
 
@@ -39,7 +40,6 @@ FRAMES = {
     "dstformer": (1, 9),
 }
 """Windows in which each lifter is measured; more frames of all joints are more than a CPU trains."""
-RESULTS = Path(__file__).parent / "results" / "lifters.json"
 
 
 def build(name: str, frames: int, mode: str, device: str, published: bool) -> nn.Module | None:
@@ -172,24 +172,30 @@ def parse() -> argparse.Namespace:
         "--frames", type=int, nargs="+", help="of a window, where a lifter sees them (default: by lifter)"
     )
     parser.add_argument("--modes", nargs="+", choices=MODES, help=f"default: {', '.join(MODES)}")
-    parser.add_argument("--device", default="cpu", help="of the training steps: cpu or cuda (default: cpu)")
+    parser.add_argument("--device", default="cpu", help="of training steps: cpu, cuda or auto (default: cpu)")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
     parser.add_argument("--published", action="store_true", help="the sizes of the papers, dropout included")
     parser.add_argument("--latency", action="store_true", help="of one window only: no training steps")
-    parser.add_argument("--json", type=Path, default=RESULTS, help=f"record here (default: {RESULTS.name})")
+    parser.add_argument("--json", metavar="FILE", help="record the results here")
     parser.add_argument("--markdown", metavar="FILE", help="measure nothing: print this record as Markdown")
     given = parser.parse_args()
     given.modes = given.modes or list(MODES[:1] if given.quick else MODES)
+    for name, numbers in {"threads": [given.threads], "frames": given.frames or []}.items():
+        if wrong := [number for number in numbers if number < 1]:
+            raise ValueError(f"--{name}: expected numbers above 0, got {wrong[0]}")
+    given.device = str(choose(given.device))
     return given
 
 
 def main() -> None:
-    given, console = parse(), Console()
+    console = Console()
     try:
+        given = parse()
         if given.markdown:
             print(read_record(given.markdown, to_markdown))
             return
-        check_writable(given.json)
+        if given.json:
+            check_writable(given.json)
     except ValueError as error:
         sys.exit(f"bench_lifters: {error}")
     results = []
@@ -197,10 +203,14 @@ def main() -> None:
         for record in records(given):
             status.update(f"{record['lifter']} {record['mode']} done")
             results.append(record)
+    if not results:
+        asked = f"{', '.join(map(str, given.frames))} with {', '.join(given.lifters)}"
+        sys.exit(f"bench_lifters: --frames: expected numbers that one of the lifters sees, got {asked}")
     console.print(rich_table(title(results), *cells(results)))
     content = {"machine": machine(given.device), "results": results}
-    given.json.write_text(json.dumps(content, indent=1) + "\n")
-    console.print(f"written: {given.json}", highlight=False)
+    if given.json:
+        Path(given.json).write_text(json.dumps(content, indent=1) + "\n")
+        console.print(f"written: {given.json}", highlight=False)
 
 
 if __name__ == "__main__":

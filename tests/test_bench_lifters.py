@@ -71,6 +71,25 @@ def test_modes_stand_side_by_side(program: ModuleType) -> None:
     assert rows[1][4:] == ["2s", "-", "1ms", "-"]
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ["--lifters", "simple_baseline", "--frames", "9"],
+            "--frames: expected .* got 9 with simple_baseline",
+        ),
+        (["--frames", "0"], "--frames: expected numbers above 0, got 0"),
+        (["--threads", "-1"], "--threads: expected numbers above 0, got -1"),
+        (["--device", "tpu"], "device"),
+    ],
+)
+def test_mistakes_are_one_sentence(
+    program: ModuleType, monkeypatch: pytest.MonkeyPatch, options: list[str], message: str
+) -> None:
+    with pytest.raises(SystemExit, match=f"^bench_lifters: .*{message}"):
+        call(program, monkeypatch, "--quick", *options)
+
+
 def test_no_record_is_one_sentence(program: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SystemExit, match="--markdown: expected a file to read, got nowhere"):
         call(program, monkeypatch, "--markdown", "nowhere")

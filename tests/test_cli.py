@@ -177,6 +177,7 @@ def test_footage_is_aligned_too_unless_the_lifter_sees_several_frames() -> None:
         ("--lifter mixste", "cuda", (512, 8)),
         ("--lifter mixste --preset full", "cpu", (512, 8)),
         ("--lifter mixste --preset tiny", "cuda", (32, 1)),
+        ("--lifter stgcn --preset tiny", "cpu", (8, 1)),
         ("--lifter mixste --network.width=96", "cuda", (96, 8)),
         ("--lifter simple_baseline --network.blocks 3", "cuda", (1024, 3)),
         ("--lifter of_another", "cuda", (256, 2)),

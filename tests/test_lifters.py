@@ -1,5 +1,7 @@
 """Lifters: the contract of all, published sizes, the two forms of the temporal convolutions, the registry."""
 
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -73,14 +75,18 @@ def test_a_lifter_is_built_for_any_tree(name):
 @pytest.mark.parametrize("name", SMALL)
 def test_windows_of_other_lengths_are_taken_where_the_lifter_says_so(name):
     lifter = lifters.build(name, H36M16, 1 if name in SINGLE_FRAME else 9, **SMALL[name]).eval()
-    assert getattr(lifter, "any_frames", False) is (name != "videopose3d")
+    assert lifter.any_frames is (name != "videopose3d")
+    assert lifters.build(name, H36M16, 1, **SMALL[name]).any_frames is (name in (*SINGLE_FRAME, "stgcn"))
     if name != "videopose3d":
         assert lifter(torch.randn(2, 4, 16, 2)).shape == (2, 4, 16, 3)
 
 
-@pytest.mark.parametrize("name", SINGLE_FRAME)
-def test_single_frame_lifters_lift_each_frame_by_itself(name):
+@pytest.mark.parametrize("name", [*SINGLE_FRAME, "stgcn"])
+def test_lifters_of_one_frame_lift_each_frame_by_itself(name):
     lifter = lifters.build(name, H36M16, **SMALL[name]).eval()
+    with torch.no_grad():
+        for parameter in lifter.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))  # leaves the zeros some layers begin with
     pose_2d = torch.randn(3, 7, 16, 2)
     together = lifter(pose_2d)
     assert together.shape == (3, 7, 16, 3)
@@ -312,15 +318,39 @@ def test_a_program_registers_its_own_lifter(own_registry):
         lifters.register_lifter("flat")(nn.Identity)
 
 
-def test_another_package_brings_a_lifter_by_entry_point(own_registry, monkeypatch, tmp_path):
-    (tmp_path / "elsewhere_lifters.py").write_text(
-        "from torch import nn\n\ndef build(skeleton, frames=1, **options):\n"
-        "    return nn.Linear(skeleton.num_joints, frames)\n"
-    )
-    info = tmp_path / "elsewhere-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: elsewhere\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[poseda.lifters]\nelsewhere = elsewhere_lifters:build\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
+@pytest.fixture
+def elsewhere(own_registry, monkeypatch, tmp_path):
+    """Writes a package that offers a lifter called elsewhere, by a function of one line."""
+
+    def write(line: str) -> None:
+        (tmp_path / "elsewhere_lifters.py").write_text(
+            f"from torch import nn\n\ndef build(skeleton, frames=1, **options):\n    {line}\n"
+        )
+        info = tmp_path / "elsewhere-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: elsewhere\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text("[poseda.lifters]\nelsewhere = elsewhere_lifters:build\n")
+        monkeypatch.syspath_prepend(str(tmp_path))
+        monkeypatch.delitem(sys.modules, "elsewhere_lifters", raising=False)
+
+    return write
+
+
+def test_another_package_brings_a_lifter_by_entry_point(elsewhere):
+    elsewhere("return nn.Linear(skeleton.num_joints, frames)")
     assert "elsewhere" in lifters.names()
     assert lifters.build("elsewhere", H36M17, frames=3, anything=1).weight.shape == (3, 17)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("return 1 +", "expected to import elsewhere_lifters:build, got an error .SyntaxError"),
+        ("return {}['x']", "expected .skeleton, frames=1. to build it, got an error .KeyError: 'x'"),
+        ("return skeleton.name", "expected an nn.Module, got str"),
+    ],
+)
+def test_a_lifter_from_elsewhere_that_fails_is_named(elsewhere, line, message):
+    elsewhere(line)
+    with pytest.raises(ValueError, match=f"^lifter 'elsewhere': {message}"):
+        lifters.build("elsewhere", H36M17)

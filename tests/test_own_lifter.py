@@ -16,6 +16,7 @@ from poseda import lifters, training
 from poseda.cli import main
 from poseda.config import LifterTrainingConfig, from_json
 from poseda.datasets import Domains
+from poseda.inference import AdaptedLifter
 from poseda.lifters import registry
 from poseda.skeleton import Skeleton
 from poseda.training.run import evaluate_folder
@@ -88,6 +89,18 @@ def test_a_module_handed_over_adapts_and_is_left_as_it_is(
     test = domains.evaluation()
     rows = evaluate_folder(run.out, config, test, domains.skeleton, "target_test", lifter=lifter)
     assert rows == expected
+    adapted = AdaptedLifter.load(run.out, "gpa_lpa", lifter=lifter)
+    assert torch.equal(adapted.lifter.lift.weight, weights(run.out, "gpa_lpa")["lifter.lift.weight"])
+    with pytest.raises(ValueError, match=r"lifter: expected one of .* or the module .* got '.*Flat'"):
+        AdaptedLifter.load(run.out, "gpa_lpa")
+    assert main(["evaluate", str(run.out)]) == 2
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_a_flip_average_is_a_module_like_others(tmp_path: Path, domains: Domains, frames: int) -> None:
+    lifter = lifters.FlipAverage(Flat(domains.skeleton, frames), domains.skeleton)
+    run = short_run(tmp_path / "r", "gpa", frames=frames)
+    assert {row["arm"] for row in training.prepare(run, domains, lifter=lifter).train()} == {"gpa"}
 
 
 def test_plus_scouts_with_the_module(tmp_path: Path, domains: Domains) -> None:

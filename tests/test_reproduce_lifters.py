@@ -109,7 +109,7 @@ def test_a_line_shows_a_lifters_arms_and_the_gap_that_the_method_closes(
     assert "| stgcn | accel. mm | 7.0 ± 0.0 |" in text and "| semgcn | MPJVE" not in text
     assert "## p1: MPJPE mm, 16 of 20 runs" in text and "semgcn 512, stgcn 56" in text
     semgcn, stgcn = study.report(options, jobs)["pairs"]["p1"]
-    assert (stgcn["batch"], stgcn["network"]["width"], stgcn["frames"]) == (56, 48, 9)
+    assert (stgcn["batch"], stgcn["network"]["width"], stgcn["frames"]) == (56, 32, 9)
     assert "mpjve" in stgcn["lines"][0]["mean"] and "mpjve" not in semgcn["lines"][0]["mean"]
 
 

@@ -56,7 +56,12 @@ class AdaptedLifter:
 
     @classmethod
     def load(
-        cls, run: Path, arm: Arm | None = None, seed: int | None = None, device: torch.device | str = "cpu"
+        cls,
+        run: Path,
+        arm: Arm | None = None,
+        seed: int | None = None,
+        device: torch.device | str = "cpu",
+        lifter: nn.Module | None = None,
     ) -> AdaptedLifter:
         """Load a lifter of a run folder.
 
@@ -66,9 +71,11 @@ class AdaptedLifter:
                 :data:`poseda.gate.PREFERRED`.
             seed: default the run's first.
             device: where to lift.
+            lifter: the module that was adapted, if it was given in place of a name; it is copied.
 
         Raises:
-            ValueError: if the folder holds no such lifter; the message lists those there are.
+            ValueError: if the folder holds no such lifter; the message lists those there are. Also if the run
+                adapted a module that is not given here.
         """
         record = read_folder(run)
         config = from_json(record["config"])
@@ -83,11 +90,11 @@ class AdaptedLifter:
             raise ValueError(f"--model: expected {wanted} of seed {seed}{advised} in {run}, found {found}")
         skeleton = Skeleton.named(record["data"]["skeleton"])
         try:
-            lifter = adapted_lifter(run, seed, chosen, config, skeleton)
+            adapted = adapted_lifter(run, seed, chosen, config, skeleton, lifter)
         except CheckpointError as error:
             path = str(weights_path(run, seed, chosen, "lifter"))
             raise ValueError(str(error) if path in str(error) else f"{path}: {error}") from error
-        return cls(lifter.to(device).eval(), skeleton, config, chosen, seed)
+        return cls(adapted.to(device).eval(), skeleton, config, chosen, seed)
 
     @property
     def frames(self) -> int:

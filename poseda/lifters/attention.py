@@ -92,6 +92,7 @@ class PoseTransformer(Lifter):
 
     def __init__(self, skeleton: Skeleton, frames: int, width: int, in_channels: int) -> None:
         super().__init__(skeleton, frames, in_channels)
+        self.any_frames = frames > 1
         self.embed = nn.Linear(in_channels, width)
         # Larger than vision transformers begin it: joints must be told apart before anything else is learned
         # (training error on p2's source after 800 steps: DSTformer 110 mm from 0.02 and 70 from here, MixSTE

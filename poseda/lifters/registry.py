@@ -51,7 +51,8 @@ def build(name: str, skeleton: Skeleton, frames: int = 1, **options: Any) -> nn.
         **options: of that lifter.
 
     Raises:
-        ValueError: if the name or an option is unknown; the message lists those there are.
+        ValueError: if the name or an option is unknown; the message lists those there are. Also if a lifter
+            from elsewhere fails, or is no module.
     """
     factory = _find(name)
     parameters = inspect.signature(factory).parameters
@@ -62,7 +63,15 @@ def build(name: str, skeleton: Skeleton, frames: int = 1, **options: Any) -> nn.
             raise ValueError(
                 f"lifter {name!r}: expected options among {', '.join(known)}, got {', '.join(unknown)}"
             )
-    return factory(skeleton, frames=frames, **options)
+    try:
+        lifter = factory(skeleton, frames=frames, **options)
+    except ValueError:
+        raise
+    except Exception as error:  # whatever foreign code raises
+        raise _failed(name, "(skeleton, frames=1) to build it", error) from error
+    if not isinstance(lifter, nn.Module):
+        raise ValueError(f"lifter {name!r}: expected an nn.Module, got {type(lifter).__name__}")
+    return lifter
 
 
 def options(name: str) -> dict[str, Any]:
@@ -86,9 +95,16 @@ def _find(name: str) -> Factory:
     if name in _REGISTERED:
         return _REGISTERED[name]
     for entry in entry_points(group=ENTRY_POINTS, name=name):
-        factory: Factory = entry.load()
+        try:
+            factory: Factory = entry.load()
+        except Exception as error:  # whatever foreign code raises
+            raise _failed(name, f"to import {entry.value}", error) from error
         return factory
     raise ValueError(f"lifter: expected one of {', '.join(names())}, got {name!r}")
+
+
+def _failed(name: str, wanted: str, error: Exception) -> ValueError:
+    return ValueError(f"lifter {name!r}: expected {wanted}, got an error ({type(error).__name__}: {error})")
 
 
 class Lifter(nn.Module):

@@ -1,8 +1,9 @@
 """Spatial-temporal graph convolutions of Cai, Ge, Liu, Cai, Cham, Yuan and Thalmann (ICCV 2019).
 
-Written from the paper ("Exploiting Spatial-temporal Relationships for 3D Pose Estimation via Graph
-Convolutional Networks"). Neighbours are told apart by what they are to a joint, each kind with its own
-weights; features go from joints to body parts to the whole body and back.
+"Exploiting Spatial-temporal Relationships for 3D Pose Estimation via Graph Convolutional Networks".
+Neighbours are told apart by what they are to a joint, each kind with its own weights; features go from joints
+to body parts to the whole body and back. Layers and widths, which the text leaves open, are those of the
+network that the authors released.
 """
 
 from __future__ import annotations
@@ -141,9 +142,11 @@ def _finish(width: int, dropout: float) -> tuple[nn.Module, nn.Module, nn.Module
 class STGCN(Lifter):
     """Graph convolutions over joints and frames, from local to global and back.
 
-    Layers and widths, which the text leaves open, are those of the network that the authors released.
-    Differences: no pose refinement after the output; every frame of the window is lifted, not only its
-    middle; a part holds both ends of its bones, so that parts of any tree touch; one dropout for all layers.
+    Differences from the released network: no pose refinement after the output; every frame of the window is
+    lifted, not only its middle; neighbours are averaged kind by kind, and are a joint's parent and children,
+    not those nearer to and farther from the spine; a part holds both ends of its bones, so that parts of any
+    tree touch; affinity by concatenation in the non-local layer; one dropout for all layers. A window has
+    (T J)^2 affinities: the lifter is meant for windows of a few frames, up to 7 in the paper.
 
     Args:
         skeleton: of the poses; bones are edges, body parts are what joints are pooled to.
@@ -200,9 +203,10 @@ class STGCN(Lifter):
         parts = self.part_blocks(self._pool(joints))
         body = self.body_block(parts.amax(-2, keepdim=True))
         parts = self.from_body(torch.cat([body.expand_as(parts), parts], dim=-1))
-        # Each joint sees the mean of the parts that hold it, then every joint of every frame.
+        # Each joint sees the mean of the parts that hold it, then every joint: of all frames, if T > 1.
         joints = torch.cat([joints, self.spread @ parts], dim=-1)
-        pose: Tensor = self.output(self.non_local(joints.flatten(1, 2)).view_as(joints))
+        seen = joints.flatten(1, 2) if self.frames > 1 else joints
+        pose: Tensor = self.output(self.non_local(seen).view_as(joints))
         return pose - pose[:, :, :1]
 
     def _pool(self, joints: Tensor) -> Tensor:

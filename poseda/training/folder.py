@@ -238,7 +238,8 @@ def _describe_frames(config: RunConfig) -> str:
     if config.frames == 1:
         return "1"
     what = "past frames" if config.network.causal else "frames around each"
-    return f"{config.frames}: {what}, within its clip, whose first or last frame is repeated at the ends"
+    within = f"{config.frames}: {what}, within its clip, whose first or last frame is repeated at the ends"
+    return f"{within}; a lifter of every frame is tested on windows side by side"
 
 
 def evaluation_card(record: dict[str, Any], domains: Domains, split: str) -> dict[str, str]:

@@ -32,6 +32,9 @@ SMALL = {
 }
 """Sizes that a CPU trains in minutes, 0.06 to 0.6 million parameters; no paper has them."""
 
+_TINY_WIDTHS = {"stgcn": 8}
+"""Of lifters that have several times their width within, where the preset tiny's is too much."""
+
 
 def published_size(name: str) -> NetworkConfig:
     """The size that the paper of a built-in lifter gives: what its class takes by default."""
@@ -43,13 +46,15 @@ def usual_size(config: RunConfig) -> NetworkConfig:
     """The network of a configuration in the size that suits its lifter and device, all else as it is.
 
     That of its paper on a GPU and in the preset full, one that a CPU trains in minutes elsewhere. Lifters of
-    others, and the preset tiny, keep theirs.
+    others keep theirs; the preset tiny has its own.
 
     Raises:
         ValueError: if the device is unknown or not there.
     """
-    if config.lifter not in _OPTIONS or config.preset == "tiny":
+    if config.lifter not in _OPTIONS:
         return config.network
+    if config.preset == "tiny":
+        return replace(config.network, width=_TINY_WIDTHS.get(config.lifter, config.network.width))
     large = config.preset == "full" or choose(config.device).type == "cuda"
     size = published_size(config.lifter) if large else SMALL[config.lifter]
     return replace(config.network, width=size.width, blocks=size.blocks)

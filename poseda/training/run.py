@@ -14,7 +14,7 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
-from poseda import metrics
+from poseda import lifters, metrics
 from poseda.config import Arm, RunConfig
 from poseda.datasets import Domains, LabelledPoses, NoLabelsError
 from poseda.datasets.order import disorder, pieces
@@ -279,8 +279,14 @@ def adapted_lifter(
     """The lifter that an arm of a run folder ended with; a copy of the given one, if it was adapted.
 
     Raises:
-        ValueError: if its file is not there or damaged.
+        ValueError: if its file is not there or damaged, or the run adapted a module that is not given.
     """
+    if given is None and config.lifter not in lifters.names():
+        known = ", ".join(lifters.names())
+        raise ValueError(
+            f"lifter: expected one of {known}, or the module that a program gave the run, "
+            f"got {config.lifter!r}"
+        )
     lifter = build_lifter(config, skeleton, given)
     weights, _ = checkpoint.load_checkpoint(weights_path(out, seed, arm, "lifter"))
     checkpoint.unpack_module("lifter", lifter, weights)
