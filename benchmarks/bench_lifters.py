@@ -130,19 +130,24 @@ def cells(results: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
     found: dict[tuple[str, int], dict[str, dict[str, Any]]] = {}
     for row in results:
         found.setdefault((row["lifter"], row["frames"]), {})[row["mode"]] = row
-    headings = ["lifter", "weights", "frames", "windows/s"]
-    headings += [f"{what} {mode}" for what in ("step", "latency") for mode in modes]
+    trained = results[0]["training_step"] is not None  # of all, or with --latency of none
+    measured = {"step": "training_step", "latency": "cpu_latency"}
+    if not trained:
+        del measured["step"]
+    headings = ["lifter", "weights", "frames", *(["windows/s"] if trained else [])]
+    headings += [f"{what} {mode}" for what in measured for mode in modes]
     rows = []
     for (lifter, frames), by_mode in found.items():
         first = next(iter(by_mode.values()))
+        row = [lifter, f"{first['parameters']:,}", str(frames)]
+        if trained:
+            row.append(f"{max(row['windows_a_second'] for row in by_mode.values()):,.0f}")
         times = [
-            show_seconds(by_mode[mode][what] if mode in by_mode else None)
-            for what in ("training_step", "cpu_latency")
+            show_seconds(by_mode[mode][name] if mode in by_mode else None)
+            for name in measured.values()
             for mode in modes
         ]
-        trained = [row["windows_a_second"] for row in by_mode.values() if row["windows_a_second"]]
-        fastest = f"{max(trained):,.0f}" if trained else "-"
-        rows.append([lifter, f"{first['parameters']:,}", str(frames), fastest, *times])
+        rows.append([*row, *times])
     return headings, rows
 
 
