@@ -346,11 +346,20 @@ def test_another_package_brings_a_lifter_by_entry_point(elsewhere):
     ("line", "message"),
     [
         ("return 1 +", "expected to import elsewhere_lifters:build, got an error .SyntaxError"),
-        ("return {}['x']", "expected .skeleton, frames=1. to build it, got an error .KeyError: 'x'"),
+        ("return {}['x']", "expected to be built from a skeleton and frames=3, got an error .KeyError: 'x'"),
         ("return skeleton.name", "expected an nn.Module, got str"),
     ],
 )
 def test_a_lifter_from_elsewhere_that_fails_is_named(elsewhere, line, message):
     elsewhere(line)
     with pytest.raises(ValueError, match=f"^lifter 'elsewhere': {message}"):
+        lifters.build("elsewhere", H36M17, frames=3)
+
+
+def test_an_entry_point_that_is_no_class_is_named(elsewhere, tmp_path):
+    elsewhere("return None")
+    entry = tmp_path / "elsewhere-1.0.dist-info" / "entry_points.txt"
+    entry.write_text("[poseda.lifters]\nelsewhere = elsewhere_lifters\n")
+    wanted = "^lifter 'elsewhere': expected a class or function at elsewhere_lifters, got module"
+    with pytest.raises(ValueError, match=wanted):
         lifters.build("elsewhere", H36M17)

@@ -57,7 +57,7 @@ class AdaptedLifter:
     @classmethod
     def load(
         cls,
-        run: Path,
+        run: Path | str,
         arm: Arm | None = None,
         seed: int | None = None,
         device: torch.device | str = "cpu",
@@ -77,6 +77,7 @@ class AdaptedLifter:
             ValueError: if the folder holds no such lifter; the message lists those there are. Also if the run
                 adapted a module that is not given here.
         """
+        run = Path(run)
         record = read_folder(run)
         config = from_json(record["config"])
         seed = config.seeds[0] if seed is None else seed

@@ -68,7 +68,8 @@ def build(name: str, skeleton: Skeleton, frames: int = 1, **options: Any) -> nn.
     except ValueError:
         raise
     except Exception as error:  # whatever foreign code raises
-        raise _failed(name, "(skeleton, frames=1) to build it", error) from error
+        given = ", ".join(f"{option}={value!r}" for option, value in {"frames": frames, **options}.items())
+        raise _failed(name, f"to be built from a skeleton and {given}", error) from error
     if not isinstance(lifter, nn.Module):
         raise ValueError(f"lifter {name!r}: expected an nn.Module, got {type(lifter).__name__}")
     return lifter
@@ -99,6 +100,9 @@ def _find(name: str) -> Factory:
             factory: Factory = entry.load()
         except Exception as error:  # whatever foreign code raises
             raise _failed(name, f"to import {entry.value}", error) from error
+        if not callable(factory):
+            found = type(factory).__name__
+            raise ValueError(f"lifter {name!r}: expected a class or function at {entry.value}, got {found}")
         return factory
     raise ValueError(f"lifter: expected one of {', '.join(names())}, got {name!r}")
 

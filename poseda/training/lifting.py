@@ -79,7 +79,8 @@ def lift_windows(lifter: nn.Module, pose_2d: Tensor, pose_3d: Tensor) -> tuple[T
 
 def target_frame(lifter: nn.Module, frames: int) -> int:
     """Which frame of a window a lifter's single pose is of: as it says, or the middle one."""
-    return int(getattr(lifter, "target_frame", frames // 2))
+    target: int | None = getattr(lifter, "target_frame", None)
+    return frames // 2 if target is None else int(target)
 
 
 def learning_rate(config: LifterTrainingConfig, step: int, steps: int) -> float:
