@@ -212,8 +212,8 @@ def main() -> None:
         asked = f"{', '.join(map(str, given.frames))} with {', '.join(given.lifters)}"
         sys.exit(f"bench_lifters: --frames: expected numbers that one of the lifters sees, got {asked}")
     console.print(rich_table(title(results), *cells(results)))
-    content = {"machine": machine(given.device), "results": results}
     if given.json:
+        content = {"machine": machine(given.device), "results": results}
         Path(given.json).write_text(json.dumps(content, indent=1) + "\n")
         console.print(f"written: {given.json}", highlight=False)
 

@@ -99,7 +99,7 @@ def test_a_module_handed_over_adapts_and_is_left_as_it_is(
 @pytest.mark.parametrize("frames", [1, 3])
 def test_a_flip_average_is_a_module_like_others(tmp_path: Path, domains: Domains, frames: int) -> None:
     lifter = lifters.FlipAverage(Flat(domains.skeleton, frames), domains.skeleton)
-    lifter.target_frame = None
+    assert lifter.target_frame is None  # says nothing of it: the middle one
     run = short_run(tmp_path / "r", "gpa", frames=frames)
     assert {row["arm"] for row in training.prepare(run, domains, lifter=lifter).train()} == {"gpa"}
 

@@ -56,9 +56,7 @@ class FlipAverage(nn.Module):
         super().__init__()
         self.lifter, self.joints = lifter, skeleton.num_joints
         self.any_frames = bool(getattr(lifter, "any_frames", False))
-        target_frame: int | None = getattr(lifter, "target_frame", None)
-        if target_frame is not None:
-            self.target_frame = target_frame
+        self.target_frame: int | None = getattr(lifter, "target_frame", None)
         # Buffers, so that they move with the lifter and are exported with it.
         self.register_buffer("order", torch.tensor(skeleton.mirror), persistent=False)
         self.register_buffer("sign", torch.tensor([-1.0, 1.0, 1.0]), persistent=False)

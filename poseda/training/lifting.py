@@ -78,7 +78,7 @@ def lift_windows(lifter: nn.Module, pose_2d: Tensor, pose_3d: Tensor) -> tuple[T
 
 
 def target_frame(lifter: nn.Module, frames: int) -> int:
-    """Which frame of a window a lifter's single pose is of: as it says, or the middle one."""
+    """Which frame of a window a lifter's single pose is of: as it says, or the middle one (None too)."""
     target: int | None = getattr(lifter, "target_frame", None)
     return frames // 2 if target is None else int(target)
 
