@@ -38,7 +38,7 @@ gpu=$(nvidia-smi --query-gpu=name --format=csv,noheader | head -n 1 | tr ' /' '_
 export CUDAARCHS="$capability-real" PYTHONPATH="$work/site" PYTHONUNBUFFERED=1 POSEDA_REQUIRE_CUDA=1
 step build 150 pip install --verbose --no-build-isolation --no-deps --target "$work/site" \
     --config-settings=cmake.define.POSEDA_CUDA=ON --config-settings=build-dir="$work/build" .
-step registers 20 python3 -P benchmarks/ptxas_report.py "$work/build.log" --json "$results/ptxas_sm_$capability.json"
+step registers 20 python3 -P benchmarks/op/ptxas_report.py "$work/build.log" --json "$results/ptxas_sm_$capability.json"
 
 # The files with tests that run on a device.
 files=$(grep -lE 'needs_cuda|\bdevice: torch\.device' tests/test_*.py | grep -v tests/test_cuda_)
@@ -47,20 +47,20 @@ step tests 200 python3 -P -m pytest -q --maxfail=10 -p no:cacheprovider -k cuda 
 
 if command -v compute-sanitizer >/dev/null; then
     for tool in memcheck racecheck initcheck; do
-        step "$tool" 75 compute-sanitizer --tool "$tool" --error-exitcode 1 python3 -P benchmarks/exercise_kernels.py
+        step "$tool" 75 compute-sanitizer --tool "$tool" --error-exitcode 1 python3 -m benchmarks.op.exercise_kernels
     done
 else
     printf '\n==> no compute-sanitizer on this machine\n'
     failed+=(compute-sanitizer)
 fi
 
-step benchmark 270 python3 -P -m poseda.bench --device cuda --threads 1 --quick \
+step benchmark 270 python3 -P -m poseda.bench.op --device cuda --threads 1 --quick \
     --batches 1 1024 1048576 16777216 --json "$results/$gpu.json"
 
-step training 100 python3 -P benchmarks/bench_training_step.py --device cuda --quick --lifters simple_baseline \
+step training 100 python3 -m benchmarks.step --device cuda --quick --lifters simple_baseline \
     --width 1024 --extras compiled bf16 graphs --json "$results/${gpu}_training_step.json"
 
-step lifters 100 python3 -P benchmarks/bench_lifters.py --device cuda --published --frames 1 --modes eager \
+step lifters 100 python3 -m benchmarks.step.lifters --device cuda --published --frames 1 --modes eager \
     --json "$results/${gpu}_lifters.json"
 
 printf '\n==> done after %d s; failed: %s\n' "$SECONDS" "${failed[*]:-nothing}"

@@ -1,3 +1,43 @@
-"""poseda: adapt 2D-to-3D human pose lifters to footage for which no 3D labels exist."""
+"""poseda: adapt 2D-to-3D human pose lifters to footage for which no 3D labels exist.
+
+Names are loaded when they are first used: ``import poseda`` imports no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from poseda import _moved
+
+if TYPE_CHECKING:
+    from poseda import ops
+    from poseda.geometry.camera import Camera
+    from poseda.geometry.placements import TargetPlacements
+    from poseda.geometry.skeleton import Skeleton
+    from poseda.inference import AdaptedLifter
 
 __version__ = "0.1.0"
+
+__all__ = ["AdaptedLifter", "Camera", "Skeleton", "TargetPlacements", "__version__", "ops"]
+
+_HOME = {
+    "AdaptedLifter": "poseda.inference",
+    "Camera": "poseda.geometry.camera",
+    "Skeleton": "poseda.geometry.skeleton",
+    "TargetPlacements": "poseda.geometry.placements",
+}
+
+_moved.install()
+
+
+def __getattr__(name: str) -> Any:
+    if name == "ops":
+        return import_module("poseda.ops")
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'poseda' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

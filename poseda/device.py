@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from poseda import native
+from poseda.ops import _native as native
 
 
 def choose(name: str) -> torch.device:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from poseda import native
+from benchmarks.mocap.motion import BODY_DONORS
 from poseda.datasets import Domains, open_domains
-from poseda.datasets import body as anatomy
-from poseda.datasets.embedded import look_at
-from poseda.datasets.mocap import BODY_DONORS
-from poseda.datasets.repertoire import FRAMES, TARGET_REPERTOIRE, draw_clips
-from poseda.samples import augment_arguments
+from poseda.datasets.filming import look_at
+from poseda.datasets.synthetic.repertoire import FRAMES, TARGET_REPERTOIRE, draw_clips
+from poseda.geometry import anatomy
+from poseda.ops import _native as native
+from poseda.ops.samples import augment_arguments
+
+# benchmarks is a package of the checkout. Last, as the checkout's poseda has no compiled libraries.
+sys.path.append(str(Path(__file__).parents[1]))
 
 # Programs that tests start import the installed package, too, not the source tree they are started in.
 os.environ["PYTHONSAFEPATH"] = "1"
@@ -152,7 +156,7 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def arguments() -> Callable[..., dict[str, Any]]:
-    """``arguments(batch, skeleton, give=…, dtype=…, device=…)``: see poseda.samples.augment_arguments."""
+    """``arguments(batch, skeleton, give=…, dtype=…, device=…)``: see poseda.ops.samples.augment_arguments."""
     return augment_arguments
 
 
@@ -254,7 +258,7 @@ def _calibrations(rng: np.random.Generator) -> dict:
 
 @pytest.fixture(scope="session")
 def mocap_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small made-up folder of motion files, of the form that poseda.datasets.mocap reads."""
+    """A small made-up folder of motion files, of the form that benchmarks.mocap.motion reads."""
     rng, path = np.random.default_rng(0), tmp_path_factory.mktemp("mocap")
     for name, subjects in MOCAP_SUBJECTS.items():
         _write_motion(path / f"{name}.npz", subjects, rng)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from poseda.samples import augment_arguments
+from poseda.ops.samples import augment_arguments
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from poseda.cli.options import INTERRUPTED, UsageError
@@ -20,7 +20,6 @@ COMMANDS = {
     "adapt": "adapt a lifter to footage without labels and compare the arms of the method",
     "lift": "lift 2D detections with the lifter of a run, from files or line by line",
     "evaluate": "evaluate the lifters of a run on a domain file or by a published protocol",
-    "reproduce": "run the experiments behind the README's tables, resumable",
     "bench": "time the fused op against its rivals",
     "info": "versions, instruction set, CUDA library, threads",
 }
@@ -39,8 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0 if given else 2
     if given[0] not in COMMANDS:
         return _complain(f"expected a command among {', '.join(COMMANDS)}, got {given[0]!r}", 2)
+    return attempt(lambda: import_module(f"poseda.cli.{given[0]}").run(given[1:]))
+
+
+def attempt(command: Callable[[], int]) -> int:
+    """Run a command; whatever ends it early becomes one sentence and an exit code, as :func:`main` says."""
     try:
-        code = int(import_module(f"poseda.cli.{given[0]}").run(given[1:]))
+        code = command()
         sys.stdout.flush()  # here, where a reader who has left is caught
         return code
     except UsageError as error:

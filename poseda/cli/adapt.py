@@ -32,10 +32,11 @@ def _lead(arguments: list[str]) -> int:
     config = parse_run(arguments)
     from rich.filesize import decimal
 
-    from poseda import gate, report, training
+    from poseda import report, training
     from poseda.datasets import DataError
     from poseda.device import peak_memory
-    from poseda.training.checkpoint import CheckpointError
+    from poseda.evaluation import gate
+    from poseda.runs.checkpoint import CheckpointError
 
     console = open_console(config.json)
     domains = open_chosen(config)
@@ -102,9 +103,9 @@ def parse_run(arguments: list[str], command: str = "poseda adapt") -> RunConfig:
     except ValueError as error:
         raise UsageError(str(error)) from error
     if _value_of(arguments, "--target") is not None:
-        arms: tuple[Arm, ...] = ("source_only", "gpa", "gpa_lpa", "plus")
+        arms: tuple[Arm, ...] = ("source_only", "gpa", "gpa_lpa", "gpa_lpa_view")
         single = _value_of(arguments, "--frames") in (None, "1")
-        defaults = replace(defaults, arms=arms if single else arms[:-1])  # plus aligns single frames
+        defaults = replace(defaults, arms=arms if single else arms[:-1])  # gpa_lpa_view aligns single frames
     config = parse(
         RunConfig,
         arguments,
@@ -117,7 +118,7 @@ def parse_run(arguments: list[str], command: str = "poseda adapt") -> RunConfig:
 
 def _with_usual_size(config: RunConfig, arguments: list[str]) -> RunConfig:
     """The size of the network by lifter and device, but for what the arguments say of it."""
-    from poseda.training.network import usual_size
+    from poseda.lifters.sizes import usual_size
 
     try:
         size = usual_size(config)

@@ -22,7 +22,7 @@ def run(arguments: list[str]) -> int:
     options = parse(EvaluateConfig, arguments, prog="poseda evaluate", config=markers)
 
     from poseda import report
-    from poseda.files import write_json
+    from poseda.runs.files import write_json
     from poseda.training import read_folder
 
     try:
@@ -71,8 +71,8 @@ def _domains(options: EvaluateConfig, record: dict[str, Any], config: RunConfig)
 def _published(options: EvaluateConfig, record: dict[str, Any], config: RunConfig) -> Evaluation:
     """By a published protocol, on the files it names."""
     from poseda.datasets.own import digest
-    from poseda.protocols import PROTOCOLS
-    from poseda.skeleton import Skeleton
+    from poseda.evaluation.protocols import PROTOCOLS
+    from poseda.geometry.skeleton import Skeleton
     from poseda.training import evaluate_folder
 
     assert options.protocol is not None and options.data is not None, "checked by the record"

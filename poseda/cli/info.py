@@ -11,7 +11,7 @@ def run(arguments: list[str]) -> int:
     from poseda.config import InfoConfig
 
     options = parse(InfoConfig, arguments, prog="poseda info")
-    from poseda.native import build_info
+    from poseda.ops._native import build_info
 
     info = build_info()
     if options.json:

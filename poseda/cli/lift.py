@@ -98,8 +98,8 @@ def _stream(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> 
 
     import torch
 
+    from poseda.datasets.formats.calibration import read_intrinsics
     from poseda.datasets.layouts import Layout
-    from poseda.datasets.readers.calibration import read_intrinsics
     from poseda.inference import LiftOptions, LineLifter, StreamSummary, serve
 
     torch.set_num_threads(1)  # one pose is too little work to share

@@ -9,17 +9,7 @@ from __future__ import annotations
 from poseda.config.checks import SMALLEST_BATCH, picture_size
 from poseda.config.commands import EvaluateConfig, InfoConfig, LiftConfig, SmoothingConfig
 from poseda.config.record import check_resumable, from_json, to_json
-from poseda.config.reproduce import (
-    PAIRS,
-    Pair,
-    ReproduceBenchmarkConfig,
-    ReproduceConfig,
-    ReproduceLiftersConfig,
-    ReproduceMocapConfig,
-    ReproduceStabilityConfig,
-    ReproduceVariantsConfig,
-)
-from poseda.config.run import ARMS, Arm, Compile, RunConfig, preset
+from poseda.config.run import ARMS, RENAMED_ARMS, Arm, Compile, RunConfig, arm_name, preset
 from poseda.config.sections import (
     AdversaryConfig,
     AlignmentConfig,
@@ -35,7 +25,7 @@ from poseda.config.sections import (
 
 __all__ = [
     "ARMS",
-    "PAIRS",
+    "RENAMED_ARMS",
     "SMALLEST_BATCH",
     "AdversaryConfig",
     "AlignmentConfig",
@@ -50,17 +40,11 @@ __all__ = [
     "LifterTrainingConfig",
     "Loss",
     "NetworkConfig",
-    "Pair",
     "PlacementConfig",
-    "ReproduceBenchmarkConfig",
-    "ReproduceConfig",
-    "ReproduceLiftersConfig",
-    "ReproduceMocapConfig",
-    "ReproduceStabilityConfig",
-    "ReproduceVariantsConfig",
     "RunConfig",
     "SmoothingConfig",
     "TargetDataConfig",
+    "arm_name",
     "check_resumable",
     "from_json",
     "picture_size",

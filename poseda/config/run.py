@@ -19,12 +19,20 @@ from poseda.config.sections import (
     TargetDataConfig,
 )
 
-Arm = Literal["source_only", "gpa", "lpa", "gpa_lpa", "plus", "random", "poseaug", "oracle"]
+Arm = Literal["source_only", "gpa", "lpa", "gpa_lpa", "gpa_lpa_view", "random", "poseaug", "oracle"]
 Preset = Literal["tiny", "default", "full"]
 Compile = Literal["auto", "on", "off"]
 
 ARMS: tuple[Arm, ...] = get_args(Arm)
+RENAMED_ARMS: dict[str, Arm] = {"plus": "gpa_lpa_view"}
+"""Arms under the names they had in 0.1.0, which commands, run folders and records may still hold."""
+
 TABLE_ARMS: tuple[Arm, ...] = ("source_only", "gpa", "lpa", "gpa_lpa", "oracle")
+
+
+def arm_name(name: str) -> str:
+    """The name of an arm today, whichever it is given by."""
+    return RENAMED_ARMS.get(name, name)
 
 
 @dataclass(frozen=True)
@@ -39,7 +47,7 @@ class RunConfig:
     """Domain file (npz) to adapt on. Default: the embedded domains, which need no file."""
     target: Path | None = None
     """Your own footage instead of --data: 2D detections without labels. Default of --arms beside it:
-    source_only, gpa, gpa_lpa, plus."""
+    source_only, gpa, gpa_lpa, gpa_lpa_view."""
     source: Path | None = None
     """Labelled poses to go with --target. Default: the embedded studio."""
     image_size: str | None = None
@@ -58,7 +66,7 @@ class RunConfig:
     stride: int = 1
     """Take every so manieth frame of --source."""
     arms: tuple[Arm, ...] = TABLE_ARMS
-    """What to compare: source_only, gpa, lpa, gpa_lpa (the method), plus (ours), random, poseaug,
+    """What to compare: source_only, gpa, lpa, gpa_lpa (the method), gpa_lpa_view (ours), random, poseaug,
     oracle."""
     gate: Literal["report", "on", "off"] = "report"
     """Whether 2D alone says that adapting can help. report: train what was asked for and recommend an arm;
@@ -102,7 +110,7 @@ class RunConfig:
     placement: PlacementConfig = field(default_factory=PlacementConfig)
     """Where augmented poses stand."""
     alignment: AlignmentConfig = field(default_factory=AlignmentConfig)
-    """How `plus` aligns the source with the target."""
+    """How `gpa_lpa_view` aligns the source with the target."""
     target_data: TargetDataConfig = field(default_factory=TargetDataConfig)
     """What is made worse of the unlabelled target, to see what it costs."""
     health: HealthConfig = field(default_factory=HealthConfig)
@@ -114,6 +122,7 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         check_ranges(self)
+        object.__setattr__(self, "arms", tuple(map(arm_name, self.arms)))
         check_lists(self, "arms", "seeds")
         if self.target is not None and self.data is not None:
             raise ValueError(f"target: expected --target or --data, got both {self.target} and {self.data}")
@@ -128,9 +137,9 @@ class RunConfig:
             raise ValueError(
                 f"adversary.pool: expected at least generator_training.batch = {batch}, got {pool}"
             )
-        if "plus" in self.arms and self.frames > 1:
+        if "gpa_lpa_view" in self.arms and self.frames > 1:
             raise ValueError(
-                f"frames: expected 1 with the arm plus, which aligns single frames, got {self.frames}"
+                f"frames: expected 1 with the arm gpa_lpa_view, which aligns single frames, got {self.frames}"
             )
         for name in ("pitch", "roll"):
             if getattr(self.alignment, name) > 1:

@@ -164,7 +164,7 @@ class PlacementConfig:
 
 @dataclass(frozen=True)
 class AlignmentConfig:
-    """How the arm `plus` reads tilt and build of the target off its 2D poses. Ours, beyond the paper."""
+    """How the arm `gpa_lpa_view` reads tilt and build of the target off its 2D poses. Ours."""
 
     postures: Literal["generated", "random", "captured"] = "generated"
     """What the aligned source's postures undergo: as in gpa_lpa, random or gpa."""

@@ -3,18 +3,11 @@
 Adapting code receives an :class:`AdaptationData` and nothing else; it holds no 3D pose of the target.
 """
 
-from poseda.datasets.domain import (
-    SPLITS,
-    AdaptationData,
-    DataError,
-    Domains,
-    LabelledPoses,
-    UnlabelledPoses,
-    open_domains,
-)
+from poseda.datasets.formats.detect import read_detections
+from poseda.datasets.formats.source import read_source
+from poseda.datasets.open import open_domains
 from poseda.datasets.own import NoLabelsError, OwnDomains, own_domains
-from poseda.datasets.readers.detect import read_detections
-from poseda.datasets.readers.source import read_source
+from poseda.datasets.records import SPLITS, AdaptationData, DataError, Domains, LabelledPoses, UnlabelledPoses
 
 __all__ = [
     "SPLITS",

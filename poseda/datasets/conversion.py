@@ -12,9 +12,9 @@ from functools import cached_property
 
 import numpy as np
 
-from poseda.datasets.domain import DataError
 from poseda.datasets.layouts import Layout
-from poseda.skeleton import H36M17, Skeleton
+from poseda.datasets.records import DataError
+from poseda.geometry.skeleton import H36M17, Skeleton
 
 HEAD_BEYOND_EARS = 1 / 3
 """Human3.6M's head end lies about this share of the way from the neck to the ears beyond the ears

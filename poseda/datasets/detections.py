@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from poseda.camera import Camera, normalize_screen
 from poseda.datasets.conversion import conversion
-from poseda.datasets.domain import DataError, UnlabelledPoses
 from poseda.datasets.layouts import Layout
-from poseda.skeleton import H36M16, Skeleton
+from poseda.datasets.records import DataError, UnlabelledPoses
+from poseda.geometry.camera import Camera, normalize_screen
+from poseda.geometry.skeleton import H36M16, Skeleton
 
 DEFAULT_FIELD_OF_VIEW = 55.0
 """Degrees across the longer side of the picture, assumed where nothing is known of the camera (MeTRAbs's)."""

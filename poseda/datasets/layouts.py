@@ -1,7 +1,8 @@
 """Keypoint layouts: which joints detectors and data sets write, by name and in their own order.
 
-A layout is a list of names and no tree; trees are skeletons and live in :mod:`poseda.skeleton`. Where a
-joint means the same in two layouts it has the same name; where it does not, another.
+A layout is a list of names and no tree; trees are skeletons and live in
+:mod:`poseda.geometry.skeleton`. Where a joint means the same in two layouts it has the same
+name; where it does not, another.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from poseda.datasets.domain import DataError
-from poseda.skeleton import BUILT_IN, Skeleton
+from poseda.datasets.records import DataError
+from poseda.geometry.skeleton import BUILT_IN, Skeleton
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from poseda.calibration import JOINTS, ViewEstimate, estimate_view
 from poseda.datasets.detections import DEFAULT_CONFIDENCE, DEFAULT_FIELD_OF_VIEW, Detections2D, Intrinsics
-from poseda.datasets.domain import DataError
-from poseda.datasets.readers.calibration import read_intrinsics
-from poseda.skeleton import Skeleton
+from poseda.datasets.formats.calibration import read_intrinsics
+from poseda.datasets.records import DataError
+from poseda.geometry.focal_length import JOINTS, ViewEstimate, estimate_view
+from poseda.geometry.skeleton import Skeleton
 
 ESTIMATE = "estimate"
 """The field of view by which a user asks for an estimate."""

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from poseda.camera import Camera
-from poseda.datasets.domain import LabelledPoses, UnlabelledPoses
+from poseda.datasets.records import LabelledPoses, UnlabelledPoses
+from poseda.geometry.camera import Camera
 
 
 def pieces(poses: LabelledPoses | UnlabelledPoses) -> Tensor:

@@ -9,10 +9,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from poseda.datasets.archive import Archive, ArchiveDomains
 from poseda.datasets.conversion import conversion
 from poseda.datasets.detections import DEFAULT_CONFIDENCE
-from poseda.datasets.domain import (
+from poseda.datasets.domain_file import ArchiveDomains
+from poseda.datasets.formats import detect
+from poseda.datasets.formats import source as sources
+from poseda.datasets.formats.detect import kind_of, read_detections
+from poseda.datasets.formats.npz import Archive
+from poseda.datasets.formats.source import read_source
+from poseda.datasets.lens import find_lens
+from poseda.datasets.records import (
     AdaptationData,
     DataError,
     Domains,
@@ -21,13 +27,8 @@ from poseda.datasets.domain import (
     check_evaluated,
     check_in_front,
 )
-from poseda.datasets.embedded import EmbeddedDomains
-from poseda.datasets.lens import find_lens
-from poseda.datasets.readers import detect
-from poseda.datasets.readers import source as sources
-from poseda.datasets.readers.detect import kind_of, read_detections
-from poseda.datasets.readers.source import read_source
-from poseda.skeleton import H36M16, Skeleton
+from poseda.datasets.synthetic.embedded import EmbeddedDomains
+from poseda.geometry.skeleton import H36M16, Skeleton
 
 VALIDATION_SHARE = 0.1
 """Share of the source's clips kept for source_val; of a single clip, its last part."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from poseda.export.poses import LiftedPoses
-from poseda.skeleton import Skeleton
+from poseda.geometry.skeleton import Skeleton
 
 CENTIMETRES = 100.0
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from poseda.skeleton import Skeleton
+from poseda.geometry.skeleton import Skeleton
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from poseda.export.poses import LiftedPoses
-from poseda.skeleton import Skeleton
+from poseda.geometry.skeleton import Skeleton
 
 DECIMALS = 6
 """Of metres in text: a micrometre."""

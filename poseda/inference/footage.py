@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from poseda.datasets.detections import Detections2D
-from poseda.datasets.domain import DataError
 from poseda.datasets.lens import Lens
+from poseda.datasets.records import DataError
 from poseda.export import LiftedPoses
 from poseda.inference.model import AdaptedLifter, LiftOptions
 from poseda.inference.smoothing import smoothed

@@ -8,16 +8,16 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from poseda import gate
 from poseda.config import Arm, LiftConfig, RunConfig, SmoothingConfig, from_json
 from poseda.datasets.detections import DEFAULT_CONFIDENCE
-from poseda.datasets.domain import root_relative
+from poseda.evaluation import gate
+from poseda.geometry.root import root_relative
+from poseda.geometry.skeleton import Skeleton
 from poseda.lifters import FlipAverage
-from poseda.skeleton import Skeleton
+from poseda.lifters.predict import predict
+from poseda.runs.checkpoint import CheckpointError
+from poseda.runs.weights import adapted_lifter, weights_path
 from poseda.training import read_folder
-from poseda.training.checkpoint import CheckpointError
-from poseda.training.lifting import predict
-from poseda.training.run import adapted_lifter, weights_path
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class AdaptedLifter:
         Args:
             run: what ``poseda adapt`` wrote.
             arm: default the model that the run's gate.json recommends; without that file the first it has of
-                :data:`poseda.gate.PREFERRED`.
+                :data:`poseda.evaluation.gate.PREFERRED`.
             seed: default the run's first.
             device: where to lift.
             lifter: the module that was adapted, if it was given in place of a name; it is copied.

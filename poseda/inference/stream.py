@@ -13,12 +13,12 @@ from typing import Any, BinaryIO, TextIO
 import numpy as np
 import torch
 
-from poseda.camera import Camera
 from poseda.datasets.detections import Intrinsics
-from poseda.datasets.domain import DataError
+from poseda.datasets.formats.text import Sightings, fail, numbers, record, whole
 from poseda.datasets.layouts import Layout
-from poseda.datasets.readers.text import Sightings, fail, numbers, record, whole
+from poseda.datasets.records import DataError
 from poseda.export.tables import pose_object
+from poseda.geometry.camera import Camera
 from poseda.inference.model import AdaptedLifter, LiftOptions
 from poseda.inference.smoothing import OneEuro
 from poseda.inference.timeline import FEWEST_SEEN

@@ -1,7 +1,7 @@
 """Where lifted people stand: global position alignment, solved for the root.
 
-:func:`poseda.placing.locate` answers another question: where a pose fits all of its joints best. Here it
-stands as in training, by the place and the box of the detected one.
+:func:`poseda.geometry.locate.locate` answers another question: where a pose fits all of its joints best. Here
+it stands as in training, by the place and the box of the detected one.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from poseda import ops
-from poseda.camera import Camera
-from poseda.gpa import measure
-from poseda.skeleton import Skeleton
+from poseda.geometry.camera import Camera
+from poseda.geometry.placements import measure
+from poseda.geometry.skeleton import Skeleton
 
 
 def root_position(pose_3d: Tensor, pose_2d: Tensor, camera: Camera, skeleton: Skeleton, gpa: str) -> Tensor:

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, scaled_dot_product_attention
 
+from poseda.geometry.skeleton import Skeleton
 from poseda.lifters.dropout import Dropout
 from poseda.lifters.registry import Lifter
-from poseda.skeleton import Skeleton
 
 
 class Attention(nn.Module):

@@ -7,9 +7,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from poseda.geometry.skeleton import Skeleton
 from poseda.lifters.attention import AttentionBlock, PoseTransformer
 from poseda.lifters.registry import register_lifter, start_small
-from poseda.skeleton import Skeleton
 
 
 class DualStreamBlock(nn.Module):

@@ -7,7 +7,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
-from poseda.skeleton import Skeleton
+from poseda.geometry.skeleton import Skeleton
 
 
 def mirror(pose: Tensor, skeleton: Skeleton) -> Tensor:

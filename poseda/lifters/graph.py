@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from poseda.skeleton import Skeleton
+from poseda.geometry.skeleton import Skeleton
 
 
 def bone_matrix(skeleton: Skeleton) -> Tensor:

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from poseda.geometry.skeleton import Skeleton
 from poseda.lifters.attention import AttentionBlock, PoseTransformer
 from poseda.lifters.registry import register_lifter, start_small
-from poseda.skeleton import Skeleton
 
 
 @register_lifter("mixste")

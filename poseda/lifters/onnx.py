@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from poseda.skeleton import Skeleton
+from poseda.geometry.skeleton import Skeleton
 
 OPSET = 18
 

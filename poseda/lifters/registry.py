@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
-from poseda.skeleton import Skeleton
+from poseda.geometry.skeleton import Skeleton
 
 ENTRY_POINTS = "poseda.lifters"
 """Entry-point group under which a package offers lifters: ``name = "module:Class"``."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from poseda.geometry.skeleton import Skeleton
 from poseda.lifters.dropout import Dropout
 from poseda.lifters.graph import NodeNorm, NonLocal, bone_matrix
 from poseda.lifters.registry import Lifter, register_lifter, start_small
-from poseda.skeleton import Skeleton
 
 
 class SemanticGraphConv(nn.Module):

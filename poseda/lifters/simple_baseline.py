@@ -5,9 +5,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from poseda.geometry.skeleton import Skeleton
 from poseda.lifters.dropout import Dropout
 from poseda.lifters.registry import Lifter, register_lifter, start_small
-from poseda.skeleton import Skeleton
 
 
 def _layer(inputs: int, outputs: int, dropout: float) -> list[nn.Module]:

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from poseda.geometry.skeleton import Skeleton
 from poseda.lifters.dropout import Dropout
 from poseda.lifters.graph import NodeNorm, NonLocal, bone_matrix, mean_over_neighbours, mirror_matrix
 from poseda.lifters.registry import Lifter, register_lifter, start_small
-from poseda.skeleton import Skeleton
 
 
 def joint_neighbourhoods(skeleton: Skeleton) -> Tensor:

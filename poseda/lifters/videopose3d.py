@@ -12,9 +12,9 @@ from math import prod
 from torch import Tensor, nn
 from torch.nn.functional import conv1d, pad
 
+from poseda.geometry.skeleton import Skeleton
 from poseda.lifters.dropout import Dropout
 from poseda.lifters.registry import Lifter, register_lifter, start_small
-from poseda.skeleton import Skeleton
 
 SINGLE_FRAME_WIDTHS = (1, 1, 1)
 """Filters of the one-frame model that the field compares with: three levels, none of which looks sideways."""

@@ -6,12 +6,12 @@ and empty batches, under ``torch.compile(fullgraph=True)`` and inside CUDA graph
 Where a second derivative or a function transform is not there, it is refused by name.
 """
 
-from poseda.arguments import AugmentedPose
-from poseda.ops.alignment import procrustes_align
-from poseda.ops.augmentation import augment
+from poseda.ops._arguments import AugmentedPose
+from poseda.ops.augment import augment
 from poseda.ops.kinematics import bones, forward_kinematics, kinematic_chain_space
+from poseda.ops.procrustes import procrustes_align
 from poseda.ops.projection import project
-from poseda.ops.sampling import (
+from poseda.ops.random import (
     PoseAugment,
     RandomParameters,
     RandomRanges,

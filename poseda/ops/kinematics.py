@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from poseda import autograd, native
-from poseda.arguments import check_poses, check_skeleton
-from poseda.skeleton import Skeleton
+from poseda.geometry.skeleton import Skeleton
+from poseda.ops import _autograd as autograd
+from poseda.ops import _native as native
+from poseda.ops._arguments import check_poses, check_skeleton
 
 native.load()
 

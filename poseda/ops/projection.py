@@ -7,15 +7,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from poseda import autograd, native
-from poseda.arguments import HALF, check_poses
-from poseda.camera import Camera
+from poseda.geometry.camera import Camera
+from poseda.ops import _autograd as autograd
+from poseda.ops import _native as native
+from poseda.ops._arguments import HALF, check_poses
 
 native.load()
 
 
 def project(points: Tensor, camera: Camera) -> Tensor:
-    """Project points to the screen; ``poseda.camera.project`` says the same in plain torch.
+    """Project points to the screen; ``poseda.geometry.camera.project`` says the same in plain torch.
 
     Args:
         points: (N, P, 3) or (N, T, P, 3) metres, camera frame; P at most 64.
@@ -32,7 +33,7 @@ def project(points: Tensor, camera: Camera) -> Tensor:
     if points.dim() not in (3, 4):
         raise ValueError(f"points: expected shape (N, P, 3) or (N, T, P, 3), got {tuple(points.shape)}")
     if not isinstance(camera, Camera):
-        raise TypeError(f"camera: expected a poseda.camera.Camera, got {type(camera).__name__}")
+        raise TypeError(f"camera: expected a poseda.geometry.camera.Camera, got {type(camera).__name__}")
     if len(camera) not in (1, points.shape[0]):
         raise ValueError(f"camera: expected {points.shape[0]} rows or 1, got {len(camera)}")
     if camera.focal.dtype in HALF:

@@ -6,7 +6,6 @@ import io
 from pathlib import Path
 
 from poseda.report.alignment import FoundAlignment
-from poseda.report.record import RunRecord
 from poseda.report.summary import (
     COLUMNS,
     MOTION,
@@ -19,6 +18,7 @@ from poseda.report.summary import (
     shown_split,
     summarise,
 )
+from poseda.runs.record import RunRecord
 
 __all__ = [
     "COLUMNS",
@@ -39,9 +39,9 @@ __all__ = [
 
 def write_report(out: Path) -> list[Path]:
     """Draw every picture of a run folder and write report.md and report.html; return what was written."""
-    from poseda.files import write_atomically
     from poseda.report.page import build_page
     from poseda.report.pictures import draw_joints, draw_placements, draw_poses, draw_training
+    from poseda.runs.files import write_atomically
 
     record = RunRecord.read(out)
     split = shown_split(record.results)

@@ -1,4 +1,4 @@
-"""What the arm `plus` found of a target: the tilt of each view, and the build of its people."""
+"""What the arm `gpa_lpa_view` found of a target: the tilt of each view, and the build of its people."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ class FoundAlignment:
         Raises:
             ValueError: if a file is damaged.
         """
-        from poseda.training.checkpoint import load_checkpoint
-        from poseda.training.stage import weights_path
+        from poseda.runs.checkpoint import load_checkpoint
+        from poseda.runs.weights import weights_path
 
-        paths = [weights_path(out, seed, "plus", "alignment") for seed in seeds]
+        paths = [weights_path(out, seed, "gpa_lpa_view", "alignment") for seed in seeds]
         found = [load_checkpoint(path)[1] for path in paths if path.exists()]
         if not found:
             return None
@@ -69,7 +69,7 @@ class FoundAlignment:
         more = f" and {len(largest) - SHOWN} views more" if len(largest) > SHOWN else ""
         changed = sorted(self.build, key=lambda name: -abs(mean(self.build[name])))[:SHOWN]
         bones = ", ".join(f"{name.replace('_', ' ')} {signed(mean(self.build[name]))} %" for name in changed)
-        return f"plus found pitch/roll of {tilts}{more}; bones to {bones}"
+        return f"gpa_lpa_view found pitch/roll of {tilts}{more}; bones to {bones}"
 
 
 def signed(value: float) -> str:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from poseda import ops
-from poseda.rotation import rotation_matrix
-from poseda.skeleton import Skeleton
+from poseda.geometry.rotation import rotation_matrix
+from poseda.geometry.skeleton import Skeleton
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def _between(one: Tensor, other: Tensor) -> Tensor:
 def _tilts(
     before: Tensor, after: Tensor, skeleton: Skeleton
 ) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
-    from poseda.training.alignment import body_axis, check_skeleton
+    from poseda.training.view_alignment import body_axis, check_skeleton
 
     try:
         check_skeleton(skeleton)

@@ -20,8 +20,8 @@ import numpy as np
 from poseda.report import charts
 from poseda.report.alignment import signed
 from poseda.report.curves import PANELS, curves
-from poseda.report.record import RunRecord
 from poseda.report.summary import SPLIT_TITLES, cells, headings, shown_split, summarise
+from poseda.runs.record import RunRecord
 
 SCREEN_SCALE, SPACE_SCALE = 10_000, 1000
 """Screen coordinates and metres are kept as whole numbers: ten thousandths, millimetres."""
@@ -366,7 +366,7 @@ def _tone_legend(tones: Sequence[tuple[str, str]]) -> str:
 
 
 def _alignment(record: RunRecord) -> str:
-    """The tilt of each view and the build that `plus` found, means over seeds."""
+    """The tilt of each view and the build that `gpa_lpa_view` found, means over seeds."""
     found = record.alignment
     if found is None:
         return ""
@@ -384,7 +384,7 @@ def _alignment(record: RunRecord) -> str:
         build.append(("", "sd", [f"{stdev(values):.1f}" for values in found.build.values()]))
     bones = ["bone to the", *(name.replace("_", " ") for name in found.build)]
     return _section(
-        "What plus found",
+        "What gpa_lpa_view found",
         "How the target's cameras look and how its people are built, read off 2D poses alone: estimates, "
         "with nothing here to check them against. A view is a lens. Lengths are relative to the source's "
         "people, left and right together.",

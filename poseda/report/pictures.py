@@ -20,7 +20,7 @@ COLOURS = {
     "gpa": "#2f7fc1",
     "lpa": "#3aa6a0",
     "gpa_lpa": "#d1495b",
-    "plus": "#7a3fc4",
+    "gpa_lpa_view": "#7a3fc4",
     "random": "#b07aa1",
     "poseaug": "#e6a532",
     "oracle": "#3b3f46",

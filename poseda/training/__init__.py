@@ -11,12 +11,13 @@ from dataclasses import replace
 
 from torch import nn
 
-from poseda import gate
 from poseda.config import RunConfig
 from poseda.datasets import Domains
-from poseda.training.alignment import check_skeleton
-from poseda.training.disturbance import disturb
-from poseda.training.folder import (
+from poseda.evaluation import gate
+from poseda.evaluation.evaluate import evaluate_folder
+from poseda.lifters.predict import target_frame
+from poseda.lifters.sizes import build_lifter
+from poseda.runs.folder import (
     FolderError,
     check_partials,
     describe_data,
@@ -26,19 +27,13 @@ from poseda.training.folder import (
     protocol_card,
     read_folder,
 )
-from poseda.training.journal import CollapseError, NonFiniteError, NothingValidError, TrainingError
-from poseda.training.lifting import target_frame
-from poseda.training.network import build_lifter
+from poseda.runs.journal import CollapseError, NonFiniteError, NothingValidError, TrainingError
+from poseda.training.disturbance import disturb
 from poseda.training.pairs import Resident
 from poseda.training.parallel import follows
-from poseda.training.run import (
-    Run,
-    check_lifter,
-    evaluate_folder,
-    labelled_splits,
-    start_fabric,
-)
+from poseda.training.run import Run, check_lifter, labelled_splits, start_fabric
 from poseda.training.stage import Observer
+from poseda.training.view_alignment import check_skeleton
 
 __all__ = [
     "CollapseError",
@@ -83,7 +78,7 @@ def prepare(
         built = build_lifter(config, domains.skeleton, lifter)
         check_lifter(built, config, domains.skeleton)
         target = target_frame(built, config.frames)
-        if "plus" in config.arms:
+        if "gpa_lpa_view" in config.arms:
             check_skeleton(domains.skeleton)
         adaptation = disturb(domains.adaptation(), config.target_data)
         data = Resident.load(adaptation, fabric.device, config.frames, target)

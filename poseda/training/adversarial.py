@@ -13,17 +13,23 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
-from poseda import losses
-from poseda.arguments import AugmentedPose
 from poseda.config import RunConfig
-from poseda.discriminators import HistoryPool, Judged, PoseDiscriminator, ScreenDiscriminator, bone_directions
-from poseda.generator import Generator, Proposal
-from poseda.training import checkpoint
+from poseda.datasets.sequences import middle, rows_around
+from poseda.lifters.predict import lift_windows
+from poseda.method import losses
+from poseda.method.discriminators import (
+    HistoryPool,
+    Judged,
+    PoseDiscriminator,
+    ScreenDiscriminator,
+    bone_directions,
+)
+from poseda.method.generator import Generator, Proposal
+from poseda.ops._arguments import AugmentedPose
+from poseda.runs import checkpoint
 from poseda.training.graphs import Graphs
 from poseda.training.health import NonFiniteWatch
-from poseda.training.lifting import lift_windows
 from poseda.training.pairs import Recipe, Resident, Shuffle, carry_out
-from poseda.training.sequences import middle, rows_around
 
 BETAS = (0.5, 0.999)
 """Adam's memory in adversarial training: a short first one, as the opponent moves."""

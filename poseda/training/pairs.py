@@ -15,15 +15,15 @@ import torch
 from torch import Tensor
 
 from poseda import ops
-from poseda.arguments import AugmentedPose
 from poseda.config import AdversaryConfig, Arm, RunConfig
 from poseda.datasets import AdaptationData, LabelledPoses
-from poseda.generator import Generator, Proposal, jittered, random_proposal
-from poseda.gpa import TargetPlacements
+from poseda.datasets.sequences import middle, rows_around, windows_of
+from poseda.geometry.placements import TargetPlacements
+from poseda.geometry.rotation import composed
+from poseda.geometry.skeleton import Skeleton
 from poseda.lifters import ClipWindows
-from poseda.rotation import composed
-from poseda.skeleton import Skeleton
-from poseda.training.sequences import middle, rows_around, windows_of
+from poseda.method.generator import Generator, Proposal, jittered, random_proposal
+from poseda.ops._arguments import AugmentedPose
 
 
 class Pairs(NamedTuple):
@@ -50,7 +50,7 @@ class Recipe:
         anchor_2d: whose 2D poses the 2D discriminator takes for real.
         adversary: discriminators and pairing of the generator's training.
         target_labels: also train on labelled target poses (the oracle, an upper bound).
-        aligned: turn and build the source as the target is (:mod:`poseda.training.alignment`).
+        aligned: turn and build the source as the target is (:mod:`poseda.training.view_alignment`).
     """
 
     postures: Literal["captured", "random", "generated"]
@@ -76,7 +76,7 @@ def recipe_of(arm: Arm, config: RunConfig) -> Recipe:
         return replace(captured, postures="generated", placement="source", anchor_2d="source")
     if arm == "gpa_lpa":
         return replace(captured, postures="generated", placement=config.placement.placement)
-    if arm == "plus":
+    if arm == "gpa_lpa_view":
         return replace(captured, postures=config.alignment.postures, placement="gpa", aligned=True)
     poseaug = replace(config.adversary, anchor="both", pairing="unpaired", feedback="hard_ratio")
     return Recipe("generated", "learned", "source", poseaug)
@@ -120,7 +120,7 @@ class Resident:
         placements: of the unlabelled target.
         windows: of frames of the source, or None for single frames.
         tilt: (M, 3) rotation vectors, radians: how bodies stand in the view of each placement, for a source
-            that is levelled (:mod:`poseda.training.alignment`). None leaves them as the source has them.
+            that is levelled (:mod:`poseda.training.view_alignment`). None leaves them as the source has them.
     """
 
     skeleton: Skeleton

@@ -3,45 +3,41 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
-from poseda import lifters, metrics
 from poseda.config import Arm, RunConfig
-from poseda.datasets import Domains, LabelledPoses, NoLabelsError
-from poseda.datasets.order import disorder, pieces
+from poseda.datasets import Domains, NoLabelsError
+from poseda.datasets.sequences import check_sequences
 from poseda.device import choose
-from poseda.files import write_json
-from poseda.gate import PRETRAINED, Verdict, source_model
-from poseda.generator import Generator
-from poseda.skeleton import Skeleton
-from poseda.training import alignment, checkpoint, compilation, graphs, parallel
+from poseda.evaluation.evaluate import evaluate
+from poseda.evaluation.evidence import save_evidence
+from poseda.evaluation.gate import PRETRAINED, Verdict, source_model
+from poseda.geometry.skeleton import Skeleton
+from poseda.lifters.sizes import build_lifter
+from poseda.method.generator import Generator
+from poseda.runs import checkpoint
+from poseda.runs.files import write_json
+from poseda.runs.journal import Journal
+from poseda.runs.lock import FolderLock
+from poseda.runs.weights import RESULTS, adapted_lifter, read_results, weights_path
+from poseda.training import compilation, graphs, parallel
+from poseda.training import view_alignment as alignment
 from poseda.training.adversarial import GeneratorPhase
 from poseda.training.disturbance import disturb
-from poseda.training.evidence import save_evidence
-from poseda.training.folder import read_folder
-from poseda.training.gallery import save_gallery
-from poseda.training.journal import Journal
-from poseda.training.lifting import LifterPhase, PairDraw, predict
-from poseda.training.lock import FolderLock
-from poseda.training.network import build_lifter
+from poseda.training.lifting import LifterPhase, PairDraw
 from poseda.training.pairs import PairSource, Resident, recipe_of
-from poseda.training.sequences import check_sequences
-from poseda.training.stage import Observer, Phase, Silent, Stage, stage_seed, weights_path
+from poseda.training.samples import save_gallery
+from poseda.training.stage import Observer, Phase, Silent, Stage, stage_seed
 
 EVALUATED = ("source_val", "target_test")
 """Splits with rows in results.json, where they have labels."""
-
-RESULTS = "results.json"
-"""The file of a run folder that holds a row for each arm, seed and split."""
 
 
 def labelled_splits(config: RunConfig, domains: Domains) -> tuple[str, ...]:
@@ -258,63 +254,6 @@ class Run:
         return stage.run()
 
 
-def read_results(out: Path) -> list[dict[str, Any]]:
-    """The rows of results.json so far; none where no arm is finished."""
-    path = out / RESULTS
-    return json.loads(path.read_text()) if path.exists() else []
-
-
-Measure = Callable[[Tensor, Tensor, Skeleton, Tensor], dict[str, Any]]
-"""Scores of predictions and labels (N, J, 3) of a skeleton, N clip numbers beside them."""
-
-
-def adapted_lifter(
-    out: Path,
-    seed: int,
-    arm: str,
-    config: RunConfig,
-    skeleton: Skeleton,
-    given: nn.Module | None = None,
-) -> nn.Module:
-    """The lifter that an arm of a run folder ended with; a copy of the given one, if it was adapted.
-
-    Raises:
-        ValueError: if its file is not there or damaged, or the run adapted a module that is not given.
-    """
-    if given is None and config.lifter not in lifters.names():
-        known = ", ".join(lifters.names())
-        raise ValueError(
-            f"lifter: expected one of {known}, or the module that a program gave the run, "
-            f"got {config.lifter!r}"
-        )
-    lifter = build_lifter(config, skeleton, given)
-    weights, _ = checkpoint.load_checkpoint(weights_path(out, seed, arm, "lifter"))
-    checkpoint.unpack_module("lifter", lifter, weights)
-    return lifter
-
-
-def evaluate(
-    lifter: nn.Module,
-    poses: LabelledPoses,
-    skeleton: Skeleton,
-    config: RunConfig,
-    measure: Measure = metrics.evaluate_poses,
-) -> dict[str, Any]:
-    """Every metric of a lifter on labelled poses; of motion, too, where the rows are frames in order.
-
-    Raises:
-        ValueError: if the lifter sees several frames and the rows are no sequences.
-    """
-    check_sequences(poses, config.frames, "poses")
-    device = next(lifter.parameters()).device
-    piece = None if disorder(poses) else pieces(poses)
-    screen = poses.pose_2d.to(device)
-    prediction = predict(lifter, screen, skeleton, config.training.flip, config.frames, piece)
-    prediction, truth = prediction.cpu(), poses.pose_3d.cpu()
-    scores = measure(prediction, truth, skeleton, poses.clip.cpu()) | {"frames": config.frames}
-    return scores if piece is None else scores | metrics.evaluate_motion(prediction, truth, piece)
-
-
 def check_lifter(lifter: nn.Module, config: RunConfig, skeleton: Skeleton) -> None:
     """Let a lifter lift two windows of zeros, so that one that does not fit is refused before it is trained.
 
@@ -335,45 +274,6 @@ def check_lifter(lifter: nn.Module, config: RunConfig, skeleton: Skeleton) -> No
     found = tuple(lifted.shape) if isinstance(lifted, Tensor) else type(lifted).__name__
     if found not in ((2, frames, joints, 3), (2, 1, joints, 3)):
         raise ValueError(f"lifter {config.lifter!r}: expected {wanted}, got {found}")
-
-
-def evaluate_folder(
-    out: Path,
-    config: RunConfig,
-    poses: LabelledPoses,
-    skeleton: Skeleton,
-    split: str,
-    measure: Measure = metrics.evaluate_poses,
-    lifter: nn.Module | None = None,
-) -> list[dict[str, Any]]:
-    """Evaluate every lifter of a finished run.
-
-    Args:
-        out: the run folder.
-        config: of the run.
-        poses: to evaluate on.
-        skeleton: of the poses.
-        split: what the rows call them.
-        measure: gives the scores.
-        lifter: the module that was adapted, if it was given in place of a name.
-
-    Raises:
-        ValueError: if the run holds no adapted lifter, or lifts another skeleton.
-    """
-    lifted = read_folder(out)["data"]["skeleton"]
-    if skeleton.name != lifted:
-        raise ValueError(f"--data: expected poses of {lifted}, which the run lifts, got {skeleton.name}")
-    rows = []
-    for seed in config.seeds:
-        for arm in config.arms:
-            if not weights_path(out, seed, arm, "lifter").exists():
-                continue
-            adapted = adapted_lifter(out, seed, arm, config, skeleton, lifter)
-            scores = evaluate(adapted, poses, skeleton, config, measure)
-            rows.append({"arm": arm, "seed": seed, "split": split, **scores})
-    if not rows:
-        raise ValueError(f"{out}: expected a run with at least one adapted lifter, found none")
-    return rows
 
 
 def start_fabric(config: RunConfig) -> Fabric:

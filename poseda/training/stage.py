@@ -13,10 +13,11 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor
 
-from poseda.config import RunConfig
-from poseda.training import checkpoint
+from poseda.config import RENAMED_ARMS, RunConfig
+from poseda.runs import checkpoint
+from poseda.runs.journal import CollapseError, Journal, Meters, NonFiniteError
+from poseda.runs.weights import weights_path
 from poseda.training.health import CollapseWatch, NonFiniteWatch
-from poseda.training.journal import CollapseError, Journal, Meters, NonFiniteError
 
 
 class Phase(Protocol):
@@ -60,14 +61,16 @@ class Silent:
     def phase_finished(self, title: str) -> None: ...
 
 
+_FIRST_NAMES: dict[str, str] = {name: first for first, name in RENAMED_ARMS.items()}
+
+
 def stage_seed(seed: int, arm: str, phase: str) -> int:
-    """Seed of one phase: independent of which other arms run and in what order."""
+    """Seed of one phase: independent of which other arms run and in what order.
+
+    An arm that was renamed keeps its first name here, so that its random numbers stay the same.
+    """
+    arm = _FIRST_NAMES.get(arm, arm)
     return crc32(f"{seed}/{arm}/{phase}".encode())
-
-
-def weights_path(out: Path, seed: int, arm: str, phase: str) -> Path:
-    """Where the weights of an arm's lifter or generator are kept in a run folder."""
-    return out / f"seed{seed}" / arm / f"{phase}.safetensors"
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,9 @@ import torch
 from torch import Tensor
 
 from poseda import ops
-from poseda.camera import Camera
-from poseda.samples import augment_arguments
-from poseda.skeleton import COCO17, H36M16, Skeleton
+from poseda.geometry.camera import Camera
+from poseda.geometry.skeleton import COCO17, H36M16, Skeleton
+from poseda.ops.samples import augment_arguments
 
 OPTIONAL = (
     "bone_rotation", "bone_scale", "body_rotation", "root", "placement", "placement_index", "joint_mask",

@@ -32,19 +32,19 @@ from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "datasets" / "formats"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "shared"))
-import test_datasets_unpickle
-import test_readers_bvh
-import test_readers_detections
-import test_readers_frames
-import test_readers_mpi_inf_3dhp
-import test_readers_sources
+import test_bvh
+import test_detections
+import test_frames
+import test_mpi_inf_3dhp
+import test_sources
+import test_unpickle
 
 from poseda.datasets import DataError, open_domains, read_detections, read_source
-from poseda.datasets.readers.calibration import read_intrinsics
-from poseda.datasets.unpickle import unpickle
-from poseda.skeleton import H36M16
+from poseda.datasets.formats.calibration import read_intrinsics
+from poseda.datasets.formats.unpickle import unpickle
+from poseda.geometry.skeleton import H36M16
 
 SIZE = (1920, 1080)
 SECONDS, BYTES = 30, 3 << 30
@@ -252,22 +252,22 @@ def domain_file() -> bytes:
 
 def targets(folder: Path) -> dict[str, Target]:
     """Every reader with whole files of its formats, as the readers' tests make them."""
-    points = test_readers_detections.person
+    points = test_detections.person
     one, three = points(17), [points(17, seed) for seed in range(3)]
-    result, instance = test_readers_detections.result, test_readers_detections.instance
+    result, instance = test_detections.result, test_detections.instance
     keypoint_files = [
         as_json([result(7, one), result(3, three[1]), result(3, three[2])]),
-        as_json(test_readers_detections.annotations(one)).replace(b"640", b"1920").replace(b"480", b"1080"),
+        as_json(test_detections.annotations(one)).replace(b"640", b"1920").replace(b"480", b"1080"),
         as_json([result("9.jpg", points(26), idx=[4.0]), result("10.jpg", points(26, 1), idx=2)]),
         as_json([{"frame_id": 0, "instances": [instance(person) for person in three]}]),
         as_json({"meta_info": {}, "instance_info": [{"frame_id": 0, "instances": [instance(one)]}]}),
-        as_json(test_readers_frames.openpose(points(25))),
-        as_json([test_readers_frames.landmarks(points(33)), test_readers_frames.landmarks(points(33, 1))]),
+        as_json(test_frames.openpose(points(25))),
+        as_json([test_frames.landmarks(points(33)), test_frames.landmarks(points(33, 1))]),
     ]
     csv = folder / "animal.csv"
     csvs = []
     for individuals in (False, True):
-        test_readers_frames.deeplabcut(csv, individuals)
+        test_frames.deeplabcut(csv, individuals)
         csvs.append(csv.read_bytes())
     rows = np.stack(three)
     detection_npz = [
@@ -278,20 +278,20 @@ def targets(folder: Path) -> dict[str, Target]:
             metadata=np.array({"num_joints": 17, "layout_name": "coco"}, dtype=object),
         ),
     ]
-    bvh = test_readers_bvh.bvh([{"Hips": (0, 10, 20), "LeftLeg": (0, 30, 0)}] * 4).encode()
-    test_readers_sources.write_human36m(folder / "h36m.npz")
-    cameras = test_readers_sources.cameras_json(folder / "cameras.json")
-    body = test_readers_sources.body
+    bvh = test_bvh.bvh([{"Hips": (0, 10, 20), "LeftLeg": (0, 30, 0)}] * 4).encode()
+    test_sources.write_human36m(folder / "h36m.npz")
+    cameras = test_sources.cameras_json(folder / "cameras.json")
+    body = test_sources.body
     source_npz = [
         (folder / "h36m.npz").read_bytes(),
         npz(pose_3d=body(16, 4), focal=np.array([2.0, 2.0]), center=np.zeros(2), clip=np.arange(4)),
         npz(positions=body(16, 6) @ np.array([[1, 0, 0], [0, 0, -1.0], [0, 1, 0]]), clip=np.zeros(6, int)),
         domain_file(),
     ]
-    recorded, _ = test_readers_sources.threedpw()
-    pickled = [b"\x80\x02" + test_readers_sources.python2(recorded) + b".", pickle.dumps(recorded, 2)]
+    recorded, _ = test_sources.threedpw()
+    pickled = [b"\x80\x02" + test_sources.python2(recorded) + b".", pickle.dumps(recorded, 2)]
     annotated = folder / "annotated"
-    test_readers_mpi_inf_3dhp.write_annot(annotated, compress=False)
+    test_mpi_inf_3dhp.write_annot(annotated, compress=False)
     matlab = [(annotated / "annot.mat").read_bytes()]
     lenses = [
         as_json({"width": 640, "height": 480, "matrix": [[500, 0, 320], [0, 500, 240], [0, 0, 1]]}),
@@ -299,14 +299,14 @@ def targets(folder: Path) -> dict[str, Target]:
     ]
 
     def beside_calibration(path: Path) -> object:
-        (path.parent / "camera.calibration").write_text(test_readers_mpi_inf_3dhp.CALIBRATION)
+        (path.parent / "camera.calibration").write_text(test_mpi_inf_3dhp.CALIBRATION)
         return read_source(path)
 
     def as_calibration(path: Path) -> object:
         (path.parent / "annot.mat").write_bytes(matlab[0])
         return read_source(path.parent / "annot.mat")
 
-    plain = [pickle.dumps(test_datasets_unpickle.PLAIN, protocol) for protocol in range(6)]
+    plain = [pickle.dumps(test_unpickle.PLAIN, protocol) for protocol in range(6)]
     return {
         "keypoint JSON": Target("file.json", keypoint_files, detections, damage_json),
         "DeepLabCut CSV": Target("file.csv", csvs, lambda path: read_detections(path, SIZE), damage_text),
@@ -318,7 +318,7 @@ def targets(folder: Path) -> dict[str, Target]:
         "MATLAB file": Target("annot.mat", matlab, beside_calibration, damage_bytes),
         "calibration": Target(
             "camera.calibration",
-            [test_readers_mpi_inf_3dhp.CALIBRATION.encode()],
+            [test_mpi_inf_3dhp.CALIBRATION.encode()],
             as_calibration,
             damage_text,
         ),

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from poseda.config import Arm, GeneratorTrainingConfig, LifterTrainingConfig, NetworkConfig, RunConfig, preset
-from poseda.training.checkpoint import load_checkpoint
-from poseda.training.run import weights_path
+from poseda.runs.checkpoint import load_checkpoint
+from poseda.runs.weights import weights_path
 
 
 def short_run(out: Path, *arms: Arm, steps: int = 15, every: int = 5, **changes: Any) -> RunConfig:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from poseda.camera import project
 from poseda.datasets import LabelledPoses
+from poseda.geometry.camera import project
 
 
 def body(joints: int, rows: int, seed: int = 0) -> np.ndarray:

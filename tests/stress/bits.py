@@ -3,9 +3,9 @@
     python tests/stress/bits.py record FILE.json
     python tests/stress/bits.py check FILE.json
 
-The record holds SHA-256 sums of: every op, forward and backward, over its options; the tensors and the rows of
-`poseda adapt --preset tiny` with every arm; the same of a run that was killed and resumed. A refactoring must
-not change them. Matrix products differ between machines, so a record is good for one machine and one torch.
+The record holds SHA-256 sums: of every op, forward and backward, over its options; of the tensors and rows of
+`poseda adapt --preset tiny` with every arm; of a run that was killed and resumed. A refactoring must not change
+them. Matrix products differ between machines, so a record is good for one machine and one torch.
 """
 
 from __future__ import annotations
@@ -36,13 +36,16 @@ try:
     from poseda.geometry.camera import Camera
     from poseda.geometry.skeleton import Skeleton
     from poseda.ops.samples import augment_arguments
+
+    VIEW = "gpa_lpa_view"
 except ImportError:  # the layout of 0.1.0, to record it
     from poseda.camera import Camera  # type: ignore[import-not-found,no-redef]
     from poseda.samples import augment_arguments  # type: ignore[import-not-found,no-redef]
     from poseda.skeleton import Skeleton  # type: ignore[import-not-found,no-redef]
 
-ARMS = ["source_only", "gpa", "lpa", "gpa_lpa", "plus", "random", "poseaug", "oracle"]
-"""By the names of 0.1.0, which stay valid."""
+    VIEW = "plus"
+
+ARMS = ["source_only", "gpa", "lpa", "gpa_lpa", VIEW, "random", "poseaug", "oracle"]
 
 RENAMED = {"gpa_lpa_view": "plus", "samples": "gallery", "view_alignment": "alignment"}
 """New names of files and arms, and those of 0.1.0, under which they are recorded."""
@@ -104,7 +107,7 @@ def record_run(out: Path) -> dict[str, str]:
         for new, old in RENAMED.items():
             name = name.replace(new, old)
         with safe_open(path, framework="pt") as file:
-            tensors = {key: file.get_tensor(key) for key in sorted(file.keys())}  # noqa: SIM118
+            tensors = {key: file.get_tensor(key) for key in sorted(file.keys())}
         found[name] = digest(list(tensors.values()))
     rows: list[dict[str, Any]] = json.loads((out / "results.json").read_text())
     rows = [row | {"arm": RENAMED.get(row["arm"], row["arm"])} for row in rows]
@@ -137,7 +140,9 @@ def record_training(folder: Path) -> dict[str, dict[str, str]]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("what", choices=("record", "check"))
     parser.add_argument("file", type=Path)
     options = parser.parse_args()

@@ -1,0 +1,96 @@
+"""What each part of the method, each range and each flaw of the target's data is worth, on p2."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from benchmarks.mocap import variants
+from benchmarks.mocap.config import ReproduceVariantsConfig
+from benchmarks.mocap.variants import BASE, Study, Variant
+from poseda.config import Arm
+
+OPTIONS = ReproduceVariantsConfig
+
+METHOD: tuple[Arm, ...] = ("gpa_lpa",)
+PLACED: tuple[Arm, ...] = ("gpa", "gpa_lpa")
+"""The arms that a change of placements concerns."""
+
+STARTING_VALUES = {
+    "generator_training.learning_rate": 1e-4,
+    "generator_training.discriminator_rate": 1e-4,
+    "generator_training.weight_2d": 1.0,
+    "generator_training.weight_3d": 6.0,
+    "generator_training.weight_scale": 1.0,
+    "generator_training.weight_body": 0.0,
+    "generator.scale_limit": 0.1,
+}
+"""PoseAug's weights, learning rates and limit, from which our recipe set out."""
+
+PARTS = (
+    Variant("exact-gpa", PLACED, {"placement.gpa": "exact"}),
+    Variant("propagated-rotations", METHOD, {"generator.propagate": True}),
+    Variant("no-bone-rotation", METHOD, {"generator.bone_angle": 0.0, "training.bone_jitter": 0.0}),
+    Variant("no-bone-scale", METHOD, {"generator.bone_scale": 0.0, "generator.scale_limit": 0.0}),
+    Variant("no-body-rotation", METHOD, {"generator.body_angle": 0.0, "training.body_jitter": 0.0}),
+    Variant("no-jitter", METHOD, {"training.bone_jitter": 0.0, "training.body_jitter": 0.0}),
+    Variant("no-captured-postures", METHOD, {"training.source_share": 0.0}),
+    Variant("anchor-source-3d", METHOD, {"adversary.anchor": "source_3d"}),
+    Variant("anchor-target-2d", METHOD, {"adversary.anchor": "target_2d"}),
+    Variant("no-discriminator", METHOD, {"adversary.anchor": "none"}),
+    Variant("paired-anchors", METHOD, {"adversary.pairing": "paired"}),
+    Variant("hard-ratio-feedback", METHOD, {"adversary.feedback": "hard_ratio"}),
+)
+
+RANGES = (
+    Variant("bone-angle-0.8", METHOD, {"generator.bone_angle": 0.8}),
+    Variant("bone-angle-3.1", METHOD, {"generator.bone_angle": 3.1}),
+    Variant("body-angle-0.25", METHOD, {"generator.body_angle": 0.25}),
+    Variant("body-angle-1.0", METHOD, {"generator.body_angle": 1.0}),
+    Variant("bone-scale-0.1", METHOD, {"generator.bone_scale": 0.1}),
+    Variant("bone-scale-0.4", METHOD, {"generator.bone_scale": 0.4}),
+    Variant("scale-limit-0.1", METHOD, {"generator.scale_limit": 0.1}),
+    Variant("turn-band-0-to-0.2", METHOD, {"generator.angle_mean": 0.1, "generator.angle_width": 0.1}),
+    Variant("turn-band-0.1-to-0.8", METHOD, {"generator.angle_mean": 0.45, "generator.angle_width": 0.35}),
+    Variant("no-penalty-on-body", METHOD, {"generator_training.weight_body": 0.0}),
+    Variant(
+        "learning-rate-2e-3",
+        METHOD,
+        {"generator_training.learning_rate": 2e-3, "generator_training.discriminator_rate": 2e-3},
+    ),
+    Variant("poseaug-starting-values", METHOD, STARTING_VALUES),
+)
+
+PLUS: tuple[Arm, ...] = ("gpa_lpa_view",)
+
+ALIGNMENT = (
+    Variant("view-random-postures", PLUS, {"alignment.postures": "random"}),
+    Variant("view-captured-postures", PLUS, {"alignment.postures": "captured"}),
+    Variant("view-without-build", PLUS, {"alignment.build": 0.0}),
+)
+
+TARGET = (
+    *(Variant(f"target-{size}", PLACED, {"target_data.size": size}) for size in (100, 1_000, 10_000)),
+    # A pixel of a picture 1 000 wide is 0.002 half screen widths.
+    *(Variant(f"noise-{px}px", PLACED, {"target_data.noise": 0.002 * px}) for px in (2, 5, 10)),
+    *(
+        Variant(f"focal{error:+d}%", PLACED, {"target_data.focal_error": error / 100})
+        for error in (-30, -10, 10, 30)
+    ),
+)
+
+STUDY = Study(
+    variants=(
+        Variant(BASE, ("source_only", "gpa", "gpa_lpa", "gpa_lpa_view", "random", "oracle")),
+        *PARTS,
+        *RANGES,
+        *ALIGNMENT,
+        *TARGET,
+    ),
+    pairs=("p2",),
+    split="target_test",
+    shares_pretraining=True,
+)
+
+plan = partial(variants.plan, STUDY)
+report = partial(variants.report, STUDY)
+markdown = partial(variants.markdown, STUDY)

@@ -1,0 +1,367 @@
+"""Two-domain benchmarks from real motion capture and real camera calibrations.
+
+``p1`` is a camera gap: CMU clips under the Human3.6M rig, then other CMU clips (the same people and database
+on both sides) under the chest and knee cameras of MPI-INF-3DHP. ``p2`` is the full gap: Bandai motions on the
+bodies of some CMU subjects under the Human3.6M rig, then other CMU subjects under the MPI-INF-3DHP cameras.
+``dev`` has p2's source, and as its target the very subjects who lend p2 their bodies: recipes are chosen on
+it, as none of its target's people or clips is in p2's target.
+``p0`` has no gap: the clips of p1, both parts under the Human3.6M rig; the gate must keep the source model.
+
+The motion lies in a folder the user brings: ``cmu.npz``, ``cmu_retargeted.npz``, ``bandai1.npz`` and
+``bandai2.npz`` with positions (N, 16, 3) in metres, z up, and ``cameras.json`` with the calibrations. Nothing
+of it is part of this package. Splits share no clip and are balanced within each subject. The result is the
+table that :class:`poseda.datasets.formats.npz.ArchiveDomains` reads, the same bits for the same seed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.mocap.config import PAIRS
+from poseda.datasets.filming import NEAREST, FixedCamera, fixed_camera
+from poseda.datasets.formats.human36m import STUDIO_SUBJECTS
+from poseda.datasets.formats.npz import Archive
+from poseda.datasets.records import SPLITS, DataError
+from poseda.geometry.anatomy import CLEARANCE, Array
+from poseda.geometry.camera import project
+from poseda.geometry.skeleton import H36M16
+
+BENCHMARKS = PAIRS
+
+FILES = ("cmu.npz", "cmu_retargeted.npz", "bandai1.npz", "bandai2.npz", "cameras.json")
+"""What the folder of motion files holds."""
+
+SKELETON = H36M16
+PARENTS = list(SKELETON.parents)
+CLAVICLES = [SKELETON.joint(f"{side}_shoulder") - 1 for side in ("left", "right")]
+"""The bones whose direction is part of a body rather than of a posture."""
+
+BODY_DONORS = ("cmu02", "cmu03", "cmu07", "cmu09", "cmu12")
+"""Subjects whose bodies the Bandai motions are put on; none of them is in p2's target."""
+
+ALSO_DONOR = "cmu07@iclone"
+"""One of the donors again, retargeted: kept out of p2's target, too."""
+
+
+LOW_PITCH = 13.0
+"""Degrees; MPI-INF-3DHP's chest and knee cameras look down less than this, its ceiling cameras more."""
+
+P2_SOURCE_ROWS = 40_000
+"""Frames of p2's source, drawn from all that there are; sequences take all."""
+
+STUDIO_SPREAD, FIELD_SPREAD = 0.7, 0.5
+"""How far clips are shifted on the floor under either rig, metres."""
+
+REACH = 1.2
+"""People stay within this distance of the middle of the capture volume along each axis, metres."""
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Clips of motion in a world with z up, N frames.
+
+    Args:
+        pose: (N, J, 3) metres.
+        clip: (N,) int.
+        subject: (N,) text.
+        time: (N,) seconds within the clip.
+    """
+
+    pose: Array
+    clip: np.ndarray
+    subject: np.ndarray
+    time: np.ndarray
+
+    def rows(self, index: np.ndarray) -> Motion:
+        """Pick frames by a mask or an index."""
+        return Motion(self.pose[index], self.clip[index], self.subject[index], self.time[index])
+
+
+@dataclass(frozen=True)
+class Filming:
+    """How one domain is filmed.
+
+    Args:
+        rig: its cameras.
+        views: cameras a frame.
+        spread: clips are shifted by up to this along each axis, metres.
+    """
+
+    rig: Sequence[FixedCamera]
+    views: int
+    spread: float
+
+
+@dataclass(frozen=True)
+class Body:
+    """A donor's bone lengths (K,), metres, and mean clavicle directions (2, 3) in the frame of the torso."""
+
+    length: Array
+    clavicles: Array
+
+
+def build_benchmark(
+    folder: str | Path, benchmark: str, seed: int = 0, sequences: bool = False
+) -> dict[str, np.ndarray]:
+    """Build the members of a domain npz.
+
+    Args:
+        folder: with the motion and calibration files.
+        benchmark: ``p0``, ``p1``, ``p2`` or ``dev``.
+        seed: of splits, cameras and placements.
+        sequences: film whole clips in order with fixed cameras a clip and mark invalid frames, instead of
+            giving each frame its own cameras, dropping invalid frames and shuffling.
+
+    Returns:
+        Arrays by member name, ready for ``numpy.savez_compressed``.
+
+    Raises:
+        ValueError: if the benchmark is unknown.
+        DataError: if a file is missing or not as expected.
+    """
+    if benchmark not in BENCHMARKS:
+        raise ValueError(f"benchmark: expected one of {', '.join(BENCHMARKS)}, got {benchmark!r}")
+    folder, rng = Path(folder), np.random.default_rng(seed)
+    studio, field = read_rigs(folder / "cameras.json")
+    cmu = read_motion(folder, "cmu", "cmu_retargeted")
+    if benchmark in ("p2", "dev"):
+        source = _bandai(folder, cmu, rng, sequences)
+        target = cmu.rows(np.isin(cmu.subject, [*BODY_DONORS, ALSO_DONOR]) == (benchmark == "dev"))
+        filmed = Filming(studio, 1, STUDIO_SPREAD)
+    else:
+        source, target = split_clips(cmu, rng, 0.5)
+        filmed = Filming(studio, 3, STUDIO_SPREAD)
+    seen = filmed if benchmark == "p0" else Filming(field, 2, FIELD_SPREAD)
+    source, validation = split_clips(place_clips(source, rng, filmed.spread), rng, 0.9)
+    train, test = split_clips(place_clips(target, rng, seen.spread), rng, 0.5)
+    table: dict[str, np.ndarray] = {}
+    for split, motion in zip(SPLITS, (source, validation, train, test), strict=True):
+        how = filmed if split.startswith("source") else seen
+        columns = film(motion, how.rig, rng, how.views, sequences)
+        table |= {f"{split}_{name}": values for name, values in columns.items()}
+    return table
+
+
+def _bandai(folder: Path, cmu: Motion, rng: np.random.Generator, sequences: bool) -> Motion:
+    """p2's source: Bandai motions on the donors' bodies."""
+    donors = []
+    for subject in BODY_DONORS:
+        pose = cmu.pose[cmu.subject == subject]
+        if not len(pose):
+            raise DataError(f"{folder / 'cmu.npz'}: subject: expected {subject} among them, found none")
+        donors.append(Body(np.linalg.norm(_bones(pose), axis=-1).mean(0), _mean_clavicles(pose)))
+    motion = read_motion(folder, "bandai1", "bandai2")
+    motion = replace(motion, subject=np.array([subject.split("@")[0] for subject in motion.subject]))
+    if not sequences:
+        chosen = rng.choice(len(motion.clip), min(P2_SOURCE_ROWS, len(motion.clip)), replace=False)
+        motion = motion.rows(np.sort(chosen))
+    return on_other_bodies(motion, donors, rng)
+
+
+def read_motion(folder: Path, *names: str) -> Motion:
+    """Read motion files and number their clips on.
+
+    Raises:
+        DataError: if a file is missing or not as expected.
+    """
+    parts: list[Motion] = []
+    offset = 0
+    for name in names:
+        archive = Archive(folder / f"{name}.npz")
+        pose = archive.read("positions", ("N", SKELETON.num_joints, 3)).astype(np.float64)
+        clip = archive.read("clip_index", (len(pose),), "iu")
+        subject = archive.read("subject", ("clips",), "U")
+        if clip.min() < 0 or clip.max() >= len(subject):
+            found = f"{clip.min()} to {clip.max()}"
+            raise archive.fail("clip_index", f"numbers from 0 to {len(subject) - 1}", found)
+        if not np.isfinite(pose).all():
+            raise archive.fail("positions", "finite numbers", "NaN or Inf")
+        time = archive.read("frame_time", (len(pose),))
+        parts.append(Motion(pose, clip + offset, subject[clip].astype(str), time))
+        offset += len(subject)
+    return Motion(
+        *(
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in ("pose", "clip", "subject", "time")
+        )
+    )
+
+
+def read_rigs(path: Path) -> tuple[list[FixedCamera], list[FixedCamera]]:
+    """Read the cameras of Human3.6M's training subjects and MPI-INF-3DHP's low cameras.
+
+    Raises:
+        DataError: if the file is missing or a calibration is not as expected.
+    """
+    try:
+        calibration = json.loads(path.read_text())
+        h36m, dhp = calibration["human36m"], calibration["mpi_inf_3dhp"]
+        studio = [
+            fixed_camera(extrinsics, intrinsics)
+            for subject in STUDIO_SUBJECTS
+            for extrinsics, intrinsics in zip(h36m["extrinsics"][subject], h36m["intrinsics"], strict=True)
+        ]
+        field = [fixed_camera(c, c) for c in dhp["training_cameras"] if c["pitch_down_deg"] < LOW_PITCH]
+    except OSError as error:
+        raise DataError(f"{path}: expected camera calibrations, found {error.strerror or error}") from error
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        found = f"{type(error).__name__}: {error}"
+        raise DataError(
+            f"{path}: expected calibrations of human36m and mpi_inf_3dhp, found {found}"
+        ) from error
+    return studio, field
+
+
+def split_clips(motion: Motion, rng: np.random.Generator, share: float) -> tuple[Motion, Motion]:
+    """Split by clips: the first part gets ``share`` of each subject's frames, as far as whole clips allow."""
+    first = np.zeros(len(motion.clip), bool)
+    for subject in np.unique(motion.subject):
+        own = motion.subject == subject
+        clips, frames = np.unique(motion.clip[own], return_counts=True)
+        taken = 0
+        for i in rng.permutation(len(clips)):
+            if taken + frames[i] * rng.random() <= share * frames.sum():
+                first[own & (motion.clip == clips[i])] = True
+                taken += frames[i]
+    return motion.rows(first), motion.rows(~first)
+
+
+def on_other_bodies(motion: Motion, donors: Sequence[Body], rng: np.random.Generator) -> Motion:
+    """The same motion with a donor's bone lengths (+-4 % stature) and clavicle directions, clip by clip."""
+    own, out = _mean_clavicles(motion.pose), np.empty_like(motion.pose)
+    ankles = [SKELETON.joint(f"{side}_ankle") for side in ("right", "left")]
+    for clip in np.unique(motion.clip):
+        rows = motion.clip == clip
+        pose = motion.pose[rows]
+        donor = donors[int(rng.integers(len(donors)))]
+        direction, frame = _unit(_bones(pose)), _torso_frame(pose)
+        for side, bone in enumerate(CLAVICLES):
+            turn = frame @ _minimal_rotation(own[side], donor.clavicles[side]) @ frame.transpose(0, 2, 1)
+            direction[:, bone] = np.einsum("nij,nj->ni", turn, direction[:, bone])
+        length = donor.length * (1 + rng.uniform(-0.04, 0.04))
+        body = _forward_kinematics(pose[:, 0], direction * length[:, None])
+        lowest = np.minimum(*(body[:, ankle, 2] for ankle in ankles))
+        body[..., 2] += CLEARANCE["ankle"] - np.percentile(lowest, 1)
+        out[rows] = body
+    return replace(motion, pose=out)
+
+
+def place_clips(motion: Motion, rng: np.random.Generator, spread: float) -> Motion:
+    """Turn each clip about the vertical, keep it within :data:`REACH` of the middle, shift it a little."""
+    out = motion.pose.copy()
+    for clip in np.unique(motion.clip):
+        rows = motion.clip == clip
+        pose, angle = out[rows], rng.uniform(0, 2 * np.pi)
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        ground = (pose[..., :2] - pose[:, 0, :2].mean(0)) @ turn.T
+        root = ground[:, :1]
+        pose[..., :2] = ground - root + np.clip(root, -REACH, REACH) + rng.uniform(-spread, spread, 2)
+        out[rows] = pose
+    return replace(motion, pose=out)
+
+
+def film(
+    motion: Motion, rig: Sequence[FixedCamera], rng: np.random.Generator, views: int, sequences: bool
+) -> dict[str, np.ndarray]:
+    """See each frame through ``views`` different cameras of a rig; columns of a domain npz by field name."""
+    centre, rows = _floor_centre(rig), len(motion.pose)
+    if sequences:
+        chosen = {clip: rng.permutation(len(rig))[:views] for clip in np.unique(motion.clip)}
+        pick = np.array([chosen[clip] for clip in motion.clip])
+    else:
+        pick = rng.random((rows, len(rig))).argsort(1)[:, :views]
+    blocks = [
+        _filmed(motion.rows(np.flatnonzero(pick[:, view] == number)), camera, number, centre)
+        for number, camera in enumerate(rig)
+        for view in range(views)
+    ]
+    table = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+    if sequences:
+        order = np.lexsort((table["time"], table["camera"], table["clip"]))
+    else:
+        order = rng.permutation(np.flatnonzero(table["valid"]))
+    return {
+        name: values[order].astype(np.float32) if values.dtype == np.float64 else values[order]
+        for name, values in table.items()
+    }
+
+
+def _filmed(motion: Motion, camera: FixedCamera, number: int, centre: Array) -> dict[str, np.ndarray]:
+    rows, lens = len(motion.pose), camera.lens
+    pose = (motion.pose + centre - camera.position) @ camera.rotation.T
+    screen = project(torch.from_numpy(pose), lens).numpy()
+    assert lens.distortion is not None and lens.aspect is not None
+    aspect = float(lens.aspect)
+    on_screen = (np.abs(screen[..., 0]).max(1) < 1) & (np.abs(screen[..., 1]).max(1) < aspect)
+    fixed = {
+        "focal": lens.focal[0].numpy(),
+        "center": lens.center[0].numpy(),
+        "distortion": lens.distortion[0].numpy(),
+        "rotation": camera.rotation,
+        "aspect": np.array(aspect),
+        "pitch": np.array(camera.pitch),
+    }
+    return {
+        "pose_3d": pose,
+        "pose_2d": screen,
+        "valid": (pose[..., 2].min(1) > NEAREST) & on_screen,
+        "clip": motion.clip,
+        "subject": motion.subject,
+        "time": motion.time,
+        **{name: np.broadcast_to(value, (rows, *value.shape)) for name, value in fixed.items()},
+        "camera": np.full(rows, number),
+    }
+
+
+def _floor_centre(rig: Sequence[FixedCamera]) -> Array:
+    """The point nearest to all optical axes, dropped to the floor, (3,) metres."""
+    normal, rhs = np.zeros((3, 3)), np.zeros(3)
+    for camera in rig:
+        projector = np.eye(3) - np.outer(camera.rotation[2], camera.rotation[2])
+        normal += projector
+        rhs += projector @ camera.position
+    return np.asarray(np.linalg.solve(normal, rhs) * [1, 1, 0])
+
+
+def _unit(vector: Array) -> Array:
+    return np.asarray(vector / np.linalg.norm(vector, axis=-1, keepdims=True))
+
+
+def _bones(pose: Array) -> Array:
+    return pose[:, 1:] - pose[:, PARENTS[1:]]
+
+
+def _forward_kinematics(root: Array, bone: Array) -> Array:
+    pose = np.zeros((len(bone), SKELETON.num_joints, 3))
+    pose[:, 0] = root
+    for joint, parent in enumerate(PARENTS):
+        if parent >= 0:
+            pose[:, joint] = pose[:, parent] + bone[:, joint - 1]
+    return pose
+
+
+def _torso_frame(pose: Array) -> Array:
+    """(N, 3, 3) axes of the torso in the world, in columns: left, up, forward."""
+    up = _unit(pose[:, SKELETON.joint("thorax")] - pose[:, SKELETON.joint("pelvis")])
+    left = pose[:, SKELETON.joint("left_hip")] - pose[:, SKELETON.joint("right_hip")]
+    left = _unit(left - (left * up).sum(-1, keepdims=True) * up)
+    return np.stack([left, up, np.cross(left, up)], -1)
+
+
+def _mean_clavicles(pose: Array) -> Array:
+    """(2, 3) mean direction of the left and the right clavicle in the frame of the torso."""
+    local = np.einsum("nji,nkj->nki", _torso_frame(pose), _unit(_bones(pose)[:, CLAVICLES]))
+    return _unit(local.mean(0))
+
+
+def _minimal_rotation(start: Array, end: Array) -> Array:
+    """The smallest rotation (3, 3) that takes one unit vector to another, not its opposite."""
+    axis, cosine = np.cross(start, end), start @ end
+    cross = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
+    return np.asarray(np.eye(3) + cross + cross @ cross / (1 + cosine))

@@ -1,0 +1,222 @@
+"""How fast lifters train and lift: ``python -m benchmarks.step.lifters [--quick]``.
+
+Two numbers a lifter, eager and compiled: a training step of 1 024 windows (forward, backward, AdamW), and one
+window of a stream in evaluation mode on the CPU. Prints a table, and records it with ``--json``. Small sizes,
+0.06 to 1 million parameters, so that a CPU shows all of them in minutes, most of which the compiler takes;
+``--published`` takes the sizes of the papers; ``--latency`` leaves out the training steps, for a GPU then.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from torch import Tensor, nn
+from torch.utils.benchmark import Timer
+
+from poseda.bench.op import check_writable, read_record
+from poseda.bench.record import about, machine, markdown_table, rich_table, show_seconds
+from poseda.config import RunConfig
+from poseda.device import choose
+from poseda.geometry.skeleton import H36M16
+from poseda.lifters.sizes import SMALL, build_lifter, count_parameters, published_size
+
+BATCH, QUICK_BATCH = 1024, 64
+SECONDS, QUICK_SECONDS = 3.0, 0.05
+"""How long each call is repeated."""
+MODES = ("eager", "compiled")
+FRAMES = {
+    "simple_baseline": (1,),
+    "videopose3d": (1, 9, 27, 81, 243),
+    "semgcn": (1,),
+    "stgcn": (1, 9),
+    "mixste": (1, 9),
+    "dstformer": (1, 9),
+}
+"""Windows in which each lifter is measured; more frames of all joints are more than a CPU trains."""
+
+
+def build(name: str, frames: int, mode: str, device: str, published: bool) -> nn.Module | None:
+    """The lifter of that name, compiled if asked for; None if it does not see that many frames."""
+    torch.manual_seed(0)
+    torch._dynamo.reset()
+    size = published_size(name) if published else SMALL[name]
+    config = RunConfig(lifter=name, frames=frames, network=size)
+    try:
+        lifter = build_lifter(config, H36M16).to(device)
+    except ValueError as error:
+        if frames > 1 and error.__cause__ is None:  # so it says; it did not break
+            return None
+        raise
+    if mode == "compiled":
+        lifter.compile(fullgraph=True)
+    return lifter
+
+
+def training_step(lifter: nn.Module, frames: int, batch: int, device: str) -> Callable[[], Tensor]:
+    """Forward, backward and AdamW on fixed windows; returns the loss."""
+    lifter.train()
+    optimizer = torch.optim.AdamW(lifter.parameters(), fused=True)
+    pose_2d = torch.randn(batch, frames, H36M16.num_joints, 2, device=device)
+    pose_3d = torch.randn(batch, 1, H36M16.num_joints, 3, device=device)
+
+    def step() -> Tensor:
+        loss = (lifter(pose_2d) - pose_3d).norm(dim=-1).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    return step
+
+
+def one_window(lifter: nn.Module, frames: int) -> Callable[[], Tensor]:
+    """Lift a single window, as a stream brings them."""
+    lifter.eval()
+    pose_2d = torch.randn(1, frames, H36M16.num_joints, 2)
+
+    @torch.inference_mode()
+    def lift() -> Tensor:
+        return lifter(pose_2d)
+
+    return lift
+
+
+def measure(call: Callable[[], Tensor], threads: int, seconds: float) -> float:
+    """Median seconds a call, after one whose result must be finite."""
+    assert call().isfinite().all()
+    timer = Timer("call()", globals={"call": call}, num_threads=threads)
+    return float(timer.blocked_autorange(min_run_time=seconds).median)
+
+
+def records(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """One record a lifter, number of frames and mode."""
+    batch, seconds = (QUICK_BATCH, QUICK_SECONDS) if given.quick else (BATCH, SECONDS)
+    for name in given.lifters:
+        for frames in given.frames or FRAMES[name]:
+            for mode in given.modes:
+                streaming = build(name, frames, mode, "cpu", given.published)
+                if streaming is None:
+                    continue
+                latency = measure(one_window(streaming, frames), given.threads, seconds)
+                step = None
+                if not given.latency:
+                    lifter = build(name, frames, mode, given.device, given.published)
+                    assert lifter is not None
+                    step = measure(training_step(lifter, frames, batch, given.device), given.threads, seconds)
+                yield {
+                    "lifter": name,
+                    "parameters": count_parameters(streaming),
+                    "frames": frames,
+                    "mode": mode,
+                    "device": given.device,
+                    "threads": given.threads,
+                    "batch": batch,
+                    "training_step": step,
+                    "windows_a_second": batch / step if step else None,
+                    "cpu_latency": latency,
+                }
+
+
+def cells(results: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Headings, and a row for each lifter and number of frames."""
+    modes = list(dict.fromkeys(row["mode"] for row in results))
+    found: dict[tuple[str, int], dict[str, dict[str, Any]]] = {}
+    for row in results:
+        found.setdefault((row["lifter"], row["frames"]), {})[row["mode"]] = row
+    trained = results[0]["training_step"] is not None  # of all, or with --latency of none
+    measured = {"step": "training_step", "latency": "cpu_latency"}
+    if not trained:
+        del measured["step"]
+    headings = ["lifter", "weights", "frames", *(["windows/s"] if trained else [])]
+    headings += [f"{what} {mode}" for what in measured for mode in modes]
+    rows = []
+    for (lifter, frames), by_mode in found.items():
+        first = next(iter(by_mode.values()))
+        row = [lifter, f"{first['parameters']:,}", str(frames)]
+        if trained:
+            row.append(f"{max(row['windows_a_second'] for row in by_mode.values()):,.0f}")
+        times = [
+            show_seconds(by_mode[mode][name] if mode in by_mode else None)
+            for name in measured.values()
+            for mode in modes
+        ]
+        rows.append([*row, *times])
+    return headings, rows
+
+
+def title(results: list[dict[str, Any]]) -> str:
+    """What was measured."""
+    first = results[0]
+    step = f"training steps of {first['batch']:,} windows on {first['device']}; "
+    measured = step if first["training_step"] else ""
+    return f"{measured}latency of one window on the CPU; CPU threads: {first['threads']}; medians"
+
+
+def to_markdown(record: dict[str, Any]) -> str:
+    """A record as Markdown: a line on the machine and the table."""
+    results = record["results"]
+    return "\n".join(
+        [about(record["machine"]), "", f"{title(results)}:", "", *markdown_table(*cells(results))]
+    )
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help=f"eager only, short, batches of {QUICK_BATCH}")
+    parser.add_argument("--lifters", nargs="+", choices=tuple(SMALL), default=list(SMALL))
+    parser.add_argument(
+        "--frames", type=int, nargs="+", help="of a window, where a lifter sees them (default: by lifter)"
+    )
+    parser.add_argument("--modes", nargs="+", choices=MODES, help=f"default: {', '.join(MODES)}")
+    parser.add_argument("--device", default="cpu", help="of training steps: cpu, cuda or auto (default: cpu)")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
+    parser.add_argument("--published", action="store_true", help="the sizes of the papers, dropout included")
+    parser.add_argument("--latency", action="store_true", help="of one window only: no training steps")
+    parser.add_argument("--json", metavar="FILE", help="record the results here")
+    parser.add_argument("--markdown", metavar="FILE", help="measure nothing: print this record as Markdown")
+    given = parser.parse_args()
+    given.modes = given.modes or list(MODES[:1] if given.quick else MODES)
+    for name, numbers in {"threads": [given.threads], "frames": given.frames or []}.items():
+        if wrong := [number for number in numbers if number < 1]:
+            raise ValueError(f"--{name}: expected numbers above 0, got {wrong[0]}")
+    given.device = str(choose(given.device))
+    return given
+
+
+def main() -> None:
+    console = Console()
+    try:
+        given = parse()
+        if given.markdown:
+            print(read_record(given.markdown, to_markdown))
+            return
+        if given.json:
+            check_writable(given.json)
+    except ValueError as error:
+        sys.exit(f"bench_lifters: {error}")
+    results = []
+    with console.status("") as status:
+        for record in records(given):
+            status.update(f"{record['lifter']} {record['mode']} done")
+            results.append(record)
+    if not results:
+        asked = f"{', '.join(map(str, given.frames))} with {', '.join(given.lifters)}"
+        sys.exit(f"bench_lifters: --frames: expected numbers that one of the lifters sees, got {asked}")
+    console.print(rich_table(title(results), *cells(results)))
+    if given.json:
+        content = {"machine": machine(given.device), "results": results}
+        Path(given.json).write_text(json.dumps(content, indent=1) + "\n")
+        console.print(f"written: {given.json}", highlight=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,189 @@
+"""Where the time of a whole adaptation goes: ``python -m benchmarks.step.profile [options of adapt]``.
+
+Trains and evaluates as `poseda adapt` would, in a folder that is thrown away. Two tables: seconds of each
+phase (and of evaluating, and of what is neither), and the operators of PROFILED steps of each phase by the
+time spent in them alone, as torch.profiler counts it, on the device where there is one. The profiler slows
+those steps down, which tells in short phases. ``--json FILE`` records both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from rich.console import Console
+from rich.filesize import decimal
+from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
+
+from poseda import training
+from poseda.bench.record import machine, rich_table, show_seconds
+from poseda.cli.adapt import parse_run
+from poseda.cli.options import UsageError, open_chosen
+from poseda.config import RunConfig
+from poseda.device import peak_memory
+from poseda.training import run as running
+from poseda.training.stage import Phase, Silent, Stage
+
+FIRST, PROFILED = 10, 20
+"""The step at which profiling begins, and how many steps it lasts."""
+
+SHOWN = 8
+"""Operators shown of each phase."""
+
+
+class Profiled:
+    """A phase of whose steps some are profiled."""
+
+    def __init__(self, phase: Phase, device: torch.device) -> None:
+        self.phase, self.device = phase, device
+        self.profile: profile | None = None
+        self.done = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.phase, name)
+
+    def step(self, step: int) -> dict[str, Tensor]:
+        """As the phase's."""
+        if step == FIRST:
+            activities = [ProfilerActivity.CPU]
+            if self.device.type == "cuda":
+                activities.append(ProfilerActivity.CUDA)
+            self.profile = profile(activities=activities)
+            self.profile.start()
+        values = self.phase.step(step)
+        if self.profile is not None and FIRST <= step < FIRST + PROFILED:
+            self.done += 1
+            if self.done == PROFILED or step + 1 == self.phase.steps:
+                self.profile.stop()
+        return values
+
+    def operators(self) -> dict[str, float]:
+        """Seconds a step spent in each operator alone, largest first."""
+        if self.profile is None or not self.done:
+            return {}
+        time_of = "self_device_time_total" if self.device.type == "cuda" else "self_cpu_time_total"
+        found = {event.key: getattr(event, time_of) * 1e-6 for event in self.profile.key_averages()}
+        return {
+            name: seconds / self.done
+            for name, seconds in sorted(found.items(), key=lambda entry: -entry[1])
+            if seconds > 0
+        }
+
+
+class Times(Silent):
+    """Seconds and steps of each phase, as an observer of the run."""
+
+    def __init__(self) -> None:
+        self.phases: dict[str, dict[str, Any]] = {}
+        self._began = 0.0
+
+    def phase_started(self, title: str, steps: int, done: int) -> None:
+        self.phases[title] = {"steps": steps - done}
+        self._began = time.perf_counter()
+
+    def phase_finished(self, title: str) -> None:
+        self.phases[title]["seconds"] = time.perf_counter() - self._began
+
+
+@contextmanager
+def watched(phases: dict[str, Profiled], device: torch.device) -> Iterator[dict[str, float]]:
+    """Within, phases are profiled; the seconds of evaluating come back in the record."""
+    spent = {"evaluation": 0.0}
+    make, evaluate = Stage._make, running.evaluate
+
+    def profiled(stage: Stage, start: str) -> Any:
+        phases[stage.title] = Profiled(make(stage, start), device)
+        return phases[stage.title]
+
+    def timed(*arguments: Any, **named: Any) -> Any:
+        began = time.perf_counter()
+        try:
+            return evaluate(*arguments, **named)
+        finally:
+            spent["evaluation"] += time.perf_counter() - began
+
+    with patch.object(Stage, "_make", profiled), patch.object(running, "evaluate", timed):
+        yield spent
+
+
+def measure(config: RunConfig) -> dict[str, Any]:
+    """Adapt once. Fields: machine; seconds of all; phases, each with steps, seconds and operators."""
+    domains, times, phases = open_chosen(config), Times(), {}
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        run = training.prepare(replace(config, out=Path(folder) / "run"), domains, times)
+        device = run.fabric.device
+        with watched(phases, device) as spent:
+            run.train()
+        total = time.perf_counter() - began
+    rows = [
+        {"phase": title, **entry, "operators": phases[title].operators() if title in phases else {}}
+        for title, entry in times.phases.items()
+    ]
+    rows.append({"phase": "evaluation", "steps": 0, "seconds": spent["evaluation"], "operators": {}})
+    rest = total - sum(row["seconds"] for row in rows)
+    rows.append({"phase": "everything else", "steps": 0, "seconds": rest, "operators": {}})
+    record = {"machine": machine(str(device)), "threads": torch.get_num_threads(), "seconds": total}
+    record["peak_bytes"] = peak_memory(device)
+    options = {"lifter": config.lifter, "width": config.network.width, "batch": config.training.batch}
+    return {**record, "preset": config.preset, **options, "phases": rows}
+
+
+def show(record: dict[str, Any], console: Console) -> None:
+    """Print the tables."""
+    rows = [
+        (
+            row["phase"],
+            f"{row['steps']:,}" if row["steps"] else "-",
+            show_seconds(row["seconds"]),
+            f"{row['seconds'] / record['seconds']:.1%}",
+            show_seconds(row["seconds"] / row["steps"]) if row["steps"] else "-",
+        )
+        for row in record["phases"]
+    ]
+    title = f"an adaptation: {record['lifter']}, width {record['width']}, {show_seconds(record['seconds'])}"
+    if record["peak_bytes"] is not None:
+        title += f", at most {decimal(record['peak_bytes'])} on the device"
+    console.print(rich_table(title, ("part", "steps", "time", "share", "a step"), rows))
+    rows = [
+        (row["phase"], name, show_seconds(seconds), f"{seconds / sum(row['operators'].values()):.1%}")
+        for row in record["phases"]
+        for name, seconds in list(row["operators"].items())[:SHOWN]
+    ]
+    console.print(
+        rich_table("operators, by time in them alone", ("phase", "operator", "a step", "share"), rows)
+    )
+
+
+def main(arguments: list[str]) -> int:
+    """Measure, print, record; returns 2 for bad input."""
+    parser = argparse.ArgumentParser(description=__doc__, add_help=False, allow_abbrev=False)
+    parser.add_argument("--json", type=Path)
+    given, rest = parser.parse_known_args(arguments)
+    try:
+        if given.json and not given.json.parent.is_dir():
+            raise UsageError(f"--json: expected a file in a folder that is there, got {given.json}")
+        config = parse_run(rest, "profile_adaptation")
+        record = measure(config)
+    except (UsageError, ValueError) as error:
+        print(f"profile_adaptation: {error}", file=sys.stderr)
+        return 2
+    show(record, Console())
+    if given.json:
+        given.json.write_text(json.dumps(record, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,7 @@
+"""`python -m poseda.bench`."""
+
+import sys
+
+from poseda.bench.op import main
+
+sys.exit(main())

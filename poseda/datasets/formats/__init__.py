@@ -1,0 +1,1 @@
+"""Files that people bring: a module a format. Nothing in a file is ever run."""

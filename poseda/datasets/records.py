@@ -1,0 +1,209 @@
+"""The records every data source is turned into, and the door through which they are opened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from poseda.geometry.camera import Camera
+from poseda.geometry.root import root_relative
+from poseda.geometry.skeleton import Skeleton
+
+SPLITS = ("source", "source_val", "target_train", "target_test")
+"""The four disjoint parts of a two-domain benchmark; no clip stands in two of them."""
+
+EVALUATED = ("target_test", "source_val")
+"""Splits whose labels may be compared with predictions."""
+
+
+class DataError(ValueError):
+    """Data that cannot be used; the message is one sentence: file, field, expected, found."""
+
+
+@dataclass(frozen=True)
+class LabelledPoses:
+    """Poses with their 3D labels.
+
+    Args:
+        pose_3d: (N, J, 3) float32 metres, camera frame, absolute.
+        pose_2d: (N, J, 2) float32 screen coordinates.
+        camera: N cameras.
+        clip: (N,) int64, the recording each row comes from.
+        columns: optional extras, N rows each (subject, time, frame, camera, pitch, rotation); they stay in
+            numpy. ``frame`` numbers the frames of a recording, and shows where some are missing.
+
+    Raises:
+        ValueError: if shapes or row counts disagree.
+    """
+
+    pose_3d: Tensor
+    pose_2d: Tensor
+    camera: Camera
+    clip: Tensor
+    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_rows(self.pose_2d, self.camera, self.clip)
+        expected = (*self.pose_2d.shape[:2], 3)
+        if self.pose_3d.shape != expected:
+            raise ValueError(
+                f"pose_3d: expected shape {expected} as pose_2d, got {tuple(self.pose_3d.shape)}"
+            )
+        for name, column in self.columns.items():
+            if len(column) != len(self):
+                raise ValueError(f"columns[{name!r}]: expected {len(self)} rows, got {len(column)}")
+
+    def __len__(self) -> int:
+        return len(self.pose_2d)
+
+    @property
+    def root_relative(self) -> Tensor:
+        """(N, J, 3) metres, root at the origin."""
+        return root_relative(self.pose_3d)
+
+    def rows(self, index: Tensor) -> LabelledPoses:
+        """Pick rows by an int64 or boolean index."""
+        at = index.cpu().numpy()
+        columns = {"frame": np.arange(len(self)), **self.columns}
+        return LabelledPoses(
+            self.pose_3d[index],
+            self.pose_2d[index],
+            self.camera.rows(index),
+            self.clip[index],
+            {name: column[at] for name, column in columns.items()},
+        )
+
+    def to(self, *args: Any, **kwargs: Any) -> LabelledPoses:
+        """Move the tensors to a device, as ``Tensor.to``; dtypes are kept by giving a device only."""
+        return replace(
+            self,
+            pose_3d=self.pose_3d.to(*args, **kwargs),
+            pose_2d=self.pose_2d.to(*args, **kwargs),
+            camera=self.camera.to(*args, **kwargs),
+            clip=self.clip.to(self.pose_2d.to(*args, **kwargs).device),
+        )
+
+
+@dataclass(frozen=True)
+class UnlabelledPoses:
+    """2D poses without labels: all that is known of a target. There is no 3D field, by design.
+
+    Args:
+        pose_2d: (N, J, 2) float32 screen coordinates.
+        camera: N cameras.
+        clip: (N,) int64.
+        visible: (N, J) bool, or None where every joint was seen. Unseen joints hold zeros.
+
+    Raises:
+        ValueError: if shapes or row counts disagree.
+    """
+
+    pose_2d: Tensor
+    camera: Camera
+    clip: Tensor
+    visible: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        _check_rows(self.pose_2d, self.camera, self.clip)
+        expected = tuple(self.pose_2d.shape[:2])
+        if self.visible is not None and (self.visible.dtype != torch.bool or self.visible.shape != expected):
+            found = f"{self.visible.dtype} {tuple(self.visible.shape)}"
+            raise ValueError(f"visible: expected bool {expected}, got {found}")
+
+    def __len__(self) -> int:
+        return len(self.pose_2d)
+
+    def rows(self, index: Tensor) -> UnlabelledPoses:
+        """Pick rows by an int64 or boolean index."""
+        visible = None if self.visible is None else self.visible[index]
+        return UnlabelledPoses(self.pose_2d[index], self.camera.rows(index), self.clip[index], visible)
+
+    def to(self, *args: Any, **kwargs: Any) -> UnlabelledPoses:
+        """Move the tensors to a device, as ``Tensor.to``."""
+        pose_2d = self.pose_2d.to(*args, **kwargs)
+        visible = None if self.visible is None else self.visible.to(pose_2d.device)
+        return UnlabelledPoses(
+            pose_2d, self.camera.to(*args, **kwargs), self.clip.to(pose_2d.device), visible
+        )
+
+
+@dataclass(frozen=True)
+class AdaptationData:
+    """All that adapting code ever receives."""
+
+    skeleton: Skeleton
+    source: LabelledPoses
+    source_val: LabelledPoses
+    target: UnlabelledPoses
+
+
+class Domains(Protocol):
+    """A source and a target domain. Labels of the target leave it through two named doors only."""
+
+    @property
+    def name(self) -> str:
+        """How reports call it."""
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """The joints of every pose in it."""
+
+    def adaptation(self) -> AdaptationData:
+        """What may be learned from. Never reads a 3D pose of the target."""
+
+    def evaluation(self, split: str = "target_test") -> LabelledPoses:
+        """Labelled poses to compare predictions with: ``target_test`` or ``source_val``."""
+
+    def oracle(self) -> LabelledPoses:
+        """Labelled target_train: the oracle arm learns from it, breakdowns of finished evaluations compare
+        with it, and nothing else asks for it."""
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the content, hexadecimal."""
+
+
+def check_in_front(poses: LabelledPoses, where: str) -> LabelledPoses:
+    """Return source poses if all of their joints lie before the camera: only those can be placed and seen.
+
+    Args:
+        poses: to check.
+        where: file and field, for the message.
+
+    Raises:
+        DataError: if a depth is not above zero.
+    """
+    behind = (poses.pose_3d[..., 2] <= 0).any(1)
+    if bool(behind.any()):
+        first = int(behind.int().argmax())
+        raise DataError(
+            f"{where}: expected camera coordinates with depths above 0 m, found joints at or behind the "
+            f"camera in {int(behind.sum())} of {len(poses)} rows, first {first}"
+        )
+    return poses
+
+
+def check_evaluated(split: str) -> str:
+    """Return the split if its labels may be evaluated on.
+
+    Raises:
+        ValueError: if not; the message names those that may.
+    """
+    if split not in EVALUATED:
+        raise ValueError(f"split: expected one of {', '.join(EVALUATED)} for evaluation, got {split!r}")
+    return split
+
+
+def _check_rows(pose_2d: Tensor, camera: Camera, clip: Tensor) -> None:
+    if pose_2d.dim() != 3 or pose_2d.shape[-1] != 2:
+        raise ValueError(f"pose_2d: expected shape (N, J, 2), got {tuple(pose_2d.shape)}")
+    if len(camera) != len(pose_2d):
+        raise ValueError(f"camera: expected {len(pose_2d)} rows as pose_2d, got {len(camera)}")
+    if clip.shape != pose_2d.shape[:1] or clip.dtype != torch.int64:
+        raise ValueError(
+            f"clip: expected int64 of shape ({len(pose_2d)},), got {clip.dtype} {tuple(clip.shape)}"
+        )

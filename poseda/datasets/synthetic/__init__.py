@@ -1,0 +1,1 @@
+"""Domains made on the spot: synthetic people act before a rig of cameras."""

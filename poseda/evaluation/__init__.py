@@ -1,0 +1,1 @@
+"""Scores with labels and without, published protocols, and the gate."""

@@ -1,0 +1,1 @@
+"""Skeletons, cameras, rotations and places: the floor that all else stands on."""

@@ -1,0 +1,83 @@
+"""The lifter that a configuration names, and the sizes in which each of ours is known."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+from torch import nn
+
+from poseda import lifters
+from poseda.config import NetworkConfig, RunConfig
+from poseda.device import choose
+from poseda.geometry.skeleton import Skeleton
+
+_OPTIONS = {
+    "simple_baseline": {"width": "width", "blocks": "blocks", "dropout": "dropout"},
+    "videopose3d": {"width": "channels", "dropout": "dropout", "causal": "causal"},
+    "semgcn": {"width": "width", "blocks": "blocks", "dropout": "dropout"},
+    "stgcn": {"width": "width", "dropout": "dropout"},
+    "mixste": {"width": "width", "blocks": "blocks", "dropout": "dropout"},
+    "dstformer": {"width": "width", "blocks": "blocks", "dropout": "dropout"},
+}
+"""How each built-in lifter calls the entries of NetworkConfig; others are built with their own defaults."""
+
+SMALL = {
+    "simple_baseline": NetworkConfig(width=256),
+    "videopose3d": NetworkConfig(width=256),
+    "semgcn": NetworkConfig(width=64),
+    "stgcn": NetworkConfig(width=32),
+    "mixste": NetworkConfig(width=48),
+    "dstformer": NetworkConfig(width=48, blocks=1),
+}
+"""Sizes that a CPU trains in minutes, 0.06 to 1 million parameters; no paper has them."""
+
+_TINY_WIDTHS = {"stgcn": 8}
+"""Of lifters that have several times their width within, where the preset tiny's is too much."""
+
+
+def published_size(name: str) -> NetworkConfig:
+    """The size that the paper of a built-in lifter gives: what its class takes by default."""
+    defaults = lifters.options(name)
+    return NetworkConfig(**{ours: defaults[theirs] for ours, theirs in _OPTIONS[name].items()})
+
+
+def usual_size(config: RunConfig) -> NetworkConfig:
+    """The network of a configuration in the size that suits its lifter and device, all else as it is.
+
+    That of its paper on a GPU and in the preset full, one that a CPU trains in minutes elsewhere. Lifters of
+    others keep theirs; the preset tiny has its own.
+
+    Raises:
+        ValueError: if the device is unknown or not there.
+    """
+    if config.lifter not in _OPTIONS:
+        return config.network
+    if config.preset == "tiny":
+        return replace(config.network, width=_TINY_WIDTHS.get(config.lifter, config.network.width))
+    large = config.preset == "full" or choose(config.device).type == "cuda"
+    size = published_size(config.lifter) if large else SMALL[config.lifter]
+    return replace(config.network, width=size.width, blocks=size.blocks)
+
+
+def build_lifter(config: RunConfig, skeleton: Skeleton, given: nn.Module | None = None) -> nn.Module:
+    """Build the configured lifter with fresh weights, or copy the given one with its own.
+
+    Raises:
+        ValueError: if it is unknown, or cannot see that many frames or the past alone.
+    """
+    if given is not None:
+        return copy.deepcopy(given)
+    names = _OPTIONS.get(config.lifter, {})
+    if config.network.causal and "causal" not in names:
+        able = ", ".join(lifter for lifter, known in _OPTIONS.items() if "causal" in known)
+        raise ValueError(
+            f"network.causal: expected a lifter that can look at the past only ({able}), got {config.lifter}"
+        )
+    options = {theirs: getattr(config.network, ours) for ours, theirs in names.items()}
+    return lifters.build(config.lifter, skeleton, config.frames, **options)
+
+
+def count_parameters(lifter: nn.Module) -> int:
+    """How many numbers a lifter learns."""
+    return sum(parameter.numel() for parameter in lifter.parameters())

@@ -1,0 +1,1 @@
+"""What PoseDA adds to a lifter: generator, discriminators and their losses."""

@@ -1,0 +1,161 @@
+"""The augmentation generator of LPA: it proposes how to change a pose, never the pose itself.
+
+What it may say is bounded: bones turn by at most ``bone_angle``, lengths of symmetric groups change by at
+most ``bone_scale``, the body turns by at most ``body_angle``. :func:`poseda.ops.augment` carries it out.
+
+A reconstruction: the paper's generator was never published. One trunk reads pose and noise once and every
+head answers from it, where PoseAug and its descendants run one trunk per head.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from poseda.config import GeneratorConfig
+from poseda.geometry.skeleton import Skeleton
+
+
+class Proposal(NamedTuple):
+    """Parameters of one augmentation, the arguments of :func:`poseda.ops.augment`.
+
+    Attributes:
+        bone_rotation: (N, K, 3) rotation vectors, radians.
+        bone_scale: (N, G) relative length change of each symmetric group.
+        body_rotation: (N, 3) rotation vector, radians.
+        root: (N, 3) metres, camera frame; None unless the generator also places the body.
+    """
+
+    bone_rotation: Tensor
+    bone_scale: Tensor
+    body_rotation: Tensor
+    root: Tensor | None = None
+
+
+class Generator(nn.Module):
+    """Root-relative pose and noise in, a :class:`Proposal` out.
+
+    Args:
+        skeleton: whose bones it turns.
+        config: width, depth and bounds.
+        learned_placement: add the head that places the root (PoseAug's rotation-translation head).
+    """
+
+    limits: Tensor
+
+    def __init__(self, skeleton: Skeleton, config: GeneratorConfig, learned_placement: bool = False) -> None:
+        super().__init__()
+        self.skeleton = skeleton
+        self.config = config
+        self.coordinates = 3 * skeleton.num_joints
+        width = config.width
+        self.entry = nn.Linear(2 * self.coordinates, width)
+        self.blocks = nn.ModuleList(ResidualBlock(width) for _ in range(config.blocks))
+        # One rotation vector a bone and one for the body: as many as there are joints.
+        self.turn_head = nn.Linear(width, self.coordinates)
+        limits = [config.bone_angle] * skeleton.num_bones + [config.body_angle]
+        self.register_buffer("limits", torch.tensor(limits)[:, None], persistent=False)
+        self.scale_head = nn.Linear(width, skeleton.num_groups)
+        self.root_head = nn.Linear(width, 3) if learned_placement else None
+
+    def forward(self, pose_3d: Tensor, noise: Tensor) -> Proposal:
+        """Propose one change for each pose.
+
+        Args:
+            pose_3d: (N, J, 3) source poses, metres; only their root-relative part is read.
+            noise: (N, 3J) standard normal.
+        """
+        first = self.skeleton.parents.index(-1)
+        root = pose_3d[:, first : first + 1]
+        hidden = self.entry(torch.cat([(pose_3d - root).flatten(1), noise], 1))
+        for block in self.blocks:
+            hidden = block(hidden)
+        turns = bounded(self.turn_head(hidden).unflatten(1, (-1, 3)), self.limits)
+        return Proposal(
+            bone_rotation=turns[:, :-1],
+            bone_scale=self.config.bone_scale * torch.tanh(self.scale_head(hidden)),
+            body_rotation=turns[:, -1],
+            root=None if self.root_head is None else self._place(root[:, 0], self.root_head(hidden)),
+        )
+
+    def noise(self, pose_3d: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw the noise for a batch of poses: (N, 3J)."""
+        return torch.randn(
+            len(pose_3d),
+            self.coordinates,
+            generator=generator,
+            device=pose_3d.device,
+            dtype=pose_3d.dtype,
+        )
+
+    @staticmethod
+    def _place(root: Tensor, raw: Tensor) -> Tensor:
+        """Between half and double the source depth, moved sideways by at most half the new depth."""
+        depth = root[:, 2:] * torch.exp(math.log(2.0) * torch.tanh(raw[:, 2:]))
+        ray = root[:, :2] / root[:, 2:] + 0.5 * torch.tanh(raw[:, :2])
+        return torch.cat([depth * ray, depth], -1)
+
+
+class ResidualBlock(nn.Module):
+    """Normalise, two linear layers, add."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, width), nn.LeakyReLU(0.2), nn.Linear(width, width)
+        )
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return hidden + self.layers(hidden)
+
+
+def bounded(raw: Tensor, limit: float | Tensor) -> Tensor:
+    """Shorten vectors (..., 3) to less than ``limit``, smoothly and without turning them.
+
+    At raw = 0 the map is ``limit * raw``, with a finite gradient.
+    """
+    length = (raw.square().sum(-1, keepdim=True) + 1e-12).sqrt()
+    return limit * raw * torch.tanh(length) / length
+
+
+def random_proposal(
+    pose_3d: Tensor, skeleton: Skeleton, config: GeneratorConfig, generator: torch.Generator
+) -> Proposal:
+    """Draw parameters without a generator, the control a learned one must beat.
+
+    Directions are uniform on the sphere. Bone angles are uniform where 1 - cos lies in the band the learned
+    generator is drawn to (``angle_mean`` ± ``angle_width``), ratios uniform within the soft limit, body turns
+    uniform in angle up to ``body_angle``.
+    """
+    size, device, dtype = len(pose_3d), pose_3d.device, pose_3d.dtype
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(shape, generator=generator, device=device, dtype=dtype)
+
+    def directions(*shape: int) -> Tensor:
+        raw = torch.randn((*shape, 3), generator=generator, device=device, dtype=dtype)
+        return raw / raw.norm(dim=-1, keepdim=True).clamp_min(1e-12)
+
+    low = math.acos(1 - max(config.angle_mean - config.angle_width, 0.0))
+    high = math.acos(1 - min(config.angle_mean + config.angle_width, 2.0))
+    bone_angle = low + (high - low) * uniform(size, skeleton.num_bones, 1)
+    return Proposal(
+        bone_rotation=bone_angle * directions(size, skeleton.num_bones),
+        bone_scale=config.scale_limit * (2 * uniform(size, skeleton.num_groups) - 1),
+        body_rotation=config.body_angle * uniform(size, 1) * directions(size),
+    )
+
+
+def jittered(proposal: Proposal, bone: float, body: float, generator: torch.Generator) -> Proposal:
+    """Add normal noise of these standard deviations, radians on each axis, to turns of bones and body."""
+
+    def noisy(turns: Tensor, deviation: float) -> Tensor:
+        noise = torch.randn(turns.shape, generator=generator, device=turns.device, dtype=turns.dtype)
+        return turns + deviation * noise
+
+    return proposal._replace(
+        bone_rotation=noisy(proposal.bone_rotation, bone), body_rotation=noisy(proposal.body_rotation, body)
+    )

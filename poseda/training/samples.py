@@ -1,0 +1,57 @@
+"""A few poses on their way through the method, kept so that plots need nothing but the run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from poseda.config import RunConfig
+from poseda.method.generator import Generator
+from poseda.runs.checkpoint import save_checkpoint
+from poseda.training.pairs import Resident, carry_out
+
+POSES = 2000
+"""Poses kept, enough for smooth histograms."""
+
+
+@torch.no_grad()
+def save_gallery(path: Path, data: Resident, generator: Generator | None, config: RunConfig) -> None:
+    """Write matching rows: source pose, target pose, source placed like the target, and that one augmented,
+    with the rotation vector of its body.
+
+    Args:
+        path: of the safetensors file.
+        data: resident.
+        generator: trained, or None where no arm has one.
+        config: for the op's modes.
+    """
+    rng = torch.Generator(data.source.pose_2d.device).manual_seed(0)
+    size = min(POSES, len(data.source))
+    index = torch.randperm(len(data.source), generator=rng, device=rng.device)[:size]
+    where = data.placements.sample(size, rng)
+    aligned = carry_out(data, index, where, None, "gpa", config)
+    tensors = {
+        "source_2d": data.source.pose_2d[index],
+        "source_3d": data.source.pose_3d[index],
+        "target_2d": data.placements.pose_2d[where],
+        "aligned_2d": aligned.pose_2d,
+        "aligned_3d": aligned.pose_3d,
+        "aligned_valid": aligned.valid,
+    }
+    mask = data.placements.joint_mask(where)
+    if mask is not None:
+        tensors["target_seen"] = mask
+    if generator is not None:
+        source = data.source.pose_3d[index]
+        proposal = generator(source, generator.noise(source, rng))
+        augmented = carry_out(data, index, where, proposal, "gpa", config)
+        tensors |= {
+            "augmented_2d": augmented.pose_2d,
+            "augmented_3d": augmented.pose_3d,
+            "augmented_valid": augmented.valid,
+            "augmented_body": proposal.body_rotation,
+        }
+    skeleton = data.skeleton
+    notes = {"skeleton": skeleton.name, "parents": skeleton.parents, "joint_names": skeleton.joint_names}
+    save_checkpoint(path, tensors, notes | {"dropped_targets": data.placements.dropped})

@@ -1,0 +1,135 @@
+"""The benchmark of a training step compares loops that make the same pairs and records what it shows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+import torch
+
+from benchmarks.step import step as bench_step
+from benchmarks.step import stopwatch
+from benchmarks.step.classic import classic_scores
+from benchmarks.step.step import StepBench, step_config
+from poseda import ops
+from poseda.bench.op import Call, Clock
+from poseda.config import AdversaryConfig, RunConfig
+from poseda.datasets import Domains
+from poseda.geometry.skeleton import H36M16
+from poseda.method.discriminators import PoseDiscriminator
+from poseda.training.lifting import LifterPhase
+from poseda.training.pairs import Shuffle
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture
+def bench(domains: Domains) -> StepBench:
+    return StepBench(step_config("simple_baseline", 16, "cpu", 16), domains.adaptation(), 2)
+
+
+def test_loops_that_make_other_pairs_are_not_timed(bench: StepBench) -> None:
+    bench.check()
+
+    def wrong(*arguments: Any, **given: Any) -> Any:
+        made = right(*arguments, **given)
+        return made._replace(pose_2d=made.pose_2d + 0.01)
+
+    right = ops.augment
+    with patch.object(ops, "augment", wrong), pytest.raises(RuntimeError, match="nothing is timed"):
+        bench.check()
+
+
+def test_the_classic_discriminator_scores_as_ours() -> None:
+    judge, pose = PoseDiscriminator(H36M16, AdversaryConfig(part_width=8, layers=2)), torch.randn(5, 16, 3)
+    torch.testing.assert_close(classic_scores(judge, pose), judge(pose), rtol=1e-4, atol=1e-5)
+
+
+def test_the_classic_loop_trains_on_what_its_generator_made(bench: StepBench) -> None:
+    loop = bench._classic()
+    steps = len(bench.data.placements) // 16 + 2  # more than the target has poses for
+    loop.generator_steps(steps)
+    assert [pose_3d.shape for pose_3d, _ in loop._made] == [(16, 16, 3)] * steps
+    before, taken = [parameter.clone() for parameter in loop.lifter.parameters()], []
+    loop.optimizer.register_step_post_hook(lambda *_: taken.append(1))
+    loop.lifter_steps(steps)
+    assert len(taken) == steps
+    assert any(not torch.equal(old, new) for old, new in zip(before, loop.lifter.parameters(), strict=True))
+    assert loop.logged["lifter_loss"] > 0
+
+
+@pytest.mark.parametrize(("extra", "option"), [("compiled", "compile"), ("bf16", "precision")])
+def test_an_extra_is_ours_with_another_option(bench: StepBench, extra: str, option: str) -> None:
+    built: list[RunConfig] = []
+    phase = StepBench.lifter_phase
+
+    def noted(self: StepBench) -> LifterPhase:
+        built.append(self.config)
+        return phase(self)
+
+    with patch.object(StepBench, "lifter_phase", noted):
+        calls = bench.calls([extra])
+    assert f"lifter {extra}" in calls
+    changed = {
+        field for field in vars(bench.config) if getattr(built[-1], field) != getattr(bench.config, field)
+    }
+    assert changed == {option}
+
+
+def test_a_stopwatch_counts_each_moment_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter([0.0, 1.0, 3.0, 7.0])
+    monkeypatch.setattr(stopwatch.time, "perf_counter", lambda: next(now))
+    watch = stopwatch.Stopwatch(torch.device("cpu"))
+    with watch("outer"), watch("inner"):
+        pass
+    assert watch.seconds == {"outer": 1.0 + 4.0, "inner": 2.0}
+    assert watch.shares() == {"outer": 5 / 7, "inner": 2 / 7}
+
+
+def test_a_record_holds_what_the_tables_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def timed(calls: dict[str, Call], clock: Clock) -> dict[str, list[float]]:
+        for call in calls.values():
+            call()
+        return {name: [4.0 if "classic" in name else 2.0] for name in calls}
+
+    monkeypatch.setattr(bench_step, "timed_rounds", timed)
+    at, path = Shuffle.at, tmp_path / "deep" / "step.json"
+    bench_step.run(batch=16, steps=2, width=16, extras=["bf16"], json_path=path)
+    assert Shuffle.at is at, "the stopwatch leaves nothing behind"
+    record = json.loads(path.read_text())
+    (row,) = record["results"]
+    assert row["lifter"]["seconds"] == {"ours": 1.0, "eager_augmentation": 1.0, "classic": 2.0, "bf16": 1.0}
+    assert row["epoch"]["speedup"] == {"eager_augmentation": 1.0, "classic": 2.0}
+    assert row["epoch"]["seconds"]["ours"] == pytest.approx(2 * bench_step.POSES / 16)
+    for half in bench_step.HALVES:
+        for shares in row[half]["shares"].values():
+            assert sum(shares.values()) == pytest.approx(1) and shares["backward"] > 0
+    assert {"EMA", "logging", "augmentation", "optimiser", "forward"} <= set(row["lifter"]["shares"]["ours"])
+    assert "host data" in row["lifter"]["shares"]["classic"]
+    lines = bench_step.to_markdown(record).splitlines()
+    backward = next(line for line in lines if line.startswith("| backward |"))
+    assert [cell.endswith("%") for cell in backward.split(" | ")[1:]].count(True) >= 5
+    assert (
+        f"| simple_baseline | {row['parameters']:,} | lifter | 1s | 1s | 2s | 1s | 1.00x | 2.00x |" in lines
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--batch", "0"], "--batch: expected a number above 0, got 0"),
+        (["--lifters", "nobody"], "--lifters"),
+        (["--extras", "graphs"], "--extras: expected a CUDA device for graphs, got cpu"),
+        (["--device", "tpu"], "--device: expected auto"),
+        (["--markdown", "nowhere.json"], "--markdown: expected a file to read"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    capsys: pytest.CaptureFixture[str], options: list[str], named: str
+) -> None:
+    assert bench_step.main(options) == 2
+    sentence = capsys.readouterr().err.strip()
+    assert sentence.startswith("bench_training_step: ") and named in sentence and "\n" not in sentence

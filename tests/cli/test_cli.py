@@ -1,0 +1,225 @@
+"""The command line as a user meets it: what a run leaves behind, and one sentence for every mistake."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from poseda.cli import UNREAD, main
+from poseda.cli.adapt import parse_run
+from poseda.config import preset
+
+TINY = ["adapt", "--preset", "tiny", "--device", "cpu"]
+SHORT = [
+    "--training.pretrain-steps",
+    "10",
+    "--training.adapt-steps",
+    "10",
+    "--generator-training.steps",
+    "10",
+]
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "run"
+    assert main([*TINY, *SHORT, "--out", str(out), "--seeds", "0", "1"]) == 0
+    return out
+
+
+def test_a_run_leaves_results_logs_pictures_and_how_it_came_about(run: Path) -> None:
+    results = json.loads((run / "results.json").read_text())
+    assert len(results) == 5 * 2 * 2  # arms, seeds, splits
+    assert {"arm", "seed", "split", "mpjpe", "pa_mpjpe", "pck", "auc", "per_joint"} <= results[0].keys()
+    record = json.loads((run / "config.json").read_text())
+    assert record["config"]["training"]["adapt_steps"] == 10 and record["seeds"] == [0, 1]
+    assert record["versions"]["torch"] == torch.__version__ and len(record["data"]["sha256"]) == 64
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert all({"step", "phase"} <= line.keys() for line in lines)
+    assert {line["phase"] for line in lines} == {"lifter", "generator"}
+    card = json.loads((run / "protocol.json").read_text())
+    assert {"joints", "frames", "test-time flip", "target", "selection", "seeds"} <= card.keys()
+    for name in ("placements", "poses", "joints", "training"):
+        content = (run / "plots" / f"{name}.png").read_bytes()
+        assert content.startswith(PNG) and len(content) > 10_000, name
+    assert "| gpa_lpa |" in (run / "report.md").read_text()
+
+
+def test_evaluate_repeats_the_numbers_of_the_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(run)]) == 0
+    evaluation = json.loads((run / "evaluation.json").read_text())
+    results = json.loads((run / "results.json").read_text())
+    expected = [row for row in results if row["split"] == "target_test"]
+    assert evaluation["results"] == expected
+    assert "protocol" in capsys.readouterr().out
+
+
+def test_resuming_a_finished_run_changes_nothing(run: Path) -> None:
+    before = (run / "results.json").read_bytes(), (run / "metrics.jsonl").read_bytes()
+    again = [*TINY, *SHORT, "--out", str(run), "--resume", "--arms", "gpa"]
+    assert main(again) == 0
+    assert before == ((run / "results.json").read_bytes(), (run / "metrics.jsonl").read_bytes())
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Run a command that must fail; return its one sentence."""
+    assert main(list(arguments)) == 2
+    captured = capsys.readouterr()
+    sentence = captured.err.strip()
+    assert sentence.startswith("poseda: ") and "\n" not in sentence and "Traceback" not in sentence
+    return sentence
+
+
+def test_an_occupied_folder_is_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = sorted(run.rglob("*"))
+    assert "--out: expected a new or empty folder" in refused(capsys, *TINY, "--out", str(run))
+    assert sorted(run.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--data", "nowhere.npz"], "nowhere.npz"),
+        (["--lifter", "resnet"], "lifter: expected one of"),
+        (["--device", "tpu"], "--device: expected auto, cpu, cuda"),
+        (["--device", "cuda:99"], "--device: expected"),
+        (["--training.batch", "0"], "training.batch: expected a number above 0, got 0"),
+        (["--training.batch", "1"], "training.batch: expected at least 4 poses a step, got 1"),
+        (["--training.batch", "abc"], "poseda: --training.batch: expected a whole number, got 'abc'"),
+        (["--training.learning-rate", "x"], "poseda: --training.learning-rate: expected a number, got 'x'"),
+        (["--seeds", "1", "x"], "poseda: --seeds: expected whole numbers, got '1 x'"),
+        (["--fov", "wide"], "poseda: --fov: expected a number or estimate, got 'wide'"),
+        (["--loud", "3"], "poseda: Unrecognized options: --loud, 3"),
+        (["--save-every", "7"], "save_every: expected a multiple of log_every"),
+        (["--seeds", "1", "1"], "seeds: expected at least one and none twice"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_writes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], named: str
+) -> None:
+    assert named in refused(capsys, *TINY, "--out", str(tmp_path / "r"), *options)
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"PK\x03\x04 truncated", b"text"], ids=["empty", "truncated", "text"]
+)
+def test_an_unreadable_data_file_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    path = tmp_path / "broken.npz"
+    path.write_bytes(content)
+    assert "broken.npz" in refused(capsys, *TINY, "--data", str(path), "--out", str(tmp_path / "r"))
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments", [["adapt", "--preset", "huge"], ["adapt", "--arms", "magic"], ["adapt", "--no-such-option"]]
+)
+def test_unknown_options_exit_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        code = main(arguments)
+    except SystemExit as stop:  # raised by the option parser
+        code = int(stop.code or 0)
+    assert code == 2 and arguments[-1].lstrip("-") in capsys.readouterr().err
+
+
+def test_evaluate_refuses_what_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "config.json" in refused(capsys, "evaluate", str(tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
+def test_unknown_commands_and_stray_options_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "adapt, lift, evaluate, bench, info, got 'train'" in refused(capsys, "train")
+    assert "--loud" in refused(capsys, "info", "--loud")
+    assert refused(capsys, "lift", "--model", "r") == "poseda: expected --input, got none"
+    assert main(["--help"]) == 0 and "adapt" in capsys.readouterr().out
+
+
+def test_info_names_versions_and_instruction_set(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info"]) == 0
+    shown = capsys.readouterr().out
+    for entry in ("poseda", "torch", "cpu_instruction_set", "cuda_built", "threads"):
+        assert entry in shown
+
+
+def test_a_reader_who_leaves_ends_the_command_without_a_word() -> None:
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-m", "poseda", "info"], stdout=pipe, stderr=pipe) as info:
+        assert info.stdout is not None and info.stderr is not None
+        info.stdout.close()
+        said = info.stderr.read()
+    assert (info.returncode, said) == (UNREAD, b"")
+
+
+def test_footage_is_aligned_too_unless_the_lifter_sees_several_frames() -> None:
+    target = ["--target", "footage.json"]
+    assert (
+        "gpa_lpa_view" in parse_run(target).arms
+        and "gpa_lpa_view" in parse_run([*target, "--frames", "1"]).arms
+    )
+    several = parse_run([*target, "--lifter", "videopose3d", "--frames=9"])
+    assert several.frames == 9 and several.arms == ("source_only", "gpa", "gpa_lpa")
+    assert parse_run(["--preset=tiny"]).arms == preset("tiny").arms
+
+
+@pytest.mark.parametrize(
+    ("options", "device", "size"),
+    [
+        ("", "cpu", (256, 2)),
+        ("--lifter mixste", "cpu", (48, 2)),
+        ("--lifter mixste", "cuda", (512, 8)),
+        ("--lifter mixste --preset full", "cpu", (512, 8)),
+        ("--lifter mixste --preset tiny", "cuda", (32, 1)),
+        ("--lifter stgcn --preset tiny", "cpu", (8, 1)),
+        ("--lifter mixste --network.width=96", "cuda", (96, 8)),
+        ("--lifter simple_baseline --network.blocks 3", "cuda", (1024, 3)),
+        ("--lifter of_another", "cuda", (256, 2)),
+    ],
+)
+def test_the_network_has_the_size_that_suits_lifter_and_device(
+    monkeypatch: pytest.MonkeyPatch, options: str, device: str, size: tuple[int, int]
+) -> None:
+    monkeypatch.setattr("poseda.lifters.sizes.choose", lambda name: torch.device(device))
+    network = parse_run([*options.split(), "--network.dropout", "0.3"]).network
+    assert (network.width, network.blocks) == size and network.dropout == 0.3
+
+
+def test_help_shows_every_option_with_its_default(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["adapt", "--help"])
+    assert not stop.value.code
+    shown = " ".join(capsys.readouterr().out.split())
+    for option in ("--data", "--arms", "--lifter", "--seeds", "--preset", "--out", "--resume", "--device"):
+        assert option in shown
+    assert "--training.adapt-steps" in shown and "default: 0.205" in shown
+
+
+def test_memory_on_the_device_is_said_where_it_is_counted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    steps = [
+        "--training.pretrain-steps",
+        "2",
+        "--training.adapt-steps",
+        "2",
+        "--arms",
+        "gpa",
+        "--gate",
+        "off",
+    ]
+    given = ["adapt", "--preset", "tiny", "--device", "cpu", *steps]
+    assert main([*given, "--out", str(tmp_path / "uncounted")]) == 0
+    assert "device memory" not in capsys.readouterr().out
+    monkeypatch.setattr("poseda.device.peak_memory", lambda device: 1_300_000_000)
+    assert main([*given, "--out", str(tmp_path / "counted")]) == 0
+    assert "device memory: 1.3 GB at most" in capsys.readouterr().out

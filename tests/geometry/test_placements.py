@@ -1,0 +1,115 @@
+"""Target placements: what is kept, what is dropped, and that drawing them is reproducible."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from poseda import ops
+from poseda.config import AdversaryConfig
+from poseda.geometry.camera import Camera
+from poseda.geometry.placements import TargetPlacements, measure
+from poseda.geometry.skeleton import H36M16, Skeleton
+from poseda.method.discriminators import ScreenDiscriminator
+
+STICK = Skeleton.declare("stick", {"root": None, "tip": "root", "side": "root"})
+
+
+def camera(rows: int = 1) -> Camera:
+    return Camera(torch.full((rows, 2), 2.0), torch.zeros(rows, 2))
+
+
+def poses(*rows: list[list[float]]) -> torch.Tensor:
+    return torch.tensor(rows)
+
+
+def test_a_placement_is_the_root_and_the_box_of_one_pose() -> None:
+    pose = poses([[0.25, -0.5], [0.5, 0.0], [-0.25, 0.25]])
+    table = TargetPlacements.build(pose, camera(), STICK)
+    assert table.placement.tolist() == [[0.25, -0.5, 0.75, 0.75]]
+    assert torch.equal(measure(pose, STICK), table.placement)
+    assert table.dropped == 0 and table.visible is None and len(table) == 1
+
+
+def test_unseen_joints_do_not_span_the_box_and_stay_out_of_the_mask() -> None:
+    pose = poses([[0.0, 0.0], [0.5, 0.25], [9.0, 9.0]])
+    seen = torch.tensor([[True, True, False]])
+    table = TargetPlacements.build(pose, camera(), STICK, seen)
+    assert table.placement.tolist() == [[0.0, 0.0, 0.5, 0.25]]
+    mask = table.joint_mask(torch.tensor([0, 0]))
+    assert mask is not None and torch.equal(mask, seen.expand(2, 3))
+    assert table.pose_2d.abs().max() <= 0.5, "an unseen joint must not reach the discriminator"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        pytest.param([[float("nan"), 0.0], [0.5, 0.5], [0.1, 0.2]], id="root-unseen"),
+        pytest.param([[0.25, 0.25]] * 3, id="no-extent"),
+        pytest.param([[0.0, 0.0], [float("nan")] * 2, [float("inf")] * 2], id="one-joint-left"),
+    ],
+)
+def test_degenerate_boxes_are_dropped_and_counted(bad: list[list[float]]) -> None:
+    good = [[0.0, 0.0], [0.5, 0.0], [0.0, 0.5]]
+    table = TargetPlacements.build(poses(good, bad, good), camera(3), STICK)
+    assert len(table) == 2 and table.dropped == 1 and len(table.camera) == 2
+    assert table.placement.isfinite().all() and table.pose_2d.isfinite().all()
+    with pytest.raises(ValueError, match="found none in 1"):
+        TargetPlacements.build(poses(bad), camera(), STICK)
+
+
+def test_cameras_stay_with_their_poses() -> None:
+    good, flat = [[0.0, 0.0], [0.5, 0.0], [0.0, 0.5]], [[0.0, 0.0]] * 3
+    rig = Camera(torch.tensor([[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]]), torch.zeros(3, 2))
+    table = TargetPlacements.build(poses(good, flat, good), rig, STICK)
+    assert table.camera.focal[:, 0].tolist() == [1.0, 3.0]
+
+
+def test_draws_repeat_with_the_generator_and_cover_the_table() -> None:
+    table = TargetPlacements.build(torch.rand(50, 16, 2), camera(), H36M16)
+    first, again = (table.sample(4000, torch.Generator().manual_seed(3)) for _ in range(2))
+    assert torch.equal(first, again) and first.dtype == torch.int64
+    assert first.bincount(minlength=50).min() > 40, "every row is drawn about 80 times"
+
+
+def test_poses_placed_by_the_op_stand_where_their_targets_stand() -> None:
+    torch.manual_seed(1)
+    body = 0.3 * torch.randn(64, 16, 3) + torch.tensor([0.0, 0.0, 6.0])
+    target = 0.1 * torch.randn(64, 16, 2)
+    table = TargetPlacements.build(target, camera(), H36M16)
+    placed = ops.augment(body, skeleton=H36M16, camera=table.camera, placement=table.placement)
+    assert placed.valid.all()
+    torch.testing.assert_close(placed.pose_2d[:, 0], target[:, 0], rtol=0, atol=1e-5)
+    wanted, got = measure(target, H36M16)[:, 2:].sum(1), measure(placed.pose_2d, H36M16)[:, 2:].sum(1)
+    # The closed form takes the body as flat at the root's depth: its misfit here is within a tenth.
+    assert ((got / wanted - 1).abs().median()) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("pose", "rig", "seen", "named"),
+    [
+        (torch.zeros(2, 4, 2), camera(), None, "pose_2d"),
+        (torch.zeros(2, 3, 2), camera(5), None, "camera"),
+        (torch.zeros(2, 3, 2), camera(), torch.ones(2, 2, dtype=torch.bool), "visible"),
+    ],
+)
+def test_wrong_shapes_name_the_argument(
+    pose: torch.Tensor, rig: Camera, seen: torch.Tensor, named: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{named}: expected"):
+        TargetPlacements.build(pose, rig, STICK, seen)
+
+
+def test_a_hidden_fake_like_its_anchor_is_judged_like_it() -> None:
+    torch.manual_seed(2)
+    pose = 0.3 * torch.randn(6, H36M16.num_joints, 2)
+    seen = torch.rand(6, H36M16.num_joints) < 0.7
+    seen[:, 0] = True
+    table = TargetPlacements.build(pose, camera(), H36M16, seen)
+    index = torch.tensor([4, 0, 4])
+    hidden, anchor = table.hide(pose[index], index, 0), table.pose_2d[index]
+    assert torch.equal(hidden, anchor) and not torch.equal(hidden, pose[index])
+    judge = ScreenDiscriminator(H36M16, AdversaryConfig())
+    assert torch.equal(judge(hidden), judge(anchor))
+    complete = TargetPlacements.build(pose, camera(), H36M16)
+    assert torch.equal(complete.hide(pose[index], index, 0), pose[index])

@@ -1,0 +1,386 @@
+"""`poseda lift`: the run's own numbers in every format, gaps and people kept, streams answered by line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from poseda.cli import main
+from poseda.datasets import read_detections
+from poseda.datasets.formats.bvh import read_bvh
+from poseda.datasets.layouts import Layout
+from poseda.datasets.lens import Lens
+from poseda.datasets.synthetic.embedded import EmbeddedDomains
+from poseda.geometry.camera import denormalize_screen
+from poseda.geometry.skeleton import H36M16
+from poseda.inference import AdaptedLifter, LiftOptions, LineLifter, StreamSummary, lift_footage, serve
+from poseda.lifters import FlipAverage, build, lift_clip
+from poseda.lifters.predict import predict
+
+SIZE = (640, 480)
+SCREEN = ["--image-size", "640x480", "--layout", "h36m16", "--device", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished tiny run on the embedded domain."""
+    out = tmp_path_factory.mktemp("runs") / "run"
+    short = ["--training.pretrain-steps", "20", "--training.adapt-steps", "20"]
+    options = [*short, "--device", "cpu", "--arms", "source_only", "gpa", "oracle", "--out", str(out)]
+    assert main(["adapt", "--preset", "tiny", *options]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def clip() -> torch.Tensor:
+    """(20, 16, 2) screen coordinates of one clip of the target."""
+    poses = EmbeddedDomains(size=0.05).evaluation()
+    return poses.pose_2d[poses.clip == poses.clip[0]]
+
+
+@pytest.fixture
+def write(tmp_path: Path, clip: torch.Tensor) -> Callable[..., Path]:
+    """``write(hide={(frame, joint)}, skip={frame}, people=1)``: the clip as COCO results of 640 x 480."""
+
+    def write(hide: object = (), skip: object = (), people: int = 1) -> Path:
+        pixels = denormalize_screen(clip.double(), *SIZE).numpy()
+        items = []
+        for frame, pose in enumerate(pixels):
+            for person in range(people if frame not in skip else 0):
+                points = np.concatenate([pose + 10 * person, np.ones((16, 1))], 1)
+                for joint in range(16):
+                    points[joint, 2] = (frame, joint) not in hide
+                items.append({"image_id": frame, "track_id": person, "keypoints": points.ravel().tolist()})
+        path = tmp_path / "clip.json"
+        path.write_text(json.dumps(items))
+        return path
+
+    return write
+
+
+def predicted(run: Path, pose_2d: torch.Tensor, arm: str = "gpa") -> np.ndarray:
+    lifter = AdaptedLifter.load(run, arm).lifter  # type: ignore[arg-type]
+    return predict(lifter, pose_2d, H36M16, flip=True).numpy()
+
+
+def lift(run: Path, source: Path, output: Path, *options: str) -> int:
+    return main(
+        ["lift", "--model", str(run), "--input", str(source), "--output", str(output), *SCREEN, *options]
+    )
+
+
+def test_every_format_holds_the_numbers_of_predict(
+    run: Path, clip: torch.Tensor, write: Callable[..., Path], tmp_path: Path
+) -> None:
+    expected, source = predicted(run, clip), write()
+    for ending in ("npz", "json", "csv", "bvh"):
+        assert lift(run, source, tmp_path / f"o.{ending}", "--root", "exact") == 0
+    with np.load(tmp_path / "o.npz") as arrays:
+        assert np.allclose(arrays["pose_3d"], expected, atol=2e-6)
+        assert arrays["valid"].all() and arrays["frame"].tolist() == list(range(20))
+        assert tuple(arrays["joint_names"]) == H36M16.joint_names
+        assert tuple(arrays["parents"]) == H36M16.parents
+        root = arrays["root"]
+    assert (root[:, 2] > 1).all()
+    frames = json.loads((tmp_path / "o.json").read_text())
+    assert np.allclose([[*frame["pose_3d"].values()] for frame in frames], expected, atol=2e-6)
+    assert list(frames[0]["pose_3d"]) == list(H36M16.joint_names)
+    assert np.allclose([frame["root"] for frame in frames], root, atol=1e-6)
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "o.csv").read_text())))
+    assert len(rows) == 20 and float(rows[7]["left_wrist_y"]) == pytest.approx(
+        expected[7, H36M16.joint("left_wrist"), 1], abs=2e-6
+    )
+    assert float(rows[7]["root_position_z"]) == pytest.approx(root[7, 2], abs=1e-6)
+    place = read_bvh(tmp_path / "o.bvh").position[:, 0] / 100 * [1, -1, -1]
+    assert np.allclose(place, root, atol=1e-5)
+
+
+def test_gaps_are_marked_in_every_format(run: Path, write: Callable[..., Path], tmp_path: Path) -> None:
+    wrist = H36M16.joint("left_wrist")
+    source = write(hide={(5, wrist), *((frame, wrist) for frame in range(8, 15))}, skip={17})
+    for ending in ("npz", "json", "csv"):
+        assert lift(run, source, tmp_path / f"o.{ending}", "--max-gap", "2") == 0
+    gaps = [*range(8, 15), 17]
+    with np.load(tmp_path / "o.npz") as arrays:
+        assert np.flatnonzero(~arrays["valid"]).tolist() == gaps
+        assert np.array_equal(np.isnan(arrays["pose_3d"]).any((1, 2)), ~arrays["valid"])
+        assert not arrays["visible"][5, wrist] and arrays["visible"][6].all()
+    frames = json.loads((tmp_path / "o.json").read_text())
+    assert [f["frame"] for f in frames if not f["valid"]] == gaps and frames[17]["pose_3d"] is None
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "o.csv").read_text())))
+    assert rows[17]["valid"] == "0" and rows[17]["pelvis_x"] == "" and rows[16]["valid"] == "1"
+
+
+def test_people_are_kept_apart(
+    run: Path, write: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write(people=2)
+    capsys.readouterr()
+    assert lift(run, source, tmp_path / "o.bvh", "--json") == 0
+    summary = json.loads(capsys.readouterr().out)
+    names = ["o_clip0_person0.bvh", "o_clip0_person1.bvh"]
+    assert [Path(path).name for path in summary["written"]] == names
+    assert summary["frames"] == summary["valid"] == 40 and summary["people"] == 2
+    assert summary["arm"] == "gpa" and summary["seed"] == 0 and "55 degrees" in summary["camera"]
+    assert all((tmp_path / name).exists() for name in names)
+
+
+def test_smoothing_calms_the_motion(
+    run: Path, clip: torch.Tensor, write: Callable[..., Path], tmp_path: Path
+) -> None:
+    source = write()
+    assert lift(run, source, tmp_path / "o.npz", "--smooth.filter", "savgol") == 0
+    with np.load(tmp_path / "o.npz") as arrays:
+        smooth = arrays["pose_3d"]
+    rough = predicted(run, clip)
+    jerk = [np.abs(np.diff(pose, 3, axis=0)).mean() for pose in (smooth, rough)]
+    assert jerk[0] < 0.8 * jerk[1] and np.abs(smooth - rough).max() < 0.2
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--arm", "lpa"], "--model: expected the lifter of arm lpa of seed 0"),
+        (["--seed", "7"], "--model: expected the lifter of arm gpa of seed 7, which gate.json recommends"),
+        (["--output", "o.fbx"], "--output: expected a file ending in .npz, .json, .csv, .bvh, got o.fbx"),
+        (["--smooth.window", "4"], "smooth.window: expected an odd number of at least 5, got 4"),
+        (["--input", "nowhere.json"], "nowhere.json: file: expected a file that can be read"),
+        (["--min-confidence", "1.5"], "min_confidence: expected a share from 0 to 1, got 1.5"),
+        (["--rate", "0"], "rate: expected a number above 0, got 0.0"),
+        (["--input", "-", "--smooth.filter", "savgol"], "smooth.filter: expected one_euro or none"),
+        (["--input", "-", "--fov", "estimate"], "fov: expected degrees for --input -"),
+    ],
+)
+def test_mistakes_are_one_sentence(
+    run: Path,
+    write: Callable[..., Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    named: str,
+) -> None:
+    base = {"--model": str(run), "--input": str(write()), "--output": str(tmp_path / "o.npz")}
+    given = base | dict(zip(options[::2], options[1::2], strict=True))
+    capsys.readouterr()
+    assert main(["lift", *(word for pair in given.items() for word in pair), *SCREEN]) == 2
+    sentence = capsys.readouterr().err.strip()
+    assert named in sentence and "\n" not in sentence and not (tmp_path / "o.npz").exists()
+
+
+def test_nothing_is_overwritten_unasked_and_nothing_lifted_is_said(
+    run: Path, write: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "o.json"
+    target.write_text("mine")
+    assert lift(run, write(), target) == 2 and target.read_text() == "mine"
+    assert "--overwrite replaces it" in capsys.readouterr().err
+    ankle = H36M16.joint("left_ankle")
+    hidden = write(hide={(frame, ankle) for frame in range(20)})
+    assert lift(run, hidden, target, "--overwrite") == 2 and target.read_text() == "mine"
+    assert "left_ankle is unseen in 20 of 20 frames" in capsys.readouterr().err
+    assert lift(run, write(), target, "--overwrite") == 0 and len(json.loads(target.read_text())) == 20
+
+
+def test_the_lifter_is_the_one_that_the_gate_recommends_unless_told(
+    run: Path, write: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    advised = tmp_path / "run"
+    shutil.copytree(run, advised)
+    verdict = advised / "gate.json"
+
+    def used(*options: str) -> str:
+        capsys.readouterr()
+        assert lift(advised, write(), tmp_path / "o.npz", "--overwrite", "--json", *options) == 0
+        return json.loads(capsys.readouterr().out)["arm"]
+
+    for name in ("source_only", "pretrained", "gpa"):
+        verdict.write_text(json.dumps({"recommended": name}))
+        assert used() == name and used("--arm", "gpa") == "gpa"
+    verdict.write_text(json.dumps({"recommended": "gpa_lpa"}))
+    assert lift(advised, write(), tmp_path / "p.npz") == 2
+    named = "expected the lifter of arm gpa_lpa of seed 0, which gate.json recommends, in"
+    assert named in capsys.readouterr().err
+    verdict.write_text(json.dumps({"recommended": "../elsewhere"}))
+    assert lift(advised, write(), tmp_path / "p.npz") == 2
+    assert "gate.json: expected the verdict of the gate" in capsys.readouterr().err
+    verdict.unlink()
+    assert used() == "gpa"  # the oracle saw labels
+
+
+def test_a_temporal_lifter_sees_each_stretch_through_its_windows(
+    run: Path, clip: torch.Tensor, write: Callable[..., Path]
+) -> None:
+    model = AdaptedLifter.load(run)
+    wide = build("videopose3d", H36M16, frames=9, channels=16).eval()
+    temporal = AdaptedLifter(wide, H36M16, replace(model.config, frames=9), "gpa", 0)
+    detections = read_detections(write(skip={12}), SIZE, layout="h36m16")
+    poses = lift_footage(temporal, detections, Lens(None, None, ""), LiftOptions())
+    averaged = FlipAverage(wide, H36M16).eval()
+    with torch.no_grad():
+        parts = [lift_clip(averaged, clip[part], 9) for part in (slice(0, 12), slice(13, 20))]
+    assert np.allclose(poses.pose_3d[poses.valid], torch.cat(parts).numpy(), atol=1e-5)
+    assert np.flatnonzero(~poses.valid).tolist() == [12]
+    with pytest.raises(ValueError, match=r"a lifter of single or past frames .* got one of 9 frames"):
+        LineLifter(temporal, image_size=SIZE)
+
+
+# ------------------------------------------------------------------------------------------------ streams
+
+
+def lines_of(clip: torch.Tensor) -> list[dict[str, object]]:
+    return [{"keypoints": pose.tolist()} for pose in denormalize_screen(clip.double(), *SIZE)]
+
+
+def answers(lifter: LineLifter, lines: list[object]) -> tuple[list[dict[str, object]], StreamSummary]:
+    raw = [line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines]
+    sink, summary = io.StringIO(), StreamSummary()
+    serve(lifter, io.BytesIO(b"\n".join(raw) + b"\n"), sink, summary)
+    return [json.loads(line) for line in sink.getvalue().splitlines()], summary
+
+
+@pytest.fixture
+def line_lifter(run: Path) -> Callable[..., LineLifter]:
+    def make(**options: object) -> LineLifter:
+        model = AdaptedLifter.load(run)
+        layout = Layout.of(H36M16)
+        return LineLifter(model, image_size=SIZE, layout=layout, options=LiftOptions(**options))  # type: ignore[arg-type]
+
+    return make
+
+
+def test_a_stream_through_a_causal_lifter_gives_what_the_recording_gives(
+    run: Path, clip: torch.Tensor, write: Callable[..., Path]
+) -> None:
+    config = AdaptedLifter.load(run).config
+    past = build("videopose3d", H36M16, frames=9, channels=16, causal=True).eval()
+    with torch.no_grad():
+        for parameter in past.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    network = replace(config.network, causal=True)
+    model = AdaptedLifter(past, H36M16, replace(config, frames=9, network=network), "gpa", 0)
+    whole = lift_footage(
+        model, read_detections(write(skip={12}), SIZE, layout="h36m16"), Lens(None, None, ""), LiftOptions()
+    )
+    lines: list[object] = list(lines_of(clip))
+    lines[12] = {"keypoints": [[0.0, 0.0, 0.0]] * 16}  # a gap: what lay before it is no longer seen
+    layout, options = Layout.of(H36M16), LiftOptions(max_gap=0)
+    given, summary = answers(LineLifter(model, image_size=SIZE, layout=layout, options=options), lines)
+    assert summary.valid == 19 and not summary.errors and not given[12]["valid"]
+    for frame in np.flatnonzero(whole.valid):
+        pose = np.array(list(given[frame]["pose_3d"].values()))  # type: ignore[attr-defined]
+        assert np.allclose(pose, whole.pose_3d[frame], atol=2e-4), frame
+
+
+def test_a_stream_gives_the_numbers_of_predict(
+    run: Path, clip: torch.Tensor, line_lifter: Callable[..., LineLifter]
+) -> None:
+    given, summary = answers(line_lifter(root="exact"), lines_of(clip))
+    lifted = np.array([[*answer["pose_3d"].values()] for answer in given])  # type: ignore[attr-defined]
+    assert np.allclose(lifted, predicted(run, clip), atol=5e-6)
+    assert [answer["frame"] for answer in given] == list(range(20))
+    assert all(answer["root"][2] > 1 for answer in given)  # type: ignore[index]
+    assert (summary.lines, summary.valid, summary.errors) == (20, 20, 0)
+    assert summary.frames_per_second > 0 and "20 lines, 20 poses lifted" in summary.sentence()
+
+
+def test_bad_lines_are_answered_by_number_and_the_stream_goes_on(
+    clip: torch.Tensor, line_lifter: Callable[..., LineLifter]
+) -> None:
+    good = lines_of(clip)[0]
+    bad: list[object] = [
+        b"{",
+        b"\xff\xfe",
+        [1, 2],
+        {"keypoints": 3},
+        {"keypoints": [[1, 2], [3]]},
+        {"keypoints": [[1, 2]] * 5},
+        {"keypoints": [[1e999, 2]] * 16},
+        {"keypoints": good["keypoints"], "frame": "x"},
+        {"keypoints": good["keypoints"], "person": {}},
+        b'{"keypoints": ' + b"[" * 100_000,
+        b"x" * (1 << 21),
+    ]
+    given, summary = answers(line_lifter(), [*bad, good])
+    assert len(given) == len(bad) + 1 and given[-1]["valid"] and given[-1]["frame"] == len(bad)
+    for number, answer in enumerate(given[:-1], 1):
+        # Places beyond all numbers are unseen, not wrong.
+        if number == 7:
+            assert answer["valid"] is False
+        else:
+            assert answer["line"] == number and f"line {number}" in str(answer["error"])
+    assert summary.errors == len(bad) - 1
+
+
+def test_an_unseen_joint_is_held_for_a_while_and_persons_have_their_own(
+    clip: torch.Tensor, line_lifter: Callable[..., LineLifter]
+) -> None:
+    wrist = H36M16.joint("left_wrist")
+    lines = lines_of(clip)
+    for line in lines:
+        line["keypoints"] = [[*point, 1.0] for point in line["keypoints"]]  # type: ignore[attr-defined]
+    for line in lines[1:6]:
+        line["keypoints"][wrist][2] = 0.1  # type: ignore[index]
+    others = [{**lines[0], "person": "b"}, {**lines[2], "person": "c"}]
+    given, _ = answers(line_lifter(max_gap=3), [*lines[:8], *others])
+    assert [answer["valid"] for answer in given] == [True] * 4 + [False] * 2 + [True] * 3 + [False]
+    assert [answer["person"] for answer in given[-2:]] == ["b", "c"] and given[-1]["pose_3d"] is None
+
+
+def test_the_command_answers_each_line_before_the_next_comes(run: Path, clip: torch.Tensor) -> None:
+    command = [sys.executable, "-m", "poseda", "lift", "--model", str(run), "--input", "-", *SCREEN]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ
+    ) as process:
+        assert process.stdin and process.stdout and process.stderr
+        for number, line in enumerate(lines_of(clip)[:3]):
+            process.stdin.write(json.dumps(line).encode() + b"\n")
+            process.stdin.flush()
+            assert json.loads(process.stdout.readline())["frame"] == number
+        process.stdin.close()
+        assert process.wait(60) == 0
+        assert "3 lines, 3 poses lifted, 0 errors" in process.stderr.read().decode()
+
+
+def test_a_missing_size_is_named(run: Path) -> None:
+    with pytest.raises(ValueError, match="--image-size: expected WIDTHxHEIGHT for --input -, got none"):
+        LineLifter(AdaptedLifter.load(run))
+
+
+def test_weights_of_another_lifter_are_refused(run: Path, tmp_path: Path) -> None:
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    record = json.loads((copy / "config.json").read_text())
+    record["config"]["network"]["width"] = 48
+    (copy / "config.json").write_text(json.dumps(record))
+    with pytest.raises(
+        ValueError, match=r"lifter\.safetensors: expected the tensors of lifter in the checkpoint, got"
+    ):
+        AdaptedLifter.load(copy)
+    assert isinstance(AdaptedLifter.load(run).lifter, nn.Module)
+
+
+def test_the_readme_lifts(run: Path, tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    (block,) = [b for b in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "lift_footage" in b]
+    points = 500 + 300 * np.random.default_rng(0).random((26, 2))
+    frame = {"frame_id": 0, "instances": [{"keypoints": points.tolist()}]}
+    (tmp_path / "halpe.json").write_text(json.dumps({"instance_info": [frame]}))
+    scope = {"run_folder": run, "detections_file": tmp_path / "halpe.json"}
+    exec(block, scope)
+    assert scope["poses"].valid.tolist() == [True]  # type: ignore[attr-defined]

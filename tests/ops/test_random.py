@@ -1,0 +1,189 @@
+"""Random augmentation: the generator's published numbers, ranges, independence of threads and of cutting."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from poseda import ops
+from poseda.geometry.skeleton import H36M16
+from poseda.ops import PoseAugment, RandomRanges
+from poseda.ops.samples import augment_arguments
+
+CSRC = Path(__file__).parents[2] / "csrc"
+
+
+def test_philox_gives_the_published_numbers(tmp_path: Path) -> None:
+    """Known answers of Random123 (Salmon et al. 2011) for philox4x32-10."""
+    source = tmp_path / "philox.cpp"
+    source.write_text(
+        '#include "core/random.h"\n'
+        'extern "C" void draw(const uint32_t* c, uint32_t k0, uint32_t k1, uint32_t* out) {\n'
+        "    const poseda::Philox r = poseda::philox({{c[0], c[1], c[2], c[3]}}, k0, k1);\n"
+        "    for (int i = 0; i < 4; ++i) out[i] = r.word[i];\n}\n"
+    )
+    library = tmp_path / "philox.so"
+    subprocess.run(["g++", "-std=c++17", "-shared", "-fPIC", f"-I{CSRC}", source, "-o", library], check=True)
+    draw = ctypes.CDLL(str(library)).draw
+    known = [
+        ([0] * 4, [0, 0], [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]),
+        ([0xFFFFFFFF] * 4, [0xFFFFFFFF] * 2, [0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD]),
+        (
+            [0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344],
+            [0xA4093822, 0x299F31D0],
+            [0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1],
+        ),
+    ]
+    for counter, key, expected in known:
+        out = (ctypes.c_uint32 * 4)()
+        draw((ctypes.c_uint32 * 4)(*counter), ctypes.c_uint32(key[0]), ctypes.c_uint32(key[1]), out)
+        assert list(out) == expected
+
+
+def test_draws_keep_to_their_ranges_and_fill_them(device: torch.device, dtype: torch.dtype) -> None:
+    ranges = RandomRanges(bone_angle=0.5, bone_scale=0.1, body_yaw=1.0, body_tilt=0.25)
+    state = ops.random_state(3, device)
+    drawn = ops.random_parameters(state, 4000, H36M16, ranges, table_rows=7, dtype=dtype)
+    angle = drawn.bone_rotation.norm(dim=-1)
+    assert angle.max() <= 0.5 * (1 + 1e-6) and angle.mean().sub(0.25).abs() < 0.005
+    axis = drawn.bone_rotation / angle[..., None]
+    assert axis.mean((0, 1)).abs().max() < 0.01
+    # A uniform axis has second moments of a third.
+    assert (axis**2).mean((0, 1)).sub(1 / 3).abs().max() < 0.01
+    assert (
+        drawn.bone_scale.abs().max() <= 0.1 and drawn.bone_scale.std().sub(0.1 / math.sqrt(3)).abs() < 0.001
+    )
+    yaw, tilt = drawn.body_rotation[:, 1], drawn.body_rotation[:, [0, 2]].norm(dim=-1)
+    assert yaw.abs().max() <= 1 and yaw.mean().abs() < 0.05
+    assert tilt.max() <= 0.25 * (1 + 1e-6) and tilt.mean().sub(0.125).abs() < 0.01
+    assert drawn.placement_index is not None
+    counts = torch.bincount(drawn.placement_index, minlength=7)
+    assert len(counts) == 7 and counts.min() > 450
+
+
+def test_poses_bones_and_calls_draw_independently(device: torch.device) -> None:
+    state = ops.random_state(0, device)
+    first = ops.random_parameters(state, 2000, H36M16).bone_rotation.flatten(1)
+    second = ops.random_parameters(state, 2000, H36M16).bone_rotation.flatten(1)
+    assert state.tolist() == [0, 2]
+    for a, b in ((first, second), (first[1:], first[:-1]), (first[:, 3:], first[:, :-3])):
+        correlation = torch.corrcoef(torch.stack([a.flatten(), b.flatten()]))[0, 1]
+        assert correlation.abs() < 0.02
+    other = ops.random_parameters(ops.random_state(1, device), 2000, H36M16).bone_rotation
+    assert not torch.equal(other.flatten(1), first)
+
+
+def test_a_batch_may_be_drawn_in_parts(device: torch.device) -> None:
+    whole = ops.random_parameters(ops.random_state(5, device), 100, H36M16, table_rows=9)
+    state = ops.random_state(5, device)
+    parts = [
+        ops.random_parameters(state, size, H36M16, table_rows=9, first=first, advance=first == 70)
+        for first, size in ((0, 1), (1, 69), (70, 30))
+    ]
+    for name in whole._fields:
+        assert torch.equal(getattr(whole, name), torch.cat([getattr(part, name) for part in parts]))
+    assert state.tolist() == [5, 1]
+
+
+def test_the_same_draws_for_any_number_of_threads() -> None:
+    threads = torch.get_num_threads()
+    results = []
+    try:
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            results.append(ops.random_parameters(ops.random_state(1), 5000, H36M16).bone_rotation)
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(results[0], results[1]) and torch.equal(results[0], results[2])
+
+
+@pytest.mark.needs_cuda
+def test_uniforms_are_the_same_on_both_devices() -> None:
+    drawn = [
+        ops.random_parameters(ops.random_state(8, d), 999, H36M16, table_rows=5) for d in ("cpu", "cuda")
+    ]
+    assert torch.equal(drawn[0].bone_scale, drawn[1].bone_scale.cpu())
+    assert torch.equal(drawn[0].placement_index, drawn[1].placement_index.cpu())
+    torch.testing.assert_close(drawn[0].bone_rotation, drawn[1].bone_rotation.cpu(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.needs_cuda
+def test_a_replayed_graph_draws_anew() -> None:
+    state = ops.random_state(0, "cuda")
+    ops.random_parameters(state, 10, H36M16)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        drawn = ops.random_parameters(state, 10, H36M16).bone_rotation
+    graph.replay()
+    first = drawn.clone()
+    graph.replay()
+    assert not torch.equal(first, drawn)
+
+
+@pytest.mark.parametrize("frames", [None, 4])
+def test_random_augment_is_augment_with_what_was_drawn(frames: int | None, device: torch.device) -> None:
+    arguments = augment_arguments(20, give=("placement", "distortion"), device=device, frames=frames)
+    result = ops.random_augment(rng_state=ops.random_state(2, device), **arguments)
+    drawn = ops.random_parameters(ops.random_state(2, device), 20, H36M16, table_rows=20)
+
+    def framed(value: Tensor) -> Tensor:
+        return value if frames is None else value[:, None]
+
+    expected = ops.augment(
+        **arguments,
+        bone_rotation=framed(drawn.bone_rotation),
+        bone_scale=framed(drawn.bone_scale),
+        body_rotation=framed(drawn.body_rotation),
+        placement_index=drawn.placement_index,
+    )
+    assert torch.equal(result.pose_2d, expected.pose_2d) and result.valid.any()
+
+
+def test_the_module_draws_anew_and_resumes_where_it_stopped(device: torch.device) -> None:
+    arguments = augment_arguments(8, give=("placement", "distortion", "aspect"), device=device)
+    pose = arguments["pose_3d"]
+    module = PoseAugment(H36M16, arguments["camera"], arguments["placement"], seed=4).to(device)
+    first = module(pose)
+    saved = {name: value.clone() for name, value in module.state_dict().items()}
+    second = module(pose)
+    assert not torch.equal(first.pose_2d, second.pose_2d)
+    other = PoseAugment(H36M16, arguments["camera"], arguments["placement"]).to(device)
+    other.load_state_dict(saved)
+    assert torch.equal(other(pose).pose_2d, second.pose_2d)
+
+
+def test_sampling_compiles_and_advances_its_state(device: torch.device) -> None:
+    arguments = augment_arguments(6, give=("placement",), device=device)
+    module = PoseAugment(H36M16, arguments["camera"], arguments["placement"]).to(device)
+    twin = PoseAugment(H36M16, arguments["camera"], arguments["placement"]).to(device)
+    compiled = torch.compile(module, fullgraph=True)
+    for _ in range(3):
+        assert torch.equal(compiled(arguments["pose_3d"]).pose_2d, twin(arguments["pose_3d"]).pose_2d)
+    assert module.rng_state.tolist() == [0, 3]
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"rng_state": torch.zeros(2)}, TypeError, "rng_state: expected two int64 numbers"),
+        ({"batch": -1}, ValueError, "batch, first, table_rows: expected at least 0, got -1"),
+        ({"dtype": torch.float16}, TypeError, "dtype: expected float32 or float64, got torch.float16"),
+    ],
+)
+def test_a_wrong_argument_is_named(given: dict[str, object], error: type[Exception], message: str) -> None:
+    arguments = {"rng_state": ops.random_state(0), "batch": 2, "skeleton": H36M16, **given}
+    with pytest.raises(error, match=message):
+        ops.random_parameters(**arguments)
+
+
+def test_a_range_beyond_its_limit_is_named() -> None:
+    with pytest.raises(ValueError, match=r"bone_scale: expected 0 to 1, got 1\.0"):
+        RandomRanges(bone_scale=1.0)
+    with pytest.raises(ValueError, match=r"bone_angle: expected 0 to 3\.142, got -0\.1"):
+        RandomRanges(bone_angle=-0.1)

@@ -1,0 +1,116 @@
+"""`--compile`: the lifter's step as compiled graphs gives the losses of the eager step."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from runs import equal, short_run, weights
+from torch import Tensor, nn
+
+from poseda import lifters, training
+from poseda.config import Compile, LifterTrainingConfig, NetworkConfig, RunConfig
+from poseda.datasets import Domains
+from poseda.geometry.skeleton import H36M16
+from poseda.training import compilation
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+CLOSE = 1e-5
+"""Relative difference of losses over STEPS steps; 2.4e-7 was seen (inductor, AVX-512, one thread)."""
+
+STEPS = 200
+
+
+def run_of(out: Path, compile: Compile, steps: int, every: int, dropout: float = 0.0) -> RunConfig:
+    return short_run(
+        out,
+        "gpa",
+        compile=compile,
+        network=NetworkConfig(width=32, blocks=1, dropout=dropout),
+        training=LifterTrainingConfig(pretrain_steps=2, adapt_steps=steps, batch=64, ema=0.9),
+        log_every=every,
+        save_every=every,
+    )
+
+
+def losses(run: RunConfig) -> Tensor:
+    lines = map(json.loads, (run.out / "metrics.jsonl").read_text().splitlines())
+    return torch.tensor([line["lifter_loss"] for line in lines if line["arm"] == "gpa"])
+
+
+@pytest.fixture
+def graphs_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Capture whole graphs, but run them as they are: what takes half a minute is left out."""
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+
+
+@pytest.mark.usefixtures("graphs_only")
+def test_captured_graphs_train_to_the_same_bits(tmp_path: Path, domains: Domains) -> None:
+    runs = {choice: run_of(tmp_path / choice, choice, 20, 5) for choice in ("on", "off", "auto")}
+    for run in runs.values():
+        training.prepare(run, domains).train_arm(0, "gpa")
+    for choice in ("on", "auto"):
+        assert equal(weights(runs[choice].out, "gpa"), weights(runs["off"].out, "gpa"))
+        assert torch.equal(losses(runs[choice]), losses(runs["off"]))
+
+
+@pytest.mark.slow
+def test_compiled_losses_are_the_eager_ones(tmp_path: Path, domains: Domains) -> None:
+    runs = [run_of(tmp_path / choice, choice, STEPS, 1) for choice in ("on", "off")]
+    for run in runs:
+        training.prepare(run, domains).train_arm(0, "gpa")
+    compiled, eager = map(losses, runs)
+    assert len(eager) == STEPS
+    worst = (compiled / eager - 1).abs()
+    assert worst.max() < CLOSE, (worst.max(), worst.argmax())
+
+
+class Breaking(nn.Module):
+    """A lifter that cannot be one graph: what it does depends on a number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(32, 48)
+
+    def forward(self, pose_2d: Tensor) -> Tensor:
+        lifted = self.layer(pose_2d.flatten(2)).unflatten(2, (16, 3))
+        return lifted if lifted.sum().item() > 0 else -lifted
+
+
+@pytest.mark.usefixtures("graphs_only")
+def test_a_lifter_that_cannot_be_compiled_is_named(tmp_path: Path, domains: Domains) -> None:
+    run = training.prepare(run_of(tmp_path, "on", 5, 5), domains, lifter=Breaking())
+    with pytest.raises(
+        training.TrainingError, match=r"--compile: Breaking cannot be compiled.*--compile off"
+    ):
+        run.train_arm(0, "gpa")
+
+
+def test_auto_compiles_on_cuda_alone_and_long_phases_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.utils._triton.has_triton", lambda: True)
+    ours, many = lifters.build("simple_baseline", H36M16, width=8), compilation.AUTO_STEPS
+
+    def pays(
+        choice: Compile,
+        lifter: nn.Module,
+        device: str,
+        steps: int,
+        processes: int = 1,
+        captured: bool = False,
+    ) -> bool:
+        fabric = SimpleNamespace(device=torch.device(device), world_size=processes)
+        return compilation.pays(choice, lifter, fabric, steps, captured)  # type: ignore[arg-type]
+
+    assert pays("auto", ours, "cuda", many)
+    assert not pays("auto", ours, "cpu", many)
+    assert not pays("auto", ours, "cuda", many - 1)
+    assert not pays("auto", ours, "cuda", many, processes=2)
+    assert not pays("auto", ours, "cuda", many, captured=True)
+    assert pays("on", ours, "cuda", many, captured=True)
+    assert not pays("auto", Breaking(), "cuda", many), "others' lifters may not compile"
+    assert pays("on", Breaking(), "cpu", 1) and not pays("off", ours, "cuda", many)
