@@ -4,8 +4,8 @@ After Gong et al. (PoseAug, CVPR 2021) and its descendants. What makes it that l
 numpy and come one by one through loaders; each head of the generator has a trunk of its own; augmentation is
 :func:`poseda.bench.rivals.poseaug_style`; discriminators multiply whole Gram matrices and run part by part;
 every generated batch goes back to the host; an epoch of the lifter starts by building a data set and a
-loader from those; losses are read back at every step. Networks, batch sizes and losses are ours. Left out, in its favour:
-feedback of the lifter, worker processes, mirrored poses and averaged weights.
+loader from those; losses are read back at every step. Networks, batch sizes and losses are ours. Left
+out, in its favour: feedback of the lifter, worker processes, mirrored poses and averaged weights.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class HostPoses(Dataset[tuple[np.ndarray, ...]]):
 
 
 def classic_augment(pose_3d: Tensor, *, placement_index: Tensor, **given: Any) -> AugmentedPose:
-    """:func:`poseda.ops.augment` as ``poseda.bench.rivals.poseaug_style`` writes it, for one-frame windows."""
+    """`poseda.ops.augment` as ``poseda.bench.rivals.poseaug_style`` writes it, for one-frame windows."""
     windows = pose_3d.dim() == 4
     for option in ("gpa", "joint_mask", "propagate"):
         given.pop(option, None)

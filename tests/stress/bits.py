@@ -3,9 +3,9 @@
     python tests/stress/bits.py record FILE.json
     python tests/stress/bits.py check FILE.json
 
-The record holds SHA-256 sums: of every op, forward and backward, over its options; of the tensors and rows of
-`poseda adapt --preset tiny` with every arm; of a run that was killed and resumed. A refactoring must not change
-them. Matrix products differ between machines, so a record is good for one machine and one torch.
+The record holds SHA-256 sums: of every op, forward and backward, over its options; of the tensors and rows
+of `poseda adapt --preset tiny` with every arm; of a run that was killed and resumed. A refactoring must not
+change them. Matrix products differ between machines, so a record is good for one machine and one torch.
 """
 
 from __future__ import annotations
@@ -49,6 +49,13 @@ ARMS = ["source_only", "gpa", "lpa", "gpa_lpa", VIEW, "random", "poseaug", "orac
 
 RENAMED = {"gpa_lpa_view": "plus", "samples": "gallery", "view_alignment": "alignment"}
 """New names of files and arms, and those of 0.1.0, under which they are recorded."""
+
+
+def first_name(name: str) -> str:
+    """A name as 0.1.0 would have written it."""
+    for new, old in RENAMED.items():
+        name = name.replace(new, old)
+    return name
 
 
 def digest(values: list[Tensor | None]) -> str:
@@ -104,10 +111,9 @@ def record_run(out: Path) -> dict[str, str]:
     found = {}
     for path in sorted(out.rglob("*.safetensors")):
         name = path.relative_to(out).as_posix()
-        for new, old in RENAMED.items():
-            name = name.replace(new, old)
+        name = first_name(name)
         with safe_open(path, framework="pt") as file:
-            tensors = {key: file.get_tensor(key) for key in sorted(file.keys())}
+            tensors = {key: file.get_tensor(key) for key in sorted(file.keys(), key=first_name)}
         found[name] = digest(list(tensors.values()))
     rows: list[dict[str, Any]] = json.loads((out / "results.json").read_text())
     rows = [row | {"arm": RENAMED.get(row["arm"], row["arm"])} for row in rows]
