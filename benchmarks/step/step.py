@@ -54,7 +54,7 @@ from poseda.ops import reference
 from poseda.runs.journal import Meters
 from poseda.training.adversarial import GeneratorPhase
 from poseda.training.lifting import LifterPhase
-from poseda.training.pairs import PairSource, Resident, carry_out, recipe_of
+from poseda.training.pairs import PairSource, TrainingData, augment_pairs, recipe_of
 from poseda.training.run import start_fabric
 
 PROGRAM = "bench_training_step"
@@ -210,7 +210,7 @@ class StepBench:
     def __init__(self, config: RunConfig, data: AdaptationData, steps: int) -> None:
         self.config, self.steps, self._given = config, steps, data
         self.fabric = start_fabric(config)
-        self.data = Resident.load(data, self.fabric.device)
+        self.data = TrainingData.load(data, self.fabric.device)
         self.recipe = recipe_of("gpa_lpa", config)
 
     def check(self) -> None:
@@ -227,7 +227,7 @@ class StepBench:
             proposal = phase.generator(source, phase.generator.noise(source, rng))
 
             def make() -> tuple[Tensor, ...]:
-                return tuple(carry_out(self.data, index, where, proposal, "gpa", self.config))[:2]
+                return tuple(augment_pairs(self.data, index, where, proposal, "gpa", self.config))[:2]
 
             ours = make()
             for name, rival in (

@@ -12,7 +12,7 @@ from poseda.datasets.records import LabelledPoses, UnlabelledPoses
 from poseda.geometry.camera import Camera
 
 
-def pieces(poses: LabelledPoses | UnlabelledPoses) -> Tensor:
+def continuous_runs(poses: LabelledPoses | UnlabelledPoses) -> Tensor:
     """Number the stretches of consecutive frames: (N,) int64 that counts up wherever a stretch ends.
 
     A stretch ends with its clip, where the camera changes, and where frames are missing: where the column
@@ -35,14 +35,14 @@ def pieces(poses: LabelledPoses | UnlabelledPoses) -> Tensor:
     return torch.from_numpy(np.concatenate([[0], np.cumsum(~joined)])).to(poses.clip.device)
 
 
-def disorder(poses: LabelledPoses) -> str | None:
+def why_unordered(poses: LabelledPoses) -> str | None:
     """What keeps rows from being sequences, as the end of a sentence; None where nothing does."""
     clips = poses.clip.unique_consecutive()
     names, runs = clips.unique(return_counts=True)
     if len(clips) > len(names):
         first = int(names[runs > 1][0])
         return f"rows in another order (clip {first} stands in {int(runs.max())} places)"
-    together = (pieces(poses).diff() == 0).cpu().numpy()
+    together = (continuous_runs(poses).diff() == 0).cpu().numpy()
     if not together.any():
         return "no two rows that are"
     time = poses.columns.get("time")

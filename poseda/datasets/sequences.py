@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from poseda.datasets import LabelledPoses
-from poseda.datasets.order import disorder, pieces
+from poseda.datasets.order import continuous_runs, why_unordered
 from poseda.lifters import ClipWindows
 
 
@@ -24,7 +24,7 @@ def windows_of(poses: LabelledPoses, frames: int, target_frame: int | None, name
     if frames == 1:
         return None
     check_sequences(poses, frames, name)
-    return ClipWindows(pieces(poses), frames, target_frame)
+    return ClipWindows(continuous_runs(poses), frames, target_frame)
 
 
 def check_sequences(poses: LabelledPoses, frames: int, name: str) -> None:
@@ -33,7 +33,7 @@ def check_sequences(poses: LabelledPoses, frames: int, name: str) -> None:
     Raises:
         ValueError: if not.
     """
-    wrong = disorder(poses) if frames > 1 else None
+    wrong = why_unordered(poses) if frames > 1 else None
     if wrong:
         raise ValueError(f"{name}: expected clips of consecutive frames for frames = {frames}, found {wrong}")
 

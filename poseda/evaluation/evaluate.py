@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from poseda.config import RunConfig
 from poseda.datasets import LabelledPoses
-from poseda.datasets.order import disorder, pieces
+from poseda.datasets.order import continuous_runs, why_unordered
 from poseda.datasets.sequences import check_sequences
 from poseda.evaluation import metrics
 from poseda.geometry.skeleton import Skeleton
@@ -36,7 +36,7 @@ def evaluate(
     """
     check_sequences(poses, config.frames, "poses")
     device = next(lifter.parameters()).device
-    piece = None if disorder(poses) else pieces(poses)
+    piece = None if why_unordered(poses) else continuous_runs(poses)
     screen = poses.pose_2d.to(device)
     prediction = predict(lifter, screen, skeleton, config.training.flip, config.frames, piece)
     prediction, truth = prediction.cpu(), poses.pose_3d.cpu()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from poseda.datasets import AdaptationData, LabelledPoses, UnlabelledPoses
-from poseda.datasets.order import pieces
+from poseda.datasets.order import continuous_runs
 from poseda.evaluation import labelfree
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters.predict import predict
@@ -54,7 +54,7 @@ def save_evidence(
     skeleton = data.skeleton
     target = data.target.rows(_whole_clips(data.target.clip, ROWS)).to("cpu")
     pose_2d = labelfree.hidden_on_root(target, skeleton)
-    piece = pieces(target)
+    piece = continuous_runs(target)
     lifted = {
         arm: predict(model, pose_2d.to(_device(model)), skeleton, flip, frames, piece).cpu()
         for arm, model in models.items()

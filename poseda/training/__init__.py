@@ -29,7 +29,7 @@ from poseda.runs.folder import (
 )
 from poseda.runs.journal import CollapseError, NonFiniteError, NothingValidError, TrainingError
 from poseda.training.disturbance import disturb
-from poseda.training.pairs import Resident
+from poseda.training.pairs import TrainingData
 from poseda.training.parallel import follows
 from poseda.training.run import Run, check_lifter, labelled_splits, start_fabric
 from poseda.training.stage import Observer
@@ -81,7 +81,7 @@ def prepare(
         if "gpa_lpa_view" in config.arms:
             check_skeleton(domains.skeleton)
         adaptation = disturb(domains.adaptation(), config.target_data)
-        data = Resident.load(adaptation, fabric.device, config.frames, target)
+        data = TrainingData.load(adaptation, fabric.device, config.frames, target)
         verdict = None if config.gate == "off" else gate.judge(adaptation)
         if config.gate == "on" and verdict is not None and not verdict.adapt:
             config = replace(config, arms=("source_only",))

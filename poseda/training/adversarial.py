@@ -29,7 +29,7 @@ from poseda.ops._arguments import AugmentedPose
 from poseda.runs import checkpoint
 from poseda.training.graphs import Graphs
 from poseda.training.health import NonFiniteWatch
-from poseda.training.pairs import Recipe, Resident, Shuffle, carry_out
+from poseda.training.pairs import Recipe, Shuffle, TrainingData, augment_pairs
 
 BETAS = (0.5, 0.999)
 """Adam's memory in adversarial training: a short first one, as the opponent moves."""
@@ -53,7 +53,7 @@ class GeneratorPhase:
     def __init__(
         self,
         recipe: Recipe,
-        data: Resident,
+        data: TrainingData,
         config: RunConfig,
         seed: int,
         rng: torch.Generator,
@@ -112,7 +112,7 @@ class GeneratorPhase:
         index = middle(rows)
         source = self.data.source.pose_3d[index]
         proposal = self.generator(source, self.generator.noise(source, self.rng))
-        fake = carry_out(self.data, index, where, proposal, self.recipe.placement, self.config)
+        fake = augment_pairs(self.data, index, where, proposal, self.recipe.placement, self.config)
         fake_2d = fake.pose_2d
         if self.recipe.anchor_2d == "target":
             anchor_2d = self.data.placements.pose_2d[where]
@@ -128,12 +128,12 @@ class GeneratorPhase:
             "body": options.weight_body * losses.body_turn_loss(proposal.body_rotation),
         }
         weights = {"2d": options.weight_2d, "3d": options.weight_3d}
-        for name, loss in self._deceive(judged).items():
+        for name, loss in self._generator_losses(judged).items():
             terms[f"generator_{name}"] = weights[name] * loss
         if self.recipe.adversary.feedback == "hard_ratio":
             whole = AugmentedPose(fake.pose_3d[:, None], fake.pose_2d[:, None], fake.valid)
             if self.data.windows is not None:
-                whole = carry_out(self.data, rows, where, proposal, self.recipe.placement, self.config)
+                whole = augment_pairs(self.data, rows, where, proposal, self.recipe.placement, self.config)
             terms["feedback"] = options.weight_feedback * self._feedback(rows, whole)
         total = torch.stack(list(terms.values())).sum()
         self.optimizer.zero_grad()
@@ -147,14 +147,14 @@ class GeneratorPhase:
     ) -> dict[str, Tensor]:
         """Minimise, over the discriminators: anchors not told from fakes, old fakes among them."""
         self.judges.requires_grad_(True)
-        terms = self._tell_apart(self.pool.exchange(fresh, self.rng))
+        terms = self._discriminator_losses(self.pool.exchange(fresh, self.rng))
         optimizer.zero_grad()
         torch.stack(list(terms.values())).sum().backward()
         self.watch.clip(step, "judges", self.config.generator_training.clip)
         optimizer.step()
         return {f"discriminator_{name}": loss for name, loss in terms.items()}
 
-    def _deceive(self, judged: Judged) -> dict[str, Tensor]:
+    def _generator_losses(self, judged: Judged) -> dict[str, Tensor]:
         """How badly the fakes pass for anchors, by each discriminator."""
         verdicts = {}
         for name, judge in self.judges.items():
@@ -167,7 +167,7 @@ class GeneratorPhase:
                 verdicts[name] = losses.generator_least_squares(judge(fake), judged.valid)
         return verdicts
 
-    def _tell_apart(self, judged: Judged) -> dict[str, Tensor]:
+    def _discriminator_losses(self, judged: Judged) -> dict[str, Tensor]:
         """How badly each discriminator tells anchors from fakes."""
         paired = self.recipe.adversary.pairing == "paired"
         loss = losses.discriminator_pair_loss if paired else losses.discriminator_least_squares

@@ -21,7 +21,9 @@ AUTO_STEPS = 5000
 guess; what a step gains on a GPU is not yet measured."""
 
 
-def pays(choice: Compile, lifter: nn.Module, fabric: Fabric, steps: int, captured: bool = False) -> bool:
+def should_compile(
+    choice: Compile, lifter: nn.Module, fabric: Fabric, steps: int, captured: bool = False
+) -> bool:
     """Whether a phase compiles its lifter. A function of the configuration, so that runs repeat.
 
     Args:

@@ -90,7 +90,7 @@ class LifterPhase:
         )
         self.average = copy.deepcopy(lifter).eval().to(fabric.device)
         if fabric.world_size > 1:
-            parallel.spread(lifter)
+            parallel.use_global_batch(lifter)
         self.lifter, self.optimizer = fabric.setup(lifter, optimizer)
         self.lifter.train()
         self._follower = Average(self.average, lifter, config.ema)

@@ -111,7 +111,7 @@ class Shuffle:
 
 
 @dataclass(frozen=True)
-class Resident:
+class TrainingData:
     """All an arm may learn from, on the device.
 
     Args:
@@ -132,7 +132,7 @@ class Resident:
     @classmethod
     def load(
         cls, data: AdaptationData, device: torch.device, frames: int = 1, target_frame: int | None = None
-    ) -> Resident:
+    ) -> TrainingData:
         """Move the data to the device and measure the target.
 
         Args:
@@ -150,8 +150,8 @@ class Resident:
         return cls(data.skeleton, source, placements.to(device), windows)
 
 
-def carry_out(
-    data: Resident,
+def augment_pairs(
+    data: TrainingData,
     pose_index: Tensor,
     placement_index: Tensor,
     proposal: Proposal | None,
@@ -189,7 +189,7 @@ def carry_out(
 
 
 def source_like_target(
-    data: Resident, pose_index: Tensor, placement_index: Tensor, config: RunConfig, **changes: Tensor
+    data: TrainingData, pose_index: Tensor, placement_index: Tensor, config: RunConfig, **changes: Tensor
 ) -> AugmentedPose:
     """GPA: source poses placed and seen like target poses, changed on the way.
 
@@ -230,7 +230,7 @@ class PairSource:
     def __init__(
         self,
         recipe: Recipe,
-        data: Resident,
+        data: TrainingData,
         config: RunConfig,
         seed: int,
         rng: torch.Generator,
@@ -264,7 +264,7 @@ class PairSource:
             return Pairs(*(torch.cat(both) for both in zip(poses, extra, strict=True)))
         where = self.data.placements.sample(len(rows), self.rng)
         proposal = self._propose(self.data.source.pose_3d[middle(rows)])
-        return Pairs(*carry_out(self.data, rows, where, proposal, self.recipe.placement, self.config))
+        return Pairs(*augment_pairs(self.data, rows, where, proposal, self.recipe.placement, self.config))
 
     @staticmethod
     def _captured(poses: LabelledPoses, rows: Tensor) -> Pairs:

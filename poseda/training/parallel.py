@@ -142,7 +142,7 @@ class WholeBatchDropout(nn.Module):
         return drop_part(self.dropout, features, *where)
 
 
-def spread(module: nn.Module) -> None:
+def use_global_batch(module: nn.Module) -> None:
     """Make batch norms and dropouts of a module see the whole batch, in place; weights keep their names."""
     for part in list(module.modules()):
         for name, child in part.named_children():

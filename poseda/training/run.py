@@ -32,7 +32,7 @@ from poseda.training import view_alignment as alignment
 from poseda.training.adversarial import GeneratorPhase
 from poseda.training.disturbance import disturb
 from poseda.training.lifting import LifterPhase, PairDraw
-from poseda.training.pairs import PairSource, Resident, recipe_of
+from poseda.training.pairs import PairSource, TrainingData, recipe_of
 from poseda.training.samples import save_gallery
 from poseda.training.stage import Observer, Phase, Silent, Stage, stage_seed
 
@@ -79,7 +79,7 @@ class Run:
     def __init__(
         self,
         domains: Domains,
-        data: Resident,
+        data: TrainingData,
         config: RunConfig,
         fabric: Fabric,
         lock: FolderLock,
@@ -93,7 +93,7 @@ class Run:
         self.observer = observer or Silent()
         self.journal = Journal(config.out / "metrics.jsonl", writes=fabric.is_global_zero)
         self._fresh_scaler = checkpoint.pack_scaler(fabric)
-        self._aligned: dict[tuple[int, str], Resident] = {}
+        self._aligned: dict[tuple[int, str], TrainingData] = {}
 
     def train(self) -> list[dict[str, Any]]:
         """Train every arm of every seed and evaluate it; return results.json's rows.
@@ -177,22 +177,22 @@ class Run:
 
     def _lifter_phase(self, lifter: nn.Module, pairs: PairDraw, steps: int) -> LifterPhase:
         captured = self.config.graphs == "on"
-        compiled = compilation.pays(self.config.compile, lifter, self.fabric, steps, captured)
+        compiled = compilation.should_compile(self.config.compile, lifter, self.fabric, steps, captured)
         skeleton, options = self.data.skeleton, self.config.training
         return LifterPhase(lifter, pairs, skeleton, options, steps, self.fabric, compiled, captured)
 
-    def _data_of(self, seed: int, arm: Arm) -> Resident:
+    def _data_of(self, seed: int, arm: Arm) -> TrainingData:
         """What an arm learns from: all arms the same, but those that align the source with the target."""
         if not recipe_of(arm, self.config).aligned:
             return self.data
         if (seed, arm) not in self._aligned:
-            source = alignment.level(self.data.source, self.data.skeleton, self.config.alignment)
+            source = alignment.remove_tilt(self.data.source, self.data.skeleton, self.config.alignment)
             levelled = replace(self.data, source=source)
             found = self._estimate(seed, arm, levelled)
             self._aligned[seed, arm] = alignment.aligned(levelled, found)
         return self._aligned[seed, arm]
 
-    def _estimate(self, seed: int, arm: Arm, levelled: Resident) -> alignment.Estimate:
+    def _estimate(self, seed: int, arm: Arm, levelled: TrainingData) -> alignment.Estimate:
         """Tilt and build of the target: trained for, read off, and kept."""
         path = weights_path(self.config.out, seed, arm, "alignment")
 

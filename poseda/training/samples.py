@@ -9,14 +9,14 @@ import torch
 from poseda.config import RunConfig
 from poseda.method.generator import Generator
 from poseda.runs.checkpoint import save_checkpoint
-from poseda.training.pairs import Resident, carry_out
+from poseda.training.pairs import TrainingData, augment_pairs
 
 POSES = 2000
 """Poses kept, enough for smooth histograms."""
 
 
 @torch.no_grad()
-def save_gallery(path: Path, data: Resident, generator: Generator | None, config: RunConfig) -> None:
+def save_gallery(path: Path, data: TrainingData, generator: Generator | None, config: RunConfig) -> None:
     """Write matching rows: source pose, target pose, source placed like the target, and that one augmented,
     with the rotation vector of its body.
 
@@ -30,7 +30,7 @@ def save_gallery(path: Path, data: Resident, generator: Generator | None, config
     size = min(POSES, len(data.source))
     index = torch.randperm(len(data.source), generator=rng, device=rng.device)[:size]
     where = data.placements.sample(size, rng)
-    aligned = carry_out(data, index, where, None, "gpa", config)
+    aligned = augment_pairs(data, index, where, None, "gpa", config)
     tensors = {
         "source_2d": data.source.pose_2d[index],
         "source_3d": data.source.pose_3d[index],
@@ -45,7 +45,7 @@ def save_gallery(path: Path, data: Resident, generator: Generator | None, config
     if generator is not None:
         source = data.source.pose_3d[index]
         proposal = generator(source, generator.noise(source, rng))
-        augmented = carry_out(data, index, where, proposal, "gpa", config)
+        augmented = augment_pairs(data, index, where, proposal, "gpa", config)
         tensors |= {
             "augmented_2d": augmented.pose_2d,
             "augmented_3d": augmented.pose_3d,

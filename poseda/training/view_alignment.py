@@ -32,7 +32,7 @@ from poseda.lifters.predict import predict
 from poseda.method.generator import random_proposal
 from poseda.ops._arguments import AugmentedPose
 from poseda.runs.journal import TrainingError
-from poseda.training.pairs import Pairs, Resident, Shuffle, source_like_target
+from poseda.training.pairs import Pairs, Shuffle, TrainingData, source_like_target
 
 STANDING_UP = ("ankle", "shoulder")
 """A body stands up along the line from the middle of its left and right … to that of its left and right …"""
@@ -154,7 +154,7 @@ def shares(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
     return (total / groups.bincount() / length.sum()).clamp_min(SHORTEST).log()
 
 
-def level(poses: LabelledPoses, skeleton: Skeleton, config: AlignmentConfig) -> LabelledPoses:
+def remove_tilt(poses: LabelledPoses, skeleton: Skeleton, config: AlignmentConfig) -> LabelledPoses:
     """Turn labelled poses, view by view, so that most stand up as a level camera sees it.
 
     A view whose bodies do not agree on what is up, or that would have to be turned by far more than any
@@ -186,7 +186,7 @@ class ScoutPairs:
         rng: every other draw.
     """
 
-    def __init__(self, data: Resident, config: RunConfig, seed: int, rng: torch.Generator) -> None:
+    def __init__(self, data: TrainingData, config: RunConfig, seed: int, rng: torch.Generator) -> None:
         self.data, self.config, self.rng = data, config, rng
         device = data.source.pose_2d.device
         self._order = Shuffle(len(data.source), config.training.batch, seed, device)
@@ -224,7 +224,7 @@ def _draw(size: int, ranges: Tensor, rng: torch.Generator) -> tuple[Tensor, Tens
 
 
 def _seen(
-    data: Resident,
+    data: TrainingData,
     index: Tensor,
     where: Tensor,
     tilt: Tensor,
@@ -238,7 +238,7 @@ def _seen(
 
 
 @torch.no_grad()
-def estimate(scout: nn.Module, data: Resident, config: RunConfig, rng: torch.Generator) -> Estimate:
+def estimate(scout: nn.Module, data: TrainingData, config: RunConfig, rng: torch.Generator) -> Estimate:
     """Read tilt and build off the target's 2D poses.
 
     Args:
@@ -316,7 +316,7 @@ class _Ridge:
         return (self._standardised(noted) @ self._weights + self._level).float()
 
 
-def aligned(data: Resident, found: Estimate) -> Resident:
+def aligned(data: TrainingData, found: Estimate) -> TrainingData:
     """The data with a source that is built and tilted like the target.
 
     Args:

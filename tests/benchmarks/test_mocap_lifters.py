@@ -16,7 +16,7 @@ from benchmarks.mocap.program import main
 from poseda import lifters
 from poseda.config import NetworkConfig, preset
 from poseda.datasets import open_domains
-from poseda.datasets.order import disorder
+from poseda.datasets.order import why_unordered
 from poseda.geometry.skeleton import H36M16
 from poseda.lifters.sizes import SMALL, build_lifter, count_parameters, published_size
 from poseda.training.run import Run
@@ -128,8 +128,8 @@ ASKED = ["--pairs", "p1", "--splits", "0", "--arms", "source_only", "gpa_lpa", "
 
 def test_a_queue_trains_on_frames_and_on_clips(finished: Path) -> None:
     runs = finished / "runs"
-    assert disorder(open_domains(finished / "domains/p1_split0.npz").evaluation()) is not None
-    assert disorder(open_domains(finished / "domains/p1_sequences_split0.npz").evaluation()) is None
+    assert why_unordered(open_domains(finished / "domains/p1_split0.npz").evaluation()) is not None
+    assert why_unordered(open_domains(finished / "domains/p1_sequences_split0.npz").evaluation()) is None
     record, text = json.loads((finished / "lifters.json").read_text()), (finished / "lifters.md").read_text()
     shown = {result["lifter"]: result for result in record["pairs"]["p1"]}
     for lifter, run in (("simple_baseline", "p1_split0"), ("stgcn", "p1_sequences_split0")):

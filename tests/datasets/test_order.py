@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from poseda.datasets import Domains, LabelledPoses, open_domains
-from poseda.datasets.order import disorder, pieces
+from poseda.datasets.order import continuous_runs, why_unordered
 from poseda.geometry.camera import Camera
 
 
@@ -26,35 +26,35 @@ def rows(clip: list[int], focal: list[float] | None = None, **columns: Any) -> L
 
 
 def test_a_piece_ends_with_its_clip_its_camera_and_where_frames_are_missing() -> None:
-    assert pieces(rows([4, 4, 4, 2, 2])).tolist() == [0, 0, 0, 1, 1]
-    assert pieces(rows([4, 4, 4], focal=[1.0, 1.0, 1.5])).tolist() == [0, 0, 1]
-    assert pieces(rows([4, 4, 4], camera=[3, 5, 5])).tolist() == [0, 1, 1]
-    assert pieces(rows([4] * 5, frame=[7, 8, 11, 12, 13])).tolist() == [0, 0, 1, 1, 1]
+    assert continuous_runs(rows([4, 4, 4, 2, 2])).tolist() == [0, 0, 0, 1, 1]
+    assert continuous_runs(rows([4, 4, 4], focal=[1.0, 1.0, 1.5])).tolist() == [0, 0, 1]
+    assert continuous_runs(rows([4, 4, 4], camera=[3, 5, 5])).tolist() == [0, 1, 1]
+    assert continuous_runs(rows([4] * 5, frame=[7, 8, 11, 12, 13])).tolist() == [0, 0, 1, 1, 1]
     # Every third frame of a recording, and one of them lost.
-    assert pieces(rows([4] * 5, frame=[0, 3, 6, 12, 15])).tolist() == [0, 0, 0, 1, 1]
+    assert continuous_runs(rows([4] * 5, frame=[0, 3, 6, 12, 15])).tolist() == [0, 0, 0, 1, 1]
 
 
 def test_picked_rows_remember_what_lay_between_them() -> None:
     poses = rows([4] * 6)
-    assert pieces(poses.rows(torch.tensor([0, 1, 3, 4, 5]))).tolist() == [0, 0, 1, 1, 1]
-    assert pieces(poses.rows(torch.arange(0, 6, 2))).tolist() == [0, 0, 0]
+    assert continuous_runs(poses.rows(torch.tensor([0, 1, 3, 4, 5]))).tolist() == [0, 0, 1, 1, 1]
+    assert continuous_runs(poses.rows(torch.arange(0, 6, 2))).tolist() == [0, 0, 0]
     twice = poses.rows(torch.tensor([1, 2, 3, 4, 5])).rows(torch.tensor([0, 1, 3, 4]))
-    assert pieces(twice).tolist() == [0, 0, 1, 1]
+    assert continuous_runs(twice).tolist() == [0, 0, 1, 1]
 
 
 def test_what_is_no_sequence_is_said() -> None:
-    assert disorder(rows([4, 4, 2, 2])) is None
-    assert disorder(rows([4, 2, 4, 4, 1, 4])) == "rows in another order (clip 4 stands in 3 places)"
-    assert disorder(rows([1, 2, 3])) == "no two rows that are"
-    assert disorder(rows([4, 4, 2, 2], time=[0.5, 0.0, 0.0, 0.1])) == "a time that falls within clip 4"
-    assert disorder(rows([4, 4, 2, 2], time=[0.0, 0.1, 0.0, 0.1])) is None
+    assert why_unordered(rows([4, 4, 2, 2])) is None
+    assert why_unordered(rows([4, 2, 4, 4, 1, 4])) == "rows in another order (clip 4 stands in 3 places)"
+    assert why_unordered(rows([1, 2, 3])) == "no two rows that are"
+    assert why_unordered(rows([4, 4, 2, 2], time=[0.5, 0.0, 0.0, 0.1])) == "a time that falls within clip 4"
+    assert why_unordered(rows([4, 4, 2, 2], time=[0.0, 0.1, 0.0, 0.1])) is None
 
 
 def test_the_embedded_domains_are_sequences_of_smooth_motion(domains: Domains) -> None:
     data = domains.adaptation()
     for poses in (data.source, data.source_val, domains.oracle(), domains.evaluation()):
-        assert disorder(poses) is None
-        piece = pieces(poses)
+        assert why_unordered(poses) is None
+        piece = continuous_runs(poses)
         joined = piece[2:] == piece[:-2]
         assert joined.float().mean() > 0.8
         # In order, motion is far smoother than the same frames in any other order.
@@ -73,5 +73,5 @@ def test_rows_that_a_file_marks_invalid_break_its_clips(
     valid[[5, 6, 25]] = False
     np.savez(tmp_path / "pair.npz", **members, source_valid=valid)
     read = open_domains(tmp_path / "pair.npz").adaptation()
-    assert pieces(read.source).bincount().tolist()[:5] == [5, 13, 5, 14, 20]
-    assert pieces(read.source_val).bincount().tolist()[:2] == [20, 20]
+    assert continuous_runs(read.source).bincount().tolist()[:5] == [5, 13, 5, 14, 20]
+    assert continuous_runs(read.source_val).bincount().tolist()[:2] == [20, 20]

@@ -17,13 +17,13 @@ from poseda import ops, training
 from poseda.cli import main
 from poseda.config import AdversaryConfig, Arm, LifterTrainingConfig, RunConfig
 from poseda.datasets import Domains
-from poseda.datasets.order import pieces
+from poseda.datasets.order import continuous_runs
 from poseda.evaluation.evaluate import evaluate
 from poseda.geometry.root import root_relative
 from poseda.geometry.skeleton import H36M16
 from poseda.lifters import build
 from poseda.lifters.predict import lift_windows, predict
-from poseda.training.pairs import Pairs, PairSource, Resident, Shuffle, recipe_of
+from poseda.training.pairs import Pairs, PairSource, Shuffle, TrainingData, recipe_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -33,11 +33,11 @@ T = 5
 
 
 @pytest.fixture(scope="module")
-def data(domains: Domains) -> Resident:
-    return Resident.load(domains.adaptation(), CPU, T)
+def data(domains: Domains) -> TrainingData:
+    return TrainingData.load(domains.adaptation(), CPU, T)
 
 
-def draw(arm: Arm, data: Resident, run: RunConfig, **given: Any) -> tuple[Pairs, Tensor]:
+def draw(arm: Arm, data: TrainingData, run: RunConfig, **given: Any) -> tuple[Pairs, Tensor]:
     """The first pairs of an arm, and the rows of their windows."""
     rng = torch.Generator().manual_seed(0)
     assert data.windows is not None
@@ -49,16 +49,16 @@ def draw(arm: Arm, data: Resident, run: RunConfig, **given: Any) -> tuple[Pairs,
 # --------------------------------------------------------------------------------------- what is drawn
 
 
-def test_captured_windows_are_rows_of_the_resident_poses(data: Resident, tmp_path: Path) -> None:
+def test_captured_windows_are_rows_of_the_resident_poses(data: TrainingData, tmp_path: Path) -> None:
     pairs, rows = draw("source_only", data, short_run(tmp_path, frames=T))
     assert pairs.pose_2d.shape == (32, T, 16, 2) and pairs.valid.all()
     assert torch.equal(pairs.pose_2d, data.source.pose_2d[rows])
     assert torch.equal(pairs.pose_3d, data.source.pose_3d[rows])
-    assert (pieces(data.source)[rows].diff(dim=1) == 0).all(), "no window reaches into another clip"
+    assert (continuous_runs(data.source)[rows].diff(dim=1) == 0).all(), "no window reaches into another clip"
     assert (rows.diff(dim=1) >= 0).all() and rows.diff(dim=1).max() == 1
 
 
-def test_only_single_poses_are_resident(data: Resident) -> None:
+def test_only_single_poses_are_resident(data: TrainingData) -> None:
     # Windows of the whole source would be T times as large.
     assert data.source.pose_3d.untyped_storage().nbytes() == len(data.source) * 16 * 3 * 4
     assert data.windows is not None and data.windows.first.shape == (len(data.source),)
@@ -68,7 +68,7 @@ def test_only_single_poses_are_resident(data: Resident) -> None:
 def test_gpa_puts_the_middle_frame_on_a_target_and_the_others_follow(
     domains: Domains, tmp_path: Path, target_frame: int | None
 ) -> None:
-    data = Resident.load(domains.adaptation(), CPU, T, target_frame)
+    data = TrainingData.load(domains.adaptation(), CPU, T, target_frame)
     pairs, rows = draw("gpa", data, short_run(tmp_path, frames=T))
     where = data.placements.sample(32, torch.Generator().manual_seed(0))
     good = pairs.valid
@@ -80,7 +80,7 @@ def test_gpa_puts_the_middle_frame_on_a_target_and_the_others_follow(
     torch.testing.assert_close(moved, captured - captured[:, T // 2, None, :1], rtol=0, atol=1e-4)
 
 
-def test_a_change_of_posture_holds_for_a_whole_window(data: Resident, tmp_path: Path) -> None:
+def test_a_change_of_posture_holds_for_a_whole_window(data: TrainingData, tmp_path: Path) -> None:
     steps = LifterTrainingConfig(batch=64, source_share=0.0)
     pairs, rows = draw("random", data, short_run(tmp_path, frames=T, training=steps))
     before = ops.bones(data.source.pose_3d[rows][pairs.valid].flatten(0, 1), data.skeleton)
@@ -92,7 +92,9 @@ def test_a_change_of_posture_holds_for_a_whole_window(data: Resident, tmp_path: 
     torch.testing.assert_close(after @ after.mT, scale**2 * (before @ before.mT), rtol=0, atol=2e-5)
 
 
-def test_an_oracle_draws_windows_of_both_domains(data: Resident, domains: Domains, tmp_path: Path) -> None:
+def test_an_oracle_draws_windows_of_both_domains(
+    data: TrainingData, domains: Domains, tmp_path: Path
+) -> None:
     pairs, _ = draw("oracle", data, short_run(tmp_path, frames=T), oracle=domains.oracle())
     assert pairs.pose_2d.shape == (32, T, 16, 2)
     target = domains.oracle().pose_2d
@@ -137,7 +139,7 @@ def test_a_pose_a_frame_is_compared_with_every_frame() -> None:
 @pytest.mark.parametrize("name", TEMPORAL)
 def test_a_clip_is_lifted_without_a_look_at_others(name: str, domains: Domains) -> None:
     poses = domains.evaluation()
-    piece = pieces(poses)
+    piece = continuous_runs(poses)
     torch.manual_seed(1)
     run = short_run(Path(), frames=9, lifter=name, network=small_lifter())
     lifter = training.build_lifter(run, domains.skeleton)

@@ -95,7 +95,7 @@ def test_auto_compiles_on_cuda_alone_and_long_phases_only(monkeypatch: pytest.Mo
     monkeypatch.setattr("torch.utils._triton.has_triton", lambda: True)
     ours, many = lifters.build("simple_baseline", H36M16, width=8), compilation.AUTO_STEPS
 
-    def pays(
+    def should_compile(
         choice: Compile,
         lifter: nn.Module,
         device: str,
@@ -104,13 +104,13 @@ def test_auto_compiles_on_cuda_alone_and_long_phases_only(monkeypatch: pytest.Mo
         captured: bool = False,
     ) -> bool:
         fabric = SimpleNamespace(device=torch.device(device), world_size=processes)
-        return compilation.pays(choice, lifter, fabric, steps, captured)  # type: ignore[arg-type]
+        return compilation.should_compile(choice, lifter, fabric, steps, captured)  # type: ignore[arg-type]
 
-    assert pays("auto", ours, "cuda", many)
-    assert not pays("auto", ours, "cpu", many)
-    assert not pays("auto", ours, "cuda", many - 1)
-    assert not pays("auto", ours, "cuda", many, processes=2)
-    assert not pays("auto", ours, "cuda", many, captured=True)
-    assert pays("on", ours, "cuda", many, captured=True)
-    assert not pays("auto", Breaking(), "cuda", many), "others' lifters may not compile"
-    assert pays("on", Breaking(), "cpu", 1) and not pays("off", ours, "cuda", many)
+    assert should_compile("auto", ours, "cuda", many)
+    assert not should_compile("auto", ours, "cpu", many)
+    assert not should_compile("auto", ours, "cuda", many - 1)
+    assert not should_compile("auto", ours, "cuda", many, processes=2)
+    assert not should_compile("auto", ours, "cuda", many, captured=True)
+    assert should_compile("on", ours, "cuda", many, captured=True)
+    assert not should_compile("auto", Breaking(), "cuda", many), "others' lifters may not compile"
+    assert should_compile("on", Breaking(), "cpu", 1) and not should_compile("off", ours, "cuda", many)

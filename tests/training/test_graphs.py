@@ -352,11 +352,11 @@ def test_the_compiler_is_told_what_is_captured(
 ) -> None:
     asked: list[tuple[str, bool]] = []
 
-    def pays(choice: str, lifter: nn.Module, fabric: object, steps: int, captured: bool) -> bool:
+    def should_compile(choice: str, lifter: nn.Module, fabric: object, steps: int, captured: bool) -> bool:
         asked.append((choice, captured))
         return False
 
-    monkeypatch.setattr("poseda.training.compilation.pays", pays)
+    monkeypatch.setattr("poseda.training.compilation.should_compile", should_compile)
     for choice in ("on", "off"):
         run = run_of(tmp_path / choice, 1, arm="source_only", graphs=choice)
         training.prepare(run, domains)._pretrain(0)

@@ -108,7 +108,7 @@ rank = distributed.get_rank()
 given = torch.load(sys.argv[1], weights_only=True)
 module = nn.Sequential(nn.BatchNorm1d(5, dtype=torch.double))
 module.load_state_dict(given["state"])
-parallel.spread(module)
+parallel.use_global_batch(module)
 features = given["features"].chunk(2)[rank].requires_grad_()
 out = module(features)
 (out * given["weights"].chunk(2)[rank]).sum().backward()
@@ -157,7 +157,7 @@ def test_batch_norms_keep_what_they_compute(kind: type[nn.BatchNorm1d], shape: t
         nn.init.uniform_(norm.weight, generator=torch.Generator().manual_seed(0))
         module = nn.Sequential(norm)
         if whole:
-            parallel.spread(module)
+            parallel.use_global_batch(module)
             assert isinstance(norm, parallel.WholeBatchNorm)
         given = features.double().requires_grad_()
         out = module(given)
@@ -172,7 +172,7 @@ def test_batch_norms_keep_what_they_compute(kind: type[nn.BatchNorm1d], shape: t
 @pytest.mark.usefixtures("group")
 def test_batch_norms_take_half_precision_and_keep_their_statistics_in_float32() -> None:
     module, features = nn.Sequential(nn.BatchNorm1d(5)), (torch.randn(64, 5) * 3 + 1).bfloat16()
-    parallel.spread(module)
+    parallel.use_global_batch(module)
     given = features.clone().requires_grad_()
     out = module(given)
     out.float().square().sum().backward()
@@ -190,7 +190,7 @@ def test_dropouts_keep_their_draws(kind: type[nn.Dropout]) -> None:
     for whole in (False, True):
         module = nn.Sequential(kind(0.3))
         if whole:
-            parallel.spread(module)
+            parallel.use_global_batch(module)
         torch.manual_seed(3)
         results.append(module(features))
     assert torch.equal(*results) and (results[0] == 0).any()

@@ -25,7 +25,7 @@ from poseda.geometry.root import root_relative
 from poseda.lifters import mirror
 from poseda.lifters.predict import predict
 from poseda.runs.weights import weights_path
-from poseda.training.pairs import PairSource, Resident, Shuffle, recipe_of
+from poseda.training.pairs import PairSource, Shuffle, TrainingData, recipe_of
 from poseda.training.stage import stage_seed
 
 CPU = torch.device("cpu")
@@ -35,8 +35,8 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
-def data(domains: Domains) -> Resident:
-    return Resident.load(domains.adaptation(), CPU)
+def data(domains: Domains) -> TrainingData:
+    return TrainingData.load(domains.adaptation(), CPU)
 
 
 @pytest.mark.parametrize(
@@ -122,14 +122,14 @@ def test_every_arm_takes_as_many_lifter_steps(tmp_path: Path, domains: Domains) 
     }
 
 
-def draw(arm: Arm, data: Resident, run: RunConfig, **given: Any) -> tuple[Any, torch.Generator]:
+def draw(arm: Arm, data: TrainingData, run: RunConfig, **given: Any) -> tuple[Any, torch.Generator]:
     rng = torch.Generator().manual_seed(0)
     pairs = PairSource(recipe_of(arm, run), data, run, 0, rng, **given)
     return pairs.draw(*pairs.indices(0)), rng
 
 
 def test_source_pairs_are_the_captured_ones_and_gpa_pairs_stand_on_targets(
-    data: Resident, tmp_path: Path
+    data: TrainingData, tmp_path: Path
 ) -> None:
     run = short_run(tmp_path, "gpa")
     index = Shuffle(len(data.source), 32, 0, CPU).at(0)
@@ -149,7 +149,7 @@ def test_source_pairs_are_the_captured_ones_and_gpa_pairs_stand_on_targets(
     )
 
 
-def test_random_pairs_keep_the_stated_share_of_postures(data: Resident, tmp_path: Path) -> None:
+def test_random_pairs_keep_the_stated_share_of_postures(data: TrainingData, tmp_path: Path) -> None:
     steps = LifterTrainingConfig(batch=256, source_share=0.75)
     run = short_run(tmp_path, "random", training=steps)
     pairs, _ = draw("random", data, run)
@@ -170,7 +170,7 @@ def test_a_shuffle_visits_everything_once_an_epoch_and_needs_no_state() -> None:
     assert len(small) == 8 and set(small.tolist()) == {0, 1, 2}
 
 
-def test_mirroring_twice_is_nothing_and_mirrored_pairs_still_project(data: Resident) -> None:
+def test_mirroring_twice_is_nothing_and_mirrored_pairs_still_project(data: TrainingData) -> None:
     source, skeleton = data.source, data.skeleton
     twice = mirror(mirror(source.pose_3d, skeleton), skeleton)
     assert torch.equal(twice, source.pose_3d)
@@ -180,7 +180,7 @@ def test_mirroring_twice_is_nothing_and_mirrored_pairs_still_project(data: Resid
     torch.testing.assert_close(seen, mirror(source.pose_2d, skeleton), rtol=0, atol=1e-4)
 
 
-def test_flip_averaging_makes_the_prediction_symmetric(data: Resident) -> None:
+def test_flip_averaging_makes_the_prediction_symmetric(data: TrainingData) -> None:
     from poseda.lifters import build
 
     lifter = build("simple_baseline", data.skeleton, width=16, blocks=1)

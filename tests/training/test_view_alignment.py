@@ -16,7 +16,7 @@ from poseda.geometry.rotation import rotation_matrix
 from poseda.geometry.skeleton import H36M16, Skeleton
 from poseda.runs.journal import TrainingError
 from poseda.training import view_alignment as alignment
-from poseda.training.pairs import Proposal, Resident, carry_out, source_like_target
+from poseda.training.pairs import Proposal, TrainingData, augment_pairs, source_like_target
 
 
 def embedded(size: float = 0.05) -> AdaptationData:
@@ -33,7 +33,7 @@ def test_a_view_is_a_lens() -> None:
 
 
 def test_most_bodies_decide_what_is_up() -> None:
-    source = alignment.level(embedded().source, H36M16, AlignmentConfig())
+    source = alignment.remove_tilt(embedded().source, H36M16, AlignmentConfig())
     up = alignment.mean_up(source.pose_3d, H36M16)
     assert torch.rad2deg(torch.acos(-up[1])) < 0.5
     lying = source.pose_3d.clone()
@@ -61,8 +61,8 @@ def test_shares_add_up_and_follow_a_longer_limb() -> None:
 
 def test_plus_stands_bodies_as_the_view_tilts_them() -> None:
     data = embedded()
-    resident = Resident.load(data, torch.device("cpu"))
-    levelled = replace(resident, source=alignment.level(data.source, H36M16, AlignmentConfig()))
+    resident = TrainingData.load(data, torch.device("cpu"))
+    levelled = replace(resident, source=alignment.remove_tilt(data.source, H36M16, AlignmentConfig()))
     size = len(resident.placements)
     up = up_of(torch.tensor([[0.3, -0.1]]))
     build = torch.zeros(H36M16.num_groups)
@@ -72,7 +72,7 @@ def test_plus_stands_bodies_as_the_view_tilts_them() -> None:
     rows, config = torch.arange(500), preset("tiny")
     still = Proposal(torch.zeros(500, 15, 3), torch.zeros(500, 9), torch.zeros(500, 3))
     for proposal in (None, still):
-        seen = carry_out(aligned, rows, rows % size, proposal, "gpa", config)
+        seen = augment_pairs(aligned, rows, rows % size, proposal, "gpa", config)
         got = alignment.mean_up(seen.pose_3d[seen.valid], H36M16)
         own = alignment.mean_up(aligned.source.pose_3d[rows], H36M16)
         expected = rotation_matrix(alignment.shortest_turn(up_of(torch.zeros(2)), up[0])) @ own
@@ -88,8 +88,8 @@ def test_plus_stands_bodies_as_the_view_tilts_them() -> None:
 def test_a_biased_scout_is_seen_through(monkeypatch: pytest.MonkeyPatch) -> None:
     """The scout lifts what was made, but sees too little tilt, some that is not there, and short legs."""
     data = embedded(0.2)
-    resident = Resident.load(data, torch.device("cpu"))
-    levelled = replace(resident, source=alignment.level(data.source, H36M16, AlignmentConfig()))
+    resident = TrainingData.load(data, torch.device("cpu"))
+    levelled = replace(resident, source=alignment.remove_tilt(data.source, H36M16, AlignmentConfig()))
     options = AlignmentConfig(simulations=60, poses=300)
     config = replace(preset("default"), alignment=options)
     made: dict[bytes, Tensor] = {}
@@ -122,7 +122,7 @@ def test_a_biased_scout_is_seen_through(monkeypatch: pytest.MonkeyPatch) -> None
     lens = resident.placements.camera.rows(where)
     target = UnlabelledPoses(seen.pose_2d, Camera(lens.focal, lens.center, lens.distortion), where)
     scene = replace(
-        levelled, placements=Resident.load(replace(data, target=target), torch.device("cpu")).placements
+        levelled, placements=TrainingData.load(replace(data, target=target), torch.device("cpu")).placements
     )
     found = alignment.estimate(
         torch.nn.Identity(), scene, replace(config, alignment=replace(options, max_views=1)), rng
@@ -143,12 +143,12 @@ def test_who_lies_is_not_stood_up() -> None:
     source = embedded().source
     lying = replace(source, pose_3d=source.pose_3d.clone())
     lying.pose_3d[..., :2] = lying.pose_3d[..., [1, 0]]
-    left = alignment.level(lying, H36M16, AlignmentConfig())
+    left = alignment.remove_tilt(lying, H36M16, AlignmentConfig())
     torch.testing.assert_close(left.pose_3d, lying.pose_3d)
 
 
 def test_a_bone_without_length_does_no_harm() -> None:
-    source = alignment.level(embedded().source, H36M16, AlignmentConfig())
+    source = alignment.remove_tilt(embedded().source, H36M16, AlignmentConfig())
     pose = source.pose_3d.clone()
     spine = H36M16.joint("spine")
     pose[:, spine] = pose[:, H36M16.parents[spine]]
@@ -173,8 +173,8 @@ def test_a_body_that_cannot_stand_up_is_refused() -> None:
 def test_what_has_no_range_is_found_to_be_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a regression onto columns without spread nothing remains but their one value."""
     data = embedded()
-    resident = Resident.load(data, torch.device("cpu"))
-    levelled = replace(resident, source=alignment.level(data.source, H36M16, AlignmentConfig()))
+    resident = TrainingData.load(data, torch.device("cpu"))
+    levelled = replace(resident, source=alignment.remove_tilt(data.source, H36M16, AlignmentConfig()))
     options = AlignmentConfig(simulations=8, poses=40, build=0.0, roll=0.0, max_views=1)
     size = len(levelled.source)
     noise = torch.Generator().manual_seed(1)
@@ -194,7 +194,7 @@ def test_what_has_no_range_is_found_to_be_nothing(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_scout_that_lifts_to_no_number_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    resident = Resident.load(embedded(), torch.device("cpu"))
+    resident = TrainingData.load(embedded(), torch.device("cpu"))
     monkeypatch.setattr(
         alignment, "predict", lambda _, pose_2d, *__: torch.full((*pose_2d.shape[:2], 3), torch.nan)
     )
