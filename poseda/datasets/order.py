@@ -1,4 +1,4 @@
-"""Which rows of a table are consecutive frames: what windows of several frames may span."""
+"""Runs of consecutive frames in a table of poses: a window of several frames stays within one."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from poseda.geometry.camera import Camera
 
 
 def continuous_runs(poses: LabelledPoses | UnlabelledPoses) -> Tensor:
-    """Number the stretches of consecutive frames: (N,) int64 that counts up wherever a stretch ends.
+    """Number the runs of consecutive frames.
 
-    A stretch ends with its clip, where the camera changes, and where frames are missing: where the column
-    ``frame`` does not rise by its smallest step. (A recording of which every third frame is kept is thus in
-    one piece.) Without that column, successive rows of a clip are taken for successive frames.
+    A run ends with its clip, where the camera changes, and where frames are missing. Frames are missing where
+    the column ``frame`` does not rise by its smallest step. A clip that keeps every third frame is thus one
+    run. Without the column, successive rows of a clip count as successive frames.
+
+    Returns:
+        (N,) int64, the number of each row's run; it rises by one from run to run.
     """
     marks = [poses.clip, *(getattr(poses.camera, entry.name) for entry in fields(Camera))]
     tables = [mark.cpu().numpy() for mark in marks if mark is not None and len(mark) > 1]
@@ -36,17 +39,17 @@ def continuous_runs(poses: LabelledPoses | UnlabelledPoses) -> Tensor:
 
 
 def why_unordered(poses: LabelledPoses) -> str | None:
-    """What keeps rows from being sequences, as the end of a sentence; None where nothing does."""
+    """Say why rows are not frames in order, as the end of a sentence; None if they are in order."""
     clips = poses.clip.unique_consecutive()
-    names, runs = clips.unique(return_counts=True)
+    names, parts = clips.unique(return_counts=True)
     if len(clips) > len(names):
-        first = int(names[runs > 1][0])
-        return f"rows in another order (clip {first} stands in {int(runs.max())} places)"
+        first = int(names[parts > 1][0])
+        return f"rows out of order (clip {first} is split into {int(parts[names == first])} parts)"
     together = (continuous_runs(poses).diff() == 0).cpu().numpy()
     if not together.any():
-        return "no two rows that are"
+        return "no two consecutive frames"
     time = poses.columns.get("time")
     if time is not None and time.dtype.kind in "iuf" and bool((np.diff(time)[together] < 0).any()):
         row = int(np.flatnonzero(together & (np.diff(time) < 0))[0])
-        return f"a time that falls within clip {int(poses.clip[row])}"
+        return f"a time that decreases within clip {int(poses.clip[row])}"
     return None

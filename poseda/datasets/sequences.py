@@ -1,4 +1,4 @@
-"""Windows of frames as the rows they hold, so that what two windows share is never copied."""
+"""Windows of frames, given by the rows they hold, so that windows that overlap share their poses."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from poseda.lifters import ClipWindows
 
 
 def windows_of(poses: LabelledPoses, frames: int, target_frame: int | None, name: str) -> ClipWindows | None:
-    """The windows of some clips: none reaches beyond its clip, whose first or last frame is repeated instead.
+    """The windows around the frames of labelled poses, or None for single frames.
+
+    No window reaches beyond its run of consecutive frames: the first or last frame is repeated instead.
 
     Args:
-        poses: whose rows are drawn.
-        frames: T; no windows are needed for 1.
+        poses: labelled poses.
+        frames: T, the length of a window.
         target_frame: see :class:`~poseda.lifters.ClipWindows`.
         name: of the poses, for the message.
 
     Raises:
-        ValueError: if the rows are no sequences.
+        ValueError: if the rows are not frames in order.
     """
     if frames == 1:
         return None
@@ -28,10 +30,15 @@ def windows_of(poses: LabelledPoses, frames: int, target_frame: int | None, name
 
 
 def check_sequences(poses: LabelledPoses, frames: int, name: str) -> None:
-    """Check that rows are frames in order, if more than one is to be seen at once.
+    """Check that rows are frames in order; single frames need no order.
+
+    Args:
+        poses: labelled poses.
+        frames: T, the length of a window.
+        name: of the poses, for the message.
 
     Raises:
-        ValueError: if not.
+        ValueError: if they are not.
     """
     wrong = why_unordered(poses) if frames > 1 else None
     if wrong:
@@ -44,5 +51,5 @@ def rows_around(index: Tensor, windows: ClipWindows | None) -> Tensor:
 
 
 def middle(rows: Tensor) -> Tensor:
-    """The middle frames of windows, those that are placed: (N, T) to (N,)."""
+    """Rows of the middle frames of windows: (N, T) to (N,). GPA places the middle frame."""
     return rows[:, rows.shape[1] // 2]

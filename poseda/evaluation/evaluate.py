@@ -36,12 +36,12 @@ def evaluate(
     """
     check_sequences(poses, config.frames, "poses")
     device = next(lifter.parameters()).device
-    piece = None if why_unordered(poses) else continuous_runs(poses)
+    run_of_row = None if why_unordered(poses) else continuous_runs(poses)
     screen = poses.pose_2d.to(device)
-    prediction = predict(lifter, screen, skeleton, config.training.flip, config.frames, piece)
+    prediction = predict(lifter, screen, skeleton, config.training.flip, config.frames, run_of_row)
     prediction, truth = prediction.cpu(), poses.pose_3d.cpu()
     scores = measure(prediction, truth, skeleton, poses.clip.cpu()) | {"frames": config.frames}
-    return scores if piece is None else scores | metrics.evaluate_motion(prediction, truth, piece)
+    return scores if run_of_row is None else scores | metrics.evaluate_motion(prediction, truth, run_of_row)
 
 
 def evaluate_folder(

@@ -54,9 +54,9 @@ def save_evidence(
     skeleton = data.skeleton
     target = data.target.rows(_whole_clips(data.target.clip, ROWS)).to("cpu")
     pose_2d = labelfree.hidden_on_root(target, skeleton)
-    piece = continuous_runs(target)
+    run_of_row = continuous_runs(target)
     lifted = {
-        arm: predict(model, pose_2d.to(_device(model)), skeleton, flip, frames, piece).cpu()
+        arm: predict(model, pose_2d.to(_device(model)), skeleton, flip, frames, run_of_row).cpu()
         for arm, model in models.items()
     }
     seen = labelfree.seen_joints(target)

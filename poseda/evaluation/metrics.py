@@ -148,20 +148,20 @@ def _motion_errors(prediction: Tensor, target: Tensor, order: int) -> Tensor:
     return (prediction - target).diff(n=order, dim=1).norm(dim=-1).mean(-1) * MILLIMETRES
 
 
-def evaluate_motion(prediction: Tensor, target: Tensor, piece: Tensor) -> dict[str, float]:
+def evaluate_motion(prediction: Tensor, target: Tensor, run_of_row: Tensor) -> dict[str, float]:
     """Average the errors of motion over all frames that have neighbours to compare with.
 
     Args:
         prediction, target: (N, J, 3) metres.
-        piece: (N,) neighbouring rows of one number are consecutive frames.
+        run_of_row: (N,) rows of one number are consecutive frames.
 
     Returns:
-        mpjve (millimetres a frame) and acceleration_error (millimetres a frame squared); neither where no
-        piece is long enough.
+        mpjve (millimetres a frame) and acceleration_error (millimetres a frame squared), each only if a run
+        is long enough.
     """
     scores = {}
     for order, metric in ((1, mpjve), (2, acceleration_error)):
-        joined = piece[order:] == piece[:-order]
+        joined = run_of_row[order:] == run_of_row[:-order]
         if joined.any():
             errors = _motion_errors(prediction[None], target[None], order)[0]
             scores[metric.__name__] = float(errors[joined.to(errors.device)].mean())

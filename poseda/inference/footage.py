@@ -53,13 +53,13 @@ def lift_footage(
     pose_3d = np.full((*seen.shape, 3), np.nan, np.float32)
     root = None if options.root == "none" else np.full((len(seen), 3), np.nan, np.float32)
     # Without frames to either side, poses of all people can be lifted together.
-    pieces = [np.arange(piece.start, piece.stop) for piece in timeline.stretches(valid)]
+    batches = [np.arange(run.start, run.stop) for run in timeline.stretches(valid)]
     if model.frames == 1:
-        pieces = np.array_split(np.concatenate(pieces), -(-int(valid.sum()) // BATCH))
+        batches = np.array_split(np.concatenate(batches), -(-int(valid.sum()) // BATCH))
     # A frame without a detection has the camera of the one before.
     view = timeline.row[np.maximum.accumulate(np.where(there, np.arange(len(there)), 0))]
     done, total = 0, int(valid.sum())
-    for rows in pieces:
+    for rows in batches:
         flat = torch.from_numpy(pose_2d[rows])
         lifted = model.lift(flat)
         pose_3d[rows] = lifted.numpy()

@@ -117,9 +117,9 @@ class AdaptedLifter:
         Returns:
             (L, J, 3) metres, root at the origin, on the host.
         """
-        piece = torch.zeros(len(pose_2d), dtype=torch.int64)
+        one_run = torch.zeros(len(pose_2d), dtype=torch.int64)
         flip = self.config.training.flip
-        return predict(self.lifter, pose_2d.to(self.device), self.skeleton, flip, self.frames, piece).cpu()
+        return predict(self.lifter, pose_2d.to(self.device), self.skeleton, flip, self.frames, one_run).cpu()
 
     @torch.no_grad()
     def lift_latest(self, window: Tensor) -> Tensor:

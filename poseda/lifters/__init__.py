@@ -1,11 +1,11 @@
 """Lifters: modules that turn 2D poses into root-relative 3D poses.
 
 A lifter is any ``nn.Module`` that maps ``(N, T, J, 2)`` screen coordinates (or 3 channels, with confidence)
-to ``(N, T or 1, J, 3)`` metres with the root exactly at the origin. It may say more about itself:
+to ``(N, T or 1, J, 3)`` metres with the root exactly at the origin. It may have these attributes:
 
-- ``any_frames``, true if it takes windows of other lengths than the one it was built for, shorter at least;
-- ``target_frame``, which frame of a window its one pose is of (default: the middle one);
-- ``sequence``, a method that lifts recordings (N, T, J, C) of any length to (N, T, J, 3) at once.
+- ``any_frames``: true if it also takes windows of other lengths, shorter ones at least;
+- ``target_frame``: the frame of a window that its single pose belongs to (default: the middle one);
+- ``sequence``: a method that lifts whole recordings (N, T, J, C) of any length to (N, T, J, 3).
 """
 
 from poseda.lifters.dstformer import DSTformer

@@ -1,4 +1,4 @@
-"""What the two transformers share: tokens with places, and a pre-norm attention block."""
+"""Parts of the two transformers: tokens with learned positions, and a pre-norm attention block."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Attention(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         project = self.query_key_value
-        if tokens.shape[1] == 1:  # sees itself alone, which the general way takes four times as long to find
+        if tokens.shape[1] == 1:  # attends to itself: four times as fast as the general case
             mixed = linear(tokens, project.weight.chunk(3)[2], project.bias.chunk(3)[2])
         else:
             # (B, S, 3C) to three of (B, heads, S, C / heads)
@@ -43,7 +43,7 @@ class Attention(nn.Module):
 
 
 class AttentionBlock(nn.Module):
-    """Attention, then a two-layer perceptron, each normalised before and with a skip around it.
+    """Attention, then a two-layer perceptron; each has a norm before it and a skip around it.
 
     Args:
         width: C.
@@ -62,7 +62,7 @@ class AttentionBlock(nn.Module):
         self.dropout = Dropout(dropout)
 
     def forward(self, features: Tensor, over: Literal["joints", "frames"]) -> Tensor:
-        """Let the joints of a frame, or the frames of a joint, look at each other.
+        """Attend over the joints of each frame, or over the frames of each joint.
 
         (N, T, J, C) to (N, T, J, C).
         """
@@ -78,11 +78,11 @@ class AttentionBlock(nn.Module):
 
 
 class PoseTransformer(Lifter):
-    """What the two transformers begin with: a token a joint and frame, and tables of places for both.
+    """Base class of the two transformers: one token for each joint and frame, and learned positions of both.
 
     Args:
         skeleton: of the poses.
-        frames: T, the longest window; shorter ones are taken, too.
+        frames: T, the longest window; shorter windows are allowed.
         width: features of a token.
         in_channels: 2, or 3 with confidence.
 
@@ -94,17 +94,17 @@ class PoseTransformer(Lifter):
         super().__init__(skeleton, frames, in_channels)
         self.any_frames = frames > 1
         self.embed = nn.Linear(in_channels, width)
-        # Larger than vision transformers begin it: joints must be told apart before anything else is learned
-        # (training error on p2's source after 800 steps: DSTformer 110 mm from 0.02 and 70 from here, MixSTE
-        # 76 and 64).
+        # Larger than in vision transformers: the network must distinguish joints before it learns anything
+        # else. Training error after 800 steps, with 0.02 and with 0.3: DSTformer 110 and 70 mm, MixSTE 76
+        # and 64 mm.
         self.joint_place = _place_table(self.joints, width, std=0.3)
         self.frame_place = _place_table(frames, 1, width, std=0.02)
 
     def tokens(self, pose_2d: Tensor) -> Tensor:
-        """Joints that know which they are, not yet when: (N, T, J, C) to (N, T, J, width).
+        """Embed joints and add the joints' positions, not the frames': (N, T, J, C) to (N, T, J, width).
 
         Raises:
-            ValueError: if the shape is another, or the window longer than the table of places.
+            ValueError: if the shape is wrong, or the window has more than ``frames`` frames.
         """
         self.check_input(pose_2d)
         if pose_2d.shape[1] > self.frames:
@@ -117,5 +117,5 @@ class PoseTransformer(Lifter):
 
 
 def _place_table(*shape: int, std: float) -> nn.Parameter:
-    """A learned table of places."""
+    """A table of learned positions."""
     return nn.Parameter(nn.init.trunc_normal_(torch.empty(shape), std=std))

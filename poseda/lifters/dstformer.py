@@ -13,7 +13,7 @@ from poseda.lifters.registry import register_lifter, start_small
 
 
 class DualStreamBlock(nn.Module):
-    """Space then time beside time then space, added with weights that each joint of each frame chooses.
+    """Two streams, space then time and time then space, mixed with weights for each joint and frame.
 
     (N, T, J, C) to (N, T, J, C); equations 4 and 5 of the paper.
     """
@@ -47,7 +47,7 @@ class DSTformer(PoseTransformer):
 
     Args:
         skeleton: of the poses.
-        frames: T, the longest window; shorter ones are taken, too.
+        frames: T, the longest window; shorter windows are allowed.
         width: features of a joint. Published 512 (256 in the light version); 48 is quick on a CPU.
         blocks: dual-stream blocks. Published 5; 1 or 2 are quick on a CPU.
         heads: of each attention; they divide the width.

@@ -1,4 +1,4 @@
-"""Left and right: the mirrored pose, and a lifter averaged with itself in the mirror."""
+"""Left and right: mirrored poses, and a lifter averaged over a pose and its mirror image."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from poseda.geometry.skeleton import Skeleton
 
 
 def mirror(pose: Tensor, skeleton: Skeleton) -> Tensor:
-    """Swap left and right and turn the first axis round.
+    """Swap left and right, and negate the first axis.
 
-    In 2D this is what a mirrored camera sees of the mirrored person, in 3D that person in front of it. The
-    third channel, confidence in 2D and depth in 3D, is left as it is.
+    A mirrored camera sees the mirrored person so. The third channel stays: confidence in 2D, depth in 3D.
 
     Args:
-        pose: (..., J, C), C of 2 or 3, with x in the first channel.
-        skeleton: says which joint is whose twin.
+        pose: (..., J, C) with C of 2 or 3 and x in the first channel.
+        skeleton: names the mirror twin of each joint.
 
     Returns:
         (..., J, C).
@@ -36,13 +35,13 @@ def mirror(pose: Tensor, skeleton: Skeleton) -> Tensor:
 def _mirror_table(
     order: tuple[int, ...], channels: int, dtype: torch.dtype, device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """Joint order and sign of each channel, kept on the device: copying them would make the host wait."""
+    """Joint order, and sign of each channel. They stay on the device: a copy would make the host wait."""
     sign = torch.tensor([-1.0] + [1.0] * (channels - 1), dtype=dtype, device=device)
     return torch.tensor(order, device=device), sign
 
 
 class FlipAverage(nn.Module):
-    """A lifter that averages another one's pose with its mirrored pose of the mirrored input.
+    """A lifter that averages another lifter's pose with its pose of the mirrored input, mirrored back.
 
     Args:
         lifter: any module (N, T, J, C) to (N, T or 1, J, 3).

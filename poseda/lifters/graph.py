@@ -1,4 +1,4 @@
-"""What graph networks over a skeleton share: neighbourhoods, normalisation and the non-local layer."""
+"""Parts of the graph networks over a skeleton: neighbourhoods, normalisation and the non-local layer."""
 
 from __future__ import annotations
 
@@ -37,10 +37,12 @@ class NodeNorm(nn.BatchNorm1d):
 
 
 class NonLocal(nn.Module):
-    """Every node looks at every other, with a residual (Wang et al., CVPR 2018): (..., n, C) to (..., n, C).
+    """Every node attends to every other, with a residual (Wang et al., CVPR 2018).
 
-    Affinity by concatenation: ``relu(w . [theta(x_i), phi(x_j)]) / n``. The last norm begins at zero, as
-    published, so that the layer begins as the identity.
+    (..., n, C) to (..., n, C).
+
+    Affinity by concatenation: ``relu(w . [theta(x_i), phi(x_j)]) / n``. The last norm starts at zero, as
+    published, so that the layer starts as the identity.
 
     Args:
         channels: C, even.

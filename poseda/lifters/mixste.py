@@ -1,5 +1,7 @@
-"""The alternating spatial and temporal attention of MixSTE (Zhang, Tu, Yang, Chen and Yuan, CVPR 2022,
-arXiv 2203.00859), which made PoseFormer's transformer (Zheng et al., ICCV 2021) a sequence-to-sequence one.
+"""The alternating spatial and temporal attention of MixSTE (arXiv 2203.00859).
+
+By Zhang, Tu, Yang, Chen and Yuan, CVPR 2022. It makes the transformer of PoseFormer (Zheng et al., ICCV 2021)
+map sequences to sequences.
 """
 
 from __future__ import annotations
@@ -13,10 +15,10 @@ from poseda.lifters.registry import register_lifter, start_small
 
 @register_lifter("mixste")
 class MixSTE(PoseTransformer):
-    """Attention over the joints of each frame, then over the frames of each joint, in turns.
+    """Attention over the joints of each frame, then over the frames of each joint, alternately.
 
-    Differences from the paper: no stochastic depth, no bias after the last block (the subtraction of the root
-    would remove it), and shorter windows than ``frames`` are taken.
+    Differences from the paper: no stochastic depth, and windows may be shorter than ``frames``. No bias
+    follows the last block, as the subtraction of the root would remove it.
 
     Args:
         skeleton: of the poses.
@@ -45,7 +47,7 @@ class MixSTE(PoseTransformer):
     ) -> None:
         super().__init__(skeleton, frames, width, in_channels)
 
-        # Spatial and temporal blocks in turns.
+        # Spatial and temporal blocks alternate.
         self.blocks = nn.ModuleList(
             AttentionBlock(width, heads, mlp_ratio, dropout) for _ in range(2 * blocks)
         )

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from poseda.geometry.skeleton import Skeleton
 
@@ -26,20 +26,20 @@ def export_onnx(
     in_channels: int = 2,
     any_frames: bool | None = None,
 ) -> Path:
-    """Write a lifter, as it is in evaluation mode, to an ONNX file.
+    """Write a lifter in evaluation mode to an ONNX file.
 
     Input ``pose_2d`` (batch, frames, J, C), output ``pose_3d`` (batch, frames or 1, J, 3), float32. The batch
-    is free; so is the number of frames where the lifter allows (up to its ``frames`` for the transformers).
+    size is free. The number of frames is free if the lifter allows it; transformers take up to ``frames``.
     Wrap the lifter in :class:`poseda.lifters.FlipAverage` to have the test-time flip in the file. Metadata:
     ``skeleton``, ``joint_names`` (JSON), ``frames``.
 
     Args:
-        lifter: (N, T, J, C) to (N, T or 1, J, 3); it is left as it is.
-        path: of the file; overwritten.
+        lifter: (N, T, J, C) to (N, T or 1, J, 3); it does not change.
+        path: of the file, which is overwritten.
         skeleton: of the poses.
-        frames: T of the example, and of every input where the number of frames is not free.
+        frames: T of the example, and of every input unless the number of frames is free.
         in_channels: C.
-        any_frames: whether the number of frames is free. Default: the lifter's ``any_frames``, else not.
+        any_frames: whether the number of frames is free. Default: the lifter's ``any_frames``, or false.
 
     Returns:
         The path.
@@ -47,13 +47,22 @@ def export_onnx(
     Raises:
         ModuleNotFoundError: if onnx and onnxscript are not installed.
     """
-    path = Path(path)
     free = bool(getattr(lifter, "any_frames", False)) if any_frames is None else any_frames
+    # The exporter takes a size of 1 for a constant.
+    length = max(frames, 2) if free else frames
+    program = _program(lifter, torch.zeros(2, length, skeleton.num_joints, in_channels), free)
+    program.model.metadata_props.update(
+        skeleton=skeleton.name, joint_names=json.dumps(skeleton.joint_names), frames=str(frames)
+    )
+    program.save(path)
+    return Path(path)
+
+
+def _program(lifter: nn.Module, example: Tensor, any_frames: bool) -> torch.onnx.ONNXProgram:
+    """Trace a copy of a lifter on the CPU; its batch is free, and its number of frames if asked for."""
     dynamic = {0: torch.export.Dim("batch")}
-    if free:
+    if any_frames:
         dynamic[1] = torch.export.Dim("frames")
-    # A size of 1 would be taken for a constant.
-    example = torch.zeros(2, max(frames, 2) if free else frames, skeleton.num_joints, in_channels)
     with _quiet():
         program = torch.onnx.export(
             copy.deepcopy(lifter).cpu().float().eval(),
@@ -66,16 +75,12 @@ def export_onnx(
             verbose=False,
         )
     assert program is not None
-    program.model.metadata_props.update(
-        skeleton=skeleton.name, joint_names=json.dumps(skeleton.joint_names), frames=str(frames)
-    )
-    program.save(path)
-    return path
+    return program
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep back what torch's exporter says about itself: its own deprecations, and torchvision's absence."""
+    """Silence the warnings of torch's exporter about itself and about the missing torchvision."""
     logger = logging.getLogger("torch.onnx._internal.exporter._registration")
     level = logger.level
     logger.setLevel(logging.ERROR)

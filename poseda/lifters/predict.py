@@ -1,4 +1,4 @@
-"""Lifting with a trained lifter: batches that fit a cache, whole clips, and the mirrored average."""
+"""Lifting: whole clips with a trained lifter, and windows in a training step."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ def predict(
     skeleton: Skeleton,
     flip: bool,
     frames: int = 1,
-    piece: Tensor | None = None,
+    run_of_row: Tensor | None = None,
 ) -> Tensor:
     """Lift (N, J, 2) screen coordinates to (N, J, 3) root-relative metres.
 
     Args:
-        lifter: (N, T, J, 2) to (N, T or 1, J, 3); left in evaluation mode.
-        pose_2d: (N, J, 2).
+        lifter: (N, T, J, 2) to (N, T or 1, J, 3); it stays in evaluation mode.
+        pose_2d: (N, J, 2) screen coordinates.
         skeleton: of the poses.
         flip: average with the mirrored prediction of the mirrored pose.
         frames: T.
-        piece: (N,) where T > 1: rows of one number are consecutive frames. At the ends of a piece its first
-            or last frame is repeated.
+        run_of_row: (N,), read if T > 1: rows of one number are consecutive frames. Windows repeat the first
+            or last frame of a run where they reach beyond it.
     """
     lifter.eval()
 
     def lift(screen: Tensor) -> Tensor:
-        if piece is None or frames == 1:
+        if run_of_row is None or frames == 1:
             parts = screen.split(lift_batch(1, screen.device))
             return torch.cat([lifter(part[:, None])[:, 0] for part in parts])
-        return lift_clips(lifter, screen, piece.to(screen.device), frames)
+        return lift_clips(lifter, screen, run_of_row.to(screen.device), frames)
 
     lifted = lift(pose_2d)
     if flip:
@@ -46,11 +46,13 @@ def predict(
 
 
 def lift_windows(lifter: nn.Module, pose_2d: Tensor, pose_3d: Tensor) -> tuple[Tensor, Tensor]:
-    """What a lifter makes of windows, and the truth of the same frames: of each, or of the one it stands for.
+    """Lift windows, and return the true poses of the same frames beside the lifted ones.
+
+    A lifter that returns one pose a window is compared with the window's target frame.
 
     Args:
         lifter: (N, T, J, 2) to (N, T or 1, J, 3).
-        pose_2d: (N, T, J, 2).
+        pose_2d: (N, T, J, 2) screen coordinates.
         pose_3d: (N, T, J, 3) metres, the truth.
 
     Returns:
@@ -64,6 +66,6 @@ def lift_windows(lifter: nn.Module, pose_2d: Tensor, pose_3d: Tensor) -> tuple[T
 
 
 def target_frame(lifter: nn.Module, frames: int) -> int:
-    """Which frame of a window a lifter's single pose is of: as it says, or the middle one (None too)."""
+    """The frame of a window that a lifter's single pose belongs to: its ``target_frame``, or the middle."""
     target: int | None = getattr(lifter, "target_frame", None)
     return frames // 2 if target is None else int(target)

@@ -1,4 +1,4 @@
-"""Lifters by name: the built-in ones, those a program registers, and those other packages bring."""
+"""Lifters by name: the built-in ones, those a program registers, and those of other packages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def register_lifter(name: str) -> Callable[[Registered], Registered]:
     """Register a class or function ``(skeleton, frames=1, **options) -> nn.Module`` under a name.
 
     Raises:
-        ValueError: if another one has the name.
+        ValueError: if the name is taken.
     """
 
     def register(factory: Registered) -> Registered:
@@ -37,7 +37,7 @@ def register_lifter(name: str) -> Callable[[Registered], Registered]:
 
 
 def names() -> list[str]:
-    """Names of every lifter that :func:`build` knows."""
+    """Names of all lifters that :func:`build` knows."""
     return sorted({*_REGISTERED, *(entry.name for entry in entry_points(group=ENTRY_POINTS))})
 
 
@@ -46,13 +46,13 @@ def build(name: str, skeleton: Skeleton, frames: int = 1, **options: Any) -> nn.
 
     Args:
         name: one of :func:`names`.
-        skeleton: of the poses it lifts.
-        frames: T, how many frames it sees at once.
-        **options: of that lifter.
+        skeleton: of the poses.
+        frames: T, the length of a window.
+        **options: of the lifter.
 
     Raises:
-        ValueError: if the name or an option is unknown; the message lists those there are. Also if a lifter
-            from elsewhere fails, or is no module.
+        ValueError: if the name or an option is unknown; the message lists the known ones. Also if another
+            package's lifter raises an error or is not a module.
     """
     factory = _find(name)
     parameters = inspect.signature(factory).parameters
@@ -67,7 +67,7 @@ def build(name: str, skeleton: Skeleton, frames: int = 1, **options: Any) -> nn.
         lifter = factory(skeleton, frames=frames, **options)
     except ValueError:
         raise
-    except Exception as error:  # whatever foreign code raises
+    except Exception as error:  # another package's code may raise anything
         given = ", ".join(f"{option}={value!r}" for option, value in {"frames": frames, **options}.items())
         raise _failed(name, f"to be built from a skeleton and {given}", error) from error
     if not isinstance(lifter, nn.Module):
@@ -76,10 +76,10 @@ def build(name: str, skeleton: Skeleton, frames: int = 1, **options: Any) -> nn.
 
 
 def options(name: str) -> dict[str, Any]:
-    """The options of a lifter that :func:`build` takes, and their defaults.
+    """The options of a lifter for :func:`build`, with their defaults.
 
     Raises:
-        ValueError: if the name is unknown; the message lists those there are.
+        ValueError: if the name is unknown; the message lists the known ones.
     """
     return _options(inspect.signature(_find(name)).parameters)
 
@@ -98,7 +98,7 @@ def _find(name: str) -> Factory:
     for entry in entry_points(group=ENTRY_POINTS, name=name):
         try:
             factory: Factory = entry.load()
-        except Exception as error:  # whatever foreign code raises
+        except Exception as error:  # another package's code may raise anything
             raise _failed(name, f"to import {entry.value}", error) from error
         if not callable(factory):
             found = type(factory).__name__
@@ -112,7 +112,7 @@ def _failed(name: str, wanted: str, error: Exception) -> ValueError:
 
 
 class Lifter(nn.Module):
-    """What every built-in lifter says of itself.
+    """Base class of the built-in lifters.
 
     Args:
         skeleton: of the poses.
@@ -120,12 +120,12 @@ class Lifter(nn.Module):
         in_channels: 2, or 3 with confidence.
 
     Raises:
-        ValueError: if ``frames`` is below 1, or above 1 and the lifter sees single frames.
+        ValueError: if ``frames`` is below 1, or above 1 for a lifter of single frames.
     """
 
     any_frames = True
     single_frame: str | None = None
-    """Name of a lifter that sees single frames, for the message to who asks for more."""
+    """Name of the lifter if it sees single frames only, for the message."""
 
     def __init__(self, skeleton: Skeleton, frames: int, in_channels: int) -> None:
         super().__init__()
@@ -136,7 +136,7 @@ class Lifter(nn.Module):
         self.joints, self.in_channels, self.frames = skeleton.num_joints, in_channels, frames
 
     def check_input(self, pose_2d: Tensor) -> None:
-        """Check the shape of what the lifter is given.
+        """Check the shape of the input.
 
         Raises:
             ValueError: if it is not (N, T, J, C).
@@ -149,10 +149,10 @@ class Lifter(nn.Module):
 
 
 def start_small(output: nn.Module) -> None:
-    """Let a lifter's output layer begin near zero.
+    """Initialise a lifter's output layer near zero.
 
-    Poses are below a metre; He's initialisation begins at several metres and spends most of a short training
-    coming back (SimpleBaseline, embedded source, 800 steps: 138 mm against 65 mm from here).
+    Joints lie within a metre of the root, but He's initialisation gives several metres. A short training
+    spends most of its steps on that (SimpleBaseline, embedded source, 800 steps: 138 mm against 65 mm).
     """
     assert isinstance(output, (nn.Linear, nn.Conv1d))
     nn.init.normal_(output.weight, std=1e-3)

@@ -26,7 +26,7 @@ class SemanticGraphConv(nn.Module):
         bones = bone_matrix(skeleton)
         linked = (bones + bones.mT + torch.eye(len(bones))).bool()
         edges = int(linked.sum())
-        # Which entry of the edge weights stands where; the last one, -inf, stands where there is no edge.
+        # The edge weight of each pair of joints; the last entry, -inf, is for pairs without an edge.
         index = torch.full(linked.shape, edges)
         index[linked] = torch.arange(edges)
         self.register_buffer("edge_index", index, persistent=False)
@@ -42,7 +42,7 @@ class SemanticGraphConv(nn.Module):
 
 
 def _layer(skeleton: Skeleton, inputs: int, outputs: int, dropout: float) -> nn.Sequential:
-    # No bias: the norm would take it out again.
+    # No bias: the norm would remove it.
     convolution = SemanticGraphConv(skeleton, inputs, outputs)
     return nn.Sequential(convolution, NodeNorm(outputs), nn.ReLU(), Dropout(dropout))
 
@@ -62,7 +62,7 @@ class ResidualGraphBlock(nn.Module):
 
 @register_lifter("semgcn")
 class SemGCN(Lifter):
-    """One graph convolution in, residual graph blocks, one graph convolution out; each frame by itself.
+    """One graph convolution in, residual graph blocks, one graph convolution out; single frames.
 
     Differences from the paper: no bias where a norm or the subtraction of the root removes it.
 
@@ -72,7 +72,8 @@ class SemGCN(Lifter):
         width: features of a joint, even.
         blocks: number of residual blocks.
         dropout: probability.
-        non_local: let every joint look at every other. Published: 0.43 million parameters with, 0.27 without.
+        non_local: let every joint attend to every other. Published sizes: 0.43 million parameters, or 0.27
+            million without.
         in_channels: 2, or 3 with confidence.
 
     Raises:

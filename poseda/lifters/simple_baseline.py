@@ -27,7 +27,7 @@ class ResidualBlock(nn.Module):
 
 @register_lifter("simple_baseline")
 class SimpleBaseline(Lifter):
-    """One linear layer in, residual blocks, one linear layer out; each frame by itself.
+    """One linear layer in, residual blocks, one linear layer out; single frames.
 
     Differences from the paper: no max-norm constraint on the weights, and metres instead of standardised
     coordinates on either side (the first batch norm standardises).

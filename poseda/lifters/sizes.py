@@ -1,4 +1,4 @@
-"""The lifter that a configuration names, and the sizes in which each of ours is known."""
+"""The lifter that a configuration names, and the sizes of the built-in ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OPTIONS = {
     "mixste": {"width": "width", "blocks": "blocks", "dropout": "dropout"},
     "dstformer": {"width": "width", "blocks": "blocks", "dropout": "dropout"},
 }
-"""How each built-in lifter calls the entries of NetworkConfig; others are built with their own defaults."""
+"""Entry of NetworkConfig to option of each built-in lifter. Other lifters use their own defaults."""
 
 SMALL = {
     "simple_baseline": NetworkConfig(width=256),
@@ -30,26 +30,26 @@ SMALL = {
     "mixste": NetworkConfig(width=48),
     "dstformer": NetworkConfig(width=48, blocks=1),
 }
-"""Sizes that a CPU trains in minutes, 0.06 to 1 million parameters; no paper has them."""
+"""Sizes that a CPU trains in minutes, 0.06 to 1 million parameters. They are our choice, not the papers'."""
 
 _TINY_WIDTHS = {"stgcn": 8}
-"""Of lifters that have several times their width within, where the preset tiny's is too much."""
+"""Widths in the preset tiny of lifters whose inner layers are several times as wide."""
 
 
 def published_size(name: str) -> NetworkConfig:
-    """The size that the paper of a built-in lifter gives: what its class takes by default."""
+    """The size in the paper of a built-in lifter, which its class has by default."""
     defaults = lifters.options(name)
     return NetworkConfig(**{ours: defaults[theirs] for ours, theirs in _OPTIONS[name].items()})
 
 
 def usual_size(config: RunConfig) -> NetworkConfig:
-    """The network of a configuration in the size that suits its lifter and device, all else as it is.
+    """The network of a configuration in the size that suits its lifter and device; other entries stay.
 
-    That of its paper on a GPU and in the preset full, one that a CPU trains in minutes elsewhere. Lifters of
-    others keep theirs; the preset tiny has its own.
+    On a GPU and in the preset full, the size is that of the paper; elsewhere a CPU trains it in minutes. The
+    preset tiny has a size of its own. Other packages' lifters keep the configured size.
 
     Raises:
-        ValueError: if the device is unknown or not there.
+        ValueError: if the device is unknown or missing.
     """
     if config.lifter not in _OPTIONS:
         return config.network
@@ -64,7 +64,7 @@ def build_lifter(config: RunConfig, skeleton: Skeleton, given: nn.Module | None 
     """Build the configured lifter with fresh weights, or copy the given one with its own.
 
     Raises:
-        ValueError: if it is unknown, or cannot see that many frames or the past alone.
+        ValueError: if it is unknown, cannot see that many frames, or cannot look at past frames only.
     """
     if given is not None:
         return copy.deepcopy(given)
@@ -79,5 +79,5 @@ def build_lifter(config: RunConfig, skeleton: Skeleton, given: nn.Module | None 
 
 
 def count_parameters(lifter: nn.Module) -> int:
-    """How many numbers a lifter learns."""
+    """Number of a lifter's parameters."""
     return sum(parameter.numel() for parameter in lifter.parameters())

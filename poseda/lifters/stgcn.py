@@ -1,9 +1,8 @@
 """Spatial-temporal graph convolutions of Cai, Ge, Liu, Cai, Cham, Yuan and Thalmann (ICCV 2019).
 
 "Exploiting Spatial-temporal Relationships for 3D Pose Estimation via Graph Convolutional Networks".
-Neighbours are told apart by what they are to a joint, each kind with its own weights; features go from joints
-to body parts to the whole body and back. Layers and widths, which the text leaves open, are those of the
-network that the authors released.
+Each kind of neighbour of a joint has its own weights. Features go from joints to body parts to the whole body
+and back. The text leaves layers and widths open; they are those of the network that the authors released.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ def joint_neighbourhoods(skeleton: Skeleton) -> Tensor:
 
 
 def part_members(skeleton: Skeleton) -> Tensor:
-    """(P, J) bool: a part holds both ends of its bones; joints of no part form one of their own."""
+    """(P, J) bool: a part holds both ends of its bones; joints outside all parts form one more part."""
     members = torch.zeros(len(skeleton.parts), skeleton.num_joints, dtype=torch.bool)
     for part, bones in enumerate(skeleton.parts.values()):
         for bone in bones:
@@ -38,7 +37,7 @@ def part_members(skeleton: Skeleton) -> Tensor:
 def part_neighbourhoods(skeleton: Skeleton) -> Tensor:
     """(4, P, P): the part itself, its neighbours nearer the centre, its other neighbours, its mirror twin.
 
-    Neighbours are parts that share a joint or a bone; the centre are those that have most of them.
+    Neighbours are parts that share a joint or a bone. The parts with most neighbours are the centre.
     """
     members = part_members(skeleton).float()
     itself = torch.eye(len(members))
@@ -53,7 +52,7 @@ def part_neighbourhoods(skeleton: Skeleton) -> Tensor:
 
 
 def _steps_from_centre(touching: Tensor) -> Tensor:
-    """(P,) steps of each part to the nearest of those with most neighbours; P where none lead there."""
+    """(P,) steps from each part to the nearest part of the centre; P if no path leads there."""
     parts, degree = len(touching), touching.sum(-1)
     distance = torch.full((parts,), parts)
     reached = degree == degree.max()
@@ -64,13 +63,13 @@ def _steps_from_centre(touching: Tensor) -> Tensor:
 
 
 class GraphConv(nn.Module):
-    """One weight matrix and bias a kind of neighbour, summed: (N, T, n, C) to (N, T, n, D).
+    """The sum over kinds of neighbours, each with its own weights and bias: (N, T, n, C) to (N, T, n, D).
 
     Args:
-        neighbourhoods: (K, n, n) averaging matrices, one a kind.
+        neighbourhoods: (K, n, n) averaging matrices, one for each kind.
         inputs: C.
         outputs: D.
-        temporal: two more kinds, the same node one frame before and one after; none beyond the ends.
+        temporal: add two kinds, the same node one frame before and one frame after.
     """
 
     neighbourhoods: Tensor
@@ -84,7 +83,7 @@ class GraphConv(nn.Module):
         self.weight = nn.Linear(kinds * (inputs + 1), outputs, bias=False)
 
     def forward(self, nodes: Tensor) -> Tensor:
-        # A feature that is always 1 is gathered, too: a bias of each kind, where there is such a neighbour.
+        # A feature that is always 1 gives each kind a bias, at the nodes that have such a neighbour.
         nodes = pad(nodes, (0, 1), value=1.0)
         gathered = (self.neighbourhoods @ nodes).unflatten(-2, (-1, self.kinds)).flatten(-2)
         if self.temporal:
@@ -95,15 +94,15 @@ class GraphConv(nn.Module):
 
 
 class GraphBlock(nn.Module):
-    """A graph convolution and a layer for each node by itself, with a skip: (N, T, n, C) to (N, T, n, D).
+    """A graph convolution and a layer for single nodes, with a skip: (N, T, n, C) to (N, T, n, D).
 
     Args:
-        neighbourhoods: (K, n, n) averaging matrices, one a kind.
+        neighbourhoods: (K, n, n) averaging matrices, one for each kind.
         inputs: C.
         outputs: D.
         temporal: as in GraphConv.
         dropout: probability.
-        skip: whether the input is added, by a layer of its own where C and D differ.
+        skip: add the input, through a linear layer if C and D differ.
     """
 
     def __init__(
@@ -134,7 +133,7 @@ class GraphBlock(nn.Module):
 
 
 def _finish(width: int, dropout: float) -> tuple[nn.Module, nn.Module, nn.Module]:
-    """What follows a layer of so many features."""
+    """Norm, activation and dropout after a layer of that width."""
     return NodeNorm(width), nn.ReLU(), Dropout(dropout)
 
 
@@ -142,17 +141,23 @@ def _finish(width: int, dropout: float) -> tuple[nn.Module, nn.Module, nn.Module
 class STGCN(Lifter):
     """Graph convolutions over joints and frames, from local to global and back.
 
-    Differences from the released network: no pose refinement after the output; every frame of the window is
-    lifted, not only its middle; neighbours are averaged kind by kind, and are a joint's parent and children,
-    not those nearer to and farther from the spine; a part holds both ends of its bones, so that parts of any
-    tree touch; affinity by concatenation in the non-local layer; one dropout for all layers. A window has
-    (T J)^2 affinities: the lifter is meant for windows of a few frames, up to 7 in the paper.
+    Differences from the released network:
+
+    - no pose refinement after the output;
+    - every frame of the window is lifted, not only its middle;
+    - neighbours are averaged kind by kind: a joint's parent and its children, not the joints nearer to and
+      farther from the spine;
+    - a part holds both ends of its bones, so that parts of any tree touch;
+    - affinity by concatenation in the non-local layer;
+    - one dropout for all layers.
+
+    A window has (T J)^2 affinities: the lifter suits windows of a few frames, up to 7 in the paper.
 
     Args:
-        skeleton: of the poses; bones are edges, body parts are what joints are pooled to.
-        frames: T, the usual length of a window; any other is taken, too. With 1 there is no temporal edge.
-        width: features of a joint in the first blocks; the last joint block has twice, parts and body four
-            times as many.
+        skeleton: of the poses; bones are edges, and joints are pooled to body parts.
+        frames: T, the usual length of a window; other lengths are allowed. With 1 there is no temporal edge.
+        width: features of a joint in the first blocks. The last joint block has twice as many, parts and body
+            four times as many.
         dropout: probability.
         in_channels: 2, or 3 with confidence.
 
@@ -161,7 +166,7 @@ class STGCN(Lifter):
     """
 
     members: Tensor
-    spread: Tensor
+    parts_of_joint: Tensor
 
     def __init__(
         self,
@@ -174,7 +179,7 @@ class STGCN(Lifter):
         super().__init__(skeleton, frames, in_channels)
         members = part_members(skeleton)
         self.register_buffer("members", members, persistent=False)
-        self.register_buffer("spread", mean_over_neighbours(members.mT.float()), persistent=False)
+        self.register_buffer("parts_of_joint", mean_over_neighbours(members.mT.float()), persistent=False)
         joint, part, temporal = 2 * width, 4 * width, frames > 1
         kinds, how = joint_neighbourhoods(skeleton), (temporal, dropout)
         self.normalise = NodeNorm(skeleton.num_joints * in_channels)
@@ -203,13 +208,14 @@ class STGCN(Lifter):
         parts = self.part_blocks(self._pool(joints))
         body = self.body_block(parts.amax(-2, keepdim=True))
         parts = self.from_body(torch.cat([body.expand_as(parts), parts], dim=-1))
-        # Each joint sees the mean of the parts that hold it, then every joint: of all frames, if T > 1.
-        joints = torch.cat([joints, self.spread @ parts], dim=-1)
+        # Each joint gets the mean of the parts that hold it. Then it attends to all joints, of all frames if
+        # T > 1.
+        joints = torch.cat([joints, self.parts_of_joint @ parts], dim=-1)
         seen = joints.flatten(1, 2) if self.frames > 1 else joints
         pose: Tensor = self.output(self.non_local(seen).view_as(joints))
         return pose - pose[:, :, :1]
 
     def _pool(self, joints: Tensor) -> Tensor:
-        """Largest feature over a part's joints: (N, T, J, C) to (N, T, P, C)."""
+        """Maximum of each feature over a part's joints: (N, T, J, C) to (N, T, P, C)."""
         outside = ~self.members[:, :, None]
         return joints[:, :, None].masked_fill(outside, float("-inf")).amax(-2)

@@ -1,7 +1,7 @@
 """The temporal convolutions of Pavllo, Feichtenhofer, Grangier and Auli (CVPR 2019, arXiv 1811.11742).
 
-Written from the paper. A window of ``w1 * w2 * ... * wB`` frames is reduced to the pose of one of them by B
-convolutions, each followed (but for the first) by a second convolution over single frames and a residual sum.
+Written from the paper. B convolutions reduce a window of ``w1 * w2 * ... * wB`` frames to the pose of one
+frame. After each but the first come a second convolution over single frames and a residual sum.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from poseda.lifters.dropout import Dropout
 from poseda.lifters.registry import Lifter, register_lifter, start_small
 
 SINGLE_FRAME_WIDTHS = (1, 1, 1)
-"""Filters of the one-frame model that the field compares with: three levels, none of which looks sideways."""
+"""Filter widths of the one-frame model that the field compares with: three levels of single frames."""
 
 
 class TemporalBlock(nn.Module):
@@ -39,7 +39,7 @@ class TemporalBlock(nn.Module):
         self.features = nn.Conv1d(channels, channels, 1, bias=False)
         self.features_norm = nn.BatchNorm1d(channels)
         self.activation = nn.Sequential(nn.ReLU(), Dropout(dropout))
-        self.tap = width - 1 if causal else width // 2  # the tap that stands where the output stands
+        self.tap = width - 1 if causal else width // 2  # the tap at the frame of the output
 
     def forward(self, frames: Tensor, strided: bool) -> Tensor:
         """(N, C, T) to (N, C, T / width) strided, or to (N, C, T - (width - 1) * dilation) dilated."""
@@ -58,9 +58,9 @@ class TemporalBlock(nn.Module):
 class VideoPose3D(Lifter):
     """Temporal convolutions from a window of 2D poses to one 3D pose.
 
-    Two forms share the weights. :meth:`forward` takes windows of exactly ``frames`` and computes only what
-    their one output needs (strides instead of dilations), for training. :meth:`sequence` slides over a whole
-    recording with dilations and computes each feature once. In evaluation mode they agree.
+    Two forms share the weights. :meth:`forward` is for training: it takes windows of exactly ``frames`` and
+    strides, so that it computes only what their one output needs. :meth:`sequence` dilates over a whole
+    recording and computes each feature once. In evaluation mode they agree.
 
     Args:
         skeleton: of the poses.
@@ -68,7 +68,7 @@ class VideoPose3D(Lifter):
         filter_widths: odd. Default: 3, 3, ... for a power of three, 1, 1, 1 for one frame.
         channels: features of each level.
         dropout: probability.
-        causal: look at past frames only; the output is then the window's last frame, not its middle.
+        causal: use past frames only; the output is then the window's last frame, not its middle.
         in_channels: 2, or 3 with confidence.
 
     Raises:
@@ -109,7 +109,7 @@ class VideoPose3D(Lifter):
 
     @property
     def target_frame(self) -> int:
-        """Which frame of a window the output is: the middle one, or the last one if causal."""
+        """The frame of a window that the output belongs to: the middle one, or the last one if causal."""
         return self.frames - 1 if self.causal else self.frames // 2
 
     def forward(self, pose_2d: Tensor) -> Tensor:
@@ -126,7 +126,7 @@ class VideoPose3D(Lifter):
         return self._lift(pose_2d.flatten(2).transpose(1, 2), strided=True)
 
     def sequence(self, pose_2d: Tensor) -> Tensor:
-        """Lift recordings (N, T, J, C) of any length to (N, T, J, 3); the end frames are repeated."""
+        """Lift recordings (N, T, J, C) of any length to (N, T, J, 3); the ends are padded by repetition."""
         self.check_input(pose_2d)
         before = self.target_frame
         frames = pad(pose_2d.flatten(2).transpose(1, 2), (before, self.frames - 1 - before), mode="replicate")
@@ -138,7 +138,7 @@ class VideoPose3D(Lifter):
         for block in self.blocks:
             features = block(features, strided)
         pose = self.shrink(features).transpose(1, 2).unflatten(2, (self.joints, 3))
-        # All J joints are predicted, as published, so that published weights fit; the root is subtracted.
+        # The layer predicts all J joints, as published, so that published weights fit.
         return pose - pose[:, :, :1]
 
 

@@ -1,6 +1,6 @@
-"""Windows of frames: which rows they hold, windows as views, and whole clips lifted through them.
+"""Windows of frames: the rows they hold, windows as views, and whole clips lifted window by window.
 
-The padding rule everywhere: where a window reaches beyond its clip, the first or last frame is repeated.
+One padding rule holds everywhere: a window that reaches beyond its clip repeats the first or last frame.
 """
 
 from __future__ import annotations
@@ -9,27 +9,27 @@ import torch
 from torch import Tensor, nn
 
 FEWEST_WINDOWS = 64
-"""Windows that are lifted at once however many frames they have."""
+"""Fewest windows that are lifted at once, however long they are."""
 
 
 def lift_batch(frames: int, device: torch.device) -> int:
-    """Windows to lift at once: as many as the caches of a CPU hold, eight times that elsewhere."""
+    """Windows to lift at once: as many as a CPU's caches hold, and eight times as many on a GPU."""
     return max(FEWEST_WINDOWS, (1024 if device.type == "cpu" else 8192) // frames)
 
 
 class ClipWindows:
-    """Rows of the window around any frame of a set of clips: one small table, no copies of windows.
+    """Rows of the window around each frame of a set of clips, from one small table, without copies.
 
-    ``poses[windows.rows(index)]`` gathers a batch, for poses, cameras and whatever else has a row a frame.
+    ``poses[windows.rows(index)]`` gathers a batch of any tensor that has one row a frame.
 
     Args:
         clip: (F,) int64, the clip of each frame; the frames of a clip stand together and in order.
         frames: T, the length of a window.
-        target_frame: which frame of the window is the asked one. Default: the middle, ``frames // 2``;
-            ``frames - 1`` looks at the past only.
+        target_frame: the place of the frame in its window. Default: the middle, ``frames // 2``. With
+            ``frames - 1`` a window holds past frames only.
 
     Raises:
-        ValueError: if a clip is in pieces, or ``target_frame`` lies outside the window.
+        ValueError: if the frames of a clip do not stand together, or ``target_frame`` is outside the window.
     """
 
     def __init__(self, clip: Tensor, frames: int, target_frame: int | None = None) -> None:
@@ -40,7 +40,7 @@ class ClipWindows:
         if len(names) != len(names.unique()):
             split = names[(names[:, None] == names).sum(1) > 1][0]
             raise ValueError(
-                f"clip: expected each clip's frames in one piece, got clip {int(split)} in several"
+                f"clip: expected the frames of each clip to stand together, got clip {int(split)} split"
             )
         end = lengths.cumsum(0)
         # (F,) each: where the frame's clip begins and ends.
@@ -63,13 +63,13 @@ def sliding_windows(pose: Tensor, frames: int, target_frame: int | None = None, 
     Only the padded clip is copied: L + T - 1 frames, not L * T.
 
     Args:
-        pose: (L, J, C), L > 0.
+        pose: (L, J, C) with L > 0.
         frames: T.
         target_frame: see :class:`ClipWindows`.
         stride: frames between two windows.
 
     Returns:
-        (ceil(L / stride), T, J, C), a view in which windows overlap: read it, do not write to it.
+        (ceil(L / stride), T, J, C), a view whose windows overlap: do not write to it.
 
     Raises:
         ValueError: if the clip is empty or ``target_frame`` lies outside the window.
@@ -83,7 +83,7 @@ def sliding_windows(pose: Tensor, frames: int, target_frame: int | None = None, 
 
 
 def lift_clip(lifter: nn.Module, pose_2d: Tensor, frames: int, target_frame: int | None = None) -> Tensor:
-    """Lift every frame of one clip, (L, J, C) to (L, J, 3): :func:`lift_clips` of a single one."""
+    """Lift every frame of one clip: (L, J, C) to (L, J, 3). See :func:`lift_clips`."""
     return lift_clips(
         lifter, pose_2d, torch.zeros_like(pose_2d[:, 0, 0], dtype=torch.int64), frames, target_frame
     )
@@ -95,45 +95,54 @@ def lift_clips(
 ) -> Tensor:
     """Lift every frame of some clips once.
 
-    A lifter with a method ``sequence`` (as ``VideoPose3D`` has) lifts each clip with it. One that returns one
-    pose a window sees one window a frame; one that returns a pose a frame sees each clip cut into windows
-    side by side, the last of which ends with the clip.
+    A lifter with a method ``sequence``, such as ``VideoPose3D``, lifts each clip with it. A lifter that
+    returns one pose a window sees one window for each frame. A lifter that returns a pose a frame sees each
+    clip cut into windows side by side; the last of them ends with the clip.
 
     Args:
         lifter: (N, T, J, C) to (N, T or 1, J, 3), in evaluation mode.
         pose_2d: (F, J, C) screen coordinates, F > 0.
         clip: (F,) int64, the clip of each frame; the frames of a clip stand together and in order.
         frames: T.
-        target_frame: for lifters of one pose a window, see :class:`ClipWindows`. Default: the lifter's own,
-            if it has one.
+        target_frame: see :class:`ClipWindows`; read for lifters of one pose a window. Default: the lifter's.
 
     Returns:
         (F, J, 3) metres.
 
     Raises:
-        ValueError: if a clip is in pieces, or the lifter returns neither one pose a window nor one a frame.
+        ValueError: if the frames of a clip do not stand together, or the lifter returns neither one pose a
+            window nor one a frame.
     """
-    batch = lift_batch(frames, pose_2d.device)
-    windows = ClipWindows(
-        clip, frames, getattr(lifter, "target_frame", None) if target_frame is None else target_frame
-    )
-    whole = getattr(lifter, "sequence", None)
-    if whole is not None:
+    own_target = getattr(lifter, "target_frame", None) if target_frame is None else target_frame
+    windows = ClipWindows(clip, frames, own_target)
+    lift_sequence = getattr(lifter, "sequence", None)
+    if lift_sequence is not None:
         lengths = clip.unique_consecutive(return_counts=True)[1].tolist()
-        return torch.cat([whole(part[None])[0] for part in pose_2d.split(lengths)])
-    every = torch.arange(len(windows), device=clip.device)
-    returned = lifter(pose_2d[windows.rows(every[:1])]).shape[1]
+        return torch.cat([lift_sequence(part[None])[0] for part in pose_2d.split(lengths)])
+    returned = lifter(pose_2d[windows.rows(torch.zeros_like(clip[:1]))]).shape[1]
     if returned == 1:
-        return torch.cat([lifter(pose_2d[windows.rows(part)])[:, 0] for part in every.split(batch)])
+        batches = _every_row(windows).split(lift_batch(frames, pose_2d.device))
+        return torch.cat([lifter(pose_2d[windows.rows(rows)])[:, 0] for rows in batches])
     if returned != frames:
         raise ValueError(f"lifter: expected 1 or {frames} poses from {frames} frames, got {returned}")
-    # Where the window begins that answers for a frame: side by side, but none reaches beyond its clip.
+    return _lift_side_by_side(lifter, pose_2d, clip, windows)
+
+
+def _lift_side_by_side(lifter: nn.Module, pose_2d: Tensor, clip: Tensor, windows: ClipWindows) -> Tensor:
+    """Lift clips with a lifter that returns a pose a frame, in windows side by side."""
+    frames, every = windows.frames, _every_row(windows)
+    # First row of the window that lifts each row. The last window of a clip ends with it.
     begin = every - (every - windows.first) % frames
     begin = torch.minimum(begin, (windows.last + 1 - frames).clamp(min=windows.first))
     starts, window = begin.unique_consecutive(return_inverse=True)
     tiles = ClipWindows(clip, frames, target_frame=0)
-    lifted = torch.cat([lifter(pose_2d[tiles.rows(part)]) for part in starts.split(batch)])
+    batches = starts.split(lift_batch(frames, pose_2d.device))
+    lifted = torch.cat([lifter(pose_2d[tiles.rows(rows)]) for rows in batches])
     return lifted[window, every - begin]
+
+
+def _every_row(windows: ClipWindows) -> Tensor:
+    return torch.arange(len(windows), device=windows.first.device)
 
 
 def _check_target(frames: int, target_frame: int | None) -> int:

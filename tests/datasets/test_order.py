@@ -1,4 +1,4 @@
-"""Which rows are consecutive frames: worked by hand, and told for the domains that there are."""
+"""Runs of consecutive frames: examples worked by hand, and those of the embedded domains."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def rows(clip: list[int], focal: list[float] | None = None, **columns: Any) -> L
     )
 
 
-def test_a_piece_ends_with_its_clip_its_camera_and_where_frames_are_missing() -> None:
+def test_a_run_ends_with_its_clip_its_camera_and_where_frames_are_missing() -> None:
     assert continuous_runs(rows([4, 4, 4, 2, 2])).tolist() == [0, 0, 0, 1, 1]
     assert continuous_runs(rows([4, 4, 4], focal=[1.0, 1.0, 1.5])).tolist() == [0, 0, 1]
     assert continuous_runs(rows([4, 4, 4], camera=[3, 5, 5])).tolist() == [0, 1, 1]
@@ -42,11 +42,13 @@ def test_picked_rows_remember_what_lay_between_them() -> None:
     assert continuous_runs(twice).tolist() == [0, 0, 1, 1]
 
 
-def test_what_is_no_sequence_is_said() -> None:
+def test_rows_that_are_not_frames_in_order_are_refused_with_a_reason() -> None:
     assert why_unordered(rows([4, 4, 2, 2])) is None
-    assert why_unordered(rows([4, 2, 4, 4, 1, 4])) == "rows in another order (clip 4 stands in 3 places)"
-    assert why_unordered(rows([1, 2, 3])) == "no two rows that are"
-    assert why_unordered(rows([4, 4, 2, 2], time=[0.5, 0.0, 0.0, 0.1])) == "a time that falls within clip 4"
+    assert why_unordered(rows([4, 2, 4, 4, 1, 4])) == "rows out of order (clip 4 is split into 3 parts)"
+    assert why_unordered(rows([1, 2, 3])) == "no two consecutive frames"
+    assert (
+        why_unordered(rows([4, 4, 2, 2], time=[0.5, 0.0, 0.0, 0.1])) == "a time that decreases within clip 4"
+    )
     assert why_unordered(rows([4, 4, 2, 2], time=[0.0, 0.1, 0.0, 0.1])) is None
 
 
@@ -54,11 +56,11 @@ def test_the_embedded_domains_are_sequences_of_smooth_motion(domains: Domains) -
     data = domains.adaptation()
     for poses in (data.source, data.source_val, domains.oracle(), domains.evaluation()):
         assert why_unordered(poses) is None
-        piece = continuous_runs(poses)
-        joined = piece[2:] == piece[:-2]
+        run = continuous_runs(poses)
+        joined = run[2:] == run[:-2]
         assert joined.float().mean() > 0.8
         # In order, motion is far smoother than the same frames in any other order.
-        within = torch.argsort(piece.double() + 0.9 * torch.rand(len(poses)))
+        within = torch.argsort(run.double() + 0.9 * torch.rand(len(poses)))
         jerk = [
             pose.diff(n=2, dim=0)[joined].norm(dim=-1).mean()
             for pose in (poses.pose_3d, poses.pose_3d[within])

@@ -170,13 +170,13 @@ def test_the_acceleration_error_compares_second_differences():
         metrics.acceleration_error(prediction[:, :2], target[:, :2])
 
 
-def test_errors_of_motion_stay_within_their_piece():
+def test_errors_of_motion_stay_within_their_run():
     target = poses(6)
     prediction = target.clone()
-    prediction[3:, 1:] += 0.5  # a jump between two pieces
+    prediction[3:, 1:] += 0.5  # a jump between two runs
     prediction[1, 5, 1] += 0.016
     scores = metrics.evaluate_motion(prediction, target, torch.tensor([0, 0, 0, 1, 1, 2]))
-    assert scores["mpjve"] == pytest.approx(2 * 1 / 3)  # 1 and 1 of the first piece, 0 of the second
+    assert scores["mpjve"] == pytest.approx(2 * 1 / 3)  # 1 and 1 of the first run, 0 of the second
     assert scores["acceleration_error"] == pytest.approx(2)  # of 0, 1, 0: -2
     # Frames without a neighbour have no motion.
     assert metrics.evaluate_motion(prediction, target, torch.arange(6)) == {}

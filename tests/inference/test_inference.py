@@ -57,8 +57,8 @@ def test_the_more_confident_of_two_detections_of_a_person_in_a_frame_stays() -> 
 def test_clips_and_persons_are_kept_apart() -> None:
     timeline = Timeline.of(detections([0, 1, 0, 1, 0], [0, 0, 1, 1, 0], [0, 0, 0, 0, 1]))
     assert timeline.track.tolist() == [0, 0, 1, 1, 2]
-    pieces = [(piece.start, piece.stop) for piece in timeline.stretches(np.ones(5, bool))]
-    assert pieces == [(0, 2), (2, 4), (4, 5)]
+    runs = [(run.start, run.stop) for run in timeline.stretches(np.ones(5, bool))]
+    assert runs == [(0, 2), (2, 4), (4, 5)]
     valid = np.array([True, True, False, True, True])
     assert [(p.start, p.stop) for p in timeline.stretches(valid)] == [(0, 2), (3, 4), (4, 5)]
 

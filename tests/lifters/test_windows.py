@@ -105,7 +105,7 @@ def test_clips_are_lifted_together_as_each_alone(lengths):
 
 def test_windows_that_cannot_be_are_refused():
     with pytest.raises(
-        ValueError, match="clip: expected each clip's frames in one piece, got clip 3 in several"
+        ValueError, match="clip: expected the frames of each clip to stand together, got clip 3 split"
     ):
         lifters.ClipWindows(torch.tensor([3, 3, 5, 3]), 9)
     with pytest.raises(ValueError, match=r"clip: expected shape \(F,\) with F > 0, got \(0,\)"):

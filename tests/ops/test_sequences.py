@@ -49,7 +49,7 @@ def draw(arm: Arm, data: TrainingData, run: RunConfig, **given: Any) -> tuple[Pa
 # --------------------------------------------------------------------------------------- what is drawn
 
 
-def test_captured_windows_are_rows_of_the_resident_poses(data: TrainingData, tmp_path: Path) -> None:
+def test_captured_windows_are_rows_of_the_source(data: TrainingData, tmp_path: Path) -> None:
     pairs, rows = draw("source_only", data, short_run(tmp_path, frames=T))
     assert pairs.pose_2d.shape == (32, T, 16, 2) and pairs.valid.all()
     assert torch.equal(pairs.pose_2d, data.source.pose_2d[rows])
@@ -58,7 +58,7 @@ def test_captured_windows_are_rows_of_the_resident_poses(data: TrainingData, tmp
     assert (rows.diff(dim=1) >= 0).all() and rows.diff(dim=1).max() == 1
 
 
-def test_only_single_poses_are_resident(data: TrainingData) -> None:
+def test_only_single_poses_are_stored(data: TrainingData) -> None:
     # Windows of the whole source would be T times as large.
     assert data.source.pose_3d.untyped_storage().nbytes() == len(data.source) * 16 * 3 * 4
     assert data.windows is not None and data.windows.first.shape == (len(data.source),)
@@ -139,25 +139,25 @@ def test_a_pose_a_frame_is_compared_with_every_frame() -> None:
 @pytest.mark.parametrize("name", TEMPORAL)
 def test_a_clip_is_lifted_without_a_look_at_others(name: str, domains: Domains) -> None:
     poses = domains.evaluation()
-    piece = continuous_runs(poses)
+    run_of_row = continuous_runs(poses)
     torch.manual_seed(1)
     run = short_run(Path(), frames=9, lifter=name, network=small_lifter())
     lifter = training.build_lifter(run, domains.skeleton)
     with torch.no_grad():
         for parameter in lifter.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
-    whole = predict(lifter, poses.pose_2d, domains.skeleton, True, 9, piece)
+    whole = predict(lifter, poses.pose_2d, domains.skeleton, True, 9, run_of_row)
     assert whole.shape == (len(poses), 16, 3)
-    own = piece == 2
+    own = run_of_row == 2
     changed = poses.pose_2d.clone()
     changed[~own] += 0.3
-    again = predict(lifter, changed, domains.skeleton, True, 9, piece)
+    again = predict(lifter, changed, domains.skeleton, True, 9, run_of_row)
     assert torch.equal(whole[own], again[own]) and not torch.equal(whole[~own], again[~own])
     # Neighbouring frames of the same clip count.
     changed = poses.pose_2d.clone()
     row = int(own.nonzero()[4])
     changed[row] += 0.3
-    again = predict(lifter, changed, domains.skeleton, True, 9, piece)
+    again = predict(lifter, changed, domains.skeleton, True, 9, run_of_row)
     assert not torch.equal(whole[row - 1], again[row - 1])
 
 
@@ -261,5 +261,5 @@ def test_shuffled_rows_are_no_sequences(
     given = ["adapt", "--preset", "tiny", "--data", str(tmp_path / "mixed.npz"), "--out", str(tmp_path / "r")]
     assert main([*given, "--lifter", "mixste", "--frames", "9"]) == 2
     sentence = capsys.readouterr().err
-    assert "source: expected clips of consecutive frames for frames = 9, found rows in another" in sentence
+    assert "source: expected clips of consecutive frames for frames = 9, found rows out of order" in sentence
     assert not (tmp_path / "r").exists()
