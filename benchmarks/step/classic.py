@@ -58,19 +58,19 @@ def classic_augment(pose_3d: Tensor, *, placement_index: Tensor, **given: Any) -
     return AugmentedPose(made_3d, made_2d, valid)
 
 
-def classic_scores(judge: PoseDiscriminator, pose_3d: Tensor) -> Tensor:
-    """What a ``PoseDiscriminator`` says, a part at a time: (N, J, 3) to (N, P)."""
-    unit = bone_directions(pose_3d, judge.skeleton)
+def classic_scores(discriminator: PoseDiscriminator, pose_3d: Tensor) -> Tensor:
+    """The scores of a ``PoseDiscriminator``, computed part by part: (N, J, 3) to (N, P)."""
+    unit = bone_directions(pose_3d, discriminator.skeleton)
     gram = torch.matmul(unit, unit.transpose(1, 2))
     scores = []
-    judged = [bones for bones in judge.skeleton.parts.values() if len(bones) > 1]
-    for part, bones in enumerate(judged):
+    scored = [bones for bones in discriminator.skeleton.parts.values() if len(bones) > 1]
+    for part, bones in enumerate(scored):
         upper = [(a, b) for at, a in enumerate(bones) for b in bones[at + 1 :]]
         hidden = torch.stack([gram[:, a, b] for a, b in upper], 1)
-        for at, layer in enumerate(judge.layers):
+        for at, layer in enumerate(discriminator.layers):
             assert isinstance(layer, PartLinear)
             hidden = hidden @ layer.weight[part, : hidden.shape[1]] + layer.bias[part]
-            if at + 1 < len(judge.layers):
+            if at + 1 < len(discriminator.layers):
                 hidden = nn.functional.leaky_relu(hidden, 0.2)
         scores.append(hidden)
     return torch.cat(scores, 1)

@@ -20,7 +20,7 @@ from poseda.method import losses
 from poseda.method.discriminators import HistoryPool
 from poseda.method.generator import Generator
 from poseda.runs.journal import Meters
-from poseda.training import lifting
+from poseda.training import compilation
 from poseda.training.adversarial import GeneratorPhase
 from poseda.training.average import Average
 from poseda.training.health import NonFiniteWatch
@@ -92,7 +92,7 @@ PARTS: tuple[tuple[Any, str, str], ...] = (
     (TargetPlacements, "sample", "indices"),
     (Generator, "forward", "generator"),
     (ops, "augment", "augmentation"),
-    (lifting, "lift_windows", "forward"),
+    (compilation, "lift_windows", "forward"),
     (losses, "lifter_loss", "forward"),
     (GeneratorPhase, "_generator_losses", "discriminators"),
     (GeneratorPhase, "_discriminator_losses", "discriminators"),

@@ -1,8 +1,8 @@
 """Anchor discriminators: they keep augmented poses realistic by comparing each with its anchor.
 
-A reconstruction: "anchor" is the paper's word and its meaning was never published. Here the anchor of the
-3D discriminator is the source pose the fake was made from, the anchor of the 2D discriminator is the target
-2D pose whose placement was used.
+A reconstruction: "anchor" is the paper's word, but the paper does not define it. Here the 3D discriminator's
+anchor is the source pose that the fake came from. The 2D discriminator's anchor is the target 2D pose whose
+placement the fake has.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ def bone_directions(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
 
 
 class PoseDiscriminator(nn.Module):
-    """Judges posture: one small network for the cosines within each body part.
+    """Scores posture: one small network for each body part, on the cosines between its bones.
 
-    The networks of all parts run as one batched product; short feature rows are padded with zeros.
+    The networks of all parts run as one batched product; short rows of features are padded with zeros.
 
     Args:
         skeleton: with at least one part of two bones.
@@ -66,7 +66,7 @@ class PartLinear(nn.Module):
 
     def __init__(self, parts: int, inputs: int, outputs: int) -> None:
         super().__init__()
-        bound = inputs**-0.5  # as nn.Linear begins
+        bound = inputs**-0.5  # as in nn.Linear
         self.weight = nn.Parameter(torch.empty(parts, inputs, outputs).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(parts, 1, outputs).uniform_(-bound, bound))
 
@@ -75,39 +75,39 @@ class PartLinear(nn.Module):
 
 
 class ScreenDiscriminator(nn.Module):
-    """Judges a 2D pose with its place and size on the screen.
+    """Scores a 2D pose together with its position and size on the screen.
 
-    The pose is given as posture (root-relative, over box width + height), root and size: the same numbers as
-    the screen pose, but posture is not drowned by where the person stands.
+    Its inputs are posture (root-relative, divided by box width + height), root and size. They hold the same
+    information as the screen pose, but position does not dominate posture.
     """
 
     def __init__(self, skeleton: Skeleton, config: AdversaryConfig) -> None:
         super().__init__()
         self.root = skeleton.parents.index(-1)
-        self.judge = _judge(2 * skeleton.num_joints + 3, config.screen_width, config.layers)
+        self.network = _perceptron(2 * skeleton.num_joints + 3, config.screen_width, config.layers)
 
     def forward(self, pose_2d: Tensor) -> Tensor:
         """Score (N, J, 2) screen coordinates: (N, 1)."""
         root = pose_2d[:, self.root]
         size = (pose_2d.amax(1) - pose_2d.amin(1)).sum(-1, keepdim=True)
         posture = (pose_2d - root[:, None]) / (size[..., None] + 1e-6)
-        # Posture spans about a quarter after the division by width + height; bring all inputs near one.
-        return self.judge(torch.cat([4 * posture.flatten(1), 2 * root, 2 * size], 1))
+        # After the division, posture spans about a quarter. These factors bring all inputs near one.
+        return self.network(torch.cat([4 * posture.flatten(1), 2 * root, 2 * size], 1))
 
 
-def _judge(inputs: int, width: int, layers: int) -> nn.Sequential:
+def _perceptron(inputs: int, width: int, layers: int) -> nn.Sequential:
     stack: list[nn.Module] = [nn.Linear(inputs, width), nn.LeakyReLU(0.2)]
     for _ in range(layers - 1):
         stack += [nn.Linear(width, width), nn.LeakyReLU(0.2)]
     return nn.Sequential(*stack, nn.Linear(width, 1))
 
 
-class Judged(NamedTuple):
+class AnchoredFakes(NamedTuple):
     """A batch of fakes and their anchors.
 
     Attributes:
         fake_3d, real_3d: (N, J, 3) augmented poses and the source poses they came from, metres.
-        fake_2d, real_2d: (N, J, 2) augmented poses and the anchors on the screen.
+        fake_2d, real_2d: (N, J, 2) augmented poses and their anchors, screen coordinates.
         valid: (N,) bool, whether the fake counts.
     """
 
@@ -117,13 +117,21 @@ class Judged(NamedTuple):
     real_2d: Tensor
     valid: Tensor
 
+    def seen_by(self, discriminator: str) -> tuple[Tensor, Tensor]:
+        """Anchors and fakes as the discriminator ``3d`` or ``2d`` sees them."""
+        return (self.real_3d, self.fake_3d) if discriminator == "3d" else (self.real_2d, self.fake_2d)
+
+    def detach(self) -> AnchoredFakes:
+        """The same tensors, without gradient."""
+        return AnchoredFakes(*(value.detach() for value in self))
+
 
 class HistoryPool(nn.Module):
-    """Past fakes with their anchors, on the device: half of each batch is exchanged for older ones.
+    """Past fakes with their anchors: it exchanges half of each batch for older fakes.
 
-    Keeps the discriminators from forgetting what the generator did before. Everything is fixed in size and
-    drawn without replacement, so a query neither waits for the device nor depends on write order. The pool is
-    part of a checkpoint.
+    Discriminators would else forget what the generator did before. All sizes are fixed and rows are drawn
+    without replacement: an exchange neither waits for the device nor depends on the order of writes. The
+    pool is part of a checkpoint.
 
     Args:
         capacity: poses kept, at least the batch size.
@@ -143,23 +151,23 @@ class HistoryPool(nn.Module):
         self.register_buffer("occupied", torch.zeros(capacity, dtype=torch.bool))
 
     @torch.no_grad()
-    def exchange(self, fresh: Judged, generator: torch.Generator) -> Judged:
-        """Store half of a fresh batch and return the batch with older fakes in the places of that half.
+    def exchange(self, fresh: AnchoredFakes, generator: torch.Generator) -> AnchoredFakes:
+        """Store half of a fresh batch, and return the batch with older fakes in place of that half.
 
         Args:
             fresh: at most ``capacity`` fakes with their anchors.
-            generator: decides which, on the pool's device.
+            generator: of the random choice, on the pool's device.
         """
         size, device = len(fresh.valid), self.valid.device
         slot = torch.randperm(self.capacity, generator=generator, device=device)[:size]
         swap = torch.rand(size, generator=generator, device=device) < 0.5
         empty = ~self.occupied[slot]
         returned = []
-        for name, value in zip(Judged._fields, fresh, strict=True):
+        for name, value in zip(AnchoredFakes._fields, fresh, strict=True):
             store: Tensor = getattr(self, name)
             shape = (-1, *([1] * (value.dim() - 1)))
             old = store[slot]
             returned.append(torch.where((swap & ~empty).view(shape), old, value))
             store[slot] = torch.where((swap | empty).view(shape), value.detach(), old)
         self.occupied.index_fill_(0, slot, True)
-        return Judged(*returned)
+        return AnchoredFakes(*returned)

@@ -1,10 +1,10 @@
-"""The augmentation generator of LPA: it proposes how to change a pose, never the pose itself.
+"""The augmentation generator of LPA. It proposes changes of a pose, which :func:`poseda.ops.augment` makes.
 
-What it may say is bounded: bones turn by at most ``bone_angle``, lengths of symmetric groups change by at
-most ``bone_scale``, the body turns by at most ``body_angle``. :func:`poseda.ops.augment` carries it out.
+Each change is bounded: a bone's rotation by ``bone_angle``, the relative length of a symmetric bone group by
+``bone_scale``, and the body's rotation by ``body_angle``.
 
-A reconstruction: the paper's generator was never published. One trunk reads pose and noise once and every
-head answers from it, where PoseAug and its descendants run one trunk per head.
+A reconstruction, as the paper does not publish its generator. One trunk reads pose and noise and feeds every
+head; PoseAug and its descendants have one trunk for each head.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Proposal(NamedTuple):
         bone_rotation: (N, K, 3) rotation vectors, radians.
         bone_scale: (N, G) relative length change of each symmetric group.
         body_rotation: (N, 3) rotation vector, radians.
-        root: (N, 3) metres, camera frame; None unless the generator also places the body.
+        root: (N, 3) metres, camera frame; None unless the generator also places the pose.
     """
 
     bone_rotation: Tensor
@@ -39,7 +39,7 @@ class Generator(nn.Module):
     """Root-relative pose and noise in, a :class:`Proposal` out.
 
     Args:
-        skeleton: whose bones it turns.
+        skeleton: of the poses.
         config: width, depth and bounds.
         learned_placement: add the head that places the root (PoseAug's rotation-translation head).
     """
@@ -54,7 +54,8 @@ class Generator(nn.Module):
         width = config.width
         self.entry = nn.Linear(2 * self.coordinates, width)
         self.blocks = nn.ModuleList(ResidualBlock(width) for _ in range(config.blocks))
-        # One rotation vector a bone and one for the body: as many as there are joints.
+        # One rotation vector for each bone and one for the body: as many as joints. Weight files of 0.1.0
+        # have this name of the head.
         self.turn_head = nn.Linear(width, self.coordinates)
         limits = [config.bone_angle] * skeleton.num_bones + [config.body_angle]
         self.register_buffer("limits", torch.tensor(limits)[:, None], persistent=False)
@@ -62,10 +63,10 @@ class Generator(nn.Module):
         self.root_head = nn.Linear(width, 3) if learned_placement else None
 
     def forward(self, pose_3d: Tensor, noise: Tensor) -> Proposal:
-        """Propose one change for each pose.
+        """Propose one augmentation for each pose.
 
         Args:
-            pose_3d: (N, J, 3) source poses, metres; only their root-relative part is read.
+            pose_3d: (N, J, 3) source poses, metres; only the root-relative pose and the root count.
             noise: (N, 3J) standard normal.
         """
         first = self.skeleton.parents.index(-1)
@@ -73,11 +74,11 @@ class Generator(nn.Module):
         hidden = self.entry(torch.cat([(pose_3d - root).flatten(1), noise], 1))
         for block in self.blocks:
             hidden = block(hidden)
-        turns = bounded(self.turn_head(hidden).unflatten(1, (-1, 3)), self.limits)
+        rotations = bounded(self.turn_head(hidden).unflatten(1, (-1, 3)), self.limits)
         return Proposal(
-            bone_rotation=turns[:, :-1],
+            bone_rotation=rotations[:, :-1],
             bone_scale=self.config.bone_scale * torch.tanh(self.scale_head(hidden)),
-            body_rotation=turns[:, -1],
+            body_rotation=rotations[:, -1],
             root=None if self.root_head is None else self._place(root[:, 0], self.root_head(hidden)),
         )
 
@@ -93,7 +94,7 @@ class Generator(nn.Module):
 
     @staticmethod
     def _place(root: Tensor, raw: Tensor) -> Tensor:
-        """Between half and double the source depth, moved sideways by at most half the new depth."""
+        """Place the root at half to double its depth, and at most half the new depth to the side."""
         depth = root[:, 2:] * torch.exp(math.log(2.0) * torch.tanh(raw[:, 2:]))
         ray = root[:, :2] / root[:, 2:] + 0.5 * torch.tanh(raw[:, :2])
         return torch.cat([depth * ray, depth], -1)
@@ -113,9 +114,9 @@ class ResidualBlock(nn.Module):
 
 
 def bounded(raw: Tensor, limit: float | Tensor) -> Tensor:
-    """Shorten vectors (..., 3) to less than ``limit``, smoothly and without turning them.
+    """Shorten vectors (..., 3) smoothly to less than ``limit``; their directions stay.
 
-    At raw = 0 the map is ``limit * raw``, with a finite gradient.
+    Near raw = 0 the map is ``limit * raw``, with a finite gradient.
     """
     length = (raw.square().sum(-1, keepdim=True) + 1e-12).sqrt()
     return limit * raw * torch.tanh(length) / length
@@ -124,11 +125,11 @@ def bounded(raw: Tensor, limit: float | Tensor) -> Tensor:
 def random_proposal(
     pose_3d: Tensor, skeleton: Skeleton, config: GeneratorConfig, generator: torch.Generator
 ) -> Proposal:
-    """Draw parameters without a generator, the control a learned one must beat.
+    """Draw parameters at random: the control that a trained generator must beat.
 
-    Directions are uniform on the sphere. Bone angles are uniform where 1 - cos lies in the band the learned
-    generator is drawn to (``angle_mean`` ± ``angle_width``), ratios uniform within the soft limit, body turns
-    uniform in angle up to ``body_angle``.
+    Rotation axes are uniform on the sphere. Bone angles are uniform over the band of the range loss, where
+    1 - cos is ``angle_mean`` ± ``angle_width``. Length changes are uniform within the soft limit. The body's
+    angle is uniform up to ``body_angle``.
     """
     size, device, dtype = len(pose_3d), pose_3d.device, pose_3d.dtype
 
@@ -150,11 +151,17 @@ def random_proposal(
 
 
 def jittered(proposal: Proposal, bone: float, body: float, generator: torch.Generator) -> Proposal:
-    """Add normal noise of these standard deviations, radians on each axis, to turns of bones and body."""
+    """Add normal noise to the rotations of bones and body.
 
-    def noisy(turns: Tensor, deviation: float) -> Tensor:
-        noise = torch.randn(turns.shape, generator=generator, device=turns.device, dtype=turns.dtype)
-        return turns + deviation * noise
+    Args:
+        proposal: to change.
+        bone, body: standard deviations on each axis, radians.
+        generator: of the noise.
+    """
+
+    def noisy(rotation: Tensor, deviation: float) -> Tensor:
+        noise = torch.randn(rotation.shape, generator=generator, device=rotation.device, dtype=rotation.dtype)
+        return rotation + deviation * noise
 
     return proposal._replace(
         bone_rotation=noisy(proposal.bone_rotation, bone), body_rotation=noisy(proposal.body_rotation, body)

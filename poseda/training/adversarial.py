@@ -1,8 +1,8 @@
-"""The generator's and the discriminators' phases: LPA, with GPA in the loop.
+"""The phase of generator and discriminators: LPA, with GPA in the loop.
 
-No gradient from the lifter reaches the generator (as the authors told a user of theirs), unless
-``feedback="hard_ratio"`` asks for PoseAug's. What a generator proposes holds for a whole window of frames but
-is judged on the one it was proposed for, so that generators for sequences train on single frames, too.
+The lifter gives no gradient to the generator, as in the method, unless ``feedback="hard_ratio"`` asks for
+PoseAug's. A proposal holds for a whole window of frames, but discriminators score its middle frame only. So
+generators for sequences train on single frames, too.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
-from poseda.config import RunConfig
+from poseda.config import AdversaryConfig, RunConfig
 from poseda.datasets.sequences import middle, rows_around
+from poseda.geometry.skeleton import Skeleton
 from poseda.lifters.predict import lift_windows
 from poseda.method import losses
 from poseda.method.discriminators import (
+    AnchoredFakes,
     HistoryPool,
-    Judged,
     PoseDiscriminator,
     ScreenDiscriminator,
     bone_directions,
@@ -32,19 +33,26 @@ from poseda.training.health import NonFiniteWatch
 from poseda.training.pairs import Recipe, Shuffle, TrainingData, augment_pairs
 
 BETAS = (0.5, 0.999)
-"""Adam's memory in adversarial training: a short first one, as the opponent moves."""
+"""Adam's decay rates in adversarial training: a short first memory, as the opponent changes."""
+
+FIRST_NAMES = {
+    "discriminator_optimizer.": "judge_optimizer.",
+    "discriminators.2d.network.": "judges.2d.judge.",
+    "discriminators.": "judges.",
+}
+"""Beginnings of tensor names in a checkpoint, today and in 0.1.0."""
 
 
 class GeneratorPhase:
     """Trains a generator against its anchor discriminators.
 
     Args:
-        recipe: of the arm; says where fakes stand and which anchors judge them.
-        data: resident.
-        config: how.
+        recipe: of the arm; it says where fakes stand and what their anchors are.
+        data: source poses and target placements.
+        config: of the run.
         seed: of the order of poses.
-        rng: every other draw.
-        lifter: frozen, for the hard-ratio feedback alone.
+        rng: of all other random numbers.
+        lifter: frozen, for the hard-ratio feedback only.
         fabric: device.
     """
 
@@ -61,153 +69,186 @@ class GeneratorPhase:
         fabric: Fabric,
     ) -> None:
         self.recipe, self.data, self.config, self.rng = recipe, data, config, rng
-        self.steps = config.generator_training.steps
+        options, skeleton, adversary = config.generator_training, data.skeleton, recipe.adversary
+        self.steps = options.steps
         self.lifter = lifter.eval().requires_grad_(False)
-        self._order = Shuffle(len(data.source), config.generator_training.batch, seed, fabric.device)
-        skeleton, adversary = data.skeleton, recipe.adversary
+        self._order = Shuffle(len(data.source), options.batch, seed, fabric.device)
         self.generator = Generator(skeleton, config.generator, recipe.placement == "learned").to(
             fabric.device
         )
-        judges: dict[str, nn.Module] = {}
-        if adversary.anchor in ("both", "source_3d"):
-            judges["3d"] = PoseDiscriminator(skeleton, adversary)
-        if adversary.anchor in ("both", "target_2d"):
-            judges["2d"] = ScreenDiscriminator(skeleton, adversary)
-        self.judges = nn.ModuleDict(judges).to(fabric.device)
+        self.discriminators = _discriminators(skeleton, adversary).to(fabric.device)
         self.pool = HistoryPool(adversary.pool, skeleton).to(fabric.device)
-        options = config.generator_training
+        trained: dict[str, nn.Module] = {"generator": self.generator}
+        if len(self.discriminators):
+            trained["discriminators"] = self.discriminators
+        self.watch = NonFiniteWatch(trained)
         captured = config.graphs == "on"
         adam = partial(torch.optim.Adam, betas=BETAS, fused=True, capturable=captured)
         self.optimizer = adam(self.generator.parameters(), options.learning_rate)
-        self.judge_optimizer = adam(self.judges.parameters(), options.discriminator_rate) if judges else None
-        self.watch = NonFiniteWatch(
-            {"generator": self.generator} | ({"judges": self.judges} if judges else {})
+        self.discriminator_optimizer = (
+            adam(self.discriminators.parameters(), options.discriminator_rate)
+            if len(self.discriminators)
+            else None
         )
-        self._graphs = Graphs(captured, fabric, rng, self.watch.modules)
+        self._graphs = Graphs(captured, fabric, rng, trained)
 
     def step(self, step: int) -> dict[str, Tensor]:
-        """One generator step and, every few, one discriminator step on the same fakes."""
+        """One generator step and, every few steps, one discriminator step on the same fakes."""
         due = step % self.config.generator_training.discriminator_every == 0
-        judge_optimizer = self.judge_optimizer if due else None
-        kind = "generator" if judge_optimizer is None else "generator and discriminators"
-        work = partial(self._train, judge_optimizer)
-        return self._graphs.run(kind, work, step, self._order.at(step))
+        optimizer = self.discriminator_optimizer if due else None
+        kind = "generator" if optimizer is None else "generator and discriminators"
+        return self._graphs.run(kind, partial(self._train, optimizer), step, self._order.at(step))
 
     def _train(
-        self, judge_optimizer: torch.optim.Optimizer | None, step: float | Tensor, index: Tensor
+        self, discriminator_optimizer: torch.optim.Optimizer | None, step: float | Tensor, index: Tensor
     ) -> dict[str, Tensor]:
         rows = rows_around(index, self.data.windows)
         where = self.data.placements.sample(len(rows), self.rng)
-        judged, values = self._train_generator(step, rows, where)
-        if judge_optimizer is not None:
-            values |= self._train_discriminators(step, judged, judge_optimizer)
+        fakes, values = self._train_generator(step, rows, where)
+        if discriminator_optimizer is not None:
+            values |= self._train_discriminators(step, fakes, discriminator_optimizer)
         return values
 
     def _train_generator(
         self, step: float | Tensor, rows: Tensor, where: Tensor
-    ) -> tuple[Judged, dict[str, Tensor]]:
-        """Minimise, over the generator: fakes told from their anchors, turns outside their band."""
-        options, bounds, skeleton = self.config.generator_training, self.config.generator, self.data.skeleton
-        self.judges.requires_grad_(False)
-        index = middle(rows)
-        source = self.data.source.pose_3d[index]
+    ) -> tuple[AnchoredFakes, dict[str, Tensor]]:
+        """Minimise, over the generator, the adversarial losses and the penalties on its proposals.
+
+        Args:
+            step: for the watch.
+            rows: (N, T) rows of the source.
+            where: (N,) rows of the placement table.
+
+        Returns:
+            the fakes, without gradient, and what is logged.
+        """
+        self.discriminators.requires_grad_(False)
+        source = self.data.source.pose_3d[middle(rows)]
         proposal = self.generator(source, self.generator.noise(source, self.rng))
-        fake = augment_pairs(self.data, index, where, proposal, self.recipe.placement, self.config)
-        fake_2d = fake.pose_2d
-        if self.recipe.anchor_2d == "target":
-            anchor_2d = self.data.placements.pose_2d[where]
-            fake_2d = self.data.placements.hide(fake_2d, where, skeleton.parents.index(-1))
-        else:
-            anchor_2d = self.data.source.pose_2d[index]
-        judged = Judged(fake.pose_3d, source, fake_2d, anchor_2d, fake.valid)
-        turn = losses.bone_turn(bone_directions(source, skeleton), proposal.bone_rotation)
-        band, limit = (bounds.angle_mean, bounds.angle_width), bounds.scale_limit
+        augmented = self._augment(middle(rows), where, proposal)
+        fakes = self._beside_anchors(augmented, middle(rows), where)
+        distance = losses.bone_cosine_distance(
+            bone_directions(source, self.data.skeleton), proposal.bone_rotation
+        )
         terms = {
-            "range": options.weight_range * losses.angle_range_loss(turn, *band),
-            "scale": options.weight_scale * losses.scale_limit_loss(proposal.bone_scale, limit),
-            "body": options.weight_body * losses.body_turn_loss(proposal.body_rotation),
+            **self._penalties(proposal, distance),
+            **self._generator_losses(fakes),
+            **self._feedback(rows, where, proposal, augmented),
         }
-        weights = {"2d": options.weight_2d, "3d": options.weight_3d}
-        for name, loss in self._generator_losses(judged).items():
-            terms[f"generator_{name}"] = weights[name] * loss
-        if self.recipe.adversary.feedback == "hard_ratio":
-            whole = AugmentedPose(fake.pose_3d[:, None], fake.pose_2d[:, None], fake.valid)
-            if self.data.windows is not None:
-                whole = augment_pairs(self.data, rows, where, proposal, self.recipe.placement, self.config)
-            terms["feedback"] = options.weight_feedback * self._feedback(rows, whole)
-        total = torch.stack(list(terms.values())).sum()
-        self.optimizer.zero_grad()
-        total.backward()
-        self.watch.clip(step, "generator", options.clip)
-        self.optimizer.step()
-        return Judged(*(value.detach() for value in judged)), terms | _health(proposal, turn, fake.valid)
+        self._minimise("generator", terms, self.optimizer, step)
+        return fakes.detach(), terms | _health(proposal, distance, fakes.valid)
 
     def _train_discriminators(
-        self, step: float | Tensor, fresh: Judged, optimizer: torch.optim.Optimizer
+        self, step: float | Tensor, fakes: AnchoredFakes, optimizer: torch.optim.Optimizer
     ) -> dict[str, Tensor]:
-        """Minimise, over the discriminators: anchors not told from fakes, old fakes among them."""
-        self.judges.requires_grad_(True)
-        terms = self._discriminator_losses(self.pool.exchange(fresh, self.rng))
-        optimizer.zero_grad()
-        torch.stack(list(terms.values())).sum().backward()
-        self.watch.clip(step, "judges", self.config.generator_training.clip)
-        optimizer.step()
-        return {f"discriminator_{name}": loss for name, loss in terms.items()}
+        """Minimise, over the discriminators, their losses on new and older fakes."""
+        self.discriminators.requires_grad_(True)
+        terms = self._discriminator_losses(self.pool.exchange(fakes, self.rng))
+        self._minimise("discriminators", terms, optimizer, step)
+        return terms
 
-    def _generator_losses(self, judged: Judged) -> dict[str, Tensor]:
-        """How badly the fakes pass for anchors, by each discriminator."""
-        verdicts = {}
-        for name, judge in self.judges.items():
-            real, fake = _side(judged, name)
+    def _augment(self, rows: Tensor, where: Tensor, proposal: Proposal) -> AugmentedPose:
+        return augment_pairs(self.data, rows, where, proposal, self.recipe.placement, self.config)
+
+    def _beside_anchors(self, augmented: AugmentedPose, index: Tensor, where: Tensor) -> AnchoredFakes:
+        """Put each fake beside its anchors, with the unseen joints of its 2D anchor hidden."""
+        source, placements = self.data.source, self.data.placements
+        if self.recipe.anchor_2d == "target":
+            root = self.data.skeleton.parents.index(-1)
+            fake_2d, anchor_2d = placements.hide(augmented.pose_2d, where, root), placements.pose_2d[where]
+        else:
+            fake_2d, anchor_2d = augmented.pose_2d, source.pose_2d[index]
+        return AnchoredFakes(augmented.pose_3d, source.pose_3d[index], fake_2d, anchor_2d, augmented.valid)
+
+    def _penalties(self, proposal: Proposal, distance: Tensor) -> dict[str, Tensor]:
+        """Losses that keep proposals within the range of human motion."""
+        options, bounds = self.config.generator_training, self.config.generator
+        in_range = losses.angle_range_loss(distance, bounds.angle_mean, bounds.angle_width)
+        return {
+            "range": options.weight_range * in_range,
+            "scale": options.weight_scale * losses.scale_limit_loss(proposal.bone_scale, bounds.scale_limit),
+            "body": options.weight_body * losses.body_rotation_loss(proposal.body_rotation),
+        }
+
+    def _generator_losses(self, fakes: AnchoredFakes) -> dict[str, Tensor]:
+        """The generator's loss against each discriminator: small where fakes score as anchors do."""
+        options = self.config.generator_training
+        weights = {"2d": options.weight_2d, "3d": options.weight_3d}
+        terms = {}
+        for name, discriminator in self.discriminators.items():
+            real, fake = fakes.seen_by(name)
             if self.recipe.adversary.pairing == "paired":
                 with torch.no_grad():
-                    anchor = judge(real)
-                verdicts[name] = losses.generator_pair_loss(anchor, judge(fake), judged.valid)
+                    anchor = discriminator(real)
+                loss = losses.generator_pair_loss(anchor, discriminator(fake), fakes.valid)
             else:
-                verdicts[name] = losses.generator_least_squares(judge(fake), judged.valid)
-        return verdicts
+                loss = losses.generator_least_squares(discriminator(fake), fakes.valid)
+            terms[f"generator_{name}"] = weights[name] * loss
+        return terms
 
-    def _discriminator_losses(self, judged: Judged) -> dict[str, Tensor]:
-        """How badly each discriminator tells anchors from fakes."""
+    def _discriminator_losses(self, fakes: AnchoredFakes) -> dict[str, Tensor]:
+        """The loss of each discriminator: small where it distinguishes anchors from fakes."""
         paired = self.recipe.adversary.pairing == "paired"
         loss = losses.discriminator_pair_loss if paired else losses.discriminator_least_squares
-        verdicts = {}
-        for name, judge in self.judges.items():
-            real, fake = judge(torch.cat(_side(judged, name))).chunk(2)
-            verdicts[name] = loss(real, fake, judged.valid)
-        return verdicts
+        terms = {}
+        for name, discriminator in self.discriminators.items():
+            real, fake = discriminator(torch.cat(fakes.seen_by(name))).chunk(2)
+            terms[f"discriminator_{name}"] = loss(real, fake, fakes.valid)
+        return terms
 
-    def _feedback(self, rows: Tensor, fake: AugmentedPose) -> Tensor:
-        """How far the lifter's error on fakes is from the wanted multiple of its error on their source."""
+    def _feedback(
+        self, rows: Tensor, where: Tensor, proposal: Proposal, middle_frames: AugmentedPose
+    ) -> dict[str, Tensor]:
+        """PoseAug's loss, if asked for: the lifter's error on fakes over its error on their source poses."""
+        if self.recipe.adversary.feedback == "none":
+            return {}
 
         def error(pose_2d: Tensor, pose_3d: Tensor) -> Tensor:
             return losses.pose_error(*lift_windows(self.lifter, pose_2d, pose_3d)).mean(1)
 
+        if self.data.windows is None:
+            fake_3d, fake_2d, valid = middle_frames
+            whole = AugmentedPose(fake_3d[:, None], fake_2d[:, None], valid)
+        else:
+            whole = self._augment(rows, where, proposal)
         with torch.no_grad():
             before = error(self.data.source.pose_2d[rows], self.data.source.pose_3d[rows])
-        after = error(fake.pose_2d, fake.pose_3d)
-        return losses.hard_ratio_loss(after, before, self.config.generator_training.hard_ratio, fake.valid)
+        after = error(whole.pose_2d, whole.pose_3d)
+        options = self.config.generator_training
+        ratio = losses.hard_ratio_loss(after, before, options.hard_ratio, whole.valid)
+        return {"feedback": options.weight_feedback * ratio}
+
+    def _minimise(
+        self, name: str, terms: dict[str, Tensor], optimizer: torch.optim.Optimizer, step: float | Tensor
+    ) -> None:
+        """Step down the gradient of the sum of the terms."""
+        total = torch.stack(list(terms.values())).sum()
+        optimizer.zero_grad()
+        total.backward()
+        self.watch.clip(step, name, self.config.generator_training.clip)
+        optimizer.step()
 
     def state(self) -> dict[str, Tensor]:
-        """All that the next step depends on."""
+        """Everything that the next step depends on."""
         state = {
             **checkpoint.pack_module("generator", self.generator),
-            **checkpoint.pack_module("judges", self.judges),
+            **checkpoint.pack_module("discriminators", self.discriminators),
             **checkpoint.pack_module("pool", self.pool),
             **checkpoint.pack_optimizer("optimizer", self.optimizer),
             "rng": self.rng.get_state(),
         }
-        if self.judge_optimizer is not None:
-            state |= checkpoint.pack_optimizer("judge_optimizer", self.judge_optimizer)
+        if self.discriminator_optimizer is not None:
+            state |= checkpoint.pack_optimizer("discriminator_optimizer", self.discriminator_optimizer)
         return state
 
     def load(self, state: dict[str, Tensor]) -> None:
-        """Put back what :meth:`state` gave."""
-        for name in ("generator", "judges", "pool"):
+        """Continue from what :meth:`state` returned, here or in 0.1.0."""
+        state = {_name_today(name): value for name, value in state.items()}
+        for name in ("generator", "discriminators", "pool"):
             checkpoint.unpack_module(name, getattr(self, name), state)
         checkpoint.unpack_optimizer("optimizer", self.optimizer, state)
-        if self.judge_optimizer is not None:
-            checkpoint.unpack_optimizer("judge_optimizer", self.judge_optimizer, state)
+        if self.discriminator_optimizer is not None:
+            checkpoint.unpack_optimizer("discriminator_optimizer", self.discriminator_optimizer, state)
         self.rng.set_state(state["rng"])
         self._graphs.drop()
 
@@ -216,17 +257,29 @@ class GeneratorPhase:
         return checkpoint.pack_module("generator", self.generator)
 
 
-def _side(judged: Judged, name: str) -> tuple[Tensor, Tensor]:
-    """Anchors and fakes as the discriminator of that name sees them."""
-    return (judged.real_3d, judged.fake_3d) if name == "3d" else (judged.real_2d, judged.fake_2d)
+def _discriminators(skeleton: Skeleton, adversary: AdversaryConfig) -> nn.ModuleDict:
+    """The discriminators that the anchors need: ``3d``, ``2d``, both or none."""
+    chosen: dict[str, nn.Module] = {}
+    if adversary.anchor in ("both", "source_3d"):
+        chosen["3d"] = PoseDiscriminator(skeleton, adversary)
+    if adversary.anchor in ("both", "target_2d"):
+        chosen["2d"] = ScreenDiscriminator(skeleton, adversary)
+    return nn.ModuleDict(chosen)
+
+
+def _name_today(name: str) -> str:
+    for today, first in FIRST_NAMES.items():
+        if name.startswith(first):
+            return today + name.removeprefix(first)
+    return name
 
 
 @torch.no_grad()
-def _health(proposal: Proposal, turn: Tensor, valid: Tensor) -> dict[str, Tensor]:
-    """What tells a working generator from a collapsed one."""
+def _health(proposal: Proposal, distance: Tensor, valid: Tensor) -> dict[str, Tensor]:
+    """Numbers that distinguish a working generator from a collapsed one, under their names in the log."""
     return {
         "valid_share": valid.float().mean(),
-        "bone_turn": turn.mean(),
+        "bone_turn": distance.mean(),
         "bone_spread": proposal.bone_rotation.std(0).mean(),
         "body_turn": proposal.body_rotation.norm(dim=-1).mean(),
         "body_drift": proposal.body_rotation.mean(0).norm(),

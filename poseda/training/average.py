@@ -1,4 +1,4 @@
-"""The averaged weights of a lifter, which are what its training results in."""
+"""The averaged weights of a lifter, which are the result of its training."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ class Average:
     """Exponential moving average of all floating-point parameters and buffers of a module.
 
     Args:
-        average: a copy of the module at its start, on the same device; moved in place.
-        followed: the module that is trained, which may have further modules without weights.
-        decay: of a step; 0 follows the module.
+        average: a copy of the module from before training, on the same device; updated in place.
+        followed: the module that is trained. It may have further submodules without weights.
+        decay: per step; with 0 the average equals the module.
     """
 
     def __init__(self, average: nn.Module, followed: nn.Module, decay: float) -> None:
         self._decay = decay
         self._parameters = [list(module.parameters()) for module in (average, followed)]
-        # By owner and name: a forward pass may put another tensor in a buffer's place.
+        # By owner and name, as a forward pass may replace a buffer by another tensor.
         saved = average.state_dict()
         self._buffers = [
             (average.get_submodule(owner), followed.get_submodule(owner), name)
@@ -29,15 +29,15 @@ class Average:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Move towards the module as it is after a step."""
-        # A short memory at first, so that the random start does not linger in the average.
+        """Move the average towards the module, after a step of the module."""
+        # The decay is small at first, so that the random start does not stay in the average.
         weight = 1 - min(self._decay, (1 + step) / (10 + step))
-        mine, theirs = (list[Tensor](side) for side in self._parameters)
+        averaged, current = (list[Tensor](side) for side in self._parameters)
         for own, other, name in self._buffers:
-            value, current = own.get_buffer(name), other.get_buffer(name)
+            value, followed = own.get_buffer(name), other.get_buffer(name)
             if value.is_floating_point():
-                mine.append(value)
-                theirs.append(current)
+                averaged.append(value)
+                current.append(followed)
             else:
-                value.copy_(current)
-        torch._foreach_lerp_(mine, theirs, weight)
+                value.copy_(followed)
+        torch._foreach_lerp_(averaged, current, weight)

@@ -1,6 +1,7 @@
-"""Lifter and loss under ``torch.compile``: fewer and larger kernels for steps that are bound by launches.
+"""Lifter and loss under ``torch.compile``: fewer and larger kernels, for steps that wait for kernel launches.
 
-Under dropout a compiled lifter drops other features than an eager one, as the compiler draws by itself.
+A compiled lifter with dropout drops other features than an eager one, as the compiler has its own random
+numbers.
 """
 
 from __future__ import annotations
@@ -14,24 +15,29 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 
 from poseda.config import Compile
+from poseda.lifters.predict import lift_windows
+from poseda.method import losses
 from poseda.runs.journal import TrainingError
 
+Lift = Callable[[nn.Module, Tensor, Tensor], tuple[Tensor, Tensor]]
+LossFunction = Callable[..., Tensor]
+
 AUTO_STEPS = 5000
-"""Fewest steps for which ``auto`` compiles, on CUDA alone: compiling takes about half a minute. Our
-guess; what a step gains on a GPU is not yet measured."""
+"""Fewest steps for which ``auto`` compiles. Compiling takes about half a minute; the gain of a step on a GPU
+is not yet measured, so the number is a guess."""
 
 
 def should_compile(
     choice: Compile, lifter: nn.Module, fabric: Fabric, steps: int, captured: bool = False
 ) -> bool:
-    """Whether a phase compiles its lifter. A function of the configuration, so that runs repeat.
+    """Whether a phase compiles its lifter. The answer follows from the configuration, so that runs repeat.
 
     Args:
-        choice: of the user.
-        lifter: ``auto`` compiles those of this package, which are one graph each.
-        fabric: ``auto`` compiles on a single CUDA device.
+        choice: of the user. ``auto`` compiles long phases on a single CUDA device.
+        lifter: ``auto`` compiles those of this package, each of which is one graph.
+        fabric: device and processes.
         steps: of the phase.
-        captured: the steps are replayed as CUDA graphs. ``auto`` does not compile those, which is untried.
+        captured: the steps are replayed as CUDA graphs. ``auto`` does not compile those: it is not yet tried.
     """
     if choice != "auto" or captured or fabric.device.type != "cuda" or fabric.world_size > 1:
         return choice == "on"
@@ -41,18 +47,26 @@ def should_compile(
     return ours and steps >= AUTO_STEPS and has_triton()
 
 
-def compiled(lifter: nn.Module, loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Let every call of a lifter, in place, run as one compiled graph, and return such a loss.
+def lift_and_loss(lifter: nn.Module, compiled: bool) -> tuple[Lift, LossFunction]:
+    """The two functions of a training step: :func:`lift_windows` and :func:`lifter_loss`.
 
-    Two graphs, as Fabric converts what goes into the first and comes out of it. Their first calls take long.
+    Compiled, they are two graphs, as Fabric converts precision before and after the lifter. Their first calls
+    take long.
+
+    Args:
+        lifter: compiled in place.
+        compiled: whether to compile.
     """
+    if not compiled:
+        return lift_windows, losses.lifter_loss
     lifter.compile(fullgraph=True, dynamic=False)
-    return torch.compile(loss, fullgraph=True, dynamic=False)
+    loss = torch.compile(losses.lifter_loss, fullgraph=True, dynamic=False)
+    return name_failure(lifter)(lift_windows), name_failure(lifter)(loss)
 
 
 @contextmanager
-def named_failure(lifter: nn.Module) -> Iterator[None]:
-    """Within, a failure of the compiler is a sentence.
+def name_failure(lifter: nn.Module) -> Iterator[None]:
+    """Turn a failure of the compiler into one sentence.
 
     Raises:
         TrainingError: naming the lifter.
@@ -62,12 +76,12 @@ def named_failure(lifter: nn.Module) -> Iterator[None]:
 
     try:
         with warnings.catch_warnings():
-            # The compiler looks at the gradients of whatever it is given.
+            # The compiler reads the gradient of every input, whether it has one or not.
             warnings.filterwarnings("ignore", r"The \.grad attribute of a Tensor that is not a leaf")
             yield
     except (TorchDynamoException, InductorError) as error:
         reason = " ".join(str(error).split("\n\n")[0].split())
         raise TrainingError(
             f"--compile: {type(lifter).__name__} cannot be compiled as one graph ({reason}); "
-            f"--compile off trains it as it is"
+            f"--compile off trains it uncompiled"
         ) from error

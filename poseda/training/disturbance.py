@@ -1,4 +1,4 @@
-"""A target that is worse than it could be: fewer poses, noise on them, a lens that is not known well."""
+"""A worse target, for experiments: fewer poses, noise on them, a wrong focal length."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from poseda.datasets import AdaptationData
 
 
 def disturb(data: AdaptationData, config: TargetDataConfig) -> AdaptationData:
-    """Make the unlabelled target worse, the same way at every call.
+    """Make the unlabelled target worse, in the same way at every call.
 
     Args:
-        data: is left as it is.
-        config: what to do; by default nothing.
+        data: of both domains; it does not change.
+        config: what to change; by default nothing.
 
     Raises:
-        ValueError: if more poses are asked for than there are.
+        ValueError: if the target has fewer poses than asked for.
     """
     target, rng = data.target, torch.Generator().manual_seed(0)
     if config.size > len(target):
         raise ValueError(
-            f"target_data.size: expected at most the {len(target)} poses there are, got {config.size}"
+            f"target_data.size: expected at most the {len(target)} poses of the target, got {config.size}"
         )
     if config.size:
         target = target.rows(torch.randperm(len(target), generator=rng)[: config.size].sort().values)

@@ -1,8 +1,8 @@
-"""Training steps as CUDA graphs: what a step asks of the device is captured once and then replayed.
+"""Training steps as CUDA graphs: the device work of a step is captured once, and then replayed.
 
 A phase splits its step in two. The host decides what follows from the step's number: which poses, which step
-size, whether discriminators train. All else is device work, the same at every step of its kind, as a graph
-is. Its random numbers are new at every replay, and those that the step as it is would draw.
+size, whether discriminators train. The rest is device work, and all steps of one kind do the same work, as a
+graph requires. Each replay draws new random numbers: those that the step would draw without a graph.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from poseda.config import RunConfig
 from poseda.runs.journal import TrainingError
 
 WARM_UP = 3
-"""Steps of a kind that run as they are before one is captured: libraries choose kernels, optimisers make
-their state, tables are copied to the device."""
+"""Steps of a kind that run before one is captured. In them libraries choose kernels, optimisers create their
+state, and tables are copied to the device."""
 
 Values = dict[str, Tensor]
 
 
 def check(config: RunConfig, fabric: Fabric) -> None:
-    """Check that steps can be captured where that is asked for.
+    """Check that steps can be captured, if the configuration asks for that.
 
     Raises:
-        ValueError: if not; says what is in the way.
+        ValueError: if they cannot; the message says why.
     """
     if config.graphs == "off":
         return
@@ -47,11 +47,11 @@ def check(config: RunConfig, fabric: Fabric) -> None:
 
 
 class Captured(NamedTuple):
-    """A captured piece of work.
+    """Captured work.
 
     Attributes:
-        values: what it returned; each replay overwrites them.
-        replay: do it once more, and for the first time, as capturing does nothing.
+        values: results of the work; each replay overwrites them.
+        replay: does the work. The first replay does it for the first time, as a capture does nothing.
     """
 
     values: Values
@@ -59,11 +59,11 @@ class Captured(NamedTuple):
 
 
 class CudaBackend:
-    """Captures on a stream of its own, and warms up there, as CUDA wants it.
+    """Warms up and captures on a stream of its own, as CUDA requires.
 
     Args:
         device: of all the work.
-        generator: that it draws from, besides torch's own.
+        generator: of the random numbers of the work, beside torch's own generator.
     """
 
     def __init__(self, device: torch.device, generator: torch.Generator) -> None:
@@ -71,21 +71,21 @@ class CudaBackend:
         self._stream = torch.cuda.Stream(device)
 
     def warm_up(self, work: Callable[[], Values]) -> Values:
-        """Do the work as it is."""
+        """Do the work without a graph."""
         current = torch.cuda.current_stream(self._device)
         self._stream.wait_stream(current)
         with torch.cuda.stream(self._stream), warnings.catch_warnings():
-            # An optimiser that can be captured wonders why it is not.
+            # An optimiser that can be captured warns when it runs outside a capture.
             warnings.filterwarnings("ignore", "This instance was constructed with capturable=True")
             values = work()
         current.wait_stream(self._stream)
         return values
 
     def capture(self, work: Callable[[], Values]) -> Captured:
-        """Record the work without doing it."""
+        """Record the work; it is not done yet."""
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self._generator)
-        # The outer context leaves the stream again even where the capture fails.
+        # The outer context leaves the stream again even if the capture fails.
         with torch.cuda.stream(self._stream), torch.cuda.graph(graph, stream=self._stream):
             values = work()
         return Captured(values, graph.replay)
@@ -93,27 +93,35 @@ class CudaBackend:
 
 @dataclass
 class _Kind:
-    """Steps that do the same work.
+    """All steps that do the same work.
 
     Args:
-        slots: where the work finds its inputs.
-        warm: steps done as they are.
-        captured: once there were enough of them.
+        slots: tensors from which the work reads its inputs.
+        warm: number of steps done without a graph.
+        captured: the work, after enough of them.
     """
 
     slots: tuple[Tensor, ...]
     warm: int = 0
     captured: Captured | None = None
 
+    def fill_slots(self, inputs: tuple[float | Tensor, ...]) -> None:
+        """Copy the inputs of a step to where the work reads them."""
+        for slot, value in zip(self.slots, inputs, strict=True):
+            if isinstance(value, Tensor):
+                slot.copy_(value)
+            else:
+                slot.fill_(value)
+
 
 class Graphs:
-    """Does the device work of a phase's steps.
+    """Does the device work of a phase's steps: as it is, or by replaying graphs of it.
 
     Args:
-        wanted: capture and replay it. Without, all work is done as it is.
+        wanted: capture and replay the work. Without, :meth:`run` is a plain call.
         fabric: device.
-        generator: that the work draws from, besides torch's own.
-        modules: what the work changes in place, by name.
+        generator: of the random numbers of the work, beside torch's own generator.
+        modules: that the work changes in place, by name.
     """
 
     def __init__(
@@ -127,12 +135,12 @@ class Graphs:
         """Do the work of one step.
 
         Args:
-            kind: of the step; all steps of a kind do the same work.
-            work: called with the inputs. Where steps are captured, numbers come as float32 tensors ().
-            inputs: all that differs between the steps of a kind; tensors keep their shapes.
+            kind: name of the step's kind; all steps of a kind do the same work.
+            work: called with the inputs. A capture passes numbers as float32 tensors ().
+            inputs: everything that differs between the steps of a kind; tensors keep their shapes.
 
         Returns:
-            what the work returned; where steps are captured, the next one overwrites it.
+            the results of the work. The next replay overwrites them.
 
         Raises:
             TrainingError: if the work cannot be captured.
@@ -141,39 +149,37 @@ class Graphs:
             return work(*inputs)
         if kind not in self._kinds:
             self._kinds[kind] = _Kind(tuple(map(self._slot, inputs)))
-        found = self._kinds[kind]
-        for slot, value in zip(found.slots, inputs, strict=True):
-            if isinstance(value, Tensor):
-                slot.copy_(value)
-            else:
-                slot.fill_(value)
-        bound = partial(_detached, work, *found.slots)
-        if found.captured is None and found.warm < WARM_UP:
-            found.warm += 1
+        steps = self._kinds[kind]
+        steps.fill_slots(inputs)
+        bound = partial(_detached, work, *steps.slots)
+        if steps.captured is None and steps.warm < WARM_UP:
+            steps.warm += 1
             return self._backend.warm_up(bound)
-        if found.captured is None:
-            found.captured = self._capture(self._backend, bound)
-        found.captured.replay()
-        return found.captured.values
+        if steps.captured is None:
+            steps.captured = self._capture(self._backend, bound)
+        steps.captured.replay()
+        return steps.captured.values
 
     def drop(self) -> None:
-        """Forget all graphs: they hold on to tensors that were since replaced by those of a checkpoint."""
+        """Forget all graphs. They use tensors that a checkpoint has replaced since."""
         self._kinds.clear()
 
     def _slot(self, value: float | Tensor) -> Tensor:
         return torch.empty_like(value) if isinstance(value, Tensor) else torch.empty((), device=self._device)
 
     def _capture(self, backend: CudaBackend, work: Callable[[], Values]) -> Captured:
-        before = self._places()
+        before = self._addresses()
         try:
             captured = backend.capture(work)
         except RuntimeError as error:
-            cause = error.__context__ or error  # CUDA complains once more of a capture that was cut short
+            cause = (
+                error.__context__ or error
+            )  # CUDA adds a second error after the one that ended the capture
             reason = str(cause).partition("\n")[0].rstrip(".")
             raise TrainingError(
                 f"--graphs: the training step cannot be captured ({reason}); --graphs off trains without"
             ) from error
-        moved = [name for name, place in self._places().items() if place != before.get(name)]
+        moved = [name for name, address in self._addresses().items() if address != before.get(name)]
         if moved:
             raise TrainingError(
                 f"--graphs: {moved[0]} becomes another tensor at every step, which a graph cannot follow; "
@@ -181,8 +187,8 @@ class Graphs:
             )
         return captured
 
-    def _places(self) -> dict[str, int]:
-        """Where parameters and buffers lie."""
+    def _addresses(self) -> dict[str, int]:
+        """Addresses of parameters and buffers."""
         return {
             f"{name}.{entry}": value.data_ptr()
             for name, module in self._modules.items()
@@ -191,5 +197,5 @@ class Graphs:
 
 
 def _detached(work: Callable[..., Values], *inputs: Tensor) -> Values:
-    """The work, without the autograd graph that would live as long as its values."""
+    """Do the work, and drop the autograd graph, which would live as long as the values."""
     return {name: value.detach() for name, value in work(*inputs).items()}

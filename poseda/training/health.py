@@ -1,6 +1,6 @@
-"""Whether training is sound: finite gradients and weights, and a generator that has not collapsed.
+"""Health of a training: finite gradients and weights, and a generator that has not collapsed.
 
-Nothing here makes the host wait: gradients are noted on the device, and read where the log is written anyway.
+Checks of gradients stay on the device until the log is written, so that no step makes the host wait.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from poseda.config import HealthConfig, RunConfig
 
 
 class NonFiniteWatch:
-    """Clips gradients, and remembers, on the device, at which step one was first NaN or infinite.
+    """Clips gradients, and records on the device the first step at which one is NaN or infinite.
 
     Args:
-        modules: what is trained, and what else a checkpoint keeps, by name.
+        modules: that are trained or saved, by name.
     """
 
     def __init__(self, modules: Mapping[str, nn.Module]) -> None:
@@ -27,13 +27,13 @@ class NonFiniteWatch:
 
     @torch.no_grad()
     def clip(self, step: float | Tensor, name: str, limit: float) -> None:
-        """Look at the gradients of a module, and scale them down to a joint norm of a limit.
+        """Check the gradients of a module, and scale them down to a joint norm of a limit.
 
-        One pass over them serves both. A gradient whose norm is not finite, by overflow too, cannot be
-        clipped and counts as not finite.
+        One pass over the norms serves both. A gradient whose norm overflows cannot be clipped, and counts as
+        not finite.
 
         Args:
-            step: whose gradients they are.
+            step: of the gradients.
             name: of the module.
             limit: largest norm of all its gradients together.
         """
@@ -49,7 +49,7 @@ class NonFiniteWatch:
         nn.utils.clip_grads_with_norm_(parameters, limit, torch.linalg.vector_norm(norms))
 
     def first_gradient(self) -> tuple[int, str] | None:
-        """The earliest step with a gradient that was not finite, and whose it was."""
+        """The first step with a gradient that was not finite, and the gradient's name."""
         for name, steps in self._first.items():
             found = steps.tolist()
             if min(found) < float("inf"):
@@ -59,7 +59,7 @@ class NonFiniteWatch:
         return None
 
     def first_weight(self) -> str | None:
-        """A weight or buffer that is not finite now; waits for the device."""
+        """Name of a weight or buffer that is not finite now; this waits for the device."""
         named = dict(self._weights())
         largest = torch.stack(torch._foreach_norm(list(named.values()), torch.inf)).tolist()
         return next((name for name, size in zip(named, largest, strict=True) if not size < torch.inf), None)
@@ -72,10 +72,10 @@ class NonFiniteWatch:
 
 
 class CollapseWatch:
-    """Counts how many log lines in a row show the same fault of a generator or a discriminator.
+    """Counts successive log lines that show the same fault of a generator or a discriminator.
 
     Args:
-        bounds: what a fault is, and how many make a collapse.
+        bounds: below which a value is a fault, and the number of lines that make a collapse.
     """
 
     def __init__(self, bounds: HealthConfig) -> None:
@@ -84,17 +84,17 @@ class CollapseWatch:
 
     @classmethod
     def of(cls, config: RunConfig) -> CollapseWatch:
-        """The watch of a run. Turns that the generator may not make cannot vary, and are not watched."""
+        """The watch of a run. Without bone rotations, their variation is not watched."""
         bounds = config.health
         return cls(bounds if config.generator.bone_angle else replace(bounds, bone_spread=0.0))
 
     @property
     def healthy(self) -> bool:
-        """Whether the last log line showed no fault: only then is a checkpoint worth going back to."""
+        """Whether the last log line shows no fault. A restart needs a checkpoint from such a line."""
         return not any(self._faulty.values())
 
     def look(self, values: Mapping[str, float]) -> str | None:
-        """Look at one log line; return what is wrong once it makes a collapse."""
+        """Read one log line; return the fault once it makes a collapse, else None."""
         if not self.bounds.windows:
             return None
         faults = self.faults(values)
@@ -118,7 +118,7 @@ class CollapseWatch:
         ]
 
     def bound(self, name: str) -> float | None:
-        """Below which a value of a log line is a fault; None for values that are not watched."""
+        """The value of a log line below which it is a fault; None for values that are not watched."""
         if name.startswith("discriminator_"):
             return self.bounds.discriminator_loss
         return {"bone_spread": self.bounds.bone_spread, "valid_share": self.bounds.valid_share}.get(name)

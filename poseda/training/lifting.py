@@ -1,12 +1,9 @@
-"""The lifter's phase, before and after adaptation: the same step on different pairs."""
+"""The lifter's phase, before and after adaptation: sample pairs, lift them, take the loss, step."""
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 from typing import Protocol
 
 import torch
@@ -16,14 +13,13 @@ from torch import Tensor, nn
 from poseda.config import LifterTrainingConfig
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters import mirror
-from poseda.lifters.predict import lift_windows
-from poseda.method import losses
 from poseda.runs import checkpoint
-from poseda.training import compilation, parallel
+from poseda.training import compilation
 from poseda.training.average import Average
 from poseda.training.graphs import Graphs
 from poseda.training.health import NonFiniteWatch
 from poseda.training.pairs import Pairs
+from poseda.training.parallel import Processes
 
 
 def learning_rate(config: LifterTrainingConfig, step: int, steps: int) -> float:
@@ -33,28 +29,31 @@ def learning_rate(config: LifterTrainingConfig, step: int, steps: int) -> float:
 
 
 class PairDraw(Protocol):
-    """Where training pairs come from."""
+    """A source of training pairs.
+
+    The host chooses rows by step number; all else is work of the device, so that a CUDA graph can hold it.
+    """
 
     rng: torch.Generator
 
     def indices(self, step: int) -> tuple[Tensor, ...]:
-        """Which poses a step trains on, of one set or of several."""
+        """The poses of a step: one tensor of rows for each set of poses."""
 
     def draw(self, *indices: Tensor) -> Pairs:
         """Pairs of these poses."""
 
 
 class LifterPhase:
-    """Trains one lifter on one source of pairs; the averaged weights are the result.
+    """Trains one lifter on one source of pairs; its result is the averaged weights.
 
     Args:
-        lifter: starting weights; it is trained in place.
-        pairs: what it trains on.
+        lifter: trained in place.
+        pairs: to train on.
         skeleton: of the poses.
-        config: how.
-        steps: how long.
-        fabric: device and precision.
-        compiled: run lifter and loss as compiled graphs.
+        config: of the training.
+        steps: to train.
+        fabric: device, precision and processes.
+        compiled: run lifter and loss under torch.compile.
         captured: replay the step as a CUDA graph.
     """
 
@@ -71,95 +70,52 @@ class LifterPhase:
         compiled: bool = False,
         captured: bool = False,
     ) -> None:
-        self.rng = pairs.rng
-        self.pairs, self.skeleton, self.config, self.steps, self.fabric = (
-            pairs,
-            skeleton,
-            config,
-            steps,
-            fabric,
-        )
-        # A fused step unscales the gradients itself, too late for them to be clipped.
-        self._scaled = bool(checkpoint.pack_scaler(fabric))
+        self.pairs, self.rng, self.skeleton = pairs, pairs.rng, skeleton
+        self.config, self.steps, self.fabric = config, steps, fabric
+        # Precision 16-mixed has a gradient scaler, which has a state.
+        self._scales_gradients = bool(checkpoint.pack_scaler(fabric))
         optimizer = torch.optim.AdamW(
             lifter.parameters(),
             config.learning_rate,
             weight_decay=config.weight_decay,
-            fused=not self._scaled,
+            # A fused step unscales the gradients itself, too late for them to be clipped.
+            fused=not self._scales_gradients,
             capturable=captured,
         )
         self.average = copy.deepcopy(lifter).eval().to(fabric.device)
-        if fabric.world_size > 1:
-            parallel.use_global_batch(lifter)
+        self._processes = Processes.of(fabric)
+        self._processes.use_global_batch(lifter)
         self.lifter, self.optimizer = fabric.setup(lifter, optimizer)
         self.lifter.train()
-        self._follower = Average(self.average, lifter, config.ema)
+        self._moving_average = Average(self.average, lifter, config.ema)
         self.watch = NonFiniteWatch({"lifter": lifter, "average": self.average})
         self._graphs = Graphs(captured, fabric, self.rng, {"lifter": lifter})
-        self._loss: Callable[..., Tensor] = losses.lifter_loss
-        self._compiling: Callable[[], AbstractContextManager[None]] = nullcontext
-        if compiled:
-            self._loss = compilation.compiled(lifter, losses.lifter_loss)
-            self._compiling = partial(compilation.named_failure, lifter)
+        self._lift, self._loss = compilation.lift_and_loss(lifter, compiled)
 
     def step(self, step: int) -> dict[str, Tensor]:
-        """One step of the lifter, which its averaged weights follow."""
+        """One step of the lifter and of its averaged weights."""
         rate = learning_rate(self.config, step, self.steps)
         values = self._graphs.run("lifter", self._train, step, rate, *self.pairs.indices(step))
-        self._follower.update(step)
+        self._moving_average.update(step)
         return values
 
     def _train(self, step: float | Tensor, rate: float | Tensor, *indices: Tensor) -> dict[str, Tensor]:
-        """Minimise the mean joint distance between lifted and true poses, over the lifter's weights."""
-        pairs = self._add_noise(self._mirror_half(self.pairs.draw(*indices)))
-        valid_share = pairs.valid.float().mean()
-        if self.fabric.world_size > 1:
-            pairs, weight = parallel.own_part(pairs, self.fabric)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        with self._compiling():
-            lifted, truth = lift_windows(self.lifter, pairs.pose_2d, pairs.pose_3d)
-            loss = self._loss(lifted, truth, pairs.valid, self.config.loss)
-        if self.fabric.world_size > 1:
-            loss = weight * loss
-        self.optimizer.zero_grad()
-        self.fabric.backward(loss)
-        if self._scaled:  # a scaler tries larger scales and skips those that make gradients infinite
-            self.fabric.clip_gradients(
-                self.lifter, self.optimizer, max_norm=self.config.clip, error_if_nonfinite=False
-            )
-        else:
-            self.watch.clip(step, "lifter", self.config.clip)
-        self.optimizer.step()
-        if self.fabric.world_size > 1:
-            loss = parallel.mean_over_processes(loss)
-        return {"lifter_loss": loss, "valid_share": valid_share}
+        """Minimise the error between lifted and true poses, over the lifter's weights."""
+        batch = self._sample(*indices)
+        own = self._processes.own_part(batch)
+        lifted, truth = self._lift(self.lifter, own.pose_2d, own.pose_3d)
+        loss = self._loss(lifted, truth, own.valid, self.config.loss)
+        loss = self._processes.weigh_loss(loss, own, batch)
+        self._update_weights(loss, step, rate)
+        return {"lifter_loss": self._processes.mean(loss), "valid_share": batch.valid.float().mean()}
 
-    def state(self) -> dict[str, Tensor]:
-        """All that the next step depends on."""
-        return {
-            **checkpoint.pack_module("lifter", self.lifter),
-            **checkpoint.pack_module("average", self.average),
-            **checkpoint.pack_optimizer("optimizer", self.optimizer),
-            "rng": self.pairs.rng.get_state(),
-        }
-
-    def load(self, state: dict[str, Tensor]) -> None:
-        """Put back what :meth:`state` gave."""
-        checkpoint.unpack_module("lifter", self.lifter, state)
-        checkpoint.unpack_module("average", self.average, state)
-        checkpoint.unpack_optimizer("optimizer", self.optimizer, state)
-        self.pairs.rng.set_state(state["rng"])
-        self._graphs.drop()
-
-    def result(self) -> dict[str, Tensor]:
-        """The averaged weights."""
-        return checkpoint.pack_module("lifter", self.average)
+    def _sample(self, *indices: Tensor) -> Pairs:
+        return self._add_noise(self._mirror_half(self.pairs.draw(*indices)))
 
     def _mirror_half(self, pairs: Pairs) -> Pairs:
         if not self.config.flip:
             return pairs
-        draw = torch.rand(len(pairs.valid), generator=self.pairs.rng, device=pairs.valid.device)
+        draw = torch.rand(len(pairs.valid), generator=self.rng, device=pairs.valid.device)
         mirrored = (draw < 0.5)[:, None, None, None]
         return Pairs(
             torch.where(mirrored, mirror(pairs.pose_3d, self.skeleton), pairs.pose_3d),
@@ -171,5 +127,43 @@ class LifterPhase:
         if not self.config.noise_2d:
             return pairs
         shape, device = pairs.pose_2d.shape, pairs.pose_2d.device
-        noise = torch.randn(shape, generator=self.pairs.rng, device=device, dtype=pairs.pose_2d.dtype)
+        noise = torch.randn(shape, generator=self.rng, device=device, dtype=pairs.pose_2d.dtype)
         return pairs._replace(pose_2d=pairs.pose_2d + self.config.noise_2d * noise)
+
+    def _update_weights(self, loss: Tensor, step: float | Tensor, rate: float | Tensor) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.zero_grad()
+        self.fabric.backward(loss)
+        self._clip_gradients(step)
+        self.optimizer.step()
+
+    def _clip_gradients(self, step: float | Tensor) -> None:
+        if self._scales_gradients:
+            # The scaler skips a step with infinite gradients and lowers its scale: they are no failure.
+            self.fabric.clip_gradients(
+                self.lifter, self.optimizer, max_norm=self.config.clip, error_if_nonfinite=False
+            )
+        else:
+            self.watch.clip(step, "lifter", self.config.clip)
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that the next step depends on."""
+        return {
+            **checkpoint.pack_module("lifter", self.lifter),
+            **checkpoint.pack_module("average", self.average),
+            **checkpoint.pack_optimizer("optimizer", self.optimizer),
+            "rng": self.rng.get_state(),
+        }
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Continue from what :meth:`state` returned."""
+        checkpoint.unpack_module("lifter", self.lifter, state)
+        checkpoint.unpack_module("average", self.average, state)
+        checkpoint.unpack_optimizer("optimizer", self.optimizer, state)
+        self.rng.set_state(state["rng"])
+        self._graphs.drop()
+
+    def result(self) -> dict[str, Tensor]:
+        """The averaged weights."""
+        return checkpoint.pack_module("lifter", self.average)

@@ -1,9 +1,9 @@
-"""Where a lifter's training pairs come from: what each arm does to source poses, and with what.
+"""A lifter's training pairs: each arm augments source poses in its own way.
 
-Everything is resident on the device; a batch is drawn by index and made by one call of the fused op. A window
-of frames is drawn as the rows around one: what two windows share is stored once. A change of posture is
-proposed for the middle frame of a window and holds for all of it; the middle frame is placed, the others keep
-their displacement from it.
+All poses are on the device. A batch is a set of rows, and one call of the fused op augments it. A window of
+frames is the rows around one frame, so that windows share their poses. The generator proposes one change of
+posture for the middle frame, and all frames of the window get it. GPA places the middle frame; the other
+frames keep their displacement from it.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from poseda.ops._arguments import AugmentedPose
 
 
 class Pairs(NamedTuple):
-    """What a lifter trains on.
+    """Windows of 3D poses and their 2D poses, to train a lifter on.
 
     Attributes:
         pose_3d: (N, T, J, 3) metres, camera frame, absolute.
         pose_2d: (N, T, J, 2) screen coordinates.
-        valid: (N,) bool, every frame of the window.
+        valid: (N,) bool, whether every frame of the window is valid.
     """
 
     pose_3d: Tensor
@@ -42,15 +42,16 @@ class Pairs(NamedTuple):
 
 @dataclass(frozen=True)
 class Recipe:
-    """What an arm does.
+    """How an arm augments source poses.
 
     Args:
-        postures: as captured, changed at random, or changed by a trained generator.
-        placement: as captured (with the captured 2D), at the source root, by GPA, or by the generator.
-        anchor_2d: whose 2D poses the 2D discriminator takes for real.
+        postures: captured, changed at random, or changed by a trained generator.
+        placement: captured (with the captured 2D), at the source root, by GPA, or by the generator.
+        anchor_2d: domain of the 2D discriminator's anchors.
         adversary: discriminators and pairing of the generator's training.
         target_labels: also train on labelled target poses (the oracle, an upper bound).
-        aligned: turn and build the source as the target is (:mod:`poseda.training.view_alignment`).
+        view_aligned: give the source the target's tilt and bone lengths
+            (:mod:`poseda.training.view_alignment`).
     """
 
     postures: Literal["captured", "random", "generated"]
@@ -58,11 +59,11 @@ class Recipe:
     anchor_2d: Literal["source", "target"]
     adversary: AdversaryConfig
     target_labels: bool = False
-    aligned: bool = False
+    view_aligned: bool = False
 
 
 def recipe_of(arm: Arm, config: RunConfig) -> Recipe:
-    """Spell an arm out."""
+    """The recipe of an arm."""
     captured = Recipe("captured", "captured", "target", config.adversary)
     if arm == "source_only":
         return captured
@@ -77,15 +78,15 @@ def recipe_of(arm: Arm, config: RunConfig) -> Recipe:
     if arm == "gpa_lpa":
         return replace(captured, postures="generated", placement=config.placement.placement)
     if arm == "gpa_lpa_view":
-        return replace(captured, postures=config.alignment.postures, placement="gpa", aligned=True)
+        return replace(captured, postures=config.alignment.postures, placement="gpa", view_aligned=True)
     poseaug = replace(config.adversary, anchor="both", pairing="unpaired", feedback="hard_ratio")
     return Recipe("generated", "learned", "source", poseaug)
 
 
 class Shuffle:
-    """Indices in random order, each once before any comes again.
+    """Indices in random order, each once in an epoch.
 
-    The order is a function of seed and epoch alone, so a resumed run needs no state but its step.
+    The order depends on seed and epoch only, so that a resumed run needs nothing but its step.
     """
 
     def __init__(self, size: int, batch: int, seed: int, device: torch.device) -> None:
@@ -101,7 +102,7 @@ class Shuffle:
         epoch, position = divmod(step, per_epoch)
         if epoch != self._epoch:
             self._generator.manual_seed(self.seed + epoch)
-            rounds = -(-self.batch // self.size)  # a set smaller than a batch is gone through several times
+            rounds = -(-self.batch // self.size)  # a set smaller than a batch is repeated
             orders = [
                 torch.randperm(self.size, generator=self._generator, device=self._order.device)
                 for _ in range(rounds)
@@ -112,15 +113,15 @@ class Shuffle:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """All an arm may learn from, on the device.
+    """Everything that an arm may learn from, on the device.
 
     Args:
-        skeleton: of every pose.
+        skeleton: of all poses.
         source: labelled source poses.
         placements: of the unlabelled target.
         windows: of frames of the source, or None for single frames.
-        tilt: (M, 3) rotation vectors, radians: how bodies stand in the view of each placement, for a source
-            that is levelled (:mod:`poseda.training.view_alignment`). None leaves them as the source has them.
+        tilt: (M, 3) rotation vectors, radians, of people in the view of each placement. The source is then
+            without tilt (:mod:`poseda.training.view_alignment`). None leaves the source's own tilt.
     """
 
     skeleton: Skeleton
@@ -136,13 +137,13 @@ class TrainingData:
         """Move the data to the device and measure the target.
 
         Args:
-            data: what may be learned from.
-            device: to learn on.
+            data: of both domains.
+            device: to train on.
             frames: T, the length of a window of the source.
-            target_frame: which of its frames a lifter is asked for. Default: the middle one.
+            target_frame: the frame of a window that the lifter lifts. Default: the middle one.
 
         Raises:
-            ValueError: if no target pose has a usable box, or the rows of the source are no sequences.
+            ValueError: if no target pose has a usable box, or the source's rows are not frames in order.
         """
         target, source = data.target, data.source.to(device)
         placements = TargetPlacements.build(target.pose_2d, target.camera, data.skeleton, target.visible)
@@ -161,12 +162,12 @@ def augment_pairs(
     """Change, place and project source poses: one call of the fused op.
 
     Args:
-        data: the resident data.
+        data: source poses and target placements.
         pose_index: (N,) rows of the source, or (N, T) windows of them.
         placement_index: (N,) rows of the placement table, read under GPA only.
-        proposal: what to change, the same in all frames of a window, or None to keep the postures.
-        placement: how to place them.
-        config: for the op's modes.
+        proposal: the change, the same in all frames of a window, or None to keep the postures.
+        placement: ``gpa``, ``learned`` for the proposal's root, or else the source root.
+        config: modes of the op.
     """
     given = {}
     windows = pose_index.dim() == 2
@@ -177,9 +178,9 @@ def augment_pairs(
     if placement == "gpa":
         if data.tilt is not None:
             tilt = data.tilt[placement_index]
-            turn = tilt if proposal is None else composed(proposal.body_rotation, tilt)
-            given["body_rotation"] = turn[:, None] if windows else turn
-        return source_like_target(data, pose_index, placement_index, config, **given)
+            rotation = tilt if proposal is None else composed(proposal.body_rotation, tilt)
+            given["body_rotation"] = rotation[:, None] if windows else rotation
+        return place_on_target(data, pose_index, placement_index, config, **given)
     given["camera"] = data.source.camera.rows(middle(pose_index) if windows else pose_index)
     if placement == "learned" and proposal is not None:
         given["root"] = proposal.root
@@ -188,16 +189,16 @@ def augment_pairs(
     )
 
 
-def source_like_target(
+def place_on_target(
     data: TrainingData, pose_index: Tensor, placement_index: Tensor, config: RunConfig, **changes: Tensor
 ) -> AugmentedPose:
-    """GPA: source poses placed and seen like target poses, changed on the way.
+    """GPA: give source poses the placement and the camera of target poses.
 
     Args:
-        data: the resident data.
-        pose_index: (N,) rows of the source.
+        data: source poses and target placements.
+        pose_index: (N,) rows of the source, or (N, T) windows of them.
         placement_index: (N,) rows of the placement table.
-        config: for the op's modes.
+        config: modes of the op.
         changes: rotations and scales of bones and body, as :func:`poseda.ops.augment` takes them.
     """
     placements = data.placements
@@ -215,16 +216,16 @@ def source_like_target(
 
 
 class PairSource:
-    """Draws an arm's training pairs, fresh for every step.
+    """Draws an arm's training pairs, new ones for every step.
 
     Args:
-        recipe: what the arm does.
-        data: resident.
+        recipe: of the arm.
+        data: source poses and target placements.
         config: batch size, shares and modes.
         seed: of the order of poses.
-        rng: every other draw; its state belongs in the checkpoint.
+        rng: of all other random numbers; its state belongs in the checkpoint.
         generator: trained, for recipes with generated postures.
-        oracle: labelled target poses, for the oracle alone.
+        oracle: labelled target poses, for the oracle only.
     """
 
     def __init__(
@@ -248,13 +249,13 @@ class PairSource:
             self._oracle_windows = windows_of(oracle, config.frames, target_frame, "target_train")
 
     def indices(self, step: int) -> tuple[Tensor, ...]:
-        """Which poses of the source a step trains on, and for the oracle which of the target."""
+        """Rows of the source for a step and, for the oracle, rows of the target."""
         index = self._order.at(step)
         return (index,) if self.oracle is None else (index, self._oracle_order.at(step))
 
     @torch.no_grad()
     def draw(self, *indices: Tensor) -> Pairs:
-        """Pairs of these poses."""
+        """Pairs of these rows, augmented as the recipe says."""
         rows = rows_around(indices[0], self.data.windows)
         if self.recipe.placement == "captured":
             poses = self._captured(self.data.source, rows)

@@ -1,10 +1,9 @@
-"""Several processes that train one lifter: each takes its part of every batch, and all get the same weights.
+"""Several processes that train one lifter: each takes a part of every batch, and all get the same weights.
 
-Every process draws the whole batch from the same random state and keeps its own rows, so that a run does
-not depend on how many there are, but for rounding: sums over the batch are taken in another order. What
-couples the poses of a batch is made whole again: the loss's mean over valid poses, batch norms, and dropout's
-draws. Generators are trained by each process alike, on the whole batch: they are small and need no
-communication.
+Every process draws the whole batch from the same random state and keeps its own rows. A run thus does not
+depend on the number of processes, except for rounding, as sums over a batch have another order. The loss's
+mean over valid poses, batch norms and dropout act on the global batch. Every process trains the generator on
+the whole batch: the generator is small, and so needs no communication.
 """
 
 from __future__ import annotations
@@ -22,25 +21,25 @@ from poseda.training.pairs import Pairs
 
 
 def local_processes() -> int:
-    """How many processes torchrun started on this machine; 1 without it."""
+    """Number of processes that torchrun started on this machine; 1 without torchrun."""
     return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 def machines() -> int:
-    """How many machines torchrun runs on."""
+    """Number of machines that torchrun runs on."""
     return int(os.environ.get("WORLD_SIZE", "1")) // local_processes()
 
 
 def follows() -> bool:
-    """Whether this process leaves writing and talking to another, the one of rank 0."""
+    """Whether another process, that of rank 0, writes the files and the messages."""
     return int(os.environ.get("RANK", "0")) > 0
 
 
 def check_batch(batch: int, fabric: Fabric) -> None:
-    """Check that every process gets as many poses of each batch.
+    """Check that all processes get equal parts of a batch.
 
     Raises:
-        ValueError: if not.
+        ValueError: if they do not.
     """
     if batch % fabric.world_size:
         raise ValueError(
@@ -48,27 +47,78 @@ def check_batch(batch: int, fabric: Fabric) -> None:
         )
 
 
+class Processes:
+    """A single process: it trains on whole batches, so each method returns its argument as it is."""
+
+    @staticmethod
+    def of(fabric: Fabric) -> Processes:
+        """The processes that a Fabric has started."""
+        return SeveralProcesses(fabric) if fabric.world_size > 1 else Processes()
+
+    def use_global_batch(self, module: nn.Module) -> None:
+        """Let batch norms and dropouts of a module act on the batch of all processes, in place."""
+
+    def own_part(self, pairs: Pairs) -> Pairs:
+        """The rows of a batch that this process trains on."""
+        return pairs
+
+    def weigh_loss(self, loss: Tensor, own: Pairs, whole: Pairs) -> Tensor:
+        """Weigh the loss of a part of a batch so that its mean over processes is the loss of the batch.
+
+        Args:
+            loss: mean over the valid poses of this process's part.
+            own: this process's part.
+            whole: the batch.
+        """
+        return loss
+
+    def mean(self, value: Tensor) -> Tensor:
+        """The mean of a value over processes, for the log."""
+        return value
+
+
+class SeveralProcesses(Processes):
+    """Processes that share each batch; see :class:`Processes`."""
+
+    def __init__(self, fabric: Fabric) -> None:
+        self._size, self._rank = fabric.world_size, fabric.global_rank
+
+    def use_global_batch(self, module: nn.Module) -> None:
+        use_global_batch(module)
+
+    def own_part(self, pairs: Pairs) -> Pairs:
+        return Pairs(*(value.chunk(self._size)[self._rank] for value in pairs))
+
+    def weigh_loss(self, loss: Tensor, own: Pairs, whole: Pairs) -> Tensor:
+        share = own.valid.sum().clamp_min(1) / whole.valid.sum().clamp_min(1)
+        return self._size * share * loss
+
+    def mean(self, value: Tensor) -> Tensor:
+        return mean_over_processes(value)
+
+
 def mean_over_processes(value: Tensor) -> Tensor:
-    """The mean of what the processes have, without gradient."""
+    """The mean of a value over processes, without gradient."""
     total = value.detach().clone()
     distributed.all_reduce(total)
     return total / distributed.get_world_size()
 
 
 class _Normalise(torch.autograd.Function):
-    """Batch norm by mean and variance over all processes, with one exchange each way."""
+    """Batch norm with mean and variance over all processes: one exchange forward and one backward."""
 
     @staticmethod
     def forward(
         ctx: Any, features: Tensor, weight: Tensor, bias: Tensor, eps: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """(N, C) or (N, C, L), (C,), (C,); returns the same, mean (C,) and variance (C,)."""
+        """Features (N, C) or (N, C, L), weight and bias (C,), to features, mean (C,) and variance (C,)."""
         wide = features.to(torch.promote_types(features.dtype, torch.float32))
         over, shape = _other_dimensions(features)
-        # In passes of its own several times as fast as by torch.var_mean.
+        # Two separate passes are several times as fast as torch.var_mean.
         mean = wide.mean(over)
         variance = (wide - mean.view(shape)).square_().mean(over)
-        # As sums over the batch, which add up; in double precision, as the variance is their difference.
+        # Moments about zero can be averaged over processes. The variance is a difference of them, and needs
+        # double precision.
         moments = torch.stack([mean.double(), variance.double() + mean.double().square()])
         mean, square = mean_over_processes(moments)
         variance = (square - mean.square()).clamp_min(0)
@@ -102,15 +152,15 @@ class _Normalise(torch.autograd.Function):
 
 
 def _other_dimensions(features: Tensor) -> tuple[list[int], tuple[int, ...]]:
-    """All but that of the channels, and the shape of a value a channel beside the features."""
+    """All dimensions except the channels', and the shape that lines up one value per channel."""
     return ([0], (1, -1)) if features.dim() == 2 else ([0, 2], (1, -1, 1))
 
 
-class WholeBatchNorm(nn.BatchNorm1d):
-    """Batch norm over the batches of all processes, on any device (torch's own needs CUDA)."""
+class GlobalBatchNorm(nn.BatchNorm1d):
+    """Batch norm over the batch of all processes, on any device; torch's own needs CUDA."""
 
     def forward(self, features: Tensor) -> Tensor:
-        """(N, C) or (N, C, L); as `torch.nn.BatchNorm1d` on the whole batch."""
+        """Normalise (N, C) or (N, C, L), as `torch.nn.BatchNorm1d` does on the global batch."""
         if not self.training:
             return super().forward(features)
         normalised, mean, variance = _Normalise.apply(features, self.weight, self.bias, self.eps)
@@ -125,15 +175,15 @@ class WholeBatchNorm(nn.BatchNorm1d):
         return result
 
 
-class WholeBatchDropout(nn.Module):
-    """A dropout that draws for the whole batch and applies the rows of this process."""
+class GlobalBatchDropout(nn.Module):
+    """A dropout that draws for the global batch and applies the rows of this process."""
 
     def __init__(self, dropout: nn.Dropout) -> None:
         super().__init__()
         self.dropout = dropout
 
     def forward(self, features: Tensor) -> Tensor:
-        """As the dropout on the whole batch, whose rows are in the order of the processes."""
+        """Drop features as on the global batch, whose rows are in the order of the processes."""
         if not self.training or self.dropout.p == 0:
             return features
         where = (distributed.get_world_size(), distributed.get_rank())
@@ -143,24 +193,16 @@ class WholeBatchDropout(nn.Module):
 
 
 def use_global_batch(module: nn.Module) -> None:
-    """Make batch norms and dropouts of a module see the whole batch, in place; weights keep their names."""
+    """Let batch norms and dropouts act on the batch of all processes, in place; weights keep their names."""
     for part in list(module.modules()):
         for name, child in part.named_children():
             if isinstance(child, nn.Dropout):
-                setattr(part, name, WholeBatchDropout(child))
+                setattr(part, name, GlobalBatchDropout(child))
         if isinstance(part, nn.BatchNorm1d):
             kind = type(part)
-            # A norm of its own class keeps what it does around the norm.
+            # A subclass of batch norm keeps its own forward around the norm.
             part.__class__ = (
-                WholeBatchNorm if kind is nn.BatchNorm1d else type(kind.__name__, (kind, WholeBatchNorm), {})
+                GlobalBatchNorm
+                if kind is nn.BatchNorm1d
+                else type(kind.__name__, (kind, GlobalBatchNorm), {})
             )
-
-
-def own_part(pairs: Pairs, fabric: Fabric) -> tuple[Pairs, Tensor]:
-    """This process's rows of a whole batch, and the weight of their loss in the mean over processes.
-
-    With it, that mean is the loss of the whole batch, whatever the shares of valid poses.
-    """
-    own = Pairs(*(value.chunk(fabric.world_size)[fabric.global_rank] for value in pairs))
-    share = own.valid.sum().clamp_min(1) / pairs.valid.sum().clamp_min(1)
-    return own, fabric.world_size * share

@@ -183,13 +183,13 @@ class Run:
 
     def _data_of(self, seed: int, arm: Arm) -> TrainingData:
         """What an arm learns from: all arms the same, but those that align the source with the target."""
-        if not recipe_of(arm, self.config).aligned:
+        if not recipe_of(arm, self.config).view_aligned:
             return self.data
         if (seed, arm) not in self._aligned:
             source = alignment.remove_tilt(self.data.source, self.data.skeleton, self.config.alignment)
             levelled = replace(self.data, source=source)
             found = self._estimate(seed, arm, levelled)
-            self._aligned[seed, arm] = alignment.aligned(levelled, found)
+            self._aligned[seed, arm] = alignment.align_source(levelled, found)
         return self._aligned[seed, arm]
 
     def _estimate(self, seed: int, arm: Arm, levelled: TrainingData) -> alignment.Estimate:
@@ -208,19 +208,19 @@ class Run:
             title = f"{arm} · alignment · seed {seed}"
             self.observer.phase_started(title, 1, 0)
             found = alignment.estimate(scout, levelled, self.config, rng)
-            checkpoint.save_checkpoint(path, found._asdict(), found.describe(levelled.skeleton))
+            checkpoint.save_checkpoint(path, found.pack(), found.describe(levelled.skeleton))
             self.observer.advanced(1)
             self.observer.phase_finished(title)
         self.fabric.barrier()
         tensors, _ = checkpoint.load_checkpoint(path)
         device = self.fabric.device
-        return alignment.Estimate(**{name: value.to(device) for name, value in tensors.items()})
+        return alignment.Estimate.unpack({name: value.to(device) for name, value in tensors.items()})
 
     def train_generator(self, seed: int, arm: Arm) -> Generator:
         """Train the generator of one arm of one seed, and before it a lifter only where one is needed."""
         recipe = recipe_of(arm, self.config)
         steered = recipe.adversary.feedback != "none"
-        if steered or recipe.aligned:
+        if steered or recipe.view_aligned:
             self._pretrain(seed)
         data = self._data_of(seed, arm)
 

@@ -1,20 +1,23 @@
-"""Tilt and build of the target, read from its 2D poses alone: what `gpa_lpa_view` adds. Ours.
+"""View alignment, the part of `gpa_lpa_view` beyond the paper: tilt and bone lengths of the target.
 
-GPA moves bodies to where the target's stand, but leaves them turned as the source's cameras saw them: a
-camera that looks down sees everybody tilted. And the target's people may be built otherwise. Both are
-estimated by indirect inference:
+GPA gives source poses the position and size of target poses, but keeps their tilt. A camera that looks down
+sees every person tilted. The target's people may also have other bone lengths. Both are estimated from the
+target's 2D poses alone, by indirect inference:
 
-1. A *scout* lifter learns from source poses under any tilt and build, so that it prefers none.
-2. It lifts the target. For each view, the mean direction in which bodies stand up and the mean shares of
-   their bones are noted.
-3. The same is noted of simulated targets: source poses under a known tilt and build, placed and seen like
-   the view's. A ridge regression from what is noted to what is known undoes whatever bias the scout has.
+1. A probe lifter, called the scout, learns from source poses under random tilts and bone lengths, so that it
+   favours none.
+2. It lifts the target. Two features of each view are measured: the mean upward direction of the people and
+   the mean shares of their bones.
+3. It lifts simulated targets, and the same features are measured. These are source poses under a known tilt
+   and known bone lengths, with placements of the view. A ridge regression from the features to the known
+   values removes the scout's bias.
 
-The source is then turned and built as the target is. No label of the target is used.
+The source then gets the estimated tilt and bone lengths. No label of the target is used.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -32,67 +35,78 @@ from poseda.lifters.predict import predict
 from poseda.method.generator import random_proposal
 from poseda.ops._arguments import AugmentedPose
 from poseda.runs.journal import TrainingError
-from poseda.training.pairs import Pairs, Shuffle, TrainingData, source_like_target
+from poseda.training.pairs import Pairs, Shuffle, TrainingData, place_on_target
 
-STANDING_UP = ("ankle", "shoulder")
-"""A body stands up along the line from the middle of its left and right … to that of its left and right …"""
+AXIS_JOINTS = ("ankle", "shoulder")
+"""The axis of a body goes from the midpoint of the first joints, left and right, to that of the second."""
 
-MEAN_STEPS = 20
-"""Steps towards the geometric median."""
+MEDIAN_STEPS = 20
+"""Iterations of the geometric median."""
 
-AGREEMENT = 0.5
-"""Length of the mean of all upward directions below which bodies do not agree on what is up."""
+MIN_AGREEMENT = 0.5
+"""Length of the mean of all axes below which people do not agree on what is up."""
 
-MOST_TURN = 0.8
-"""Radians beyond which a view is not levelled: its people lie or hang."""
+MAX_TILT = 0.8
+"""Radians. A view with a larger tilt shows people who lie or hang, and keeps it."""
 
-SHORTEST = 1e-6
-"""Share of a bone without length, so that its logarithm is a number."""
+MIN_SHARE = 1e-6
+"""Share of a bone without length, so that its logarithm is finite."""
 
 RIDGE = 1e-3
-"""Weight of the ridge, in units of the standardised notes."""
+"""Weight of the ridge, in units of the standardised features."""
+
+SAVED_NAMES = {"view": "view", "up": "up", "bone_scale": "build", "error": "spread"}
+"""Fields of an estimate, and their names in its file since 0.1.0."""
 
 
 class Estimate(NamedTuple):
-    """What the target's 2D poses say.
+    """Tilt and bone lengths of a target.
 
     Attributes:
         view: (M,) the view of each target pose, 0 to V - 1.
         up: (V, 3) unit vectors, upward in the camera frame of each view.
-        build: (G,) relative change of the length of each symmetric bone group. 2D says nothing of the size of
-            all together, which stays about the same.
-        spread: (2 + G,) standard deviation of the regression's error on simulated targets: pitch and roll,
-            radians, and relative lengths.
+        bone_scale: (G,) relative length change of each symmetric bone group. 2D does not show the size of a
+            person, so the total length stays about the same.
+        error: (2 + G,) standard deviation of the regression's error on simulated targets: pitch and roll in
+            radians, then relative lengths.
     """
 
     view: Tensor
     up: Tensor
-    build: Tensor
-    spread: Tensor
+    bone_scale: Tensor
+    error: Tensor
+
+    def pack(self) -> dict[str, Tensor]:
+        """The tensors of its file."""
+        return {SAVED_NAMES[name]: value for name, value in self._asdict().items()}
+
+    @classmethod
+    def unpack(cls, tensors: Mapping[str, Tensor]) -> Estimate:
+        """Read what :meth:`pack` returned."""
+        return cls(**{name: tensors[saved] for name, saved in SAVED_NAMES.items()})
 
     def describe(self, skeleton: Skeleton) -> dict[str, Any]:
-        """In degrees and percent, for readers."""
+        """The estimate in degrees and percent, for readers."""
         tilt = pitch_roll(self.up).rad2deg().tolist()
         count = self.view.bincount(minlength=len(tilt)).tolist()
         names = [skeleton.joint_names[skeleton.bone_groups.index(g) + 1] for g in range(skeleton.num_groups)]
+        changes = (100 * self.bone_scale).tolist()
         return {
             "views": [
                 {"poses": poses, "pitch": round(pitch, 2), "roll": round(roll, 2)}
                 for poses, (pitch, roll) in zip(count, tilt, strict=True)
             ],
-            "build": {
-                name: round(100 * value, 2) for name, value in zip(names, self.build.tolist(), strict=True)
-            },
+            "build": {name: round(change, 2) for name, change in zip(names, changes, strict=True)},
         }
 
 
 def check_skeleton(skeleton: Skeleton) -> None:
-    """Check that a skeleton says what standing up is.
+    """Check that a skeleton has the joints of a body's axis.
 
     Raises:
-        ValueError: naming the joints that are missing.
+        ValueError: naming the missing joints.
     """
-    wanted = [f"{side}_{name}" for name in STANDING_UP for side in ("left", "right")]
+    wanted = [f"{side}_{name}" for name in AXIS_JOINTS for side in ("left", "right")]
     missing = [name for name in wanted if name not in skeleton.joint_names]
     if missing:
         raise ValueError(
@@ -101,10 +115,11 @@ def check_skeleton(skeleton: Skeleton) -> None:
 
 
 def views_of(camera: Camera, rows: int, config: AlignmentConfig) -> Tensor:
-    """Number the views of a target: (rows,) int64.
+    """Number the views of some poses: (rows,) int64.
 
-    A view is what has the same lens: cameras of one lens share a tilt. Views with few poses go together, or
-    with the largest where they are few even so; where there are more lenses than can be views, all are one.
+    Poses of one lens are one view, as they share a tilt. Views with few poses form one view together; if that
+    has few poses as well, they join the largest view. If there are more than ``max_views`` lenses, all poses
+    are one view.
     """
     if len(camera) == 1:
         return torch.zeros(rows, dtype=torch.int64, device=camera.focal.device)
@@ -122,68 +137,71 @@ def views_of(camera: Camera, rows: int, config: AlignmentConfig) -> Tensor:
 
 
 def body_axis(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
-    """The direction in which each of the bodies (N, J, 3) stands up: (N, 3), unit."""
+    """Axis of each body, upward: (N, J, 3) to unit vectors (N, 3)."""
     low, high = (
         pose_3d[:, [skeleton.joint(f"{side}_{name}") for side in ("left", "right")]].mean(1)
-        for name in STANDING_UP
+        for name in AXIS_JOINTS
     )
     return nn.functional.normalize(high - low, dim=-1)
 
 
 def mean_up(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
-    """The direction in which most of the bodies (N, J, 3) stand up: (3,), unit.
+    """Upward direction of most people: (N, J, 3) to a unit vector (3,).
 
-    A geometric median on the sphere: who bends or lies down has little say.
+    It is a geometric median on the sphere, so that people who bend or lie have little weight.
     """
     return _median(body_axis(pose_3d, skeleton))
 
 
 def _median(axis: Tensor) -> Tensor:
     mean = nn.functional.normalize(axis.mean(0), dim=-1)
-    for _ in range(MEAN_STEPS):
+    for _ in range(MEDIAN_STEPS):
         weight = 1 / (axis - mean).norm(dim=-1, keepdim=True).clamp_min(0.05)
         mean = nn.functional.normalize((weight * axis).sum(0), dim=-1)
     return mean
 
 
 def shares(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
-    """Logarithm of the share that a bone of each symmetric group has of all mean bone lengths: (G,)."""
+    """Logarithm of the share of all mean bone lengths that a bone of each symmetric group has: (G,)."""
     length = ops.bones(pose_3d, skeleton).norm(dim=-1).mean(0)
     groups = torch.tensor(skeleton.bone_groups, device=length.device)
     total = length.new_zeros(skeleton.num_groups).index_add_(0, groups, length)
-    return (total / groups.bincount() / length.sum()).clamp_min(SHORTEST).log()
+    return (total / groups.bincount() / length.sum()).clamp_min(MIN_SHARE).log()
 
 
 def remove_tilt(poses: LabelledPoses, skeleton: Skeleton, config: AlignmentConfig) -> LabelledPoses:
-    """Turn labelled poses, view by view, so that most stand up as a level camera sees it.
+    """Rotate labelled poses, view by view, so that most people stand upright in the camera frame.
 
-    A view whose bodies do not agree on what is up, or that would have to be turned by far more than any
-    camera is tilted, shows people who do not stand; it stays as it is.
+    A view keeps its tilt if its people do not agree on what is up, or if the tilt is larger than a camera's.
+    Such a view shows people who do not stand.
     """
     view = views_of(poses.camera, len(poses), config)
     upright = up_of(poses.pose_3d.new_zeros(2))
-    turns = []
+    rotations = []
     for number in range(int(view.max()) + 1):
         axis = body_axis(poses.pose_3d[view == number], skeleton)
-        turn = shortest_turn(_median(axis), upright)
-        standing = (axis.mean(0).norm() >= AGREEMENT) & (turn.norm() <= MOST_TURN)
-        turns.append(turn * standing)
-    turn = torch.stack(turns)
-    seen = ops.augment(poses.pose_3d, skeleton=skeleton, camera=poses.camera, body_rotation=turn[view])
-    kept = replace(poses, pose_3d=seen.pose_3d, pose_2d=seen.pose_2d)
-    return kept if bool(seen.valid.all()) else kept.rows(seen.valid)
+        rotation = shortest_turn(_median(axis), upright)
+        standing = (axis.mean(0).norm() >= MIN_AGREEMENT) & (rotation.norm() <= MAX_TILT)
+        rotations.append(rotation * standing)
+    rotation = torch.stack(rotations)[view]
+    seen = ops.augment(poses.pose_3d, skeleton=skeleton, camera=poses.camera, body_rotation=rotation)
+    return _valid_rows(replace(poses, pose_3d=seen.pose_3d, pose_2d=seen.pose_2d), seen.valid)
+
+
+def _valid_rows(poses: LabelledPoses, valid: Tensor) -> LabelledPoses:
+    return poses if bool(valid.all()) else poses.rows(valid)
 
 
 class ScoutPairs:
-    """Training pairs of the scout: levelled source poses under any tilt and build, at target placements.
+    """Training pairs of the scout: source poses under random tilts and bone lengths, at target placements.
 
     Windows of a single frame: pose_3d (N, 1, J, 3), pose_2d (N, 1, J, 2).
 
     Args:
-        data: with a levelled source.
+        data: with a source without tilt.
         config: ranges and batch size.
         seed: of the order of poses.
-        rng: every other draw.
+        rng: of all other random numbers.
     """
 
     def __init__(self, data: TrainingData, config: RunConfig, seed: int, rng: torch.Generator) -> None:
@@ -193,12 +211,12 @@ class ScoutPairs:
         self._ranges = _ranges(data.skeleton, config.alignment, device)
 
     def indices(self, step: int) -> tuple[Tensor, ...]:
-        """Which poses a step trains on."""
+        """Rows of the source for a step."""
         return (self._order.at(step),)
 
     @torch.no_grad()
     def draw(self, *indices: Tensor) -> Pairs:
-        """Pairs of these poses."""
+        """Pairs of these rows."""
         (index,) = indices
         size, skeleton = len(index), self.data.skeleton
         where = self.data.placements.sample(size, self.rng)
@@ -206,91 +224,116 @@ class ScoutPairs:
         kept = (
             torch.rand(size, 1, generator=self.rng, device=index.device) < self.config.training.source_share
         )
-        tilt, build = _draw(size, self._ranges, self.rng)
-        turns = proposal.bone_rotation * ~kept[..., None]
-        seen = _seen(self.data, index, where, tilt, build, self.config, bone_rotation=turns)
+        tilt, bone_scale = _draw(size, self._ranges, self.rng)
+        bone_rotation = proposal.bone_rotation * ~kept[..., None]
+        seen = _simulate(self.data, index, where, tilt, bone_scale, self.config, bone_rotation=bone_rotation)
         return Pairs(seen.pose_3d[:, None], seen.pose_2d[:, None], seen.valid)
 
 
 def _ranges(skeleton: Skeleton, config: AlignmentConfig, device: torch.device) -> Tensor:
-    """Largest pitch, roll and relative length of each group: (2 + G,)."""
+    """Largest pitch, roll and relative length change of each group: (2 + G,)."""
     return torch.tensor([config.pitch, config.roll] + [config.build] * skeleton.num_groups, device=device)
 
 
 def _draw(size: int, ranges: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Random pitch and roll (size, 2), uniform, and relative lengths (size, G), uniform."""
+    """Uniformly random pitch and roll (size, 2) and relative length changes (size, G)."""
     drawn = ranges * (2 * torch.rand(size, len(ranges), generator=rng, device=ranges.device) - 1)
     return drawn[:, :2], drawn[:, 2:]
 
 
-def _seen(
+def _simulate(
     data: TrainingData,
     index: Tensor,
     where: Tensor,
     tilt: Tensor,
-    build: Tensor,
+    bone_scale: Tensor,
     config: RunConfig,
     **more: Tensor,
 ) -> AugmentedPose:
-    """Levelled source poses under a tilt and a build, at target placements."""
-    turn = shortest_turn(up_of(torch.zeros_like(tilt)), up_of(tilt))
-    return source_like_target(data, index, where, config, body_rotation=turn, bone_scale=build, **more)
+    """Source poses without tilt, under a given tilt (N, 2) and bone scale (N, G), at target placements."""
+    rotation = shortest_turn(up_of(torch.zeros_like(tilt)), up_of(tilt))
+    return place_on_target(data, index, where, config, body_rotation=rotation, bone_scale=bone_scale, **more)
 
 
 @torch.no_grad()
 def estimate(scout: nn.Module, data: TrainingData, config: RunConfig, rng: torch.Generator) -> Estimate:
-    """Read tilt and build off the target's 2D poses.
+    """Estimate tilt and bone lengths of the target from its 2D poses.
 
     Args:
         scout: trained on :class:`ScoutPairs`.
-        data: with a levelled source.
-        config: how many simulations of how many poses.
-        rng: their draws.
+        data: with a source without tilt.
+        config: number and size of the simulated targets.
+        rng: of their random numbers.
+
+    Raises:
+        TrainingError: if the estimate is not finite.
     """
     options, skeleton, placements = config.alignment, data.skeleton, data.placements
-    device = placements.pose_2d.device
     view = views_of(placements.camera, len(placements), options)
     usual = shares(data.source.pose_3d, skeleton)
-
-    def note(pose_2d: Tensor) -> Tensor:
-        lifted = predict(scout, pose_2d, skeleton, config.training.flip)
-        return torch.cat([pitch_roll(mean_up(lifted, skeleton)), shares(lifted, skeleton)])
-
-    ranges = _ranges(skeleton, options, device)
     found, errors = [], []
     for number in range(int(view.max()) + 1):
         rows = (view == number).nonzero()[:, 0]
-        known, noted = [], []
-        tilts, builds = _draw(options.simulations, ranges, rng)
-        for tilt, build in zip(tilts, builds, strict=True):
-            index, pick = (
-                torch.randint(high, (options.poses,), generator=rng, device=device)
-                for high in (len(data.source), len(rows))
-            )
-            size = (options.poses, -1)
-            seen = _seen(data, index, rows[pick], tilt.expand(size), build.expand(size), config)
-            changed = usual + (1 + build).log()
-            groups = torch.tensor(skeleton.bone_groups, device=device)
-            known.append(torch.cat([tilt, changed - changed.exp()[groups].sum().log()]))
-            noted.append(note(seen.pose_2d[seen.valid]))
-        fit = _Ridge(torch.stack(noted), torch.stack(known))
-        found.append(fit(note(placements.pose_2d[_complete(placements, rows, options.min_poses)])))
-        errors.append(fit.spread)
-    if not bool(torch.stack(found).isfinite().all()):
-        raise TrainingError("gpa_lpa_view: the tilt and build that were read off the target are not finite")
-    weight = view.bincount().to(torch.float32)[:, None] / len(view)
-    answers = torch.stack(found)
-    tilt = torch.stack(
-        [answers[:, at].clamp(-limit, limit) for at, limit in enumerate((options.pitch, options.roll))], -1
-    )
-    build = ((weight * answers[:, 2:]).sum(0) - usual).exp() - 1
-    return Estimate(
-        view, up_of(tilt), build.clamp(-options.build, options.build), (weight * torch.stack(errors)).sum(0)
-    )
+        regression = _Ridge(*_simulated_targets(scout, data, rows, usual, config, rng))
+        complete = _complete(placements, rows, options.min_poses)
+        found.append(regression(_features(scout, placements.pose_2d[complete], skeleton, config)))
+        errors.append(regression.error)
+    values, weight = torch.stack(found), view.bincount().to(torch.float32)[:, None] / len(view)
+    if not bool(values.isfinite().all()):
+        raise TrainingError("gpa_lpa_view: tilt and bone lengths estimated from the target are not finite")
+    limits = torch.tensor([options.pitch, options.roll], device=values.device)
+    tilt = values[:, :2].clamp(-limits, limits)
+    bone_scale = ((weight * values[:, 2:]).sum(0) - usual).exp() - 1
+    error = (weight * torch.stack(errors)).sum(0)
+    return Estimate(view, up_of(tilt), bone_scale.clamp(-options.build, options.build), error)
+
+
+def _features(scout: nn.Module, pose_2d: Tensor, skeleton: Skeleton, config: RunConfig) -> Tensor:
+    """Mean pitch and roll, and shares of the bones, of poses that the scout lifts: (2 + G,)."""
+    lifted = predict(scout, pose_2d, skeleton, config.training.flip)
+    return torch.cat([pitch_roll(mean_up(lifted, skeleton)), shares(lifted, skeleton)])
+
+
+def _simulated_targets(
+    scout: nn.Module,
+    data: TrainingData,
+    rows: Tensor,
+    usual: Tensor,
+    config: RunConfig,
+    rng: torch.Generator,
+) -> tuple[Tensor, Tensor]:
+    """Features of simulated targets of one view, and their true tilts and shares.
+
+    Args:
+        scout: lifts them.
+        data: source and placements.
+        rows: of the view in the placement table.
+        usual: (G,) shares of the source.
+        config: number and size of the simulated targets.
+        rng: of their random numbers.
+
+    Returns:
+        features and true values, (S, 2 + G) each.
+    """
+    options, device = config.alignment, rows.device
+    groups = torch.tensor(data.skeleton.bone_groups, device=device)
+    features, truth = [], []
+    tilts, bone_scales = _draw(options.simulations, _ranges(data.skeleton, options, device), rng)
+    for tilt, bone_scale in zip(tilts, bone_scales, strict=True):
+        index, pick = (
+            torch.randint(high, (options.poses,), generator=rng, device=device)
+            for high in (len(data.source), len(rows))
+        )
+        size = (options.poses, -1)
+        seen = _simulate(data, index, rows[pick], tilt.expand(size), bone_scale.expand(size), config)
+        changed = usual + (1 + bone_scale).log()
+        truth.append(torch.cat([tilt, changed - changed.exp()[groups].sum().log()]))
+        features.append(_features(scout, seen.pose_2d[seen.valid], data.skeleton, config))
+    return torch.stack(features), torch.stack(truth)
 
 
 def _complete(placements: TargetPlacements, rows: Tensor, fewest: int) -> Tensor:
-    """Those of the rows whose joints are all seen, if they are enough."""
+    """The rows whose joints are all visible, or all rows if they are too few."""
     if placements.visible is None:
         return rows
     whole = rows[placements.visible[rows].all(1)]
@@ -298,36 +341,40 @@ def _complete(placements: TargetPlacements, rows: Tensor, fewest: int) -> Tensor
 
 
 class _Ridge:
-    """Linear regression from notes (S, F) to what is known (S, P), with an intercept."""
+    """Ridge regression with an intercept, from features (S, F) to values (S, P).
 
-    def __init__(self, noted: Tensor, known: Tensor) -> None:
-        noted, known = noted.double(), known.double()
-        self._mean, self._scale = noted.mean(0), noted.std(0).clamp_min(1e-9)
-        self._level = known.mean(0)
-        features = self._standardised(noted)
-        gram = features.T @ features + RIDGE * len(noted) * torch.eye(features.shape[1], device=noted.device)
-        self._weights = torch.linalg.solve(gram, features.T @ (known - self._level))
-        self.spread = (self(noted).double() - known).std(0).float()
+    Attributes:
+        error: (P,) standard deviation of its error on the data that it was fitted to.
+    """
 
-    def _standardised(self, noted: Tensor) -> Tensor:
-        return (noted.double() - self._mean) / self._scale
+    def __init__(self, features: Tensor, values: Tensor) -> None:
+        features, values = features.double(), values.double()
+        self._mean, self._scale = features.mean(0), features.std(0).clamp_min(1e-9)
+        self._intercept = values.mean(0)
+        inputs = self._standardised(features)
+        gram = inputs.T @ inputs + RIDGE * len(features) * torch.eye(inputs.shape[1], device=features.device)
+        self._weights = torch.linalg.solve(gram, inputs.T @ (values - self._intercept))
+        self.error = (self(features).double() - values).std(0).float()
 
-    def __call__(self, noted: Tensor) -> Tensor:
-        return (self._standardised(noted) @ self._weights + self._level).float()
+    def _standardised(self, features: Tensor) -> Tensor:
+        return (features.double() - self._mean) / self._scale
+
+    def __call__(self, features: Tensor) -> Tensor:
+        return (self._standardised(features) @ self._weights + self._intercept).float()
 
 
-def aligned(data: TrainingData, found: Estimate) -> TrainingData:
-    """The data with a source that is built and tilted like the target.
+def align_source(data: TrainingData, found: Estimate) -> TrainingData:
+    """Give the source the target's bone lengths, and each placement the tilt of its view.
 
     Args:
-        data: with a levelled source.
-        found: of its target.
+        data: with a source without tilt.
+        found: estimate of its target.
     """
     source = data.source
     seen = ops.augment(
-        source.pose_3d, skeleton=data.skeleton, camera=source.camera, bone_scale=found.build[None]
+        source.pose_3d, skeleton=data.skeleton, camera=source.camera, bone_scale=found.bone_scale[None]
     )
-    built = replace(source, pose_3d=seen.pose_3d, pose_2d=seen.pose_2d)
+    resized = _valid_rows(replace(source, pose_3d=seen.pose_3d, pose_2d=seen.pose_2d), seen.valid)
     upright = up_of(torch.zeros(1, 2, device=found.up.device))
     tilt = shortest_turn(upright.expand_as(found.up), found.up)[found.view]
-    return replace(data, source=built if bool(seen.valid.all()) else built.rows(seen.valid), tilt=tilt)
+    return replace(data, source=resized, tilt=tilt)

@@ -44,8 +44,11 @@ def test_loops_that_make_other_pairs_are_not_timed(bench: StepBench) -> None:
 
 
 def test_the_classic_discriminator_scores_as_ours() -> None:
-    judge, pose = PoseDiscriminator(H36M16, AdversaryConfig(part_width=8, layers=2)), torch.randn(5, 16, 3)
-    torch.testing.assert_close(classic_scores(judge, pose), judge(pose), rtol=1e-4, atol=1e-5)
+    discriminator, pose = (
+        PoseDiscriminator(H36M16, AdversaryConfig(part_width=8, layers=2)),
+        torch.randn(5, 16, 3),
+    )
+    torch.testing.assert_close(classic_scores(discriminator, pose), discriminator(pose), rtol=1e-4, atol=1e-5)
 
 
 def test_the_classic_loop_trains_on_what_its_generator_made(bench: StepBench) -> None:

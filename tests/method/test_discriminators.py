@@ -9,8 +9,8 @@ from poseda.config import AdversaryConfig
 from poseda.geometry.rotation import rotation_matrix
 from poseda.geometry.skeleton import COCO17, H36M16, Skeleton
 from poseda.method.discriminators import (
+    AnchoredFakes,
     HistoryPool,
-    Judged,
     PoseDiscriminator,
     ScreenDiscriminator,
 )
@@ -20,35 +20,35 @@ CONFIG = AdversaryConfig(part_width=16, screen_width=16, layers=2, pool=64)
 
 @pytest.mark.parametrize("skeleton", [H36M16, COCO17], ids=lambda skeleton: skeleton.name)
 def test_the_3d_discriminator_is_blind_to_rotation_size_and_place(skeleton: Skeleton) -> None:
-    judge = PoseDiscriminator(skeleton, CONFIG)
+    discriminator = PoseDiscriminator(skeleton, CONFIG)
     pose = torch.randn(7, skeleton.num_joints, 3)
     turned = pose @ rotation_matrix(torch.tensor([0.3, -1.0, 0.7])).T
-    score = judge(pose)
+    score = discriminator(pose)
     assert score.shape == (7, len(skeleton.parts))
-    torch.testing.assert_close(judge(1.7 * turned + 5.0), score, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(discriminator(1.7 * turned + 5.0), score, rtol=1e-4, atol=1e-4)
     bent = pose.clone()
     bent[:, -1] += 0.5
-    assert (judge(bent) - score).abs().max() > 1e-3
+    assert (discriminator(bent) - score).abs().max() > 1e-3
 
 
-def test_parts_are_judged_apart() -> None:
-    judge = PoseDiscriminator(H36M16, CONFIG)
+def test_each_part_has_a_score_of_its_own() -> None:
+    discriminator = PoseDiscriminator(H36M16, CONFIG)
     pose = torch.randn(3, 16, 3)
     moved = pose.clone()
     moved[:, H36M16.joint("left_wrist")] += 0.4
-    changed = ((judge(moved) - judge(pose)).abs() > 1e-6).any(0)
+    changed = ((discriminator(moved) - discriminator(pose)).abs() > 1e-6).any(0)
     assert dict(zip(H36M16.parts, changed.tolist(), strict=True)) == {
         part: part == "left_arm" for part in H36M16.parts
     }
 
 
 def test_the_2d_discriminator_sees_posture_place_and_size() -> None:
-    judge = ScreenDiscriminator(H36M16, CONFIG)
+    discriminator = ScreenDiscriminator(H36M16, CONFIG)
     pose = 0.2 * torch.randn(5, 16, 2)
-    score = judge(pose)
+    score = discriminator(pose)
     assert score.shape == (5, 1)
     for other in (pose + 0.3, 1.5 * pose, pose.flip(1)):
-        assert (judge(other) - score).abs().max() > 1e-4
+        assert (discriminator(other) - score).abs().max() > 1e-4
 
 
 def test_zero_poses_which_invalid_fakes_are_score_finite_with_finite_gradient() -> None:
@@ -60,17 +60,17 @@ def test_zero_poses_which_invalid_fakes_are_score_finite_with_finite_gradient() 
         assert pose.grad is not None and pose.grad.isfinite().all()
 
 
-def judged(size: int, value: float) -> Judged:
+def anchored_fakes(size: int, value: float) -> AnchoredFakes:
     """Fakes and anchors that carry one number, so that a mix-up shows."""
     mark = value + torch.arange(size).float()
     three, two = mark.view(-1, 1, 1).expand(size, 16, 3), mark.view(-1, 1, 1).expand(size, 16, 2)
-    return Judged(three, three + 0.5, two, two + 0.5, torch.ones(size, dtype=torch.bool))
+    return AnchoredFakes(three, three + 0.5, two, two + 0.5, torch.ones(size, dtype=torch.bool))
 
 
 def test_the_pool_returns_older_fakes_each_with_its_own_anchor() -> None:
     pool, rng = HistoryPool(64, H36M16), torch.Generator().manual_seed(0)
     for start in range(0, 640, 16):
-        got = pool.exchange(judged(16, float(start)), rng)
+        got = pool.exchange(anchored_fakes(16, float(start)), rng)
         assert torch.equal(got.real_3d, got.fake_3d + 0.5) and torch.equal(got.real_2d, got.fake_2d + 0.5)
         assert torch.equal(got.fake_3d[:, 0, 0], got.fake_2d[:, 0, 0]) and got.valid.all()
     old = (got.fake_3d[:, 0, 0] < start).sum()
@@ -79,7 +79,9 @@ def test_the_pool_returns_older_fakes_each_with_its_own_anchor() -> None:
 
 def test_a_pool_takes_up_where_its_state_was_left() -> None:
     def go(pool: HistoryPool, first: int, last: int, rng: torch.Generator) -> torch.Tensor:
-        return torch.cat([pool.exchange(judged(16, 16.0 * i), rng).fake_3d for i in range(first, last)])
+        return torch.cat(
+            [pool.exchange(anchored_fakes(16, 16.0 * i), rng).fake_3d for i in range(first, last)]
+        )
 
     rng = torch.Generator().manual_seed(0)
     pool = HistoryPool(64, H36M16)

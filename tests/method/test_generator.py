@@ -10,7 +10,7 @@ import torch
 from poseda.config import GeneratorConfig
 from poseda.geometry.skeleton import COCO17, H36M16, Skeleton
 from poseda.method.generator import Generator, bounded, jittered, random_proposal
-from poseda.method.losses import bone_turn
+from poseda.method.losses import bone_cosine_distance
 
 CONFIG = GeneratorConfig(width=32, blocks=1, bone_angle=0.7, bone_scale=0.2, body_angle=0.4)
 
@@ -49,7 +49,7 @@ def test_noise_changes_every_head() -> None:
         assert (getattr(one, name) - getattr(two, name)).abs().max() > 1e-4, name
 
 
-def test_jitter_varies_turns_and_nothing_else() -> None:
+def test_jitter_varies_rotations_and_nothing_else() -> None:
     generator, rng = Generator(H36M16, CONFIG), torch.Generator().manual_seed(0)
     pose = torch.randn(2000, 16, 3)
     before = generator(pose, generator.noise(pose, rng))
@@ -89,4 +89,4 @@ def test_random_parameters_stay_in_the_stated_ranges() -> None:
     mean_direction = (proposal.bone_rotation / angle[..., None]).mean((0, 1))
     assert mean_direction.abs().max() < 0.05, "directions are uniform on the sphere"
     direction = torch.nn.functional.normalize(torch.randn(400, 15, 3), dim=-1)
-    assert bone_turn(direction, proposal.bone_rotation).max() <= 0.3 + 1e-5
+    assert bone_cosine_distance(direction, proposal.bone_rotation).max() <= 0.3 + 1e-5

@@ -47,25 +47,28 @@ def test_least_squares_losses_do_not_pair() -> None:
     assert losses.discriminator_least_squares(real.flip(0), fake, valid).item() == 4.0
 
 
-def test_bone_turn_agrees_with_the_rotation_it_speaks_of() -> None:
+def test_the_cosine_distance_of_a_bone_is_that_of_its_rotation() -> None:
     direction = torch.nn.functional.normalize(torch.randn(6, 5, 3, dtype=torch.float64), dim=-1)
     rotation = torch.randn(6, 5, 3, dtype=torch.float64)
     turned = (rotation_matrix(rotation) @ direction[..., None])[..., 0]
     torch.testing.assert_close(
-        losses.bone_turn(direction, rotation), 1 - (direction * turned).sum(-1), rtol=1e-9, atol=1e-9
+        losses.bone_cosine_distance(direction, rotation),
+        1 - (direction * turned).sum(-1),
+        rtol=1e-9,
+        atol=1e-9,
     )
 
 
-def test_turning_about_the_bone_itself_is_no_turn() -> None:
+def test_a_rotation_about_the_bone_itself_has_no_distance() -> None:
     axis = torch.tensor([[[0.0, 1.0, 0.0]]])
-    assert losses.bone_turn(axis, 1.3 * axis).abs().item() < 1e-6
+    assert losses.bone_cosine_distance(axis, 1.3 * axis).abs().item() < 1e-6
     across = torch.tensor([[[math.pi / 2, 0.0, 0.0]]])
-    assert losses.bone_turn(axis, across).item() == pytest.approx(1.0, abs=1e-6)
+    assert losses.bone_cosine_distance(axis, across).item() == pytest.approx(1.0, abs=1e-6)
 
 
 def test_the_angle_band_is_free_inside_and_quadratic_outside() -> None:
-    turn = torch.tensor([[0.205], [0.205 + 0.165], [0.205 + 0.165 + 0.1], [0.0]])
-    each = [losses.angle_range_loss(row, 0.205, 0.165).item() for row in turn]
+    distances = torch.tensor([[0.205], [0.205 + 0.165], [0.205 + 0.165 + 0.1], [0.0]])
+    each = [losses.angle_range_loss(row, 0.205, 0.165).item() for row in distances]
     assert each == pytest.approx([0.0, 0.0, 0.01, 0.04**2], abs=1e-8)
 
 
@@ -74,9 +77,9 @@ def test_the_scale_limit_is_soft() -> None:
     assert losses.scale_limit_loss(scale, 0.1).item() == pytest.approx((0.05**2 + 0.1**2) / 4)
 
 
-def test_body_turns_are_penalised_by_their_squared_angle() -> None:
-    turns = torch.tensor([[0.3, 0.0, 0.4], [0.0, 0.0, 0.0]])
-    assert losses.body_turn_loss(turns).item() == pytest.approx(0.125)
+def test_body_rotations_are_penalised_by_their_squared_angle() -> None:
+    rotations = torch.tensor([[0.3, 0.0, 0.4], [0.0, 0.0, 0.0]])
+    assert losses.body_rotation_loss(rotations).item() == pytest.approx(0.125)
 
 
 def test_hard_ratio_is_least_at_its_ratio() -> None:

@@ -235,8 +235,8 @@ def test_fakes_are_judged_with_the_unseen_joints_of_their_anchors(tmp_path: Path
         recipe = recipe_of(arm, run.config)  # type: ignore[arg-type]
         phase = GeneratorPhase(recipe, data, run.config, 0, rng, lifter, run.fabric)
         where = data.placements.sample(8, rng)
-        judged, _ = phase._train_generator(0, torch.arange(8)[:, None], where)
-        at_root = (judged.fake_2d == judged.fake_2d[:, :1]).all(-1)
+        fakes, _ = phase._train_generator(0, torch.arange(8)[:, None], where)
+        at_root = (fakes.fake_2d == fakes.fake_2d[:, :1]).all(-1)
         assert at_root[:, [3, 12]].all() == hidden and not at_root[:, [1, 2, 4]].any()
 
 

@@ -37,7 +37,9 @@ def test_a_smaller_target_keeps_rows_whole_and_is_always_the_same(data: Adaptati
     rows = (small.pose_2d[:, None] == data.target.pose_2d).all(-1).all(-1).int().argmax(1)
     assert len(set(rows.tolist())) == 40 and torch.equal(small.camera.focal, data.target.camera.focal[rows])
     assert torch.equal(disturb(data, TargetDataConfig(size=40)).target.pose_2d, small.pose_2d)
-    with pytest.raises(ValueError, match=r"target_data\.size: expected at most the \d+ poses there are, got"):
+    with pytest.raises(
+        ValueError, match=r"target_data\.size: expected at most the \d+ poses of the target, got"
+    ):
         disturb(data, TargetDataConfig(size=10**6))
 
 

@@ -158,7 +158,7 @@ def test_batch_norms_keep_what_they_compute(kind: type[nn.BatchNorm1d], shape: t
         module = nn.Sequential(norm)
         if whole:
             parallel.use_global_batch(module)
-            assert isinstance(norm, parallel.WholeBatchNorm)
+            assert isinstance(norm, parallel.GlobalBatchNorm)
         given = features.double().requires_grad_()
         out = module(given)
         (out.sin().sum()).backward()

@@ -16,7 +16,7 @@ from poseda.geometry.rotation import rotation_matrix
 from poseda.geometry.skeleton import H36M16, Skeleton
 from poseda.runs.journal import TrainingError
 from poseda.training import view_alignment as alignment
-from poseda.training.pairs import Proposal, TrainingData, augment_pairs, source_like_target
+from poseda.training.pairs import Proposal, TrainingData, augment_pairs, place_on_target
 
 
 def embedded(size: float = 0.05) -> AdaptationData:
@@ -61,14 +61,14 @@ def test_shares_add_up_and_follow_a_longer_limb() -> None:
 
 def test_plus_stands_bodies_as_the_view_tilts_them() -> None:
     data = embedded()
-    resident = TrainingData.load(data, torch.device("cpu"))
-    levelled = replace(resident, source=alignment.remove_tilt(data.source, H36M16, AlignmentConfig()))
-    size = len(resident.placements)
+    prepared = TrainingData.load(data, torch.device("cpu"))
+    upright = replace(prepared, source=alignment.remove_tilt(data.source, H36M16, AlignmentConfig()))
+    size = len(prepared.placements)
     up = up_of(torch.tensor([[0.3, -0.1]]))
     build = torch.zeros(H36M16.num_groups)
     build[1] = 0.1
     found = alignment.Estimate(torch.zeros(size, dtype=torch.int64), up, build, torch.zeros(11))
-    aligned = alignment.aligned(levelled, found)
+    aligned = alignment.align_source(upright, found)
     rows, config = torch.arange(500), preset("tiny")
     still = Proposal(torch.zeros(500, 15, 3), torch.zeros(500, 9), torch.zeros(500, 3))
     for proposal in (None, still):
@@ -80,7 +80,7 @@ def test_plus_stands_bodies_as_the_view_tilts_them() -> None:
     thigh = H36M16.bone_groups.index(1) + 1
     length = [
         (poses.pose_3d[:, thigh] - poses.pose_3d[:, H36M16.parents[thigh]]).norm(dim=-1)
-        for poses in (levelled.source, aligned.source)
+        for poses in (upright.source, aligned.source)
     ]
     torch.testing.assert_close(length[1], 1.1 * length[0])
 
@@ -88,14 +88,14 @@ def test_plus_stands_bodies_as_the_view_tilts_them() -> None:
 def test_a_biased_scout_is_seen_through(monkeypatch: pytest.MonkeyPatch) -> None:
     """The scout lifts what was made, but sees too little tilt, some that is not there, and short legs."""
     data = embedded(0.2)
-    resident = TrainingData.load(data, torch.device("cpu"))
-    levelled = replace(resident, source=alignment.remove_tilt(data.source, H36M16, AlignmentConfig()))
+    prepared = TrainingData.load(data, torch.device("cpu"))
+    upright = replace(prepared, source=alignment.remove_tilt(data.source, H36M16, AlignmentConfig()))
     options = AlignmentConfig(simulations=60, poses=300)
     config = replace(preset("default"), alignment=options)
     made: dict[bytes, Tensor] = {}
 
     def remembered(*arguments: Any, **changes: Tensor) -> Any:
-        seen = source_like_target(*arguments, **changes)
+        seen = place_on_target(*arguments, **changes)
         made.update((p2.numpy().tobytes(), p3) for p2, p3 in zip(seen.pose_2d, seen.pose_3d, strict=True))
         return seen
 
@@ -108,21 +108,21 @@ def test_a_biased_scout_is_seen_through(monkeypatch: pytest.MonkeyPatch) -> None
         pose[..., 1] *= 0.9
         return pose
 
-    monkeypatch.setattr(alignment, "source_like_target", remembered)
+    monkeypatch.setattr(alignment, "place_on_target", remembered)
     monkeypatch.setattr(alignment, "predict", scout)
     tilt, build = torch.tensor([0.2, -0.05]), torch.zeros(9)
     build[1], build[4] = -0.1, 0.1
     rng = torch.Generator().manual_seed(0)
-    index = torch.randint(len(levelled.source), (2000,), generator=rng)
-    where = torch.randint(len(resident.placements), (2000,), generator=rng)
+    index = torch.randint(len(upright.source), (2000,), generator=rng)
+    where = torch.randint(len(prepared.placements), (2000,), generator=rng)
     turn = alignment.shortest_turn(up_of(torch.zeros(1, 2)), up_of(tilt[None]))
     seen = remembered(
-        levelled, index, where, config, body_rotation=turn.expand(2000, 3), bone_scale=build.expand(2000, 9)
+        upright, index, where, config, body_rotation=turn.expand(2000, 3), bone_scale=build.expand(2000, 9)
     )
-    lens = resident.placements.camera.rows(where)
+    lens = prepared.placements.camera.rows(where)
     target = UnlabelledPoses(seen.pose_2d, Camera(lens.focal, lens.center, lens.distortion), where)
     scene = replace(
-        levelled, placements=TrainingData.load(replace(data, target=target), torch.device("cpu")).placements
+        upright, placements=TrainingData.load(replace(data, target=target), torch.device("cpu")).placements
     )
     found = alignment.estimate(
         torch.nn.Identity(), scene, replace(config, alignment=replace(options, max_views=1)), rng
@@ -130,7 +130,7 @@ def test_a_biased_scout_is_seen_through(monkeypatch: pytest.MonkeyPatch) -> None
     angles = pitch_roll(found.up)[0]
     torch.testing.assert_close(angles, tilt, rtol=0, atol=0.02)
     # Lengths are known up to a common factor.
-    relative = (1 + found.build[[1, 4]]).log().diff() - (1 + build[[1, 4]]).log().diff()
+    relative = (1 + found.bone_scale[[1, 4]]).log().diff() - (1 + build[[1, 4]]).log().diff()
     assert relative.abs() < 0.03
 
 
@@ -173,30 +173,30 @@ def test_a_body_that_cannot_stand_up_is_refused() -> None:
 def test_what_has_no_range_is_found_to_be_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a regression onto columns without spread nothing remains but their one value."""
     data = embedded()
-    resident = TrainingData.load(data, torch.device("cpu"))
-    levelled = replace(resident, source=alignment.remove_tilt(data.source, H36M16, AlignmentConfig()))
+    prepared = TrainingData.load(data, torch.device("cpu"))
+    upright = replace(prepared, source=alignment.remove_tilt(data.source, H36M16, AlignmentConfig()))
     options = AlignmentConfig(simulations=8, poses=40, build=0.0, roll=0.0, max_views=1)
-    size = len(levelled.source)
+    size = len(upright.source)
     noise = torch.Generator().manual_seed(1)
 
     def scout(_: Any, pose_2d: Tensor, *__: Any) -> Tensor:
         rows = torch.randint(size, (len(pose_2d),), generator=noise)
-        return levelled.source.pose_3d[rows] - levelled.source.pose_3d[rows, :1]
+        return upright.source.pose_3d[rows] - upright.source.pose_3d[rows, :1]
 
     monkeypatch.setattr(alignment, "predict", scout)
     config = replace(preset("default"), alignment=options)
-    found = alignment.estimate(torch.nn.Identity(), levelled, config, torch.Generator().manual_seed(0))
+    found = alignment.estimate(torch.nn.Identity(), upright, config, torch.Generator().manual_seed(0))
     assert all(value.isfinite().all() for value in found[1:])
-    assert found.build.abs().max() == 0 and found.spread[1:].abs().max() < 1e-6
+    assert found.bone_scale.abs().max() == 0 and found.error[1:].abs().max() < 1e-6
     assert pitch_roll(found.up)[0, 1].abs() < 1e-6
-    aligned = alignment.aligned(levelled, found)
-    torch.testing.assert_close(aligned.source.pose_3d, levelled.source.pose_3d)
+    aligned = alignment.align_source(upright, found)
+    torch.testing.assert_close(aligned.source.pose_3d, upright.source.pose_3d)
 
 
 def test_a_scout_that_lifts_to_no_number_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    resident = TrainingData.load(embedded(), torch.device("cpu"))
+    prepared = TrainingData.load(embedded(), torch.device("cpu"))
     monkeypatch.setattr(
         alignment, "predict", lambda _, pose_2d, *__: torch.full((*pose_2d.shape[:2], 3), torch.nan)
     )
-    with pytest.raises(TrainingError, match=r"^gpa_lpa_view: the tilt and build .* are not finite"):
-        alignment.estimate(torch.nn.Identity(), resident, preset("tiny"), torch.Generator().manual_seed(0))
+    with pytest.raises(TrainingError, match=r"^gpa_lpa_view: tilt and bone lengths .* are not finite"):
+        alignment.estimate(torch.nn.Identity(), prepared, preset("tiny"), torch.Generator().manual_seed(0))
