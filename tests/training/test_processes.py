@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,8 +17,10 @@ from torch import distributed, nn
 from poseda.cli import main
 from poseda.lifters.dropout import Dropout
 from poseda.lifters.graph import NodeNorm
+from poseda.method.losses import lifter_loss
 from poseda.runs.files import is_leftover
 from poseda.training import parallel
+from poseda.training.pairs import Pairs
 
 RUN = ["adapt", "--preset", "tiny", "--device", "cpu", "--arms", "gpa_lpa", "--log-every", "5"]
 RUN += ["--training.pretrain-steps", "20", "--training.adapt-steps", "20", "--generator-training.steps", "20"]
@@ -73,7 +76,7 @@ def test_two_processes_get_what_one_gets_and_a_death_loses_nothing(tmp_path: Pat
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     assert main([*RUN, "--out", str(whole)]) == 0
     died = two_processes(tmp_path, "1", *RUN, "--out", str(cut))
-    # torchrun may end the other process before it has said that --resume continues the run.
+    # torchrun may end the other process before its message that --resume continues the run.
     assert died.returncode != 0 and "Signal 9 (SIGKILL)" in died.stderr
     assert (cut / "seed0" / "gpa_lpa" / "lifter.partial").exists()
     resumed = two_processes(tmp_path, "none", *RUN, "--out", str(cut), "--resume")
@@ -87,12 +90,43 @@ def test_two_processes_get_what_one_gets_and_a_death_loses_nothing(tmp_path: Pat
     assert generators[0] == generators[1]
 
 
-# --------------------------------------------------------------------------- what makes a batch whole again
+# --------------------------------------------------------------------------- a part for each process
+
+
+def processes(size: int, rank: int) -> parallel.Processes:
+    return parallel.Processes.of(SimpleNamespace(world_size=size, global_rank=rank))  # type: ignore[arg-type]
+
+
+def test_the_mean_of_the_parts_losses_is_the_loss_of_the_batch() -> None:
+    valid = torch.tensor([True] * 5 + [False, True, False, False])  # 3, 2 and 1 valid poses in three parts
+    batch, prediction = (
+        Pairs(torch.randn(9, 1, 16, 3), torch.randn(9, 1, 16, 2), valid),
+        torch.randn(9, 1, 16, 3),
+    )
+    losses = []
+    for rank in range(3):
+        own = processes(3, rank).own_part(batch)
+        assert torch.equal(own.pose_2d, batch.pose_2d[3 * rank : 3 * rank + 3])
+        loss = lifter_loss(prediction[3 * rank : 3 * rank + 3], own.pose_3d, own.valid)
+        losses.append(processes(3, rank).weigh_loss(loss, own, batch))
+    expected = lifter_loss(prediction, batch.pose_3d, valid)
+    torch.testing.assert_close(torch.stack(losses).mean(), expected)
+
+
+def test_a_single_process_changes_nothing() -> None:
+    batch = Pairs(torch.randn(4, 1, 16, 3), torch.randn(4, 1, 16, 2), torch.ones(4, dtype=torch.bool))
+    loss, module, alone = torch.randn(()), nn.Sequential(nn.BatchNorm1d(5), nn.Dropout()), processes(1, 0)
+    alone.use_global_batch(module)
+    assert [type(part) for part in module] == [nn.BatchNorm1d, nn.Dropout]
+    assert alone.own_part(batch) is batch and alone.weigh_loss(loss, batch, batch) is alone.mean(loss) is loss
+
+
+# --------------------------------------------------------------------------- batch norms and dropouts
 
 
 @pytest.fixture
 def group(tmp_path: Path) -> Iterator[None]:
-    """A process group of one: its parts are wholes."""
+    """A process group of one, so that its part is the whole batch."""
     distributed.init_process_group("gloo", init_method=f"file://{tmp_path / 'meet'}", rank=0, world_size=1)
     yield
     distributed.destroy_process_group()
