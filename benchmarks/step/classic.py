@@ -1,4 +1,4 @@
-"""The training loop of this field's code, written anew from published descriptions, to be measured against.
+"""The training loop of this field's code, written from published descriptions, as a baseline.
 
 After Gong et al. (PoseAug, CVPR 2021) and its descendants. What makes it that loop: poses lie on the host in
 numpy and come one by one through loaders; each head of the generator has a trunk of its own; augmentation is
@@ -78,8 +78,8 @@ def classic_scores(discriminator: PoseDiscriminator, pose_3d: Tensor) -> Tensor:
 
 def _three_trunks(forward: Any) -> Any:
     def propose(self: Generator, pose_3d: Tensor, noise: Tensor) -> Proposal:
-        turn, length, body = (forward(self, pose_3d, noise) for _ in range(3))
-        return Proposal(turn.bone_rotation, length.bone_scale, body.body_rotation)
+        bones, lengths, body = (forward(self, pose_3d, noise) for _ in range(3))
+        return Proposal(bones.bone_rotation, lengths.bone_scale, body.body_rotation)
 
     return propose
 

@@ -51,7 +51,7 @@ def build(name: str, frames: int, mode: str, device: str, published: bool) -> nn
     try:
         lifter = build_lifter(config, H36M16).to(device)
     except ValueError as error:
-        if frames > 1 and error.__cause__ is None:  # so it says; it did not break
+        if frames > 1 and error.__cause__ is None:  # a refusal, not a failure
             return None
         raise
     if mode == "compiled":

@@ -1,9 +1,9 @@
 """Where the time of a whole adaptation goes: ``python -m benchmarks.step.profile [options of adapt]``.
 
 Trains and evaluates as `poseda adapt` would, in a folder that is thrown away. Two tables: seconds of each
-phase (and of evaluating, and of what is neither), and the operators of PROFILED steps of each phase by the
-time spent in them alone, as torch.profiler counts it, on the device where there is one. The profiler slows
-those steps down, which tells in short phases. ``--json FILE`` records both.
+phase, of evaluating and of everything else; and the operators of PROFILED steps of each phase, by their own
+time. It is torch.profiler's time on the device, if there is one. The profiler slows those steps down, which
+shows in short phases. ``--json FILE`` records both.
 """
 
 from __future__ import annotations

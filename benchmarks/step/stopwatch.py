@@ -42,12 +42,12 @@ class Stopwatch:
 
     def enter(self, name: str) -> None:
         """A part begins."""
-        self._turn()
+        self._switch()
         self._inside.append(name)
 
     def leave(self) -> None:
         """The part that began last is over."""
-        self._turn()
+        self._switch()
         self._inside.pop()
 
     @contextmanager
@@ -77,7 +77,7 @@ class Stopwatch:
         largest = sorted(self.seconds.items(), key=lambda part: -part[1])
         return {name: seconds / total for name, seconds in largest}
 
-    def _turn(self) -> None:
+    def _switch(self) -> None:
         if self._cuda:
             torch.cuda.synchronize()
         now = time.perf_counter()
@@ -111,7 +111,7 @@ PARTS: tuple[tuple[Any, str, str], ...] = (
 
 @contextmanager
 def watched(watch: Stopwatch) -> Iterator[None]:
-    """Within, the parts of steps are measured; phases must be built within, too."""
+    """Within, the parts of steps are measured; phases must be created within, too."""
     from benchmarks.step import classic
 
     batches = ClassicLoop._batches

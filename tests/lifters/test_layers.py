@@ -47,7 +47,7 @@ def test_a_semantic_convolution_learns_the_weight_of_each_edge_and_sees_no_furth
     assert layer.edge.grad.ne(0).tolist() == [True, True, False, False, False, False, False]
 
 
-def test_neighbours_of_a_joint_are_told_apart():
+def test_each_kind_of_neighbour_of_a_joint_has_its_matrix():
     itself, parent, children, twin = joint_neighbourhoods(FORK)
     assert torch.equal(itself, torch.eye(4))
     assert parent.tolist() == [[0, 0, 0, 0], [1, 0, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0]]
@@ -192,7 +192,7 @@ def test_a_block_mixes_the_joints_of_a_frame_or_the_frames_of_a_joint():
 
 
 @pytest.mark.parametrize("name", ["mixste", "dstformer"])
-def test_a_transformer_tells_joints_apart_from_the_beginning(name):
+def test_an_untrained_transformer_distinguishes_joints(name):
     lifter = lifters.build(name, H36M16, width=64, blocks=1).eval()
     tokens = lifter.tokens(torch.zeros(1, 1, 16, 2))[0, 0]  # all joints in one place
     between = tokens.std(0).norm()

@@ -73,7 +73,7 @@ def test_a_lifter_is_built_for_any_tree(name):
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_windows_of_other_lengths_are_taken_where_the_lifter_says_so(name):
+def test_a_lifter_with_any_frames_takes_windows_of_other_lengths(name):
     lifter = lifters.build(name, H36M16, 1 if name in SINGLE_FRAME else 9, **SMALL[name]).eval()
     assert lifter.any_frames is (name != "videopose3d")
     assert lifters.build(name, H36M16, 1, **SMALL[name]).any_frames is (name in (*SINGLE_FRAME, "stgcn"))
@@ -236,7 +236,7 @@ def test_a_causal_model_does_not_see_the_future():
 
 
 @pytest.mark.parametrize(("causal", "seen"), [(False, [3, 4, 5]), (True, [6, 7, 8])])
-def test_the_residual_carries_the_frame_the_output_stands_for(causal, seen):
+def test_the_residual_carries_the_frame_of_the_output(causal, seen):
     lifter = lifters.build("videopose3d", H36M16, 9, channels=16, causal=causal).eval()
     for block in lifter.blocks:
         nn.init.zeros_(block.features.weight)

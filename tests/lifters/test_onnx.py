@@ -56,13 +56,13 @@ def test_an_exported_lifter_agrees_with_torch(name, tmp_path):
         assert given.shape[1] == frames
     else:
         assert isinstance(given.shape[1], str)
-        # The transformers have places for as many frames as they were built for.
+        # The transformers have positions for the frames that they were built for.
         for length in (1, 4) if name in ("mixste", "dstformer") else (1, 4, 12):
             assert_runs_alike(lifter, session, 3, length, 16, 2)
     assert [path] == list(tmp_path.iterdir())  # the weights are inside
 
 
-def test_an_exported_flip_average_has_the_mirror_inside_and_says_what_it_lifts(tmp_path):
+def test_an_exported_flip_average_holds_the_mirror_and_describes_itself(tmp_path):
     lifter = untrained(lifters.build("simple_baseline", H36M16, width=16, in_channels=3)).train()
     average = lifters.FlipAverage(lifter, H36M16)
     path = lifters.export_onnx(average, tmp_path / "lifter.onnx", H36M16, in_channels=3, any_frames=False)

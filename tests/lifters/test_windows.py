@@ -103,7 +103,7 @@ def test_clips_are_lifted_together_as_each_alone(lengths):
         torch.testing.assert_close(together, torch.cat(alone), rtol=1e-4, atol=1e-6)
 
 
-def test_windows_that_cannot_be_are_refused():
+def test_impossible_windows_are_refused():
     with pytest.raises(
         ValueError, match="clip: expected the frames of each clip to stand together, got clip 3 split"
     ):
@@ -120,7 +120,7 @@ def test_windows_that_cannot_be_are_refused():
         lifters.lift_clip(Shorter(), torch.zeros(6, 3, 2), 5)
 
 
-def test_mirrors_swap_sides_and_turn_x_round():
+def test_mirrors_swap_sides_and_negate_x():
     pose = torch.tensor([[0.5, 1, 9], [2, 3, 8], [4, 5, 7]])
     assert lifters.mirror(pose, PAIR).tolist() == [[-0.5, 1, 9], [-4, 5, 7], [-2, 3, 8]]
     assert lifters.mirror(pose[:, :2], PAIR).tolist() == [[-0.5, 1], [-4, 5], [-2, 3]]

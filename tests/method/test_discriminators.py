@@ -51,7 +51,7 @@ def test_the_2d_discriminator_sees_posture_place_and_size() -> None:
         assert (discriminator(other) - score).abs().max() > 1e-4
 
 
-def test_zero_poses_which_invalid_fakes_are_score_finite_with_finite_gradient() -> None:
+def test_invalid_fakes_which_are_zero_have_finite_scores_and_gradients() -> None:
     pose_3d = torch.zeros(2, 16, 3, requires_grad=True)
     pose_2d = torch.zeros(2, 16, 2, requires_grad=True)
     PoseDiscriminator(H36M16, CONFIG)(pose_3d).sum().backward()
@@ -77,7 +77,7 @@ def test_the_pool_returns_older_fakes_each_with_its_own_anchor() -> None:
     assert 3 <= old <= 13, "about half of a batch comes from the pool once it is full"
 
 
-def test_a_pool_takes_up_where_its_state_was_left() -> None:
+def test_a_pool_continues_from_its_saved_state() -> None:
     def go(pool: HistoryPool, first: int, last: int, rng: torch.Generator) -> torch.Tensor:
         return torch.cat(
             [pool.exchange(anchored_fakes(16, 16.0 * i), rng).fake_3d for i in range(first, last)]

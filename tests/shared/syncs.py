@@ -1,4 +1,4 @@
-"""Where the host would wait for a GPU, told on a CPU: operators whose results or sizes the host must know."""
+"""Detects on a CPU where the host would wait for a GPU: operators whose results or sizes the host needs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ READ_BACK = {
 """Operators that read numbers back, or the size of their result."""
 
 CONVERSIONS = ("numpy", "tolist", "cpu", "cuda", "__array__", "pin_memory")
-"""Methods that leave the device without an operator of their own."""
+"""Methods that copy from the device without an operator of their own."""
 
 
 class HostSyncError(AssertionError):

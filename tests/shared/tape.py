@@ -1,4 +1,4 @@
-"""A stand-in for CUDA graphs on a CPU: operators are recorded with their tensors and carried out again.
+"""A stand-in for CUDA graphs on a CPU: it records operators with their tensors and runs them again.
 
 As in a graph, Python does not run again, numbers of the host stay what they were, and tensors stay where they
 were; what a graph refuses to capture is refused.
@@ -29,15 +29,15 @@ class Tape(TorchDispatchMode):
     def __init__(self, *generators: torch.Generator) -> None:
         super().__init__()
         # Operators are given new Python objects around the same generator.
-        self._told = {generator._cdata for generator in generators}
+        self._known = {generator._cdata for generator in generators}
         self.played = 0
         self._calls: list[tuple[Callable[[], Any], list[Tensor]]] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         for value in (*args, *kwargs.values()):
-            if isinstance(value, torch.Generator) and value._cdata not in self._told:
-                raise RuntimeError(f"{func}: draws from a generator that the graph was not told of")
+            if isinstance(value, torch.Generator) and value._cdata not in self._known:
+                raise RuntimeError(f"{func}: draws from a generator that the graph does not know")
         results = func(*args, **kwargs)
         fresh = all(result.alias_info is None for result in func._schema.returns)
         self._calls.append((lambda: func(*args, **kwargs), tree_leaves(results) if fresh else []))
@@ -45,7 +45,7 @@ class Tape(TorchDispatchMode):
 
     @torch.no_grad()
     def play(self) -> None:
-        """Carry everything out again, but for the first time: that was done while it was recorded."""
+        """Run all operators again. The first time does nothing, as recording has run them already."""
         self.played += 1
         if self.played == 1:
             return
@@ -56,7 +56,7 @@ class Tape(TorchDispatchMode):
 
 
 class TapeBackend:
-    """What `poseda.training.graphs.CudaBackend` is, by tape.
+    """A tape in place of `poseda.training.graphs.CudaBackend`.
 
     Args:
         device: the CPU.

@@ -45,7 +45,7 @@ def losses(run: RunConfig) -> Tensor:
 
 @pytest.fixture
 def graphs_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Capture whole graphs, but run them as they are: what takes half a minute is left out."""
+    """Capture whole graphs, but run them without compiling, which takes half a minute."""
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
 
 
@@ -71,7 +71,7 @@ def test_compiled_losses_are_the_eager_ones(tmp_path: Path, domains: Domains) ->
 
 
 class Breaking(nn.Module):
-    """A lifter that cannot be one graph: what it does depends on a number."""
+    """A lifter that cannot be one graph: it branches on a number of the device."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A target made worse: by how much, always the same way, and its labels and test data never."""
+"""A worse target: by the amount asked for, repeatably, and never its labels and test data."""
 
 from __future__ import annotations
 

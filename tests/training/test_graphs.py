@@ -36,11 +36,11 @@ STEPS = 200
 
 CLOSE = 1e-4
 """Relative difference of the lifter's losses over STEPS steps on CUDA, where graphs round the step size to
-float32: 2e-7 comes of that on a CPU. Not yet run on a GPU."""
+float32. On a CPU the rounding alone gives 2e-7. Not yet run on a GPU."""
 
 FIRST, EARLY, LATE = 20, 1e-3, 2e-2
-"""Adversarial training makes much of little: a step size that differs by 1e-7 changes a loss by 2e-3 within
-STEPS steps on a CPU. Losses of the FIRST steps are compared to EARLY, of all to LATE, on CUDA."""
+"""Adversarial training amplifies rounding: on a CPU, a step size that differs by 1e-7 changes a loss by 2e-3
+within STEPS steps. On CUDA, EARLY bounds the difference over the FIRST steps, and LATE over all."""
 
 
 @pytest.fixture
@@ -238,10 +238,10 @@ def test_a_killed_run_resumes_to_the_same_bits(
 
 
 @pytest.mark.parametrize("name", ["lifter", "generator"])
-def test_a_phase_that_is_set_back_forgets_its_graphs(
+def test_a_phase_that_loads_a_checkpoint_forgets_its_graphs(
     tmp_path: Path, domains: Domains, tapes: list[TapeBackend], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """A checkpoint's tensors take the place of the optimiser's; a graph would go on with the old ones."""
+    """A checkpoint replaces the optimiser's tensors; a graph would continue with the old ones."""
     made, make = [], Stage._make
 
     def kept(stage: Stage, start: str) -> Any:
@@ -325,7 +325,7 @@ class Odd(nn.Module):
     ],
 )
 @pytest.mark.usefixtures("tapes")
-def test_a_lifter_that_cannot_be_captured_is_told(
+def test_a_lifter_that_cannot_be_captured_is_refused_with_the_reason(
     tmp_path: Path, domains: Domains, how: str, sentence: str
 ) -> None:
     run = training.prepare(run_of(tmp_path, 5, arm="gpa", graphs="on"), domains, lifter=Odd(how))
@@ -334,20 +334,20 @@ def test_a_lifter_that_cannot_be_captured_is_told(
 
 
 @pytest.mark.usefixtures("tapes")
-def test_a_generator_that_the_graph_was_not_told_of_is_refused() -> None:
-    told, other = torch.Generator(), torch.Generator()
-    graphs = Graphs(True, SimpleNamespace(device=torch.device("cpu")), told, {})  # type: ignore[arg-type]
+def test_a_generator_that_the_graph_does_not_know_is_refused() -> None:
+    known, other = torch.Generator(), torch.Generator()
+    graphs = Graphs(True, SimpleNamespace(device=torch.device("cpu")), known, {})  # type: ignore[arg-type]
 
     def step() -> dict[str, Tensor]:
         return graphs.run("step", lambda: {"drawn": torch.rand(3, generator=other)})
 
     for _ in range(WARM_UP):
         step()
-    with pytest.raises(training.TrainingError, match="draws from a generator that the graph was not told of"):
+    with pytest.raises(training.TrainingError, match="draws from a generator that the graph does not know"):
         step()
 
 
-def test_the_compiler_is_told_what_is_captured(
+def test_whether_to_compile_depends_on_whether_steps_are_captured(
     tmp_path: Path, domains: Domains, tapes: list[TapeBackend], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[str, bool]] = []
@@ -368,7 +368,9 @@ def test_the_compiler_is_told_what_is_captured(
 
 @pytest.mark.needs_cuda
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
-def test_200_replayed_steps_lose_what_plain_ones_do(tmp_path: Path, domains: Domains, precision: str) -> None:
+def test_200_replayed_steps_have_the_losses_of_plain_ones(
+    tmp_path: Path, domains: Domains, precision: str
+) -> None:
     runs = both(tmp_path, domains, STEPS, arm="gpa", device="cuda", every=1, precision=precision)
     replayed, plain = (series(run, "lifter", "lifter_loss") for run in runs)
     assert len(plain) == STEPS
@@ -377,7 +379,9 @@ def test_200_replayed_steps_lose_what_plain_ones_do(tmp_path: Path, domains: Dom
 
 
 @pytest.mark.needs_cuda
-def test_200_replayed_adversarial_steps_lose_what_plain_ones_do(tmp_path: Path, domains: Domains) -> None:
+def test_200_replayed_adversarial_steps_have_the_losses_of_plain_ones(
+    tmp_path: Path, domains: Domains
+) -> None:
     runs = both(tmp_path, domains, STEPS, device="cuda", every=1)
     for name in ("generator_2d", "generator_3d", "discriminator_2d", "discriminator_3d"):
         replayed, plain = (series(run, "generator", name) for run in runs)

@@ -1,4 +1,4 @@
-"""Inside a training step the host never waits for the device; what is logged is read back per log line."""
+"""Within a training step the host never waits for the device; values are read back once a log line."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from poseda.training.stage import Phase, Stage
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 WARM = 2
-"""Steps before the first one that is watched: tables are built and kept at the first."""
+"""Steps before the first one that is watched: the first step creates and keeps tables."""
 
 REPLAYED = 2 * (WARM_UP + 1)
 """Steps until both kinds of a generator's steps are captured, with discriminators and without."""
@@ -56,7 +56,7 @@ def test_what_makes_the_host_wait_is_caught(
 
 
 class Watched:
-    """A phase whose steps, with what logs them, are under watch.
+    """A phase whose steps and log values are under watch.
 
     Args:
         phase: to watch.

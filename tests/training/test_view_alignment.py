@@ -1,4 +1,4 @@
-"""What `gpa_lpa_view` reads off a target: views, upright directions, builds, in spite of a biased scout."""
+"""View alignment: views, tilt and bone lengths are estimated from 2D, even by a biased scout."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ def test_a_view_is_a_lens() -> None:
     assert alignment.views_of(Camera(focal[:1], torch.zeros(1, 2)), 4, options).tolist() == [0] * 4
 
 
-def test_most_bodies_decide_what_is_up() -> None:
+def test_the_upward_direction_is_that_of_most_people() -> None:
     source = alignment.remove_tilt(embedded().source, H36M16, AlignmentConfig())
     up = alignment.mean_up(source.pose_3d, H36M16)
     assert torch.rad2deg(torch.acos(-up[1])) < 0.5
     lying = source.pose_3d.clone()
     lying[: len(lying) // 5] = lying[: len(lying) // 5, :, [1, 0, 2]]
-    # A fifth lies down sideways: an average would turn by 11 degrees.
+    # A fifth lies on the side: an average would tilt by 11 degrees.
     assert torch.rad2deg(torch.acos(-alignment.mean_up(lying, H36M16)[1])) < 5
 
 
-def test_levelling_finds_the_pitch_of_each_camera() -> None:
+def test_the_removed_tilt_is_the_pitch_of_each_camera() -> None:
     source = open_domains(None, size=0.3).adaptation().source
     view = alignment.views_of(source.camera, len(source), AlignmentConfig())
     for number in range(int(view.max()) + 1):
@@ -59,15 +59,15 @@ def test_shares_add_up_and_follow_a_longer_limb() -> None:
     torch.testing.assert_close((before.exp() * sizes).sum(), torch.tensor(1.0))
 
 
-def test_plus_stands_bodies_as_the_view_tilts_them() -> None:
+def test_the_aligned_source_has_the_tilt_and_the_bone_lengths_of_the_estimate() -> None:
     data = embedded()
     prepared = TrainingData.load(data, torch.device("cpu"))
     upright = replace(prepared, source=alignment.remove_tilt(data.source, H36M16, AlignmentConfig()))
     size = len(prepared.placements)
     up = up_of(torch.tensor([[0.3, -0.1]]))
-    build = torch.zeros(H36M16.num_groups)
-    build[1] = 0.1
-    found = alignment.Estimate(torch.zeros(size, dtype=torch.int64), up, build, torch.zeros(11))
+    bone_scale = torch.zeros(H36M16.num_groups)
+    bone_scale[1] = 0.1
+    found = alignment.Estimate(torch.zeros(size, dtype=torch.int64), up, bone_scale, torch.zeros(11))
     aligned = alignment.align_source(upright, found)
     rows, config = torch.arange(500), preset("tiny")
     still = Proposal(torch.zeros(500, 15, 3), torch.zeros(500, 9), torch.zeros(500, 3))
@@ -85,8 +85,8 @@ def test_plus_stands_bodies_as_the_view_tilts_them() -> None:
     torch.testing.assert_close(length[1], 1.1 * length[0])
 
 
-def test_a_biased_scout_is_seen_through(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The scout lifts what was made, but sees too little tilt, some that is not there, and short legs."""
+def test_the_regression_removes_the_bias_of_a_scout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scout lifts correctly but for three biases: too little tilt, a constant tilt, and short legs."""
     data = embedded(0.2)
     prepared = TrainingData.load(data, torch.device("cpu"))
     upright = replace(prepared, source=alignment.remove_tilt(data.source, H36M16, AlignmentConfig()))
@@ -103,21 +103,26 @@ def test_a_biased_scout_is_seen_through(monkeypatch: pytest.MonkeyPatch) -> None
         pose = torch.stack([made[p2.numpy().tobytes()] for p2 in pose_2d])
         up = pitch_roll(alignment.mean_up(pose, H36M16))
         back = up_of(torch.stack([up, 0.6 * up + torch.tensor([0.05, -0.02])]))
-        turn = rotation_matrix(alignment.shortest_turn(back[0], back[1]))
-        pose = (pose - pose[:, :1]) @ turn.T
+        rotation = rotation_matrix(alignment.shortest_turn(back[0], back[1]))
+        pose = (pose - pose[:, :1]) @ rotation.T
         pose[..., 1] *= 0.9
         return pose
 
     monkeypatch.setattr(alignment, "place_on_target", remembered)
     monkeypatch.setattr(alignment, "predict", scout)
-    tilt, build = torch.tensor([0.2, -0.05]), torch.zeros(9)
-    build[1], build[4] = -0.1, 0.1
+    tilt, bone_scale = torch.tensor([0.2, -0.05]), torch.zeros(9)
+    bone_scale[1], bone_scale[4] = -0.1, 0.1
     rng = torch.Generator().manual_seed(0)
     index = torch.randint(len(upright.source), (2000,), generator=rng)
     where = torch.randint(len(prepared.placements), (2000,), generator=rng)
-    turn = alignment.shortest_turn(up_of(torch.zeros(1, 2)), up_of(tilt[None]))
+    rotation = alignment.shortest_turn(up_of(torch.zeros(1, 2)), up_of(tilt[None]))
     seen = remembered(
-        upright, index, where, config, body_rotation=turn.expand(2000, 3), bone_scale=build.expand(2000, 9)
+        upright,
+        index,
+        where,
+        config,
+        body_rotation=rotation.expand(2000, 3),
+        bone_scale=bone_scale.expand(2000, 9),
     )
     lens = prepared.placements.camera.rows(where)
     target = UnlabelledPoses(seen.pose_2d, Camera(lens.focal, lens.center, lens.distortion), where)
@@ -130,16 +135,16 @@ def test_a_biased_scout_is_seen_through(monkeypatch: pytest.MonkeyPatch) -> None
     angles = pitch_roll(found.up)[0]
     torch.testing.assert_close(angles, tilt, rtol=0, atol=0.02)
     # Lengths are known up to a common factor.
-    relative = (1 + found.bone_scale[[1, 4]]).log().diff() - (1 + build[[1, 4]]).log().diff()
+    relative = (1 + found.bone_scale[[1, 4]]).log().diff() - (1 + bone_scale[[1, 4]]).log().diff()
     assert relative.abs() < 0.03
 
 
-def test_few_poses_are_no_view() -> None:
+def test_few_poses_join_the_largest_view() -> None:
     focal = torch.tensor([1.0] * 90 + [2.0])[:, None].expand(91, 2)
     assert alignment.views_of(Camera(focal, torch.zeros(91, 2)), 91, AlignmentConfig()).tolist() == [0] * 91
 
 
-def test_who_lies_is_not_stood_up() -> None:
+def test_people_who_lie_keep_their_tilt() -> None:
     source = embedded().source
     lying = replace(source, pose_3d=source.pose_3d.clone())
     lying.pose_3d[..., :2] = lying.pose_3d[..., [1, 0]]
@@ -156,12 +161,12 @@ def test_a_bone_without_length_does_no_harm() -> None:
     assert alignment.shares(pose.double(), H36M16).dtype == torch.float64
 
 
-def test_windows_are_refused() -> None:
+def test_view_alignment_refuses_windows() -> None:
     with pytest.raises(ValueError, match=r"frames: expected 1 with the arm gpa_lpa_view, .* got 9"):
         replace(preset("tiny"), arms=("gpa_lpa_view",), frames=9)
 
 
-def test_a_body_that_cannot_stand_up_is_refused() -> None:
+def test_a_skeleton_without_the_joints_of_the_axis_is_refused() -> None:
     dog = Skeleton.declare("dog", {"hip": None, "left_shoulder": "hip", "right_shoulder": "hip"})
     with pytest.raises(
         ValueError, match="gpa_lpa_view needs a skeleton with left_ankle, right_ankle, which dog lacks"
@@ -170,8 +175,8 @@ def test_a_body_that_cannot_stand_up_is_refused() -> None:
     alignment.check_skeleton(H36M16)
 
 
-def test_what_has_no_range_is_found_to_be_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a regression onto columns without spread nothing remains but their one value."""
+def test_a_range_of_zero_leads_to_an_estimate_of_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The regression of a constant returns the constant."""
     data = embedded()
     prepared = TrainingData.load(data, torch.device("cpu"))
     upright = replace(prepared, source=alignment.remove_tilt(data.source, H36M16, AlignmentConfig()))
@@ -193,7 +198,7 @@ def test_what_has_no_range_is_found_to_be_nothing(monkeypatch: pytest.MonkeyPatc
     torch.testing.assert_close(aligned.source.pose_3d, upright.source.pose_3d)
 
 
-def test_a_scout_that_lifts_to_no_number_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_scout_whose_poses_are_not_finite_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     prepared = TrainingData.load(embedded(), torch.device("cpu"))
     monkeypatch.setattr(
         alignment, "predict", lambda _, pose_2d, *__: torch.full((*pose_2d.shape[:2], 3), torch.nan)
