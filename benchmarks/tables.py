@@ -3,7 +3,7 @@
     python -m benchmarks.tables            # print every table under its name
     python -m benchmarks.tables --write    # put them where the READMEs have <!-- table: NAME -->
 
-A record is what an experiment wrote with ``--json`` or into its folder. A test compares the READMEs with them.
+A record is what an experiment wrote with ``--json`` or into its folder. A test compares the READMEs.
 """
 
 from __future__ import annotations
