@@ -9,7 +9,7 @@ r2 = x^2 + y^2, a point lands at
 
     focal * ((x, y) * (1 + k1 r2 + k2 r2^2 + k3 r2^3 + p1 x + p2 y) + (p1, p2) * r2) + center
 
-OpenCV's model differs in order and in the tangential terms; :meth:`Camera.from_opencv` fits ours to it.
+OpenCV's model differs in order and in the tangential terms; :mod:`poseda.geometry.opencv` converts it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ import torch
 import torch.export
 from torch import Tensor
 from torch.utils.data._utils.collate import default_collate_fn_map
+
+from poseda.geometry import opencv
 
 UNDISTORT_STEPS = 8
 """Newton steps that invert the distortion. Convergence is quadratic; lenses in use need four in float64."""
@@ -56,6 +58,14 @@ class Camera:
 
     Two cameras are equal only if they are the same object: the entries are tensors. A camera is a pytree, so
     that it goes through ``torch.export``. ``torch.utils.data.default_collate`` joins samples by :meth:`cat`.
+
+    Example:
+        >>> K = torch.tensor([[[500.0, 0, 500], [0, 500, 250], [0, 0, 1]]])
+        >>> camera = Camera.from_intrinsics(K, width=1000, height=500)
+        >>> camera
+        Camera(focal=tensor([[1., 1.]]), center=tensor([[0., 0.]]), distortion=None, aspect=tensor([0.5000]))
+        >>> len(Camera.cat([camera, camera])[1:])
+        1
 
     Args:
         focal: (N, 2) focal lengths fx, fy in half screen widths.
@@ -167,37 +177,55 @@ class Camera:
             ValueError: if a shape is wrong or the misfit exceeds the tolerance; the message states the
             misfit.
         """
-        matrix = np.asarray(matrix, dtype=np.float64)
-        given = np.asarray(coefficients, dtype=np.float64).ravel()
-        if matrix.shape != (3, 3):
-            raise ValueError(f"matrix: expected shape (3, 3), got {matrix.shape}")
-        if given.size not in (0, 4, 5):
-            raise ValueError(f"coefficients: expected 0, 4 or 5 numbers (k1 k2 p1 p2 [k3]), got {given.size}")
-        fx, fy, cx, cy = matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]
-        if not given.any():
-            return cls.from_pixels(fx, fy, cx, cy, width, height)
-        k1, k2, p1, p2, k3 = np.concatenate([given, np.zeros(5 - given.size)])
-        grid_x, grid_y = np.meshgrid(np.linspace(0, width, 41), np.linspace(0, height, 41))
-        x, y = ((grid_x - cx) / fx).ravel(), ((grid_y - cy) / fy).ravel()
-        r2 = x * x + y * y
-        # OpenCV's displacement, then ours, which is linear in its five coefficients: least squares.
-        radial = k1 * r2 + k2 * r2**2 + k3 * r2**3
-        shift_x = x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x)
-        shift_y = y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y
-        basis_x = np.stack([x * r2, x * r2**2, x * r2**3, x * x + r2, x * y], -1)
-        basis_y = np.stack([y * r2, y * r2**2, y * r2**3, x * y, y * y + r2], -1)
-        basis, shift = (
-            np.concatenate([fx * basis_x, fy * basis_y]),
-            np.concatenate([fx * shift_x, fy * shift_y]),
-        )
-        fitted = np.linalg.lstsq(basis, shift, rcond=None)[0]
-        misfit = float(np.abs(basis @ fitted - shift).max())
-        if misfit > tolerance_px:
+        names = ("matrix", "coefficients")
+        camera = cls._normalized(opencv.read(matrix, width, height, coefficients, tolerance_px, names))
+        if len(camera) != 1:
             raise ValueError(
-                f"coefficients: OpenCV's distortion can be matched to {misfit:.2f} px only, expected at most "
-                f"{tolerance_px} px; undistort the 2D poses first"
+                f"matrix: expected one camera, got {len(camera)}; Camera.from_intrinsics takes several"
             )
-        return cls.from_pixels(fx, fy, cx, cy, width, height, fitted)
+        return camera.to(torch.float32)
+
+    @classmethod
+    def from_intrinsics(
+        cls,
+        K: Any,
+        width: Any,
+        height: Any,
+        distortion: Any = None,
+        *,
+        tolerance_px: float = 1.0,
+        dtype: torch.dtype | None = None,
+    ) -> Camera:
+        """Build a table of cameras from intrinsic matrices in pixels. Each argument has N rows or one.
+
+        Gradients reach focal lengths and centres, but not the distortion.
+
+        Args:
+            K: (N, 3, 3) or (3, 3) intrinsics in pixels, no skew: a tensor, an array or lists.
+            width, height: size of the pictures in pixels, one number or (N,).
+            distortion: (N, 5), (N, 4), (5,) or (4,) k1, k2, p1, p2[, k3] in OpenCV's order, or None. Radial
+                lenses are carried exactly, others fitted as by :meth:`from_opencv`.
+            tolerance_px: largest misfit to accept, in pixels.
+            dtype: of the camera. Default: that of K if it is a floating-point tensor, else float32.
+
+        Raises:
+            TypeError: if an argument does not consist of numbers.
+            ValueError: if a shape is wrong, K has skew, a length is not positive or a misfit exceeds the
+                tolerance.
+        """
+        camera = cls._normalized(opencv.read(K, width, height, distortion, tolerance_px))
+        floating = isinstance(K, Tensor) and K.is_floating_point()
+        return camera.to(dtype or (K.dtype if floating else torch.float32))
+
+    @classmethod
+    def _normalized(cls, pixels: opencv.Pixels) -> Camera:
+        width, height = pixels.size.unbind(-1)
+        return cls(
+            focal=2 * pixels.focal / width[:, None],
+            center=(2 * pixels.center - pixels.size) / width[:, None],
+            distortion=pixels.lens,
+            aspect=height / width,
+        )
 
     @classmethod
     def cat(cls, cameras: Iterable[Camera]) -> Camera:

@@ -1,5 +1,6 @@
 """Screen and lens conventions, each named; and cameras as training code uses them."""
 
+import doctest
 import io
 import pickle
 import subprocess
@@ -16,6 +17,7 @@ from torch.utils.data import DataLoader, default_collate
 
 from poseda import ops
 from poseda.datasets.records import UnlabelledPoses
+from poseda.geometry import camera as module
 from poseda.geometry.camera import (
     Camera,
     denormalize_screen,
@@ -74,26 +76,6 @@ def test_mirroring_a_camera_mirrors_what_it_sees() -> None:
     torch.testing.assert_close(
         project(points * flip_3d, camera.mirrored()), project(points, camera) * flip_2d
     )
-
-
-def test_opencv_coefficients_are_fitted_not_relabelled() -> None:
-    matrix = [[1145.0, 0, 512.5], [0, 1143.8, 515.4], [0, 0, 1]]
-    k1, k2, p1, p2, k3 = -0.05, 0.02, -5e-4, 3e-4, 0.0
-    camera = Camera.from_opencv(matrix, [k1, k2, p1, p2, k3], 1000, 1000)
-    points = np.random.default_rng(0).uniform([-0.4, -0.4, 1], [0.4, 0.4, 1], (100, 3))
-    x, y = points[:, 0], points[:, 1]
-    r2 = x * x + y * y
-    radial = 1 + k1 * r2 + k2 * r2**2 + k3 * r2**3
-    u = 1145.0 * (x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x)) + 512.5
-    v = 1143.8 * (y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y) + 515.4
-    ours = denormalize_screen(project(torch.tensor(points, dtype=torch.float32)[None], camera)[0], 1000, 1000)
-    assert np.abs(ours.numpy() - np.stack([u, v], -1)).max() < 0.5
-
-
-def test_opencv_distortion_that_cannot_be_matched_is_refused_with_its_misfit() -> None:
-    matrix = [[600.0, 0, 500], [0, 600.0, 500], [0, 0, 1]]
-    with pytest.raises(ValueError, match=r"can be matched to \d+\.\d+ px only, expected at most 0\.01 px"):
-        Camera.from_opencv(matrix, [0.0, 0.0, 0.02, -0.03], 1000, 1000, tolerance_px=0.01)
 
 
 @pytest.mark.parametrize(
@@ -370,6 +352,11 @@ def test_cameras_compile_as_one_graph_in_a_fresh_process() -> None:
 def test_programs_with_cameras_are_exported_for_any_batch_in_a_fresh_process(strict: bool) -> None:
     said = run_fresh(f"{FRESH}{EXPORT.replace('STRICT', str(strict))}")
     assert "weights_only" not in said, "the example inputs must load without running code"
+
+
+def test_the_examples_in_docstrings_run() -> None:
+    result = doctest.testmod(module, extraglobs={"torch": torch})
+    assert result.attempted >= 4 and result.failed == 0
 
 
 def test_angles_and_directions_are_inverse() -> None:
