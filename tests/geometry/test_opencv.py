@@ -126,6 +126,12 @@ def test_a_radial_lens_is_carried_exactly_and_reordered() -> None:
     assert camera.distortion.tolist() == [[-0.2, 0.1, 0.05, 0.0, 0.0]] * 2
 
 
+def test_each_camera_keeps_its_own_lens() -> None:
+    k1 = [0.2, -0.1, 0.2]
+    camera = Camera.from_intrinsics(TWO[0], 2000, 1000, [[k, 0.0, 0.0, 0.0] for k in k1])
+    assert camera.distortion is not None and camera.distortion[:, 0].tolist() == k1
+
+
 def test_a_tangential_lens_is_fitted_for_each_camera() -> None:
     coefficients = [[-0.05, 0.02, -5e-4, 3e-4], [0.0] * 4]
     camera = Camera.from_intrinsics(TWO, 1920, 1080, np.array(coefficients), dtype=torch.float32)
