@@ -73,7 +73,7 @@ class LabelledPoses:
         return LabelledPoses(
             self.pose_3d[index],
             self.pose_2d[index],
-            self.camera.rows(index),
+            self.camera[index],
             self.clip[index],
             {name: column[at] for name, column in columns.items()},
         )
@@ -121,7 +121,7 @@ class UnlabelledPoses:
     def rows(self, index: Tensor) -> UnlabelledPoses:
         """Pick rows by an int64 or boolean index."""
         visible = None if self.visible is None else self.visible[index]
-        return UnlabelledPoses(self.pose_2d[index], self.camera.rows(index), self.clip[index], visible)
+        return UnlabelledPoses(self.pose_2d[index], self.camera[index], self.clip[index], visible)
 
     def to(self, *args: Any, **kwargs: Any) -> UnlabelledPoses:
         """Move the tensors to a device, as ``Tensor.to``."""

@@ -7,7 +7,8 @@ itself is inside :func:`poseda.ops.augment`; this file holds the table of placem
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -23,11 +24,13 @@ MIN_VISIBLE = 2
 """Fewest visible joints that span a box."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TargetPlacements:
     """Placements of M unlabelled target poses, resident on one device.
 
     A row holds root and box of *one* pose: size and place are drawn together, so they stay correlated.
+    ``torch.save(targets.state_dict(), path)`` keeps them for
+    ``TargetPlacements.from_state_dict(torch.load(path, weights_only=True))``.
 
     Args:
         placement: (M, 4) root u, v and box w, h, screen coordinates.
@@ -35,6 +38,10 @@ class TargetPlacements:
         pose_2d: (M, J, 2) the target poses themselves, the anchors of the 2D discriminator.
         visible: (M, J) bool, the joints that span each box, or None where all do.
         dropped: poses of the target that gave no placement (root unseen or box degenerate).
+
+    Raises:
+        TypeError: if the mask is not bool.
+        ValueError: if a shape is not as above.
     """
 
     placement: Tensor
@@ -42,6 +49,21 @@ class TargetPlacements:
     pose_2d: Tensor
     visible: Tensor | None
     dropped: int
+
+    def __post_init__(self) -> None:
+        rows, joints = self.placement.shape[:1], self.pose_2d.shape[1:2]
+        for name, expected, shape in (
+            ("placement", "(M, 4)", (*rows, 4)),
+            ("pose_2d", "(M, J, 2)", (*rows, *joints, 2)),
+            ("visible", "(M, J)", (*rows, *joints)),
+        ):
+            value = getattr(self, name)
+            if value is not None and value.shape != shape:
+                raise ValueError(f"{name}: expected shape {expected}, got {tuple(value.shape)}")
+        if len(self.camera) not in (1, len(self)):
+            raise ValueError(f"camera: expected {len(self)} rows or 1, got {len(self.camera)}")
+        if self.visible is not None and self.visible.dtype != torch.bool:
+            raise TypeError(f"visible: expected torch.bool, got {self.visible.dtype}")
 
     @classmethod
     def build(
@@ -81,7 +103,7 @@ class TargetPlacements:
         kept = seen[usable]
         return cls(
             placement=placement[usable],
-            camera=camera.rows(usable) if len(camera) > 1 else camera,
+            camera=camera.rows(usable),
             pose_2d=torch.where(kept[..., None], pose_2d[usable], placement[usable][:, None, :2]),
             visible=None if bool(kept.all()) else kept,
             dropped=int((~usable).sum()),
@@ -132,15 +154,56 @@ class TargetPlacements:
         mask = self.joint_mask(index)
         return pose_2d if mask is None else pose_2d.where(mask[..., None], pose_2d[:, root : root + 1])
 
-    def to(self, device: torch.device | str) -> TargetPlacements:
-        """Move the table to a device."""
+    def to(self, *args: Any, **kwargs: Any) -> TargetPlacements:
+        """Move the table or cast its coordinates, as ``Tensor.to``. The mask of seen joints stays bool."""
+        placement = self.placement.to(*args, **kwargs)
         return replace(
             self,
-            placement=self.placement.to(device),
-            camera=self.camera.to(device),
-            pose_2d=self.pose_2d.to(device),
-            visible=None if self.visible is None else self.visible.to(device),
+            placement=placement,
+            camera=self.camera.to(*args, **kwargs),
+            pose_2d=self.pose_2d.to(*args, **kwargs),
+            visible=None if self.visible is None else self.visible.to(placement.device),
         )
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The table as tensors by name. Entries that are None are left out."""
+        entries: dict[str, Tensor | None] = {
+            "placement": self.placement,
+            "pose_2d": self.pose_2d,
+            "visible": self.visible,
+            "dropped": torch.tensor(self.dropped),
+            **{f"camera.{entry.name}": getattr(self.camera, entry.name) for entry in fields(Camera)},
+        }
+        return {name: value for name, value in entries.items() if value is not None}
+
+    @classmethod
+    def from_state_dict(cls, state: Mapping[str, Tensor]) -> TargetPlacements:
+        """Rebuild what :meth:`state_dict` gave. No skeleton is needed.
+
+        Raises:
+            TypeError, ValueError: naming the entry, what was expected and what came.
+        """
+        lens = [f"camera.{entry.name}" for entry in fields(Camera)]
+        needed = {"placement", "pose_2d", "dropped", "camera.focal", "camera.center"}
+        if not needed <= set(state) <= needed | {"visible", *lens}:
+            raise ValueError(
+                f"state: expected {', '.join(sorted(needed))} and optionally visible, camera.distortion and "
+                f"camera.aspect, got {', '.join(map(str, state)) or 'nothing'}"
+            )
+        for name, value in state.items():
+            if not isinstance(value, Tensor):
+                raise TypeError(f"{name}: expected a tensor, got {type(value).__name__}")
+        return cls(
+            placement=state["placement"],
+            camera=Camera(**{name.removeprefix("camera."): state[name] for name in lens if name in state}),
+            pose_2d=state["pose_2d"],
+            visible=state.get("visible"),
+            dropped=int(state["dropped"]),
+        )
+
+
+# Checkpoints that hold a whole table: torch loads them without running code only if it knows the type.
+torch.serialization.add_safe_globals([TargetPlacements])
 
 
 def measure(pose_2d: Tensor, skeleton: Skeleton) -> Tensor:
