@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from poseda.report.alignment import FoundAlignment
+from poseda.report.alignment import describe_alignment
 from poseda.report.summary import (
     COLUMNS,
     MOTION,
@@ -24,11 +24,11 @@ __all__ = [
     "COLUMNS",
     "MOTION",
     "SPLIT_TITLES",
-    "FoundAlignment",
     "RunRecord",
     "Summary",
     "cells",
     "columns_of",
+    "describe_alignment",
     "headings",
     "markdown",
     "shown_split",
@@ -41,9 +41,10 @@ def write_report(out: Path) -> list[Path]:
     """Draw every picture of a run folder and write report.md and report.html; return what was written."""
     from poseda.report.page import build_page
     from poseda.report.pictures import draw_joints, draw_placements, draw_poses, draw_training
-    from poseda.runs.files import write_atomically
+    from poseda.runs import RunFolder
+    from poseda.runs.atomic import write_atomically
 
-    record = RunRecord.read(out)
+    folder, record = RunFolder(out), RunRecord.read(out)
     split = shown_split(record.results)
     pictures = {
         "placements.png": (
@@ -57,7 +58,6 @@ def write_report(out: Path) -> list[Path]:
         "joints.png": (f"Error of each joint on {SPLIT_TITLES[split]}", draw_joints(record.results, split)),
         "training.png": ("Training", draw_training(record.journal)),
     }
-    folder = out / "plots"
     written = []
     text = ["# poseda run\n", markdown(summarise(record.results, split)), f"\nOn {SPLIT_TITLES[split]}.\n"]
     if record.gate is not None:
@@ -66,9 +66,10 @@ def write_report(out: Path) -> list[Path]:
     for name, (title, figure) in pictures.items():
         picture = io.BytesIO()
         figure.savefig(picture, format="png", dpi=130)
-        write_atomically(folder / name, picture.getvalue())
-        written.append(folder / name)
-        text.append(f"\n![{title}](plots/{name})")
-    write_atomically(out / "report.md", ("\n".join(text) + "\n").encode())
-    write_atomically(out / "report.html", build_page(record).encode())
-    return [*written, out / "report.md", out / "report.html"]
+        path = folder.plots_path / name
+        write_atomically(path, picture.getvalue())
+        written.append(path)
+        text.append(f"\n![{title}]({path.relative_to(folder.path)})")
+    write_atomically(folder.summary_path, ("\n".join(text) + "\n").encode())
+    write_atomically(folder.report_path, build_page(record).encode())
+    return [*written, folder.summary_path, folder.report_path]

@@ -13,6 +13,7 @@ from torch import Tensor
 from poseda import ops
 from poseda.geometry.rotation import rotation_matrix
 from poseda.geometry.skeleton import Skeleton
+from poseda.geometry.standing import body_axis, missing_joints
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,7 @@ def _between(one: Tensor, other: Tensor) -> Tensor:
 def _tilts(
     before: Tensor, after: Tensor, skeleton: Skeleton
 ) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
-    from poseda.training.view_alignment import body_axis, check_skeleton
-
-    try:
-        check_skeleton(skeleton)
-    except ValueError:
+    if missing_joints(skeleton):
         return None, None
     upward = torch.tensor([0.0, -1.0, 0.0], dtype=before.dtype)
     one, other = (

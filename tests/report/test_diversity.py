@@ -15,11 +15,11 @@ from poseda.cli import main
 from poseda.geometry.rotation import rotation_matrix
 from poseda.geometry.skeleton import H36M16
 from poseda.ops.samples import augment_arguments
-from poseda.report import FoundAlignment, RunRecord, page
-from poseda.report.alignment import View
+from poseda.report import RunRecord, describe_alignment, page
 from poseda.report.charts import histogram
 from poseda.report.diversity import measure
-from poseda.runs.checkpoint import load_checkpoint
+from poseda.runs import RunFolder
+from poseda.runs.view_alignment import FoundAlignment, View
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -89,12 +89,12 @@ FOUND = FoundAlignment(
 
 
 def test_what_plus_found_is_one_line_with_the_largest_first() -> None:
-    assert FOUND.sentence() == (
+    assert describe_alignment(FOUND) == (
         "gpa_lpa_view found pitch/roll of -8.0°/+1.5°, +4.0°/0.0°; "
         "bones to knee -3.0 %, head top +1.5 %, hip +0.5 %"
     )
     many = dataclasses.replace(FOUND, views=FOUND.views * 3)
-    assert "+1.5° and 3 views more; bones" in many.sentence()
+    assert "+1.5° and 3 views more; bones" in describe_alignment(many)
 
 
 def test_a_run_tells_what_changed_what_plus_found_and_where_it_started_anew(
@@ -107,8 +107,8 @@ def test_a_run_tells_what_changed_what_plus_found_and_where_it_started_anew(
     assert main([*adapt, "--out", str(out)]) == 0
     record = RunRecord.read(out)
     assert record.alignment is not None
-    assert record.alignment.sentence() in " ".join(capsys.readouterr().out.split())
-    notes = [load_checkpoint(out / f"seed{seed}/gpa_lpa_view/alignment.safetensors")[1] for seed in (0, 1)]
+    assert describe_alignment(record.alignment) in " ".join(capsys.readouterr().out.split())
+    notes = [RunFolder(out).weights(seed, "gpa_lpa_view", "view_alignment").load()[1] for seed in (0, 1)]
     assert record.alignment.views[0].pitch == tuple(found["views"][0]["pitch"] for found in notes)
     assert record.alignment.build["knee"] == tuple(found["build"]["right_knee"] for found in notes)
     text = (out / "report.html").read_text()

@@ -9,8 +9,7 @@ from typing import Any
 import torch
 
 from poseda.config import Arm, GeneratorTrainingConfig, LifterTrainingConfig, NetworkConfig, RunConfig, preset
-from poseda.runs.checkpoint import load_checkpoint
-from poseda.runs.weights import weights_path
+from poseda.runs import RunFolder
 
 
 def short_run(out: Path, *arms: Arm, steps: int = 15, every: int = 5, **changes: Any) -> RunConfig:
@@ -34,7 +33,7 @@ def small_lifter(causal: bool = False) -> NetworkConfig:
 
 def weights(out: Path, arm: str, phase: str = "lifter") -> dict[str, torch.Tensor]:
     """What a phase of the first seed ended with."""
-    return load_checkpoint(weights_path(out, 0, arm, phase))[0]
+    return RunFolder(out).weights(0, arm, phase).load()[0]
 
 
 def equal(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> bool:
