@@ -270,6 +270,7 @@ class RunFolder:
                 )
             return config, []
         saved = self.read_record()
+        self.results.read()  # a damaged file is refused before training
         earlier = saved.get("earlier_versions", [])
         if saved["versions"] not in (versions(), *earlier):
             earlier = [*earlier, saved["versions"]]

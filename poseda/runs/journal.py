@@ -56,5 +56,5 @@ class Journal:
         for line in self.path.read_text().splitlines() if self.path.exists() else ():
             try:
                 yield line, with_arm_of_today(json.loads(line))
-            except json.JSONDecodeError:
+            except (ValueError, TypeError, KeyError):
                 continue  # the line that a killed run was writing

@@ -25,8 +25,15 @@ class Results:
     config: Callable[[], RunConfig]
 
     def read(self) -> list[dict[str, Any]]:
-        """The rows so far; none where no arm is finished."""
-        return [with_arm_of_today(row) for row in self.file.read()] if self.file.exists() else []
+        """The rows so far; none where no arm is finished.
+
+        Raises:
+            ValueError: if the file is damaged; the message names it.
+        """
+        try:
+            return [with_arm_of_today(row) for row in self.file.read()] if self.file.exists() else []
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{self.file.path}: expected rows of results, found others") from error
 
     def append(self, rows: Sequence[dict[str, Any]]) -> None:
         """Add rows, in place of earlier ones of the same arm and seed."""
