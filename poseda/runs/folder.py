@@ -126,11 +126,6 @@ class RunFolder:
         """The report in Markdown."""
         return self.path / "report.md"
 
-    @property
-    def plots_path(self) -> Path:
-        """The folder of the pictures in the Markdown report."""
-        return self.path / "plots"
-
     def arm_path(self, seed: int, arm: str) -> Path:
         """The folder of one arm and seed."""
         return path_in(self.path / f"seed{seed}", arm)
