@@ -26,7 +26,7 @@ class RunRecord:
         card: the protocol card.
         results: rows, one for each arm, seed and split.
         journal: lines logged in training.
-        gallery, gallery_notes: samples, poses on their way through the method.
+        samples, sample_notes: poses on their way through the method.
         gate: verdict of the gate, or None where the gate was not asked.
         labelfree: label-free numbers, or None in runs older than they are.
         clips, clip_notes: predictions to view, empty in runs older than they are.
@@ -37,8 +37,8 @@ class RunRecord:
     card: dict[str, str]
     results: list[dict[str, Any]]
     journal: list[dict[str, Any]]
-    gallery: Arrays
-    gallery_notes: dict[str, Any]
+    samples: Arrays
+    sample_notes: dict[str, Any]
     gate: dict[str, Any] | None
     labelfree: dict[str, Any] | None
     clips: Arrays
@@ -62,8 +62,8 @@ class RunRecord:
             card=folder.card.read(),
             results=folder.results.read(),
             journal=folder.journal.read(),
-            gallery=samples,
-            gallery_notes=sample_notes,
+            samples=samples,
+            sample_notes=sample_notes,
             gate=folder.verdict.read(),
             labelfree=_labelfree(folder.labelfree),
             clips=clips,

@@ -51,9 +51,9 @@ def test_an_old_folder_holds_old_names_only(old: Path) -> None:
 
 def test_an_old_folder_is_read_as_if_written_today(old: Path, today: Path) -> None:
     found, expected = RunRecord.read(old), RunRecord.read(today)
-    for name in ("config", "card", "results", "journal", "gallery_notes", "gate", "labelfree", "clip_notes"):
+    for name in ("config", "card", "results", "journal", "sample_notes", "gate", "labelfree", "clip_notes"):
         assert getattr(found, name) == getattr(expected, name), name
-    for name in ("gallery", "clips"):
+    for name in ("samples", "clips"):
         one, other = getattr(found, name), getattr(expected, name)
         assert one.keys() == other.keys() and all(np.array_equal(one[key], other[key]) for key in one)
     assert found.alignment == expected.alignment is not None
