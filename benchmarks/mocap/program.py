@@ -61,7 +61,7 @@ def run(arguments: list[str]) -> int:
     failures = [] if options.tables else _train(options, jobs)
     text, record = _tables(experiment, options, jobs), _record(experiment, options, recipe, jobs)
     if not options.tables:
-        from poseda.runs.files import write_atomically, write_json
+        from poseda.runs.atomic import write_atomically, write_json
 
         write_json(options.out / f"{arguments[0]}.json", record)
         write_atomically(options.out / f"{arguments[0]}.md", text.encode())
@@ -156,7 +156,7 @@ def _record(
     from benchmarks.mocap.domains import recorded_sources
     from benchmarks.mocap.queue import read_protocol
     from poseda.config import to_json
-    from poseda.runs.folder import versions
+    from poseda.runs.origin import versions
 
     own = ("data", "out", "arms", "seeds", "resume", *_sets(experiment))
     return {

@@ -51,11 +51,11 @@ from poseda.device import choose, peak_memory
 from poseda.lifters.sizes import SMALL, build_lifter, count_parameters
 from poseda.method.generator import Generator
 from poseda.ops import reference
-from poseda.runs.journal import Meters
 from poseda.training.adversarial import GeneratorPhase
+from poseda.training.fabric import start_fabric
 from poseda.training.lifting import LifterPhase
+from poseda.training.meters import Meters
 from poseda.training.pairs import PairSource, Resident, carry_out, recipe_of
-from poseda.training.run import start_fabric
 
 PROGRAM = "bench_training_step"
 

@@ -35,8 +35,9 @@ def _lead(arguments: list[str]) -> int:
     from poseda import report, training
     from poseda.datasets import DataError
     from poseda.device import peak_memory
-    from poseda.evaluation import gate
+    from poseda.runs.card import protocol_card
     from poseda.runs.checkpoint import CheckpointError
+    from poseda.runs.view_alignment import FoundAlignment
 
     console = open_console(config.json)
     domains = open_chosen(config)
@@ -45,11 +46,11 @@ def _lead(arguments: list[str]) -> int:
         prepared = training.prepare(config, domains, observer)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    print_card(console, training.protocol_card(prepared.config, domains, prepared.splits))
+    print_card(console, protocol_card(prepared.config, domains, prepared.splits))
     if prepared.verdict is not None:
         console.print(prepared.verdict.sentence, highlight=False)
     try:
-        with prepared.lock:
+        with prepared.folder.locked():
             with observer:
                 results = prepared.train()
             if not prepared.fabric.is_global_zero:
@@ -81,15 +82,15 @@ def _lead(arguments: list[str]) -> int:
     title = f"{domains.name}: {report.SPLIT_TITLES[split]}"
     summaries = report.summarise(results, split)
     print_table(console, summaries, title)
-    found = report.FoundAlignment.read(config.out, config.seeds)
+    found = FoundAlignment.read(prepared.folder, config.seeds)
     if found is not None:
-        console.print(found.sentence(), highlight=False)
+        console.print(report.describe_alignment(found), highlight=False)
     taken = peak_memory(prepared.fabric.device)
     if taken is not None:
         console.print(f"device memory: {decimal(taken)} at most", highlight=False)
     console.print(f"run folder: {config.out}   report: {written[-1]}", highlight=False)
     if config.json:
-        verdict = None if prepared.verdict is None else gate.read_verdict(config.out)
+        verdict = prepared.folder.verdict.read()
         print_json({"run": str(config.out), "report": str(written[-1]), "gate": verdict, "results": results})
     return 0
 

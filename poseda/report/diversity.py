@@ -1,4 +1,4 @@
-"""How far a generator takes poses from where they were: turns, lengths and tilt, from the gallery alone."""
+"""How far a generator takes poses from where they were: turns, lengths and tilt, from the samples alone."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from torch import Tensor
 from poseda import ops
 from poseda.geometry.rotation import rotation_matrix
 from poseda.geometry.skeleton import Skeleton
+from poseda.geometry.standing import body_axis, missing_joints
 
 
 @dataclass(frozen=True)
 class Diversity:
-    """What changed in the valid poses of a gallery.
+    """What changed in the valid poses of the samples.
 
     Args:
         turn: (N, K) angle between each bone and what became of it, the body's own turn undone, degrees.
@@ -34,17 +35,17 @@ class Diversity:
     tilt_after: np.ndarray | None
 
 
-def measure(gallery: Mapping[str, np.ndarray], notes: Mapping[str, Any]) -> Diversity | None:
+def measure(samples: Mapping[str, np.ndarray], notes: Mapping[str, Any]) -> Diversity | None:
     """Compare source poses with augmented ones; None where a run had no generator or did not keep its turns.
 
     Args:
-        gallery, notes: gallery.safetensors of a run.
+        samples, notes: as a run keeps them.
     """
-    if "augmented_body" not in gallery or not gallery["augmented_valid"].any():
+    if "augmented_body" not in samples or not samples["augmented_valid"].any():
         return None
-    valid = gallery["augmented_valid"].astype(bool)
+    valid = samples["augmented_valid"].astype(bool)
     before, after, body = (
-        torch.from_numpy(gallery[name][valid]).double()
+        torch.from_numpy(samples[name][valid]).double()
         for name in ("source_3d", "augmented_3d", "augmented_body")
     )
     skeleton = Skeleton(notes["skeleton"], tuple(notes["joint_names"]), tuple(notes["parents"]))
@@ -68,11 +69,7 @@ def _between(one: Tensor, other: Tensor) -> Tensor:
 def _tilts(
     before: Tensor, after: Tensor, skeleton: Skeleton
 ) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
-    from poseda.training.view_alignment import body_axis, check_skeleton
-
-    try:
-        check_skeleton(skeleton)
-    except ValueError:
+    if missing_joints(skeleton):
         return None, None
     upward = torch.tensor([0.0, -1.0, 0.0], dtype=before.dtype)
     one, other = (

@@ -1,0 +1,26 @@
+"""Where the numbers of a run come from: the versions they were computed with, and the data."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+from poseda.datasets import Domains
+
+PACKAGES = ("poseda", "torch", "numpy", "lightning", "safetensors")
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the numbers depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def describe_data(domains: Domains) -> dict[str, str]:
+    """Which data: its name, skeleton and content hash."""
+    return {"name": domains.name, "skeleton": domains.skeleton.name, "sha256": domains.fingerprint()}
