@@ -30,7 +30,9 @@ def read(path: Path) -> dict[str, str | list[str]]:
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = "" if mark is None else f" (line {mark.line + 1})"
-        raise ConfigFileError(f"--config: expected a YAML file, got {path}, which is not one{where}") from error
+        raise ConfigFileError(
+            f"--config: expected a YAML file, got {path}, which is not one{where}"
+        ) from error
     if isinstance(content, Mapping) and isinstance(content.get("config"), Mapping):
         content = content["config"]  # of a run's config.json
     if not isinstance(content, Mapping):
@@ -65,9 +67,5 @@ def write(*records: Any, without: frozenset[str] = frozenset()) -> str:
     found: dict[str, Any] = {}
     for record in records:
         found = to_json(record) | found
-    return yaml.safe_dump(
-        {name: value for name, value in found.items() if name not in without},
-        sort_keys=False,
-        default_flow_style=None,
-        width=100,
-    )
+    kept = {name: value for name, value in found.items() if name not in without}
+    return str(yaml.safe_dump(kept, sort_keys=False))

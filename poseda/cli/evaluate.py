@@ -5,23 +5,27 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from poseda.cli.options import UsageError, open_chosen, parse
+from poseda.cli.options import Program, UsageError, read
 from poseda.cli.screen import open_console, print_card, print_json, print_table
+from poseda.config import EvaluateConfig
 
 if TYPE_CHECKING:
-    from poseda.config import EvaluateConfig, RunConfig
+    from poseda.config import RunConfig
+
+PROGRAM = Program(
+    "poseda evaluate",
+    "Evaluate every lifter of a run on a domain file or by a published protocol; write RUN/evaluation.json.",
+    (EvaluateConfig,),
+    positional="run",
+)
 
 
 def run(arguments: list[str]) -> int:
     """Evaluate the lifters of a run on a domain file or by a published protocol."""
-    import tyro
-
-    from poseda.config import EvaluateConfig, from_json
-
-    markers = (tyro.conf.PositionalRequiredArgs,)
-    options = parse(EvaluateConfig, arguments, prog="poseda evaluate", config=markers)
+    options = read(PROGRAM, arguments, lambda given: given.build(EvaluateConfig))
 
     from poseda import report
+    from poseda.config import from_json
     from poseda.runs.files import write_json
     from poseda.training import read_folder
 
@@ -31,7 +35,7 @@ def run(arguments: list[str]) -> int:
         evaluated = _published if options.protocol is not None else _domains
         name, card, data, rows = evaluated(options, record, config)
     except (ValueError, OSError) as error:
-        raise UsageError(str(error)) from error
+        raise PROGRAM.refusal(error) from error
     console = open_console(options.json)
     evaluation = {"protocol": card, "data": data, "results": rows}
     try:
@@ -55,6 +59,7 @@ Evaluation = tuple[str, dict[str, str], dict[str, Any], list[dict[str, Any]]]
 
 def _domains(options: EvaluateConfig, record: dict[str, Any], config: RunConfig) -> Evaluation:
     """On the run's own data or another domain file."""
+    from poseda.cli.recipe import open_chosen
     from poseda.training import describe_data, evaluate_folder, evaluation_card
 
     if options.data is not None:

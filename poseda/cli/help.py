@@ -5,14 +5,15 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from pathlib import PurePath
 from textwrap import wrap
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
-from poseda.cli.options import Program
+from poseda.cli.options import Program, negative_name
 from poseda.config import FileConfig
 from poseda.config.fields import Field, fields_of, help_texts
-from poseda.config.limits import Bare, members, notes, parts
+from poseda.config.limits import Bare, PictureSize, members, notes, parts
 
 INDENT, COLUMN, WIDEST = 2, 26, 110
 """Columns before an option, columns before its text, and the most that a line has."""
@@ -42,8 +43,8 @@ def help_text(program: Program, everything: bool = False, width: int | None = No
         for entry in entries:
             lines += _lines(_usage(entry, program), _description(entry, texts[entry.name]), width)
     lines += [""] if everything else []
-    lines += _lines("-h, --help", "Show the options that most people use.", width)
-    if len(shown) < len(fields) or everything:
+    lines += _lines("-h, --help", "Show the options that most people need.", width)
+    if program.common:
         lines += _lines("--help-all", f"Show all {len(fields)} options.", width)
     return "\n".join(lines)
 
@@ -58,7 +59,7 @@ def _texts(program: Program) -> dict[str, str]:
 
 def _lines(name: str, text: str, width: int) -> Iterator[str]:
     """An option's name and its text beside it, or below it where the name is long."""
-    described = wrap(text.replace("`", ""), max(width - COLUMN, 20))
+    described = wrap(text.replace("`", ""), max(width - COLUMN, 20), break_on_hyphens=False)
     head = " " * INDENT + name
     if len(head) < COLUMN - 1 and described:
         head = f"{head:<{COLUMN}}{described.pop(0)}"
@@ -72,15 +73,19 @@ def _usage(entry: Field, program: Program) -> str:
     name = program.name_of(entry.name)
     if entry.name == program.positional:
         return name
+    if entry.default is True:
+        return f"{name}, {negative_name(entry.name)}"
     value = _value(entry.hint)
     return f"{name} [{value}]" if notes(entry.hint, Bare) else f"{name} {value}".rstrip()
 
 
-_VALUES = {int: "N", float: "X", bool: "", str: "TEXT"}
+_VALUES = {int: "N", float: "X", bool: "", str: "NAME"}
 
 
 def _value(hint: Any) -> str:
     """What stands for a value of a type, empty for a flag."""
+    if notes(hint, PictureSize):
+        return "WIDTHxHEIGHT"
     kinds = [parts(member)[0] for member in members(parts(hint)[0]) if member is not NoneType]
     shown = []
     for kind in kinds:
@@ -111,14 +116,7 @@ def _choices(kind: Any) -> Sequence[str]:
 
 def _shown(default: Any) -> str:
     """A default as it would be typed, empty where there is none worth a word."""
-    if isinstance(default, bool):
-        return "on" if default else ""
     if isinstance(default, tuple):
         return " ".join(map(str, default))
-    return str(default) if isinstance(default, int | float) or (default and _is_text(default)) else ""
-
-
-def _is_text(default: Any) -> bool:
-    from pathlib import PurePath
-
-    return isinstance(default, str | PurePath)
+    known = isinstance(default, int | float | str | PurePath) and not isinstance(default, bool)
+    return str(default) if known else ""

@@ -36,6 +36,12 @@ def option_name(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
+def negative_name(name: str) -> str:
+    """The opposite of a flag as it is typed: ``--training.no-flip``."""
+    section, dot, flag = name.rpartition(".")
+    return option_name(f"{section}{dot}no-{flag}")
+
+
 @dataclass(frozen=True)
 class Program:
     """What is typed on a command line, and what its options are.
@@ -57,7 +63,7 @@ class Program:
     sets: frozenset[str] = frozenset()
 
     def fields(self) -> list[Field]:
-        """All options."""
+        """All options, those without a section first."""
         from poseda.config import FileConfig
         from poseda.config.fields import fields_of
 
@@ -66,7 +72,7 @@ class Program:
             for entry in fields_of(record):
                 if not (at and self.sets & {entry.name, entry.section}):
                     found.setdefault(entry.name, entry)
-        return list(found.values())
+        return sorted(found.values(), key=lambda entry: entry.section != "")
 
     def name_of(self, option: str) -> str:
         """An option as it is typed here."""
@@ -102,18 +108,19 @@ class Given:
     values: Mapping[str, Any]
     files: Mapping[str, str] = field(default_factory=dict)
 
-    def of(self, record: type, **others: Any) -> dict[str, Any]:
-        """The values that belong to a record."""
-        from poseda.config.fields import fields_of
-
-        own = {entry.name for entry in fields_of(record)}
-        return {name: value for name, value in self.values.items() if name in own} | others
-
     def build(self, record: type[Record]) -> Record:
         """A record with the given values, and its own defaults elsewhere."""
         from poseda.config.fields import build
 
-        return build(record, self.of(record))
+        rest = self.without(record)
+        return build(record, {name: value for name, value in self.values.items() if name not in rest})
+
+    def without(self, record: Any) -> dict[str, Any]:
+        """The given values that do not belong to a record."""
+        from poseda.config.fields import fields_of
+
+        own = {entry.name for entry in fields_of(record)}
+        return {name: value for name, value in self.values.items() if name not in own}
 
     def name_of(self, option: str) -> str:
         """An option as it was given: on the command line or in a file."""

@@ -13,7 +13,7 @@ from cyclopts.config import Dict
 from cyclopts.exceptions import CoercionError
 
 from poseda.cli.config_file import ConfigFileError, read
-from poseda.cli.options import Program, UsageError, option_name
+from poseda.cli.options import Program, UsageError, negative_name, option_name
 from poseda.cli.wording import explain
 from poseda.config.fields import Field
 from poseda.config.limits import Bare, Found, Renamed, notes
@@ -40,7 +40,7 @@ def read_arguments(program: Program, arguments: list[str]) -> tuple[dict[str, An
     values = {entry.name: bound.arguments.get(_key(entry)) for entry in fields}
     for entry in fields:
         if (value := values[entry.name]) is not None and (bare := notes(entry.hint, Bare)):
-            values[entry.name] = value[0] if value else bare[0].value
+            values[entry.name] = value[0] if value else Path(bare[0].value)
     return {name: value for name, value in values.items() if value is not None}, files
 
 
@@ -69,15 +69,14 @@ def _key(entry: Field) -> str:
 
 
 def _parameter(entry: Field, positional: bool) -> inspect.Parameter:
-    kind, many = entry.kind, get_origin(entry.kind) is tuple
+    kind: Any = entry.kind
+    many: bool | tuple[int, int] = get_origin(entry.kind) is tuple
     if notes(entry.hint, Bare):
-        kind, many = tuple[str, ...], (0, 1)
-    section, _, name = entry.name.rpartition(".")
-    no = option_name(f"{section}.no-{name}" if section else f"no-{name}")
+        kind, many = tuple[Path, ...], (0, 1)
     found = notes(entry.hint, Found)
     reading = Parameter(
         name=entry.name.upper() if positional else option_name(entry.name),
-        negative=(no,) if kind is bool else (),
+        negative=(negative_name(entry.name),) if kind is bool else (),
         converter=partial(_convert, entry),
         consume_multiple=many,
         allow_leading_hyphen=bool(found) and found[0].dash,
@@ -95,10 +94,10 @@ def _convert(entry: Field, kind: Any, tokens: tuple[Token, ...]) -> Any:
     tokens = tokens[max(at for at, token in enumerate(tokens) if token.index == 0) :]
     for renamed in notes(entry.hint, Renamed):
         tokens = tuple(token.evolve(value=renamed.names.get(token.value, token.value)) for token in tokens)
-    if kind in (int, tuple[int, ...]):
-        for token in tokens:
-            if not re.fullmatch(r"[+-]?\d[\d_]*", token.value):  # cyclopts would round 2.5
-                raise CoercionError(token=token, target_type=int)
+    for token in tokens:
+        rounded = kind in (int, tuple[int, ...]) and not re.fullmatch(r"[+-]?\d[\d_]*", token.value)
+        if rounded or (kind is Path and not token.value):  # cyclopts would take 2.5 for 2, nothing for .
+            raise CoercionError(token=token, target_type=kind)
     return convert(kind, tokens)
 
 

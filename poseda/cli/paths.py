@@ -21,7 +21,7 @@ def missing_path(given: Given) -> str | None:
         found, path = notes(entry.hint, Found), given.values.get(entry.name)
         if path is None or not found or (found[0].dash and str(path) == "-"):
             continue
-        wanted = "the folder of a run" if found[0].holds else "a file or folder that exists"
+        wanted = "the folder of a run" if found[0].holds else "a file or folder"
         name = given.name_of(entry.name)
         if not _exists(path):
             return f"{name}: expected {wanted}, got {path}, which does not exist{_near(path)}"

@@ -1,4 +1,4 @@
-"""From the options of `poseda adapt` to a run: what preset, lifter, device and footage decide, and its data."""
+"""From the options of `poseda adapt` to a run: what preset, lifter and device decide, and the data."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def resolve(given: Mapping[str, Any]) -> RunConfig:
     """The run that options ask for.
 
-    Defaults come from the preset. With footage, the arms are those that need no labels. The size of the network
-    follows from lifter and device. Every option that is given wins over all of these.
+    Defaults come from the preset. With footage, the arms are those that need no labels. The size of the
+    network follows from lifter and device. Every option that is given wins over all of these.
 
     Args:
         given: values of the given options by name, such as ``training.batch``.

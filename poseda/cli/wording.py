@@ -32,13 +32,15 @@ def explain(error: CycloptsError, program: Program) -> str:
     if entry is None:
         return str(error)
     name, wanted = program.name_of(entry.name), words(entry.hint)
-    if isinstance(error, MissingArgumentError):
-        return f"{name}: expected {wanted}, got nothing"
     if isinstance(error, ConsumeMultipleError):
         return f"{name}: expected at most one value, got {error.actual_count}"
+    if isinstance(error, MissingArgumentError):
+        return f"{name}: expected {wanted}, got nothing"
     if isinstance(error, CoercionError) and error.token is not None:
         where = name if error.token.source == "cli" else f"{error.token.source}: {entry.name}"
-        return f"{where}: expected {wanted}, got {error.token.value!r}{_choice(entry.kind, error.token.value)}"
+        return (
+            f"{where}: expected {wanted}, got {error.token.value!r}{_choice(entry.kind, error.token.value)}"
+        )
     return f"{name}: {error}"
 
 
@@ -50,12 +52,22 @@ def _unknown(token: Token, program: Program) -> str:
     where = f"{token.source}: {name}" if from_file else typed
     if program.sets & {name, name.partition(".")[0]}:
         return f"{where}: expected options of the recipe, got one that the program sets itself"
-    meant = guess(name, [entry.name for entry in program.fields()], str if from_file else option_name)
+    known = [entry.name for entry in program.fields()]
+    if any(other.startswith(f"{name}.") for other in known):
+        return f"{where}: expected options of this section, such as {_first(name, known, from_file)}"
+    meant = guess(name, known, str if from_file else program.name_of)
     return f"{where}: expected an option of {program.name}, got an unknown one{meant}"
 
 
+def _first(section: str, known: list[str], from_file: bool) -> str:
+    option = next(name for name in known if name.startswith(f"{section}."))
+    return option if from_file else option_name(option)
+
+
 def _choice(kind: Any, value: str) -> str:
-    """Which of the choices may be meant."""
+    """What may be meant instead."""
+    if get_origin(kind) is tuple and "," in value:
+        return "; separate values with spaces"
     for part in (kind, *get_args(kind)):
         if get_origin(part) is Literal:
             return guess(value, get_args(part))
