@@ -5,22 +5,24 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from poseda.cli.options import UsageError, open_chosen, parse
+from poseda.cli.options import Program, UsageError, read
 from poseda.cli.screen import open_console, print_card, print_json, print_table
+from poseda.config import EvaluateConfig
 
 if TYPE_CHECKING:
-    from poseda.config import EvaluateConfig
     from poseda.runs import RunFolder
+
+PROGRAM = Program(
+    "poseda evaluate",
+    "Evaluate every lifter of a run on a domain file or by a published protocol; write RUN/evaluation.json.",
+    (EvaluateConfig,),
+    positional="run",
+)
 
 
 def run(arguments: list[str]) -> int:
     """Evaluate the lifters of a run on a domain file or by a published protocol."""
-    import tyro
-
-    from poseda.config import EvaluateConfig
-
-    markers = (tyro.conf.PositionalRequiredArgs,)
-    options = parse(EvaluateConfig, arguments, prog="poseda evaluate", config=markers)
+    options = read(PROGRAM, arguments, lambda given: given.build(EvaluateConfig))
 
     from poseda import report
     from poseda.runs import RunFolder
@@ -30,7 +32,7 @@ def run(arguments: list[str]) -> int:
         evaluated = _published if options.protocol is not None else _domains
         name, card, data, rows = evaluated(options, folder)
     except (ValueError, OSError) as error:
-        raise UsageError(str(error)) from error
+        raise PROGRAM.refusal(error) from error
     console = open_console(options.json)
     evaluation = {"protocol": card, "data": data, "results": rows}
     try:
@@ -54,6 +56,7 @@ Evaluation = tuple[str, dict[str, str], dict[str, Any], list[dict[str, Any]]]
 
 def _domains(options: EvaluateConfig, folder: RunFolder) -> Evaluation:
     """On the run's own data or another domain file."""
+    from poseda.cli.recipe import open_chosen
     from poseda.evaluation.evaluate import evaluate_folder
     from poseda.runs.card import evaluation_card
     from poseda.runs.origin import describe_data

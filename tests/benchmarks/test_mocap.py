@@ -177,8 +177,8 @@ def test_a_queue_refuses_other_motion_files_options_and_company(
         assert "no other run writes to" in refused(*reproduce(mocap_folder, finished, *options))
         assert main(reproduce(mocap_folder, finished, *options, "--tables")) == 0
     for option in (("--data", "x.npz"), ("--gate", "on")):
-        assert "one that the queue sets itself" in refused(*reproduce(mocap_folder, finished, *option))
-    assert "expected one of arms" in refused("magic")
+        assert "one that the program sets itself" in refused(*reproduce(mocap_folder, finished, *option))
+    assert "expected a queue among arms" in refused("magic")
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(QueueError, match="--out: expected a folder that can be written"),

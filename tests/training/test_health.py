@@ -216,7 +216,7 @@ def test_the_command_line_tells_a_collapse(tmp_path: Path, capsys: pytest.Captur
     steps = ["--training.pretrain-steps", "4", "--arms", "gpa_lpa", "--out", str(tmp_path / "r")]
     assert main(["adapt", "--preset", "tiny", "--device", "cpu", *steps, *options]) == 1
     shown = capsys.readouterr()
-    assert "started anew from step 0 with a new seed" in " ".join(shown.out.split())
+    assert "starts again from step 0 with another seed" in " ".join(shown.out.split())
     assert shown.err.count("\n") == 1 and "bone_spread below 9 in 1 log lines in a row" in shown.err
 
 
