@@ -10,6 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from poseda.config import RunConfig, TargetDataConfig, check_resumable, from_json, to_json
 from poseda.datasets import Domains, OwnDomains
 from poseda.evaluation import gate
@@ -196,6 +198,8 @@ def versions() -> dict[str, str]:
             found[package] = version(package)
         except PackageNotFoundError:
             found[package] = "not installed"
+    # With the build, such as +cu130, which the metadata of torch's wheels leaves out.
+    found["torch"] = str(torch.__version__)
     return found
 
 
