@@ -80,7 +80,7 @@ class RunConfig:
     preset: Preset = "default"
     """Where the defaults below come from: tiny (seconds, to try it out), default (minutes), full (hours)."""
     out: Path = Path("poseda-run")
-    """Folder for results, plots and checkpoints. Must be new or empty unless the run is resumed."""
+    """Folder for results, report and checkpoints. Must be new or empty unless the run is resumed."""
     resume: bool = False
     """Continue the run in --out where it stopped; arms and seeds may be added to it."""
     device: str = "auto"

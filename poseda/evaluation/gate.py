@@ -94,29 +94,32 @@ class Verdict:
         if self.adapt:
             ratio = max(margin.ratio for margin in self.margins.values())
             return (
-                f"Adapt: the target's 2D poses lie {ratio:.1f} times as far from the source's as chance "
-                f"puts the source's own halves apart"
+                f"Adapt: the target's 2D poses differ from the source's by {ratio:.1f} times "
+                f"what chance explains"
             )
         return (
-            "Keep the source model: the target's 2D poses lie no farther from the source's than chance "
-            "puts the source's own halves apart"
+            "Keep the source model: the target's 2D poses differ from the source's by no more than "
+            "chance explains"
         )
 
     @property
     def numbers(self) -> str:
         """What the finding rests on."""
         margins = ", ".join(
-            f"{name} {margin.target:.4f} against {margin.limit:.4f}" for name, margin in self.margins.items()
+            f"{name} {margin.target:.4f} (limit {margin.limit:.4f})" for name, margin in self.margins.items()
         )
         doubt = ""
         if self.compared < FEW and not self.adapt:
             doubt = f"; with only {self.compared} of the target's {self.unit} a small gap cannot be seen"
-        return f"{margins}; {100 * LIMIT:g} % limit over {RESAMPLES} random halves by {self.unit}{doubt}"
+        return (
+            f"distance in {margins}; {100 * LIMIT:g} % of {RESAMPLES} random splits of the source's "
+            f"{self.unit} stay below the limit{doubt}"
+        )
 
     @property
     def sentence(self) -> str:
-        """The verdict in one plain sentence."""
-        return f"{self.finding} ({self.numbers})."
+        """The verdict in plain words: the finding, then what it rests on."""
+        return f"{self.finding}. In numbers: {self.numbers}."
 
     def to_json(self, recommended: str) -> dict[str, Any]:
         """What gate.json holds."""

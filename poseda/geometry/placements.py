@@ -8,6 +8,7 @@ itself is inside :func:`poseda.ops.augment`; this file holds the table of placem
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -89,7 +90,28 @@ class TargetPlacements:
     def __len__(self) -> int:
         return self.placement.shape[0]
 
-    def sample(self, size: int, generator: torch.Generator) -> Tensor:
+    def draw(self, size: int, generator: torch.Generator | None = None) -> dict[str, Any]:
+        """Draw target poses for as many source poses, as arguments of :func:`poseda.ops.augment`.
+
+        What is drawn stays together: a placement comes with its camera and with the joints that span its box.
+        ``ops.augment(pose, skeleton=skeleton, **targets.draw(len(pose)))``.
+
+        Args:
+            size: N, how many.
+            generator: of the random numbers, on the table's device. Default: torch's own.
+
+        Returns:
+            ``camera``, ``placement``, ``placement_index`` (N,) int64 and ``joint_mask`` (N, J) bool or None.
+        """
+        index = self.sample(size, generator)
+        return {
+            "camera": self.camera,
+            "placement": self.placement,
+            "placement_index": index,
+            "joint_mask": self.joint_mask(index),
+        }
+
+    def sample(self, size: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw ``size`` rows with replacement: (size,) int64 on the table's device."""
         return torch.randint(len(self), (size,), generator=generator, device=self.placement.device)
 

@@ -147,7 +147,7 @@ def test_the_margin_is_the_distance_over_the_limit() -> None:
     margin = Margin(halves=0.01, limit=0.02, target=0.05)
     assert margin.ratio == 2.5
     verdict = Verdict({"placement": margin, "posture": Margin(0.01, 0.02, 0.02)}, "clips", 10, 7, 5)
-    assert verdict.adapt and "lie 2.5 times as far" in verdict.sentence
+    assert verdict.adapt and "by 2.5 times what chance explains" in verdict.sentence
     record = json.loads(json.dumps(verdict.to_json("gpa")))
     assert record["verdict"] == "adapt" and record["recommended"] == "gpa"
     assert record["placement"] == {"halves": 0.01, "limit": 0.02, "target": 0.05, "ratio": 2.5}

@@ -7,10 +7,11 @@ import torch
 
 from poseda import ops
 from poseda.config import AdversaryConfig
-from poseda.geometry.camera import Camera
+from poseda.geometry.camera import Camera, project
 from poseda.geometry.placements import TargetPlacements, measure
 from poseda.geometry.skeleton import H36M16, Skeleton
 from poseda.method.discriminators import ScreenDiscriminator
+from poseda.ops.samples import augment_arguments
 
 STICK = Skeleton.declare("stick", {"root": None, "tip": "root", "side": "root"})
 
@@ -113,3 +114,34 @@ def test_a_hidden_fake_like_its_anchor_is_judged_like_it() -> None:
     assert torch.equal(judge(hidden), judge(anchor))
     complete = TargetPlacements.build(pose, camera(), H36M16)
     assert torch.equal(complete.hide(pose[index], index, 0), pose[index])
+
+
+def test_a_draw_keeps_placement_camera_and_seen_joints_together() -> None:
+    """With legs unseen in some target poses, the depth is right only if the mask belongs to the row."""
+    generator = torch.Generator().manual_seed(3)
+    given = augment_arguments(64, H36M16, give=())
+    source, camera = given["pose_3d"], given["camera"].rows(torch.zeros(1, dtype=torch.int64))
+    target_3d = source.roll(1, 0)
+    visible = torch.ones(64, H36M16.num_joints, dtype=torch.bool)
+    legs = [H36M16.joint(f"{side}_{name}") for side in ("left", "right") for name in ("knee", "ankle")]
+    visible[::3, legs] = False
+    targets = TargetPlacements.build(project(target_3d, camera), camera, H36M16, visible)
+    drawn = targets.draw(1000, generator)
+    index = drawn["placement_index"]
+    # The very poses that the target shows are put back, so the exact depth is the true one.
+    pair = ops.augment(target_3d[index], skeleton=H36M16, gpa="exact", **drawn)
+    torch.testing.assert_close(pair.pose_3d[:, 0, 2], target_3d[index, 0, 2], rtol=2e-3, atol=0)
+    del drawn["joint_mask"]
+    maskless = ops.augment(target_3d[index], skeleton=H36M16, gpa="exact", **drawn).pose_3d[:, 0, 2]
+    partly = ~visible[index].all(1)
+    assert (maskless[partly] / target_3d[index, 0, 2][partly]).median() > 1.1
+
+
+def test_a_draw_needs_no_generator() -> None:
+    given = augment_arguments(16, H36M16, give=())
+    camera = given["camera"].rows(torch.zeros(1, dtype=torch.int64))
+    targets = TargetPlacements.build(project(given["pose_3d"], camera), camera, H36M16)
+    torch.manual_seed(5)
+    one = targets.draw(100)["placement_index"]
+    torch.manual_seed(5)
+    assert torch.equal(one, targets.draw(100)["placement_index"]) and one.unique().numel() > 5

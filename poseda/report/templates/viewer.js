@@ -27,6 +27,10 @@
   const right = new Set(data.right);
   const sideOf = (joint) => (left.has(joint) ? "left" : right.has(joint) ? "right" : "middle");
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+  const colourOf = (model) => colour(`arm-${model}`) || colour("muted");
+  const mark = (id, model) => {
+    element(id).style.color = `var(--arm-${CSS.escape(model)}, var(--muted))`;
+  };
 
   const row = () => data.clips[state.clip].start + state.frame;
   const point2 = (at, joint) => [screen[2 * (at * joints + joint)], screen[2 * (at * joints + joint) + 1]];
@@ -163,7 +167,7 @@
       for (const { from, to, side } of bones) {
         const thickness = (faint ? 3 : 4.2) * from[3];
         line(pen, from, to, thickness + 2.4, colour("panel"));
-        line(pen, from, to, thickness, faint ? colour("muted") : colour(`side-${side}`));
+        line(pen, from, to, thickness, faint ? colourOf(model) : colour(`side-${side}`));
         if (!faint) for (const end of [from, to]) dot(pen, end, 2.6 * end[3], colour("ink"));
       }
       pen.globalAlpha = 1;
@@ -204,6 +208,8 @@
     slider.max = String(clip.frames - 1);
     state.frame = Math.min(state.frame, clip.frames - 1);
     slider.value = String(state.frame);
+    mark("before-swatch", data.source);
+    mark("after-swatch", state.model);
     element("before-name").textContent = `${data.source} (source model)`;
     element("after-name").textContent = state.model;
     element("order").textContent = clip.in_order
