@@ -44,11 +44,17 @@ TOLERANCES: dict[torch.dtype, tuple[float, float]] = {
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="run the checks of minutes, too")
+    parser.addoption("--backwards", action="store_true", help="run the last test first: none needs another")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs_cuda: skipped without a GPU, failed with POSEDA_REQUIRE_CUDA=1")
     config.addinivalue_line("markers", "slow: takes minutes; runs with --slow only")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--backwards"):
+        items.reverse()
 
 
 def _missing_cuda() -> str | None:
