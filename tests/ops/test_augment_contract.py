@@ -165,8 +165,6 @@ def test_a_second_derivative_is_refused_by_name(device: torch.device) -> None:
         first.sum().backward()
 
 
-# torch scripts its own formulas when forward mode is first used, and deprecates that.
-@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
 def test_forward_mode_is_refused_by_name() -> None:
     arguments = augment_arguments(3)
     with forward_ad.dual_level():
