@@ -30,6 +30,7 @@ from poseda.config.limits import Above, Distinct, check_fields
 NAME = "benchmarks.step.processes"
 """What the program calls itself."""
 
+CHECKOUT = Path(__file__).parents[2]
 WARM_UP = 5
 AGREEMENT = 1e-4
 """By which share losses may differ after WARM_UP steps: sums over a batch are rounded in another order."""
@@ -109,10 +110,11 @@ def train(processes: int, batch: int, given: ProcessOptions) -> dict[str, float]
         "--nproc-per-node",
         str(processes),
     ]
-    command += [__file__, "--worker", "--lifter", given.lifter]
+    command += ["-m", "benchmarks.step.processes", "--worker", "--lifter", given.lifter]
     command += ["--width", str(given.width), "--batches", str(batch), "--steps", str(given.steps)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    environment.pop("PYTHONSAFEPATH", None)  # workers find this package in the folder that they start in
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=CHECKOUT)
     if done.returncode:
         raise RuntimeError(
             f"{processes} processes ended with status {done.returncode}:\n{done.stderr[-2000:]}"

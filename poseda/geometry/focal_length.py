@@ -22,11 +22,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor
-from torch.func import jvp
 
 from poseda.geometry.skeleton import Skeleton
 
@@ -241,6 +239,26 @@ class _Scene:
         point = ray - (m * ray).sum(-1, keepdim=True) * m
         return (focal * point[:, :2] / point[:, 2:] - self.head) / size
 
+    def _jacobian(self, log_focal: Tensor, up: Tensor, size: Tensor) -> Tensor:
+        """(N, 2, 4) derivative of the residuals by the log focal length and the three numbers of ``up``."""
+        focal, m = log_focal.exp(), up[self.view]
+        ray = torch.cat([self.foot / focal, torch.ones_like(self.foot[:, :1])], -1)
+        along = (m * ray).sum(-1, keepdim=True)
+        point = ray - along * m
+        screen = focal * point[:, :2] / point[:, 2:]
+
+        def column(d_focal: Tensor, d_ray: Tensor, d_m: Tensor) -> Tensor:
+            d_along = (d_m * ray + d_ray * m).sum(-1, keepdim=True)
+            d_point = d_ray - (d_along * m + d_m * along)
+            d_scaled = d_focal * point[:, :2] + d_point[:, :2] * focal
+            return (d_scaled - d_point[:, 2:] * screen) / point[:, 2:] / size
+
+        none = torch.zeros_like(ray)
+        d_ray = torch.cat([-focal * ray[:, :2] / focal, none[:, :1]], -1)
+        columns = [column(focal, d_ray, none)]
+        columns += [column(none[:, :1], none, axis.expand_as(m)) for axis in torch.eye(3).to(m)]
+        return torch.stack(columns, -1)
+
     def _size(self, log_focal: Tensor, up: Tensor) -> Tensor:
         """(N, 1) how large people of full stature are there: the measured size shrinks when one leans."""
         expected = self.residuals(log_focal, up, torch.ones_like(self.foot[:, :1])) + self.head
@@ -302,12 +320,7 @@ class _Scene:
         self, log_focal: Tensor, m: Tensor, size: Tensor, residual: Tensor, weight: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Normal matrix (P, P), gradient (P,) and each stretch's share of it (S, P), P = 1 + 3 V."""
-        zero, none = torch.zeros_like(log_focal), torch.zeros_like(m)
-        directions = [(torch.ones_like(log_focal), none)]
-        directions += [(zero, axis.expand_as(m)) for axis in torch.eye(3).to(m)]
-        columns = torch.stack(
-            [jvp(partial(self.residuals, size=size), (log_focal, m), way)[1] for way in directions], -1
-        )  # (N, 2, 4)
+        columns = self._jacobian(log_focal, m, size)
         unknowns = 1 + 3 * self.views
         place = torch.cat(
             [torch.zeros_like(self.view)[:, None], 1 + 3 * self.view[:, None] + torch.arange(3)], -1

@@ -5,6 +5,8 @@ from __future__ import annotations
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
+import torch
+
 from poseda.datasets import Domains
 
 PACKAGES = ("poseda", "torch", "numpy", "lightning", "safetensors")
@@ -18,6 +20,8 @@ def versions() -> dict[str, str]:
             found[package] = version(package)
         except PackageNotFoundError:
             found[package] = "not installed"
+    # With the build, such as +cu130, which the metadata of torch's wheels leaves out.
+    found["torch"] = str(torch.__version__)
     return found
 
 

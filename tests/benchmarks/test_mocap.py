@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -110,11 +111,17 @@ def test_the_queue_goes_breadth_first_and_a_dry_run_writes_nothing(
 
 
 @pytest.fixture(scope="module")
-def finished(mocap_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(mocap_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("queue") / "q"
     options = ["--pairs", "p1", "--splits", "0", "--seeds", "0", "1", "--arms", "source_only", "gpa_lpa"]
     assert main(reproduce(mocap_folder, out, *options)) == 0
     return out
+
+
+@pytest.fixture
+def finished(trained: Path, tmp_path: Path) -> Path:
+    """A finished queue that the test may write to."""
+    return shutil.copytree(trained, tmp_path / "finished")
 
 
 def test_a_queue_leaves_numbers_tables_and_what_they_depend_on(finished: Path) -> None:

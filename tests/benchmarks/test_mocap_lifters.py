@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -117,10 +118,16 @@ def test_a_line_shows_a_lifters_arms_and_the_gap_that_the_method_closes(
 
 
 @pytest.fixture(scope="module")
-def finished(mocap_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(mocap_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("queue") / "q"
     assert main(reproduce("lifters", mocap_folder, out, *ASKED, "simple_baseline", "stgcn")) == 0
     return out
+
+
+@pytest.fixture
+def finished(trained: Path, tmp_path: Path) -> Path:
+    """A finished queue that the test may write to."""
+    return shutil.copytree(trained, tmp_path / "finished")
 
 
 ASKED = ["--pairs", "p1", "--splits", "0", "--arms", "source_only", "gpa_lpa", "--lifters"]

@@ -400,7 +400,9 @@ def fuzz(seconds: float, cases: int, seed: int, only: str | None, keep: Path) ->
 
 
 if __name__ == "__main__":
-    warnings.simplefilter("error")
+    # As in pyproject.toml: warnings at our own lines, and numpy's about our numbers, are errors.
+    warnings.filterwarnings("error", module="poseda|__main__")
+    warnings.filterwarnings("error", category=RuntimeWarning, module="numpy")
     # numpy says so of a signalling NaN, which becomes a quiet one.
     warnings.filterwarnings("ignore", message="invalid value encountered in cast")
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
