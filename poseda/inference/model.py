@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from poseda.config import Arm, LiftConfig, RunConfig, SmoothingConfig, from_json
 from poseda.datasets.detections import DEFAULT_CONFIDENCE
 from poseda.evaluation import gate
-from poseda.geometry.root import root_relative
+from poseda.geometry.kinematics import root_relative
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters import FlipAverage
 from poseda.lifters.predict import predict
