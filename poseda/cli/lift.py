@@ -103,7 +103,7 @@ def _stream(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> 
 
     import torch
 
-    from poseda.datasets.formats.calibration import read_intrinsics
+    from poseda.datasets.formats.cameras import read_intrinsics
     from poseda.datasets.layouts import Layout
     from poseda.inference import LiftOptions, LineLifter, StreamSummary, serve
 

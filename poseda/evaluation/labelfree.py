@@ -17,8 +17,7 @@ from poseda.evaluation.distance import inhomogeneity, screen_features
 from poseda.evaluation.metrics import MILLIMETRES
 from poseda.evaluation.plausibility import joint_angles, outside
 from poseda.geometry.camera import project
-from poseda.geometry.locate import REFINEMENTS, locate
-from poseda.geometry.placements import measure_seen
+from poseda.geometry.placements import REFINEMENTS, locate, measure_seen
 from poseda.geometry.skeleton import Skeleton
 
 WIDTH = 1000

@@ -1,8 +1,11 @@
-"""Global position alignment: where target people stand on the screen, and how large they are.
+"""Where people stand: their placement on the screen, and the root before the camera that explains it.
 
-Chai et al. (ICCV 2023), section 3.2: a source pose is put where a randomly drawn target pose stands, at that
-pose's size, and seen by its camera. Nothing is learned and only 2D target poses are needed. The geometry
-itself is inside :func:`poseda.ops.augment`; this file holds the table of placements it draws from.
+A placement is the root and the box of a 2D pose. Global position alignment (Chai et al., ICCV 2023, section
+3.2) puts a source pose at a placement of the target and sees it by the target's camera. Nothing is learned,
+and only 2D target poses are needed. :func:`poseda.ops.augment` does it. :class:`TargetPlacements` is the
+table it draws from.
+
+:func:`locate` answers another question: at which root a pose fits all of its joints in the picture best.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from poseda.geometry.camera import Camera
+from poseda.geometry.camera import Camera, undistort
 from poseda.geometry.skeleton import Skeleton
 
 MIN_BOX = 1e-3
@@ -23,12 +26,18 @@ MIN_BOX = 1e-3
 MIN_VISIBLE = 2
 """Fewest visible joints that span a box."""
 
+REFINEMENTS = 5
+"""Gauss-Newton steps of :func:`locate` after which the misfit in the picture no longer falls."""
+
+NEAREST = 0.01
+"""Metres; :func:`locate` takes no joint as nearer than this while it steps."""
+
 
 @dataclass(frozen=True, eq=False)
 class TargetPlacements:
     """Placements of M unlabelled target poses, resident on one device.
 
-    A row holds root and box of *one* pose: size and place are drawn together, so they stay correlated.
+    A row holds the root and the box of *one* pose. So size and place are drawn together and stay correlated.
     ``torch.save(targets.state_dict(), path)`` keeps them for
     ``TargetPlacements.from_state_dict(torch.load(path, weights_only=True))``.
 
@@ -37,7 +46,7 @@ class TargetPlacements:
         camera: M cameras or one shared.
         pose_2d: (M, J, 2) the target poses themselves, the anchors of the 2D discriminator.
         visible: (M, J) bool, the joints that span each box, or None where all do.
-        dropped: poses of the target that gave no placement (root unseen or box degenerate).
+        dropped: how many poses of the target gave no placement: their root is unseen or their box empty.
 
     Raises:
         TypeError: if the mask is not bool.
@@ -144,7 +153,7 @@ class TargetPlacements:
     def hide(self, pose_2d: Tensor, index: Tensor, root: int) -> Tensor:
         """Put the joints that these rows do not see on the root, as ``pose_2d`` of the table has them.
 
-        A discriminator that compares poses with target poses would else tell them by what is unseen.
+        Otherwise a discriminator could tell poses from target poses by their unseen joints.
 
         Args:
             pose_2d: (N, J, 2) complete poses placed like the rows.
@@ -228,3 +237,57 @@ def measure_seen(pose_2d: Tensor, seen: Tensor, root: int) -> tuple[Tensor, Tens
     placement = torch.cat([pose_2d[:, root], size], -1)
     usable = seen[:, root] & (seen.sum(1) >= MIN_VISIBLE) & (size.sum(-1) > MIN_BOX)
     return placement, usable & placement.isfinite().all(-1)
+
+
+def locate(
+    local: Tensor, screen: Tensor, camera: Camera, seen: Tensor | None = None, refinements: int = 0
+) -> Tensor:
+    """Find the roots at which poses fit their 2D joints best, by least squares.
+
+    A joint seen along the ray (x, y, 1) gives the equation ``X + tx = x (Z + tz)``, and a like one for y.
+    Both are linear in the root. Their solution weighs joints alike in space. Each refinement is a
+    Gauss-Newton step on the misfit in the picture of a lens without distortion.
+
+    Args:
+        local: (N, J, 3) metres, relative to the root.
+        screen: (N, J, 2) screen coordinates.
+        camera: N cameras or one shared, of the same dtype.
+        seen: (N, J) bool, or None where all are.
+        refinements: Gauss-Newton steps after the linear solution.
+
+    Returns:
+        (N, 3) metres; NaN where the seen joints determine no root before the camera.
+    """
+    plane = (screen - camera.center[:, None]) / camera.focal[:, None]
+    ray = undistort(plane, camera.distortion)
+    weight = torch.ones_like(ray)
+    if seen is not None:
+        weight = weight * seen[..., None]
+        ray = ray.where(seen[..., None], torch.zeros_like(ray))
+    root = _solve(ray, ray * local[..., 2:] - local[..., :2], weight)
+    for _ in range(refinements):
+        placed = local + root[:, None]
+        depth = placed[..., 2:].clamp(min=NEAREST)
+        shown = placed[..., :2] / depth
+        scale = weight * (camera.focal[:, None] / depth) ** 2
+        root = root + _solve(shown, (ray - shown) * depth, scale)
+    behind = (local[..., 2] + root[:, None, 2]) <= 0
+    if seen is not None:
+        behind = behind & seen
+    return root.masked_fill((behind.any(1) | ~root.isfinite().all(1))[:, None], torch.nan)
+
+
+def _solve(slope: Tensor, rhs: Tensor, weight: Tensor) -> Tensor:
+    """Solve ``tx - slope tz = rhs`` over all joints, and the like for y, by least squares.
+
+    Args:
+        slope, rhs, weight: (N, J, 2), for x and y.
+
+    Returns:
+        (N, 3), NaN where there is no single solution.
+    """
+    matrix = torch.cat([torch.eye(2).to(slope).expand(*slope.shape, 2), -slope[..., None]], -1)
+    flat, scale = matrix.flatten(1, 2), weight.flatten(1, 2)[..., None]
+    across = (flat * scale).transpose(1, 2)
+    solution, failed = torch.linalg.solve_ex(across @ flat, across @ rhs.flatten(1, 2)[..., None])
+    return solution[..., 0].masked_fill((failed != 0)[:, None], torch.nan)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from poseda.config import Arm, LiftConfig, RunConfig, SmoothingConfig
 from poseda.datasets.detections import DEFAULT_CONFIDENCE
-from poseda.geometry.root import root_relative
+from poseda.geometry.kinematics import root_relative
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters import FlipAverage
 from poseda.lifters.predict import predict

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from poseda import ops
-from poseda.geometry.rotation import rotation_matrix
+from poseda.geometry.rotation import angle_between, rotation_matrix
 from poseda.geometry.skeleton import Skeleton
 from poseda.geometry.standing import body_axis, missing_joints
 
@@ -53,17 +53,11 @@ def measure(samples: Mapping[str, np.ndarray], notes: Mapping[str, Any]) -> Dive
     turned = (rotation_matrix(body)[:, None] @ old[..., None])[..., 0]
     tilts = _tilts(before, after, skeleton)
     return Diversity(
-        _between(turned, new).numpy(),
+        angle_between(turned, new).rad2deg().numpy(),
         (100 * (new.norm(dim=-1) / old.norm(dim=-1).clamp_min(1e-9) - 1)).numpy(),
         body.norm(dim=-1).rad2deg().numpy(),
         *tilts,
     )
-
-
-def _between(one: Tensor, other: Tensor) -> Tensor:
-    """Angles between vectors (..., 3), degrees; exact near 0 and 180, too."""
-    sine = torch.linalg.cross(one, other).norm(dim=-1)
-    return torch.atan2(sine, (one * other).sum(-1)).rad2deg()
 
 
 def _tilts(
@@ -73,6 +67,7 @@ def _tilts(
         return None, None
     upward = torch.tensor([0.0, -1.0, 0.0], dtype=before.dtype)
     one, other = (
-        _between(body_axis(pose, skeleton), upward.expand(len(pose), 3)) for pose in (before, after)
+        angle_between(body_axis(pose, skeleton), upward.expand(len(pose), 3)).rad2deg()
+        for pose in (before, after)
     )
     return one.numpy(), other.numpy()

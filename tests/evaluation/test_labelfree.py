@@ -11,7 +11,7 @@ from torch import Tensor
 from poseda.datasets import UnlabelledPoses
 from poseda.evaluation import labelfree
 from poseda.geometry.camera import Camera, project
-from poseda.geometry.locate import REFINEMENTS, locate
+from poseda.geometry.placements import REFINEMENTS, locate
 from poseda.geometry.skeleton import H36M16, Skeleton
 
 LENS = Camera(

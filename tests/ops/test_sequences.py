@@ -19,7 +19,7 @@ from poseda.config import AdversaryConfig, Arm, LifterTrainingConfig, RunConfig
 from poseda.datasets import Domains
 from poseda.datasets.order import pieces
 from poseda.evaluation.evaluate import evaluate
-from poseda.geometry.root import root_relative
+from poseda.geometry.kinematics import root_relative
 from poseda.geometry.skeleton import H36M16
 from poseda.lifters import build
 from poseda.lifters.predict import lift_windows, predict

@@ -21,7 +21,7 @@ from poseda.config import (
     RunConfig,
 )
 from poseda.datasets import Domains, LabelledPoses, open_domains
-from poseda.geometry.root import root_relative
+from poseda.geometry.kinematics import root_relative
 from poseda.lifters import mirror
 from poseda.lifters.predict import predict
 from poseda.training.pairs import PairSource, Resident, Shuffle, recipe_of
