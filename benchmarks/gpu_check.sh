@@ -41,7 +41,7 @@ step build 150 pip install --verbose --no-build-isolation --no-deps --target "$w
 step registers 20 python3 -P benchmarks/op/ptxas_report.py "$work/build.log" --json "$results/ptxas_sm_$capability.json"
 
 # The files with tests that run on a device.
-files=$(grep -lE 'needs_cuda|\bdevice: torch\.device' tests/test_*.py | grep -v tests/test_cuda_)
+files=$(grep -rlE --include='test_*.py' 'needs_cuda|\bdevice: torch\.device' tests | grep -v /test_cuda_)
 # shellcheck disable=SC2086
 step tests 200 python3 -P -m pytest -q --maxfail=10 -p no:cacheprovider -k cuda $files
 

@@ -14,14 +14,15 @@ if TYPE_CHECKING:
     from poseda import ops
     from poseda.geometry.camera import Camera
     from poseda.geometry.placements import TargetPlacements
-    from poseda.geometry.skeleton import Skeleton
+    from poseda.geometry.skeleton import H36M16, Skeleton
     from poseda.inference import AdaptedLifter
 
 __version__ = "0.1.0"
 
-__all__ = ["AdaptedLifter", "Camera", "Skeleton", "TargetPlacements", "__version__", "ops"]
+__all__ = ["H36M16", "AdaptedLifter", "Camera", "Skeleton", "TargetPlacements", "__version__", "ops"]
 
 _HOME = {
+    "H36M16": "poseda.geometry.skeleton",
     "AdaptedLifter": "poseda.inference",
     "Camera": "poseda.geometry.camera",
     "Skeleton": "poseda.geometry.skeleton",

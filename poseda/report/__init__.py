@@ -1,11 +1,10 @@
-"""What a run shows of itself, from its folder alone: a table, four pictures, a page that needs no network."""
+"""What a run shows of itself, from its folder alone: a table of its arms and a page that works offline."""
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
-from poseda.report.alignment import FoundAlignment
+from poseda.report.alignment import describe_alignment
 from poseda.report.summary import (
     COLUMNS,
     MOTION,
@@ -24,11 +23,11 @@ __all__ = [
     "COLUMNS",
     "MOTION",
     "SPLIT_TITLES",
-    "FoundAlignment",
     "RunRecord",
     "Summary",
     "cells",
     "columns_of",
+    "describe_alignment",
     "headings",
     "markdown",
     "shown_split",
@@ -38,37 +37,28 @@ __all__ = [
 
 
 def write_report(out: Path) -> list[Path]:
-    """Draw every picture of a run folder and write report.md and report.html; return what was written."""
-    from poseda.report.page import build_page
-    from poseda.report.pictures import draw_joints, draw_placements, draw_poses, draw_training
-    from poseda.runs.files import write_atomically
+    """Write report.md, a summary in text, and report.html, the whole report; return their paths.
 
-    record = RunRecord.read(out)
+    Raises:
+        ValueError: if a file of the run folder is damaged.
+        OSError: if a file is missing, or the folder cannot be written.
+    """
+    from poseda.report.page import build_page
+    from poseda.runs import RunFolder
+    from poseda.runs.atomic import write_atomically
+
+    folder, record = RunFolder(out), RunRecord.read(out)
+    contents = {folder.summary_path: summary_text(record), folder.report_path: build_page(record)}
+    for path, text in contents.items():
+        write_atomically(path, text.encode())
+    return list(contents)
+
+
+def summary_text(record: RunRecord) -> str:
+    """The table of arms, the verdict and the protocol card as Markdown."""
     split = shown_split(record.results)
-    pictures = {
-        "placements.png": (
-            "Where people stand on the screen, and how large",
-            draw_placements(record.gallery),
-        ),
-        "poses.png": (
-            "Poses on their way through the method",
-            draw_poses(record.gallery, record.gallery_notes["parents"]),
-        ),
-        "joints.png": (f"Error of each joint on {SPLIT_TITLES[split]}", draw_joints(record.results, split)),
-        "training.png": ("Training", draw_training(record.journal)),
-    }
-    folder = out / "plots"
-    written = []
-    text = ["# poseda run\n", markdown(summarise(record.results, split)), f"\nOn {SPLIT_TITLES[split]}.\n"]
+    lines = ["# poseda run\n", markdown(summarise(record.results, split)), f"\nOn {SPLIT_TITLES[split]}.\n"]
     if record.gate is not None:
-        text.append(f"{record.gate['sentence']}\n")
-    text += [f"- {name}: {value}" for name, value in record.card.items()]
-    for name, (title, figure) in pictures.items():
-        picture = io.BytesIO()
-        figure.savefig(picture, format="png", dpi=130)
-        write_atomically(folder / name, picture.getvalue())
-        written.append(folder / name)
-        text.append(f"\n![{title}](plots/{name})")
-    write_atomically(out / "report.md", ("\n".join(text) + "\n").encode())
-    write_atomically(out / "report.html", build_page(record).encode())
-    return [*written, out / "report.md", out / "report.html"]
+        lines.append(f"{record.gate['sentence']}\n")
+    lines += [f"- {name}: {value}" for name, value in record.card.items()]
+    return "\n".join(lines) + "\n"

@@ -1,7 +1,8 @@
-"""Which training curves are shown, whoever draws them."""
+"""Which training curves the page shows."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -15,15 +16,16 @@ class Panel(NamedTuple):
 
 
 PANELS = {
-    "lifter loss, mm": Panel("lifter", ("lifter_loss",), 1000.0),
-    "discriminator losses: 2D solid, 3D dashed": Panel(
+    "Lifter: loss, mm": Panel("lifter", ("lifter_loss",), 1000.0),
+    "Discriminators: loss (solid: 2D, dashed: 3D)": Panel(
         "generator", ("discriminator_2d", "discriminator_3d"), 1.0
     ),
-    "spread of bone rotations over the batch, rad": Panel("generator", ("bone_spread",), 1.0),
-    "turns: bones, 1 - cos, solid; body, radians, dashed": Panel(
+    "Generator: standard deviation of bone rotations, radians": Panel("generator", ("bone_spread",), 1.0),
+    "Generator: rotation (solid: bones, 1 \N{MINUS SIGN} cos; dashed: body, radians)": Panel(
         "generator", ("bone_turn", "body_turn"), 1.0
     ),
 }
+"""By title."""
 
 
 class Curve(NamedTuple):
@@ -41,7 +43,11 @@ def curves(journal: Sequence[dict[str, Any]], panel: Panel) -> list[Curve]:
     for arm in dict.fromkeys(entry["arm"] for entry in journal):
         rows = [e for e in journal if (e["arm"], e["phase"], e["seed"]) == (arm, panel.phase, first)]
         for number, name in enumerate(panel.names):
-            points = [(row["step"], panel.unit * row[name]) for row in rows if name in row]
+            points = [
+                (row["step"], panel.unit * row[name])
+                for row in rows
+                if name in row and math.isfinite(row[name])
+            ]
             if points:
                 found.append(Curve(arm, number > 0, points))
     return found

@@ -26,7 +26,7 @@ from poseda.method.discriminators import (
     bone_directions,
 )
 from poseda.method.generator import Generator, Proposal
-from poseda.ops._arguments import AugmentedPose
+from poseda.ops import AugmentedPose
 from poseda.runs import checkpoint
 from poseda.training.graphs import Graphs
 from poseda.training.health import NonFiniteWatch

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from poseda.config import Compile
 from poseda.lifters.predict import lift_windows
 from poseda.method import losses
-from poseda.runs.journal import TrainingError
+from poseda.training.errors import TrainingError
 
 Lift = Callable[[nn.Module, Tensor, Tensor], tuple[Tensor, Tensor]]
 LossFunction = Callable[..., Tensor]

@@ -16,6 +16,7 @@ from poseda.lifters import mirror
 from poseda.runs import checkpoint
 from poseda.training import compilation
 from poseda.training.average import Average
+from poseda.training.fabric import pack_scaler
 from poseda.training.graphs import Graphs
 from poseda.training.health import NonFiniteWatch
 from poseda.training.pairs import Pairs
@@ -73,7 +74,7 @@ class LifterPhase:
         self.pairs, self.rng, self.skeleton = pairs, pairs.rng, skeleton
         self.config, self.steps, self.fabric = config, steps, fabric
         # Precision 16-mixed has a gradient scaler, which has a state.
-        self._scales_gradients = bool(checkpoint.pack_scaler(fabric))
+        self._scales_gradients = bool(pack_scaler(fabric))
         optimizer = torch.optim.AdamW(
             lifter.parameters(),
             config.learning_rate,

@@ -23,7 +23,7 @@ from poseda.geometry.rotation import composed
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters import ClipWindows
 from poseda.method.generator import Generator, Proposal, jittered, random_proposal
-from poseda.ops._arguments import AugmentedPose
+from poseda.ops import AugmentedPose
 
 
 class Pairs(NamedTuple):
@@ -60,6 +60,11 @@ class Recipe:
     adversary: AdversaryConfig
     target_labels: bool = False
     view_aligned: bool = False
+
+    @property
+    def steered(self) -> bool:
+        """Whether a lifter's error steers the generator."""
+        return self.adversary.feedback != "none"
 
 
 def recipe_of(arm: Arm, config: RunConfig) -> Recipe:

@@ -31,14 +31,12 @@ from poseda.geometry.camera import Camera, pitch_roll, up_of
 from poseda.geometry.placements import TargetPlacements
 from poseda.geometry.rotation import shortest_turn
 from poseda.geometry.skeleton import Skeleton
+from poseda.geometry.standing import body_axis, missing_joints
 from poseda.lifters.predict import predict
 from poseda.method.generator import random_proposal
-from poseda.ops._arguments import AugmentedPose
-from poseda.runs.journal import TrainingError
+from poseda.ops import AugmentedPose
+from poseda.training.errors import TrainingError
 from poseda.training.pairs import Pairs, Shuffle, TrainingData, place_on_target
-
-AXIS_JOINTS = ("ankle", "shoulder")
-"""The axis of a body goes from the midpoint of the first joints, left and right, to that of the second."""
 
 MEDIAN_STEPS = 20
 """Iterations of the geometric median."""
@@ -106,8 +104,7 @@ def check_skeleton(skeleton: Skeleton) -> None:
     Raises:
         ValueError: naming the missing joints.
     """
-    wanted = [f"{side}_{name}" for name in AXIS_JOINTS for side in ("left", "right")]
-    missing = [name for name in wanted if name not in skeleton.joint_names]
+    missing = missing_joints(skeleton)
     if missing:
         raise ValueError(
             f"arms: gpa_lpa_view needs a skeleton with {', '.join(missing)}, which {skeleton.name} lacks"
@@ -134,15 +131,6 @@ def views_of(camera: Camera, rows: int, config: AlignmentConfig) -> Tensor:
     if 0 < int(count[~kept].sum()) < config.min_poses and bool(kept.any()):
         number[~kept] = number[count.argmax()]
     return number[view]
-
-
-def body_axis(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
-    """Axis of each body, upward: (N, J, 3) to unit vectors (N, 3)."""
-    low, high = (
-        pose_3d[:, [skeleton.joint(f"{side}_{name}") for side in ("left", "right")]].mean(1)
-        for name in AXIS_JOINTS
-    )
-    return nn.functional.normalize(high - low, dim=-1)
 
 
 def mean_up(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:

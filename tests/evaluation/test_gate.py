@@ -16,9 +16,10 @@ from poseda.config import preset
 from poseda.datasets import AdaptationData, LabelledPoses, UnlabelledPoses, open_domains
 from poseda.evaluation import gate
 from poseda.evaluation.distance import ClipDistances, inhomogeneity, screen_features
-from poseda.evaluation.gate import Margin, Verdict, judge, preferred, recommend
+from poseda.evaluation.gate import judge
 from poseda.geometry.camera import Camera
 from poseda.geometry.skeleton import H36M16
+from poseda.runs.verdict import Margin, Verdict, preferred, recommend
 
 LENS = Camera.from_field_of_view(60, 1000, 1000)
 
@@ -147,7 +148,7 @@ def test_the_margin_is_the_distance_over_the_limit() -> None:
     margin = Margin(halves=0.01, limit=0.02, target=0.05)
     assert margin.ratio == 2.5
     verdict = Verdict({"placement": margin, "posture": Margin(0.01, 0.02, 0.02)}, "clips", 10, 7, 5)
-    assert verdict.adapt and "lie 2.5 times as far" in verdict.sentence
+    assert verdict.adapt and "by 2.5 times what chance explains" in verdict.sentence
     record = json.loads(json.dumps(verdict.to_json("gpa")))
     assert record["verdict"] == "adapt" and record["recommended"] == "gpa"
     assert record["placement"] == {"halves": 0.01, "limit": 0.02, "target": 0.05, "ratio": 2.5}

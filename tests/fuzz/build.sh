@@ -43,5 +43,6 @@ stable=("${headers[@]}" -DTORCH_TARGET_VERSION=0x020b000000000000 -fvisibility=h
 object library library "${stable[@]}"
 object cpu/ops ops "${stable[@]}"
 object cpu/dispatch dispatch
-program guards_fuzz "$folder"/{library,ops,dispatch}.o "${headers[@]}" \
+# This program alone reads torch's whole C++ interface, which needs C++20 from torch 2.14 on; the last -std counts.
+program guards_fuzz -std=c++20 "$folder"/{library,ops,dispatch}.o "${headers[@]}" \
     -L"$torch/lib" -Wl,-rpath,"$torch/lib" -ltorch_cpu -lc10

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 from pathlib import Path
 
 import numpy as np
@@ -15,18 +14,17 @@ from poseda.cli import main
 from poseda.geometry.rotation import rotation_matrix
 from poseda.geometry.skeleton import H36M16
 from poseda.ops.samples import augment_arguments
-from poseda.report import FoundAlignment, RunRecord, page
-from poseda.report.alignment import View
-from poseda.report.charts import histogram
+from poseda.report import RunRecord, describe_alignment, page
 from poseda.report.diversity import measure
-from poseda.runs.checkpoint import load_checkpoint
+from poseda.runs import RunFolder
+from poseda.runs.view_alignment import FoundAlignment, View
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 NOTES = {"skeleton": "h36m16", "parents": H36M16.parents, "joint_names": H36M16.joint_names}
 
 
-def gallery(after: torch.Tensor, before: torch.Tensor, body: torch.Tensor) -> dict[str, np.ndarray]:
+def samples(after: torch.Tensor, before: torch.Tensor, body: torch.Tensor) -> dict[str, np.ndarray]:
     valid = torch.ones(len(before), dtype=torch.bool)
     valid[-1] = False
     tensors = {"source_3d": before, "augmented_3d": after, "augmented_body": body, "augmented_valid": valid}
@@ -43,7 +41,7 @@ def test_turns_lengths_and_tilts_are_what_was_done_to_the_poses() -> None:
     across = torch.linalg.cross(bone, torch.ones_like(bone))
     turn = math.radians(40) * across / across.norm(dim=-1, keepdim=True)
     after[:, wrist] = after[:, elbow] + 1.5 * (rotation_matrix(turn) @ bone[..., None])[..., 0]
-    found = measure(gallery(after, before, body), NOTES)
+    found = measure(samples(after, before, body), NOTES)
     assert found is not None
     expected = np.zeros((4, H36M16.num_bones))
     expected[:, wrist - 1] = 40
@@ -56,7 +54,7 @@ def test_turns_lengths_and_tilts_are_what_was_done_to_the_poses() -> None:
         upright[:, H36M16.joint(f"{side}_shoulder"), 1] = -0.5
         upright[:, H36M16.joint(f"{side}_ankle"), 1] = 0.9
     leaning = upright @ rotation_matrix(body[0]).T
-    found = measure(gallery(leaning, upright, body[:2]), NOTES)
+    found = measure(samples(leaning, upright, body[:2]), NOTES)
     assert found is not None and found.tilt_before is not None and found.tilt_after is not None
     np.testing.assert_allclose(found.tilt_before, 0, atol=1e-9)
     np.testing.assert_allclose(found.tilt_after, np.degrees(0.3))
@@ -64,22 +62,12 @@ def test_turns_lengths_and_tilts_are_what_was_done_to_the_poses() -> None:
 
 def test_bodies_that_cannot_stand_have_no_tilt_and_runs_without_turns_no_diversity() -> None:
     pose = torch.randn(3, 3, 3)
-    kept = gallery(pose, pose, torch.zeros(3, 3))
+    kept = samples(pose, pose, torch.zeros(3, 3))
     notes = {"skeleton": "dog", "parents": (-1, 0, 1), "joint_names": ("hip", "chest", "nose")}
     found = measure(kept, notes)
     assert found is not None and found.tilt_before is None and found.turn.max() < 1e-3
     assert measure({name: value for name, value in kept.items() if name != "augmented_body"}, notes) is None
     assert measure(kept | {"augmented_valid": np.zeros(3, bool)}, notes) is None
-
-
-def test_a_signed_histogram_has_zero_in_its_middle() -> None:
-    drawn = histogram({"x": (np.array([-4.0, -4.0, 1.0]), "tone")}, "change", width=480, signed=True)
-    ticks = dict(re.findall(r'class="tick" x="([\d.]+)"[^>]*>(-?[\d.]+)<', drawn))
-    at = {float(value): float(x) for x, value in ticks.items()}
-    assert at[0.0] == 240.0 and at[-2.0] == pytest.approx(480 - at[2.0]) and at[-2.0] < 240
-    # Two of three values lie at the left end, none at the right one.
-    heights = [float(v) for v in re.findall(r"V([\d.]+)H", drawn)]
-    assert heights[0] == min(heights) and heights[-1] == max(heights)
 
 
 FOUND = FoundAlignment(
@@ -89,12 +77,12 @@ FOUND = FoundAlignment(
 
 
 def test_what_plus_found_is_one_line_with_the_largest_first() -> None:
-    assert FOUND.sentence() == (
+    assert describe_alignment(FOUND) == (
         "gpa_lpa_view found pitch/roll of -8.0°/+1.5°, +4.0°/0.0°; "
         "bones to knee -3.0 %, head top +1.5 %, hip +0.5 %"
     )
     many = dataclasses.replace(FOUND, views=FOUND.views * 3)
-    assert "+1.5° and 3 views more; bones" in many.sentence()
+    assert "+1.5° and 3 views more; bones" in describe_alignment(many)
 
 
 def test_a_run_tells_what_changed_what_plus_found_and_where_it_started_anew(
@@ -107,20 +95,24 @@ def test_a_run_tells_what_changed_what_plus_found_and_where_it_started_anew(
     assert main([*adapt, "--out", str(out)]) == 0
     record = RunRecord.read(out)
     assert record.alignment is not None
-    assert record.alignment.sentence() in " ".join(capsys.readouterr().out.split())
-    notes = [load_checkpoint(out / f"seed{seed}/gpa_lpa_view/alignment.safetensors")[1] for seed in (0, 1)]
+    assert describe_alignment(record.alignment) in " ".join(capsys.readouterr().out.split())
+    notes = [RunFolder(out).weights(seed, "gpa_lpa_view", "view_alignment").load()[1] for seed in (0, 1)]
     assert record.alignment.views[0].pitch == tuple(found["views"][0]["pitch"] for found in notes)
     assert record.alignment.build["knee"] == tuple(found["build"]["right_knee"] for found in notes)
     text = (out / "report.html").read_text()
     for title in ("What the generator changes", "What gpa_lpa_view found"):
         assert title in text
-    assert "New starts" not in text
+    assert "Restarts" not in text
     anew = {"step": 20, "phase": "generator", "seed": 1, "arm": "gpa_lpa_view", "restart": 1}
     anew |= {"collapsed_at": 40, "reason": "bone_spread below 0.01 <b>"}
     shown = page.build_page(dataclasses.replace(record, alignment=FOUND, journal=[*record.journal, anew]))
     assert (
         "gpa_lpa_view · generator · seed 1: collapsed at step 40 (bone_spread below 0.01 &lt;b&gt;); "
-        "started anew from step 20" in shown
+        "restarted from step 20" in shown
     )
-    assert "<td>+4.0 ± 1.4</td><td>0.0 ± 0.0</td>" in shown and "<td>-3.0</td>" in shown
+    squeezed = "".join(shown.split())
+    assert (
+        "<td>+4.0±1.4</td><td>0.0±0.0</td>" in squeezed
+        and "knee</th><td>\N{MINUS SIGN}3.0±1.4</td>" in squeezed
+    )
     assert "What gpa_lpa_view found" not in page.build_page(dataclasses.replace(record, alignment=None))

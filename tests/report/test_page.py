@@ -11,18 +11,21 @@ import html
 import json
 import os
 import re
-import shutil
 import subprocess
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
 
+from benchmarks.report_picture import BROWSERS, QUIET, find_browser
 from poseda.cli import main
+from poseda.config import Arm
 from poseda.report import RunRecord, page
-from poseda.report.charts import density_map, histogram
+from poseda.report.arms import ARMS, PAGE, colours
+from poseda.report.tables import change_of
 
 SHORT = [
     "--training.pretrain-steps",
@@ -33,11 +36,8 @@ SHORT = [
     "20",
 ]
 HOSTILE = "</script><script>window.stolen = 1</script><img src=x onerror='window.stolen = 2'>"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-QUIET = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
+MOST_WORDS = 25
+"""Words of a sentence."""
 
 
 class Outline(HTMLParser):
@@ -110,7 +110,7 @@ def test_a_run_leaves_one_page_with_every_part(folder: Path, record: RunRecord) 
     outline = Outline(text)
     assert not outline.open, "every element is closed"
     shown = " ".join(" ".join(outline.texts).split())
-    for title in ("See it", "Without labels", "Where people stand", "With labels", "Training", "Protocol"):
+    for title in (*TITLES.values(), "Poses on their way", "What the generator changes", "Protocol"):
         assert title in shown
     assert record.gate is not None and record.gate["finding"] in shown
     assert f"Recommended model: {record.gate['recommended']}" in shown
@@ -143,45 +143,113 @@ def test_names_from_files_are_shown_and_never_run(record: RunRecord) -> None:
     assert sum(HOSTILE in text for text in attacked.texts) >= 6
 
 
-def test_names_that_look_like_places_to_fill_in_stay_names(record: RunRecord) -> None:
+@pytest.mark.parametrize("name", ["{{ header }}", "{% include 'viewer.js' %}", "{# away #}"])
+def test_names_that_look_like_template_code_stay_names(record: RunRecord, name: str) -> None:
     config = json.loads(json.dumps(record.config))
-    config["data"]["name"] = "{{script}}"
-    assert "{{script}}" in Outline(page.build_page(dataclasses.replace(record, config=config))).texts
+    config["data"]["name"] = name
+    assert name in Outline(page.build_page(dataclasses.replace(record, config=config))).texts
 
 
-def test_json_in_a_script_element_comes_back_whole() -> None:
-    content = {"name": f"{HOSTILE}<!--\u2028&amp;"}
-    text = page.json_in_html(content)
-    assert not re.search("[<>&\u2028]", text) and json.loads(text) == content
+def test_names_in_the_viewers_data_come_back_whole(record: RunRecord) -> None:
+    clips = [{**clip, "clip": f"{HOSTILE}<!--\u2028&amp;"} for clip in record.clip_notes["clips"]]
+    shown = page.build_page(dataclasses.replace(record, clip_notes={**record.clip_notes, "clips": clips}))
+    (data,) = re.findall(r'<script type="application/json" id="viewer-data">(.*?)</script>', shown, re.S)
+    assert not re.search("[<>&\u2028]", data)
+    assert [clip["clip"] for clip in json.loads(data)["clips"]] == [clip["clip"] for clip in clips]
 
 
-@pytest.mark.parametrize("missing", ["gate", "labelfree", "clips", "journal", "gallery", "results"])
+TITLES = {
+    "labelfree": "Without labels",
+    "clips": "Predictions on the target",
+    "journal": "Training",
+    "samples": "Where people stand",
+    "results": "With labels",
+}
+"""Part of a record to the section that shows it."""
+
+
+@pytest.mark.parametrize("missing", ["gate", *TITLES])
 def test_the_page_does_without_a_part(record: RunRecord, missing: str) -> None:
-    empty: Any = {"gate": None, "labelfree": None, "clips": {}, "journal": [], "gallery": {}, "results": []}
-    outline = Outline(page.build_page(dataclasses.replace(record, **{missing: empty[missing]})))
-    titles = {
-        "labelfree": "Without labels",
-        "clips": "See it",
-        "journal": "Training",
-        "gallery": "Where people stand",
-        "results": "With labels",
-    }
-    shown = " ".join(outline.texts)
-    assert not outline.open and "Protocol" in shown
-    for part, title in titles.items():
-        assert (title in shown) == (part != missing), part
-    assert ("The gate was not asked." in shown) == (missing == "gate")
+    empty: Any = {"gate": None, "labelfree": None, "clips": {}, "journal": [], "samples": {}, "results": []}
+    text = page.build_page(dataclasses.replace(record, **{missing: empty[missing]}))
+    outline, titles = Outline(text), re.findall("<h2>([^<]*)", text)
+    assert not outline.open and "Protocol" in titles
+    for part, title in TITLES.items():
+        assert (title in titles) == (part != missing), part
+    assert ("No model is recommended" in titles) == (missing == "gate")
 
 
-def test_marks_lie_where_the_values_are() -> None:
-    # All roots in the lower right quarter: one cell, right of and below the middle.
-    root = torch.full((10, 2), 0.5).numpy()
-    found = re.search(r'<path d="M([\d.]+) ([\d.]+)h', density_map(root, (1.0, 1.0), "tone", "roots"))
-    assert found is not None and [float(v) for v in found.groups()] == pytest.approx([180.0, 180.0], abs=9)
-    # A flat distribution from 0 to 1 has the same height everywhere.
-    even = torch.linspace(0, 1, 4801).numpy()
-    heights = set(re.findall(r"V([\d.]+)H", histogram({"even": (even, "tone")}, "size")))
-    assert len(heights) <= 3
+# --------------------------------------------------------------------------------------------- readers
+
+
+def test_no_heading_skips_a_level(folder: Path) -> None:
+    tags = [tag for tag, _ in Outline((folder / "report.html").read_text()).elements]
+    levels = [int(tag[1]) for tag in tags if re.fullmatch(r"h\d", tag)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+def test_every_section_says_in_short_sentences_how_to_read_it(folder: Path) -> None:
+    text = (folder / "report.html").read_text()
+    sections = re.findall(r"<section.*?</section>", text, re.S)
+    assert len(sections) >= 8
+    for section in sections:
+        assert section.count('<p class="lead">') >= 1 or 'class="verdict' in section, section[:200]
+        for paragraph in re.findall(r"<p(?: [^>]*)?>(.*?)</p>", section, re.S):
+            for sentence in re.split(r"[.;:]\s", html.unescape(re.sub("<[^>]*>", "", paragraph))):
+                assert len(sentence.split()) <= MOST_WORDS, sentence
+
+
+def test_every_model_is_explained_where_the_page_names_it_first(folder: Path, record: RunRecord) -> None:
+    text = (folder / "report.html").read_text()
+    first = Outline(text[text.index("<section") : text.index("</section>")]).texts
+    for arm in record.config["config"]["arms"]:
+        assert first[first.index(ARMS[arm].meaning) - 1] == arm
+    assert set(get_args(Arm)) <= ARMS.keys()
+    assert all(len(style.meaning.split()) <= MOST_WORDS for style in ARMS.values())
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of a colour #rrggbb, as WCAG 2 defines it."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.parametrize("dark", [0, 1], ids=["light", "dark"])
+def test_marks_and_texts_stand_out_from_the_page(dark: int) -> None:
+    texts = ("ink", "muted", "good", "bad")
+    for name in (*texts, *(name for name in colours() if name.startswith(("arm-", "side-")))):
+        for surface in ("paper", "panel"):
+            low, high = sorted(luminance(part[dark]) for part in (colours()[name], PAGE[surface]))
+            # WCAG 2: 4.5 for text, 3 for graphics.
+            assert (high + 0.05) / (low + 0.05) >= (4.5 if name in texts else 3), (name, surface)
+
+
+def test_better_and_worse_are_told_by_sign_and_word() -> None:
+    assert change_of(90.2, 78.9, "mm") == ("better", "\N{MINUS SIGN}11.3 mm, better")
+    assert change_of(1.4, 1.9) == ("worse", "+0.5, worse")
+    # Both are shown as 1.0.
+    assert change_of(1.04, 0.96) == ("even", "no change")
+
+
+def test_the_headline_says_by_how_much_the_recommended_model_is_better(record: RunRecord) -> None:
+    def shown(record: RunRecord) -> str:
+        return " ".join(" ".join(Outline(page.build_page(record)).texts).split())
+
+    rows = [
+        {**r, "mpjpe": {"source_only": 90.0, "gpa_lpa": 70.0}.get(r["arm"], 80.0)} for r in record.results
+    ]
+    labelled = shown(dataclasses.replace(record, results=rows))
+    assert "its MPJPE is 70.0 mm; that of source_only is 90.0 mm" in labelled
+    unlabelled = [row for row in rows if row["split"] == "source_val"]
+    assert record.labelfree is not None
+    models = {arm: {**numbers} for arm, numbers in record.labelfree["models"].items()}
+    models["gpa_lpa"] = {**models["source_only"], "reprojection_px": 0.0, "asymmetry_percent": 99.0}
+    labelfree = {**record.labelfree, "models": models}
+    told = shown(dataclasses.replace(record, results=unlabelled, labelfree=labelfree))
+    assert "Of 4 numbers that need no labels, 1 are better than those of source_only and 1 are worse" in told
+    assert "its MPJPE is" not in told and "They do not say which model suits the target." in told
 
 
 # --------------------------------------------------------------------------------------------- a real browser
@@ -234,7 +302,7 @@ setTimeout(() => {
 
 @pytest.fixture(scope="module")
 def browser() -> str:
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    found = find_browser()
     if found is None:
         missing = f"no {' or '.join(BROWSERS)} to open the page in"
         if os.environ.get("POSEDA_REQUIRE_BROWSER") == "1":

@@ -1,4 +1,4 @@
-"""The table's arithmetic, and that every picture of a run is drawn and is a picture."""
+"""The arithmetic of the table of arms."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from poseda.report import COLUMNS, cells, markdown, summarise
-from poseda.report.pictures import draw_training
 
 
 def row(arm: str, seed: int, mpjpe: float, split: str = "target_test") -> dict[str, Any]:
@@ -45,14 +44,3 @@ def test_markdown_has_one_line_an_arm_and_shows_the_spread() -> None:
     lines = markdown(summarise(RESULTS)).splitlines()
     assert len(lines) == 5 and lines[3].startswith("| gpa | 81.0 ± 1.4 |")
     assert all(line.count("|") == lines[0].count("|") for line in lines)
-
-
-def test_curves_are_drawn_for_the_arms_that_have_them() -> None:
-    journal = [
-        {"step": step, "phase": "lifter", "seed": 0, "arm": arm, "lifter_loss": 0.1 / step}
-        for arm in ("gpa", "oracle")
-        for step in (1, 2)
-    ]
-    figure = draw_training(journal)
-    assert [len(axes.lines) for axes in figure.axes] == [2, 0, 0, 0]
-    assert figure.axes[0].lines[0].get_ydata()[0] == pytest.approx(100.0), "metres are shown as millimetres"

@@ -33,7 +33,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib.figure  # noqa: F401  # before the fork, for speed
+import jinja2  # noqa: F401  # before the fork, for speed
 
 from poseda import cli, report, training
 from poseda.runs import checkpoint

@@ -64,9 +64,9 @@ def run_of(out: Path, steps: int, **changes: Any) -> RunConfig:
 def train(run: RunConfig, domains: Domains, observer: Any = None) -> None:
     """All phases of an arm, without what comes after."""
     prepared = training.prepare(run, domains, observer)
-    with prepared.lock:
-        prepared._pretrain(0)
-        prepared._adapt(0, run.arms[0])
+    with prepared.folder.locked():
+        prepared.pretrain(0)
+        prepared.adapt(0, run.arms[0])
 
 
 def both(tmp_path: Path, domains: Domains, steps: int, **changes: Any) -> list[RunConfig]:
@@ -359,7 +359,7 @@ def test_whether_to_compile_depends_on_whether_steps_are_captured(
     monkeypatch.setattr("poseda.training.compilation.should_compile", should_compile)
     for choice in ("on", "off"):
         run = run_of(tmp_path / choice, 1, arm="source_only", graphs=choice)
-        training.prepare(run, domains)._pretrain(0)
+        training.prepare(run, domains).pretrain(0)
     assert asked == [("auto", True), ("auto", False)]
 
 

@@ -22,8 +22,8 @@ from poseda.config import (
     RunConfig,
 )
 from poseda.datasets import Domains
+from poseda.geometry.kinematics import root_relative
 from poseda.geometry.placements import measure
-from poseda.geometry.root import root_relative
 from poseda.geometry.skeleton import H36M16
 from poseda.lifters import mirror
 from poseda.lifters.sizes import build_lifter

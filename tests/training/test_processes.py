@@ -18,7 +18,7 @@ from poseda.cli import main
 from poseda.lifters.dropout import Dropout
 from poseda.lifters.graph import NodeNorm
 from poseda.method.losses import lifter_loss
-from poseda.runs.files import is_leftover
+from poseda.runs.atomic import is_leftover
 from poseda.training import parallel
 from poseda.training.pairs import Pairs
 

@@ -14,8 +14,8 @@ from poseda.datasets import AdaptationData, UnlabelledPoses, open_domains
 from poseda.geometry.camera import Camera, pitch_roll, up_of
 from poseda.geometry.rotation import rotation_matrix
 from poseda.geometry.skeleton import H36M16, Skeleton
-from poseda.runs.journal import TrainingError
 from poseda.training import view_alignment as alignment
+from poseda.training.errors import TrainingError
 from poseda.training.pairs import Proposal, TrainingData, augment_pairs, place_on_target
 
 
@@ -173,6 +173,13 @@ def test_a_skeleton_without_the_joints_of_the_axis_is_refused() -> None:
     ):
         alignment.check_skeleton(dog)
     alignment.check_skeleton(H36M16)
+
+
+def test_an_estimate_keeps_the_names_of_its_file() -> None:
+    found = alignment.Estimate(*(torch.full((2,), float(number)) for number in range(4)))
+    tensors = found.pack()
+    assert list(tensors) == ["view", "up", "build", "spread"]
+    assert all(map(torch.equal, alignment.Estimate.unpack(tensors), found))
 
 
 def test_a_range_of_zero_leads_to_an_estimate_of_zero(monkeypatch: pytest.MonkeyPatch) -> None:

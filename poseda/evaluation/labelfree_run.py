@@ -1,0 +1,142 @@
+"""A run without labels: its lifters measured on the target's own 2D, and some predictions to view."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from poseda.config import RunConfig
+from poseda.datasets import AdaptationData, LabelledPoses, UnlabelledPoses
+from poseda.datasets.order import continuous_runs
+from poseda.evaluation import labelfree
+from poseda.geometry.skeleton import Skeleton
+from poseda.lifters.predict import predict
+from poseda.runs import RunFolder
+from poseda.runs.checkpoint import Checkpoint
+from poseda.runs.verdict import source_model
+
+ROWS = 20_000
+"""Target poses measured, in whole clips as far as they fit."""
+
+CLIPS = 6
+"""Clips kept for viewing."""
+
+FRAMES = 150
+"""Most frames kept of a clip."""
+
+NUMBERS = 500_000
+"""Most coordinates kept; frames are cut where skeletons and arms are many."""
+
+IN_ORDER = 0.5
+"""Successive frames of a recording differ less than this share of what random ones of it do."""
+
+
+def measure_without_labels(
+    folder: RunFolder,
+    data: AdaptationData,
+    models: Mapping[str, nn.Module],
+    config: RunConfig,
+) -> None:
+    """Write the label-free numbers of a run and the clips to view.
+
+    Args:
+        folder: of the run, which holds its samples already.
+        data: all that was learned from; its target is what is lifted here.
+        models: lifters by arm; the source model is among them, and the others are compared with it.
+        config: of the run. The rows of the target's clips are taken for successive frames.
+    """
+    skeleton = data.skeleton
+    target = data.target.rows(_whole_clips(data.target.clip, ROWS)).to("cpu")
+    pose_2d = labelfree.hidden_on_root(target, skeleton)
+    flip, frames, run_of_row = config.training.flip, config.frames, continuous_runs(target)
+    source = source_model(config.arms)
+    lifted = {
+        arm: predict(model, pose_2d.to(_device(model)), skeleton, flip, frames, run_of_row).cpu()
+        for arm, model in models.items()
+    }
+    seen = labelfree.seen_joints(target)
+    samples, _ = folder.samples.load()
+    numbers: dict[str, Any] = {
+        "source_model": source,
+        "labels": _labels(data.source_val, skeleton),
+        "models": {
+            arm: labelfree.describe(pose, target, skeleton)
+            | {"moved_mm": labelfree.moved(pose, lifted[source], seen)}
+            for arm, pose in lifted.items()
+        },
+        "distances": labelfree.distances_from_target(samples, skeleton),
+    }
+    folder.labelfree.write(numbers)
+    _save_clips(folder.clips, target, lifted, skeleton)
+
+
+def _device(model: nn.Module) -> torch.device:
+    return next(model.parameters()).device
+
+
+def _labels(poses: LabelledPoses, skeleton: Skeleton) -> dict[str, Any]:
+    """The same numbers of labels, which is what a perfect lifter would reach."""
+    poses = poses.to("cpu")
+    unlabelled = UnlabelledPoses(poses.pose_2d, poses.camera, poses.clip)
+    return labelfree.describe(poses.root_relative, unlabelled, skeleton)
+
+
+def _whole_clips(clip: Tensor, rows: int) -> Tensor:
+    """Rows of a draw of clips that together have at most ``rows``, or of one clip; (M,) in order."""
+    clips, member, count = clip.unique(return_inverse=True, return_counts=True)
+    order = torch.randperm(len(clips), generator=torch.Generator().manual_seed(0)).to(clip.device)
+    fits = count[order].cumsum(0) <= rows
+    fits[0] = True
+    kept = torch.zeros(len(clips), dtype=torch.bool, device=clip.device)
+    kept[order[fits]] = True
+    return kept[member].nonzero()[:, 0][: max(rows, 1)]
+
+
+def _save_clips(
+    file: Checkpoint, target: UnlabelledPoses, lifted: Mapping[str, Tensor], skeleton: Skeleton
+) -> None:
+    """Write the first frames of some clips: 2D, what was seen of it, and each model's pose."""
+    chosen = _choose_clips(target.clip)
+    per_frame = skeleton.num_joints * (2 + 3 * len(lifted))
+    frames = max(1, min(FRAMES, NUMBERS // (per_frame * len(chosen))))
+    rows = [(target.clip == clip).nonzero()[:, 0][:frames] for clip in chosen]
+    index = torch.cat(rows)
+    tensors = {
+        "pose_2d": target.pose_2d[index],
+        "seen": labelfree.seen_joints(target)[index],
+        **{f"lifted.{arm}": pose[index].float() for arm, pose in lifted.items()},
+    }
+    if target.camera.aspect is not None:
+        tensors["aspect"] = target.camera.aspect.expand(len(target))[index]
+    notes = {
+        "joint_names": skeleton.joint_names,
+        "parents": skeleton.parents,
+        "left": [left for left, _ in skeleton.symmetric_joints],
+        "right": [right for _, right in skeleton.symmetric_joints],
+        "models": list(lifted),
+        "clips": [
+            {"clip": clip, "frames": len(part), "in_order": _in_order(target.pose_2d[part])}
+            for clip, part in zip(chosen, rows, strict=True)
+        ],
+    }
+    file.save(tensors, notes)
+
+
+def _choose_clips(clip: Tensor) -> list[int]:
+    """Some of the longer clips, evenly over the recording."""
+    clips, count = clip.unique(return_counts=True)
+    long = clips[count >= min(FRAMES, int(count.double().quantile(0.5)))]
+    picked = torch.linspace(0, len(long) - 1, min(CLIPS, len(long))).round().long()
+    return [int(number) for number in long[picked]]
+
+
+def _in_order(pose_2d: Tensor) -> bool:
+    """Whether rows are successive frames, rather than frames in any order or through several cameras."""
+    if len(pose_2d) < 3:
+        return False
+    shuffled = torch.randperm(len(pose_2d), generator=torch.Generator().manual_seed(0))
+    step, any_two = (rows.diff(dim=0).abs().mean((1, 2)) for rows in (pose_2d, pose_2d[shuffled]))
+    return bool(step.median() < IN_ORDER * any_two.median())
