@@ -30,7 +30,8 @@ from poseda.bench.record import (
     show_seconds,
 )
 from poseda.cli import attempt
-from poseda.cli.options import Program, UsageError, read
+from poseda.cli.options import read
+from poseda.cli.program import Program, UsageError
 from poseda.cli.screen import say
 from poseda.config import RunConfig
 from poseda.config.limits import Above, Distinct, Found, check_fields

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 from poseda.cli import attempt
-from poseda.cli.options import Program, UsageError, read
+from poseda.cli.options import read
+from poseda.cli.program import Program, UsageError
 from poseda.cli.screen import say
 from poseda.config.limits import Above, Distinct, Found, check_fields
 

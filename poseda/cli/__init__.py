@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
-from poseda.cli.options import INTERRUPTED, Finished, UsageError
+from poseda.cli.program import INTERRUPTED, Finished, UsageError
 from poseda.cli.screen import complain, say
 
 UNREAD = 141

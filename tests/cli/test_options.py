@@ -16,7 +16,8 @@ from benchmarks.step import program as step
 from poseda import __version__
 from poseda.cli import COMMANDS, adapt, bench, evaluate, info, lift, main
 from poseda.cli.help import help_text
-from poseda.cli.options import Program, UsageError, parse
+from poseda.cli.options import parse
+from poseda.cli.program import Program, UsageError
 from poseda.config.fields import help_texts
 
 OURS = [module.PROGRAM for module in (adapt, lift, evaluate, bench, info, step, lifters, processes, profile)]
