@@ -26,7 +26,7 @@ MOVED = {
     "losses": "method.losses",
     "metrics": "evaluation.metrics",
     "native": "ops._native",
-    "placing": "geometry.locate",
+    "placing": "geometry.placements",
     "plausibility": "evaluation.plausibility",
     "protocols": "evaluation.protocols",
     "reference": "ops.reference",

@@ -1,4 +1,4 @@
-"""Where to compute: what the command line's ``--device`` means."""
+"""Where to compute: what the option ``--device`` means."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from poseda.ops import _native as native
 
 
 def choose(name: str) -> torch.device:
-    """Resolve ``auto``, ``cpu``, ``cuda`` or ``cuda:INDEX``; ``auto`` is CUDA only with our kernels loaded.
+    """The device that a name means. ``auto`` is CUDA where a GPU and our kernels for it are found.
+
+    Args:
+        name: ``auto``, ``cpu``, ``cuda`` or ``cuda:INDEX``.
 
     Raises:
-        ValueError: if the device is unknown, not there, or there but without our kernels.
+        ValueError: if the device is unknown, absent, or without our kernels.
     """
     kind, _, index = name.partition(":")
     if kind not in ("auto", "cpu", "cuda") or (index and (kind != "cuda" or not index.isdigit())):
@@ -21,7 +24,8 @@ def choose(name: str) -> torch.device:
     if kind == "cpu" or (kind == "auto" and not (there and native.cuda_loaded())):
         return torch.device("cpu")
     if int(index or 0) >= there:
-        raise ValueError(f"--device: expected one that is there, got {name!r} of {there} CUDA devices")
+        has = f"{there} CUDA device{'s' * (there > 1)}" if there else "no CUDA device"
+        raise ValueError(f"--device: expected a device of this machine, which has {has}, got {name!r}")
     try:
         native.require_cuda()
     except RuntimeError as error:

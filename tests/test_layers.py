@@ -121,6 +121,21 @@ def test_private_modules_stay_within_their_package() -> None:
     assert set(outside) <= allowed, "\n".join(sorted(set(outside) - allowed))
 
 
+def test_training_is_used_by_the_command_line_alone_and_by_its_public_names() -> None:
+    users = [
+        f"{name} imports {other}"
+        for name, others in IMPORTS.items()
+        for other in others
+        if other.split(".")[0] == "training" and name.split(".")[0] != "training"
+    ]
+    assert users == ["cli.adapt imports training"]
+
+
+def test_the_order_of_stages_knows_few_of_its_siblings() -> None:
+    siblings = [name for name in IMPORTS["training.run"] if name.startswith("training.")]
+    assert len(siblings) <= 6, siblings
+
+
 def test_the_root_is_nearly_empty() -> None:
     assert {path.stem for path in PACKAGE.glob("*.py")} == ROOT_MODULES
 

@@ -82,7 +82,7 @@ def collect_breakdowns(jobs: Sequence[ArmsJob]) -> list[Row]:
     for job in jobs:
         common = {"run": job.name, "pair": job.benchmark.pair}
         for arm in job.config.arms:
-            for row in read_breakdown(job.config.out, job.seed, arm):
+            for row in read_breakdown(job.folder, job.seed, arm):
                 rows.append(common | {"name": arm} | row)
     return rows
 

@@ -7,7 +7,6 @@ arm. By joint, results.json has the errors already.
 from __future__ import annotations
 
 import io
-import json
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,14 +17,14 @@ from torch import Tensor
 
 from benchmarks.mocap.domains import Benchmark
 from benchmarks.mocap.motion import read_rigs
-from poseda.config import Arm, from_json
+from poseda.config import Arm
 from poseda.datasets import Domains, LabelledPoses
 from poseda.evaluation.evaluate import evaluate
 from poseda.evaluation.metrics import MILLIMETRES
 from poseda.geometry.skeleton import Skeleton
-from poseda.runs.files import write_atomically, write_json
-from poseda.runs.weights import adapted_lifter
-from poseda.training import read_folder
+from poseda.runs import RunFolder
+from poseda.runs.atomic import JsonFile, write_atomically
+from poseda.runs.renamed import with_arm_of_today
 
 TILTS = (15.0, 30.0, 45.0, 60.0)
 """Edges of the groups of torso tilts, degrees from the vertical."""
@@ -55,29 +54,31 @@ def groups_of(domains: Domains, benchmark: Benchmark) -> dict[str, dict[str, Ten
     }
 
 
-def measure(out: Path, seed: int, arm: Arm, domains: Domains, groups: dict[str, dict[str, Tensor]]) -> None:
+def measure(
+    folder: RunFolder, seed: int, arm: Arm, domains: Domains, groups: dict[str, dict[str, Tensor]]
+) -> None:
     """Evaluate a finished arm on each group and write the rows beside its weights."""
-    config = from_json(read_folder(out)["config"])
+    config = folder.read_config()
     poses = domains.evaluation("target_test")
-    lifter = adapted_lifter(out, seed, arm, config, domains.skeleton)
+    lifter = folder.lifter(seed, arm, config, domains.skeleton)
     rows = [
         {"by": kind, "group": name, "arm": arm, "seed": seed}
         | evaluate(lifter, poses.rows(mask), domains.skeleton, config)
         for kind, named in groups.items()
         for name, mask in named.items()
     ]
-    write_json(breakdown_path(out, seed, arm), rows)
+    breakdown_file(folder, seed, arm).write(rows)
 
 
-def breakdown_path(out: Path, seed: int, arm: Arm) -> Path:
+def breakdown_file(folder: RunFolder, seed: int, arm: Arm) -> JsonFile:
     """Where :func:`measure` writes."""
-    return out / f"seed{seed}" / arm / "breakdown.json"
+    return JsonFile(folder.arm_path(seed, arm) / "breakdown.json")
 
 
-def read_breakdown(out: Path, seed: int, arm: Arm) -> list[dict[str, Any]]:
+def read_breakdown(folder: RunFolder, seed: int, arm: Arm) -> list[dict[str, Any]]:
     """What :func:`measure` wrote; empty where it did not."""
-    path = breakdown_path(out, seed, arm)
-    return json.loads(path.read_text()) if path.exists() else []
+    file = breakdown_file(folder, seed, arm)
+    return [with_arm_of_today(row) for row in file.read()] if file.exists() else []
 
 
 def torso_tilt(poses: LabelledPoses, skeleton: Skeleton) -> Tensor:

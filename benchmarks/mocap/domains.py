@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.mocap.config import Pair, ReproduceBenchmarkConfig
 from benchmarks.mocap.motion import FILES, build_benchmark
 from poseda.datasets import DataError
-from poseda.runs.files import write_atomically, write_json
+from poseda.runs.atomic import write_atomically, write_json
 
 SOURCES = "sources.json"
 """The file of a queue's folder that holds the hashes of the motion files."""

@@ -10,26 +10,26 @@ it, as none of its target's people or clips is in p2's target.
 The motion lies in a folder the user brings: ``cmu.npz``, ``cmu_retargeted.npz``, ``bandai1.npz`` and
 ``bandai2.npz`` with positions (N, 16, 3) in metres, z up, and ``cameras.json`` with the calibrations. Nothing
 of it is part of this package. Splits share no clip and are balanced within each subject. The result is the
-table that :class:`poseda.datasets.formats.npz.ArchiveDomains` reads, the same bits for the same seed.
+table that :class:`poseda.datasets.domain_file.DomainFile` reads, the same bits for the same seed.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from benchmarks.mocap.config import PAIRS
-from poseda.datasets.filming import NEAREST, FixedCamera, fixed_camera
+from poseda.datasets.filming import FixedCamera, film
+from poseda.datasets.formats.cameras import fixed_camera, read_cameras, read_rigs_by_subject
 from poseda.datasets.formats.human36m import STUDIO_SUBJECTS
 from poseda.datasets.formats.npz import Archive
 from poseda.datasets.records import SPLITS, DataError
-from poseda.geometry.anatomy import CLEARANCE, Array
-from poseda.geometry.camera import project
+from poseda.geometry.anatomy import CLEARANCE
+from poseda.geometry.kinematics import bones_of, forward_kinematics
+from poseda.geometry.rotation import Array, shortest_turn_matrix, unit
 from poseda.geometry.skeleton import H36M16
 
 BENCHMARKS = PAIRS
@@ -38,7 +38,6 @@ FILES = ("cmu.npz", "cmu_retargeted.npz", "bandai1.npz", "bandai2.npz", "cameras
 """What the folder of motion files holds."""
 
 SKELETON = H36M16
-PARENTS = list(SKELETON.parents)
 CLAVICLES = [SKELETON.joint(f"{side}_shoulder") - 1 for side in ("left", "right")]
 """The bones whose direction is part of a body rather than of a posture."""
 
@@ -143,7 +142,7 @@ def build_benchmark(
     table: dict[str, np.ndarray] = {}
     for split, motion in zip(SPLITS, (source, validation, train, test), strict=True):
         how = filmed if split.startswith("source") else seen
-        columns = film(motion, how.rig, rng, how.views, sequences)
+        columns = film_domain(motion, how, rng, sequences)
         table |= {f"{split}_{name}": values for name, values in columns.items()}
     return table
 
@@ -155,7 +154,9 @@ def _bandai(folder: Path, cmu: Motion, rng: np.random.Generator, sequences: bool
         pose = cmu.pose[cmu.subject == subject]
         if not len(pose):
             raise DataError(f"{folder / 'cmu.npz'}: subject: expected {subject} among them, found none")
-        donors.append(Body(np.linalg.norm(_bones(pose), axis=-1).mean(0), _mean_clavicles(pose)))
+        donors.append(
+            Body(np.linalg.norm(bones_of(pose, SKELETON.parents), axis=-1).mean(0), _mean_clavicles(pose))
+        )
     motion = read_motion(folder, "bandai1", "bandai2")
     motion = replace(motion, subject=np.array([subject.split("@")[0] for subject in motion.subject]))
     if not sequences:
@@ -197,24 +198,18 @@ def read_rigs(path: Path) -> tuple[list[FixedCamera], list[FixedCamera]]:
     """Read the cameras of Human3.6M's training subjects and MPI-INF-3DHP's low cameras.
 
     Raises:
-        DataError: if the file is missing or a calibration is not as expected.
+        DataError: if the file is missing or lacks a calibration.
     """
-    try:
-        calibration = json.loads(path.read_text())
-        h36m, dhp = calibration["human36m"], calibration["mpi_inf_3dhp"]
-        studio = [
-            fixed_camera(extrinsics, intrinsics)
-            for subject in STUDIO_SUBJECTS
-            for extrinsics, intrinsics in zip(h36m["extrinsics"][subject], h36m["intrinsics"], strict=True)
-        ]
-        field = [fixed_camera(c, c) for c in dhp["training_cameras"] if c["pitch_down_deg"] < LOW_PITCH]
-    except OSError as error:
-        raise DataError(f"{path}: expected camera calibrations, found {error.strerror or error}") from error
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        found = f"{type(error).__name__}: {error}"
-        raise DataError(
-            f"{path}: expected calibrations of human36m and mpi_inf_3dhp, found {found}"
-        ) from error
+    by_subject = read_rigs_by_subject(path)
+    missing = [subject for subject in STUDIO_SUBJECTS if subject not in by_subject]
+    if missing:
+        found = ", ".join(by_subject)
+        raise DataError(f"{path}: human36m.extrinsics: expected subject {missing[0]}, found {found}")
+    studio = [camera for subject in STUDIO_SUBJECTS for camera in by_subject[subject]]
+    field = []
+    for camera in read_cameras(path, "mpi_inf_3dhp")["training_cameras"].elements():
+        if camera["pitch_down_deg"].number() < LOW_PITCH:
+            field.append(fixed_camera(camera, camera))
     return studio, field
 
 
@@ -240,12 +235,13 @@ def on_other_bodies(motion: Motion, donors: Sequence[Body], rng: np.random.Gener
         rows = motion.clip == clip
         pose = motion.pose[rows]
         donor = donors[int(rng.integers(len(donors)))]
-        direction, frame = _unit(_bones(pose)), _torso_frame(pose)
+        direction, frame = unit(bones_of(pose, SKELETON.parents)), _torso_frame(pose)
         for side, bone in enumerate(CLAVICLES):
-            turn = frame @ _minimal_rotation(own[side], donor.clavicles[side]) @ frame.transpose(0, 2, 1)
+            change = shortest_turn_matrix(own[side], donor.clavicles[side])
+            turn = frame @ change @ frame.transpose(0, 2, 1)
             direction[:, bone] = np.einsum("nij,nj->ni", turn, direction[:, bone])
         length = donor.length * (1 + rng.uniform(-0.04, 0.04))
-        body = _forward_kinematics(pose[:, 0], direction * length[:, None])
+        body = forward_kinematics(pose[:, 0], direction * length[:, None], SKELETON.parents)
         lowest = np.minimum(*(body[:, ankle, 2] for ankle in ankles))
         body[..., 2] += CLEARANCE["ankle"] - np.percentile(lowest, 1)
         out[rows] = body
@@ -266,20 +262,21 @@ def place_clips(motion: Motion, rng: np.random.Generator, spread: float) -> Moti
     return replace(motion, pose=out)
 
 
-def film(
-    motion: Motion, rig: Sequence[FixedCamera], rng: np.random.Generator, views: int, sequences: bool
+def film_domain(
+    motion: Motion, how: Filming, rng: np.random.Generator, sequences: bool
 ) -> dict[str, np.ndarray]:
-    """See each frame through ``views`` different cameras of a rig; columns of a domain npz by field name."""
-    centre, rows = _floor_centre(rig), len(motion.pose)
+    """Film each frame by some cameras of a rig; columns of a domain npz by field name."""
+    rig, rows = how.rig, len(motion.pose)
+    centre = _floor_centre(rig)
     if sequences:
-        chosen = {clip: rng.permutation(len(rig))[:views] for clip in np.unique(motion.clip)}
+        chosen = {clip: rng.permutation(len(rig))[: how.views] for clip in np.unique(motion.clip)}
         pick = np.array([chosen[clip] for clip in motion.clip])
     else:
-        pick = rng.random((rows, len(rig))).argsort(1)[:, :views]
+        pick = rng.random((rows, len(rig))).argsort(1)[:, : how.views]
     blocks = [
-        _filmed(motion.rows(np.flatnonzero(pick[:, view] == number)), camera, number, centre)
+        _columns(motion.rows(np.flatnonzero(pick[:, view] == number)), camera, number, centre)
         for number, camera in enumerate(rig)
-        for view in range(views)
+        for view in range(how.views)
     ]
     table = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
     if sequences:
@@ -292,25 +289,23 @@ def film(
     }
 
 
-def _filmed(motion: Motion, camera: FixedCamera, number: int, centre: Array) -> dict[str, np.ndarray]:
+def _columns(motion: Motion, camera: FixedCamera, number: int, centre: Array) -> dict[str, np.ndarray]:
+    """What one camera sees, as columns; rows that are not wholly in its picture are marked invalid."""
     rows, lens = len(motion.pose), camera.lens
-    pose = (motion.pose + centre - camera.position) @ camera.rotation.T
-    screen = project(torch.from_numpy(pose), lens).numpy()
+    shot = film(motion.pose + centre, camera)
     assert lens.distortion is not None and lens.aspect is not None
-    aspect = float(lens.aspect)
-    on_screen = (np.abs(screen[..., 0]).max(1) < 1) & (np.abs(screen[..., 1]).max(1) < aspect)
     fixed = {
         "focal": lens.focal[0].numpy(),
         "center": lens.center[0].numpy(),
         "distortion": lens.distortion[0].numpy(),
         "rotation": camera.rotation,
-        "aspect": np.array(aspect),
-        "pitch": np.array(camera.pitch),
+        "aspect": lens.aspect[0].numpy(),
+        "pitch": camera.pitch,
     }
     return {
-        "pose_3d": pose,
-        "pose_2d": screen,
-        "valid": (pose[..., 2].min(1) > NEAREST) & on_screen,
+        "pose_3d": shot.pose_3d,
+        "pose_2d": shot.pose_2d,
+        "valid": shot.in_front & shot.on_screen,
         "clip": motion.clip,
         "subject": motion.subject,
         "time": motion.time,
@@ -329,39 +324,17 @@ def _floor_centre(rig: Sequence[FixedCamera]) -> Array:
     return np.asarray(np.linalg.solve(normal, rhs) * [1, 1, 0])
 
 
-def _unit(vector: Array) -> Array:
-    return np.asarray(vector / np.linalg.norm(vector, axis=-1, keepdims=True))
-
-
-def _bones(pose: Array) -> Array:
-    return pose[:, 1:] - pose[:, PARENTS[1:]]
-
-
-def _forward_kinematics(root: Array, bone: Array) -> Array:
-    pose = np.zeros((len(bone), SKELETON.num_joints, 3))
-    pose[:, 0] = root
-    for joint, parent in enumerate(PARENTS):
-        if parent >= 0:
-            pose[:, joint] = pose[:, parent] + bone[:, joint - 1]
-    return pose
-
-
 def _torso_frame(pose: Array) -> Array:
     """(N, 3, 3) axes of the torso in the world, in columns: left, up, forward."""
-    up = _unit(pose[:, SKELETON.joint("thorax")] - pose[:, SKELETON.joint("pelvis")])
+    up = unit(pose[:, SKELETON.joint("thorax")] - pose[:, SKELETON.joint("pelvis")])
     left = pose[:, SKELETON.joint("left_hip")] - pose[:, SKELETON.joint("right_hip")]
-    left = _unit(left - (left * up).sum(-1, keepdims=True) * up)
+    left = unit(left - (left * up).sum(-1, keepdims=True) * up)
     return np.stack([left, up, np.cross(left, up)], -1)
 
 
 def _mean_clavicles(pose: Array) -> Array:
     """(2, 3) mean direction of the left and the right clavicle in the frame of the torso."""
-    local = np.einsum("nji,nkj->nki", _torso_frame(pose), _unit(_bones(pose)[:, CLAVICLES]))
-    return _unit(local.mean(0))
-
-
-def _minimal_rotation(start: Array, end: Array) -> Array:
-    """The smallest rotation (3, 3) that takes one unit vector to another, not its opposite."""
-    axis, cosine = np.cross(start, end), start @ end
-    cross = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
-    return np.asarray(np.eye(3) + cross + cross @ cross / (1 + cosine))
+    local = np.einsum(
+        "nji,nkj->nki", _torso_frame(pose), unit(bones_of(pose, SKELETON.parents)[:, CLAVICLES])
+    )
+    return unit(local.mean(0))

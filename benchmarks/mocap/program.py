@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from poseda.cli import attempt
-from poseda.cli.adapt import parse_run
-from poseda.cli.options import UsageError, parse
+from poseda.cli import attempt, check_command, command_list
+from poseda.cli.options import Given, Program, UsageError, read
+from poseda.cli.recipe import resolve
+from poseda.cli.screen import complain, print_json, say
+from poseda.config import RunConfig
+from poseda.config.fields import fields_of
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     from benchmarks.mocap.config import ReproduceConfig
     from benchmarks.mocap.queue import Job
-    from poseda.config import RunConfig
 
 QUEUES = {
     "arms": "every arm on the motion-capture benchmarks, over splits and seeds",
@@ -30,8 +31,7 @@ QUEUES = {
 """What each queue does; the module of :mod:`benchmarks.mocap` has the same name."""
 
 SET_BY_QUEUE = ("data", "target", "source", "resume", "domain_size", "gate")
-"""Options of a run that a queue gives itself; so are those it has under the same name, and those of `SETS` in
-its module."""
+"""Options of a run that a queue sets itself. So are those of `SETS` in its module."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,71 +43,52 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(arguments: list[str]) -> int:
     """Work a queue off and print its tables."""
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(_usage(), end="")
+        usage = "python -m benchmarks.mocap QUEUE"
+        say(command_list(usage, QUEUES, "All need --out DIR, and all but stability --mocap FOLDER."))
         return 0 if arguments else 2
-    if arguments[0] not in QUEUES:
-        raise UsageError(f"queue: expected one of {', '.join(QUEUES)}, got {arguments[0]!r}")
-    from importlib import import_module
-
+    check_command(arguments[0], QUEUES, "a queue")
     experiment = import_module(f"benchmarks.mocap.{arguments[0]}")
-    options, recipe = _parse(arguments[0], experiment, arguments[1:])
+    program = program_of(arguments[0], experiment)
+
+    def make(given: Given) -> tuple[ReproduceConfig, RunConfig]:
+        # Which arms to compare is the experiment, not the gate's choice.
+        recipe = replace(resolve(given.without(experiment.OPTIONS)), gate="off")
+        return given.build(experiment.OPTIONS), recipe
+
+    options, recipe = read(program, arguments[1:], make)
     try:
         jobs: list[Job] = experiment.plan(options, recipe)
     except ValueError as error:
-        raise UsageError(str(error)) from error
+        raise program.refusal(error) from error
     if options.dry_run:
         _list(jobs)
         return 0
     failures = [] if options.tables else _train(options, jobs)
     text, record = _tables(experiment, options, jobs), _record(experiment, options, recipe, jobs)
     if not options.tables:
-        from poseda.runs.files import write_atomically, write_json
+        from poseda.runs.atomic import write_atomically, write_json
 
         write_json(options.out / f"{arguments[0]}.json", record)
         write_atomically(options.out / f"{arguments[0]}.md", text.encode())
-    print(json.dumps(record, indent=2) if options.json else text)
+    if options.json:
+        print_json(record)
+    else:
+        say(text)
     for failure in failures:
-        print(f"poseda: {failure}", file=sys.stderr)
+        complain(failure)
     return 1 if failures else 0
 
 
-def _usage() -> str:
-    lines = [f"  {name:<11}{does}" for name, does in QUEUES.items()]
-    last = (
-        "stability needs no --mocap.",
-        "python -m benchmarks.mocap QUEUE --help lists the options; those of `poseda adapt` make the recipe.",
-    )
-    return "\n".join(
-        [
-            "usage: python -m benchmarks.mocap QUEUE --mocap FOLDER --out DIR [options]",
-            "",
-            *lines,
-            "",
-            *last,
-            "",
-        ]
-    )
-
-
-def _parse(name: str, experiment: ModuleType, arguments: list[str]) -> tuple[ReproduceConfig, RunConfig]:
-    """The queue's own options; what is left are options of the runs, over the preset they name."""
-    parsed: Any = parse(
-        experiment.OPTIONS,
-        arguments,
-        prog=f"python -m benchmarks.mocap {name}",
-        description=f"Run {QUEUES[name]}. Options of `poseda adapt` that make a recipe may follow: --preset, "
+def program_of(name: str, experiment: ModuleType) -> Program:
+    """A queue with its own options, and those of `poseda adapt` that make the recipe of its runs."""
+    return Program(
+        f"python -m benchmarks.mocap {name}",
+        f"Run {QUEUES[name]}. Options of `poseda adapt` make the recipe: --preset, "
         f"--training.adapt-steps and so on.",
-        return_unknown_args=True,
+        (experiment.OPTIONS, RunConfig),
+        common=tuple(entry.name for entry in fields_of(experiment.OPTIONS)),
+        sets=frozenset((*SET_BY_QUEUE, *_sets(experiment))),
     )
-    options, left = parsed
-    for argument in left:
-        section = re.split(r"[.=]", argument.removeprefix("--").replace("-", "_"))[0]
-        if argument.startswith("--") and section in (*SET_BY_QUEUE, *_sets(experiment)):
-            raise UsageError(
-                f"{argument}: expected options of the recipe, got one that the queue sets itself"
-            )
-    # Which arms to compare is the experiment, not the gate's choice.
-    return options, replace(parse_run(left, f"python -m benchmarks.mocap {name}"), gate="off")
 
 
 def _sets(experiment: ModuleType) -> tuple[str, ...]:
@@ -119,7 +100,7 @@ def _list(jobs: list[Job]) -> None:
         missing = job.missing()
         done = len(job.config.arms) - len(missing)
         left = f", to do: {', '.join(missing)}" if missing else ""
-        print(f"{at:>3}  {job.title}: {done} of {len(job.config.arms)} arms{left}")
+        say(f"{at:>3}  {job.title}: {done} of {len(job.config.arms)} arms{left}")
 
 
 def _train(options: ReproduceConfig, jobs: list[Job]) -> list[str]:
@@ -156,7 +137,7 @@ def _record(
     from benchmarks.mocap.domains import recorded_sources
     from benchmarks.mocap.queue import read_protocol
     from poseda.config import to_json
-    from poseda.runs.folder import versions
+    from poseda.runs.origin import versions
 
     own = ("data", "out", "arms", "seeds", "resume", *_sets(experiment))
     return {

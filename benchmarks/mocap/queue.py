@@ -6,7 +6,6 @@ state that could disagree with it.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -21,16 +20,15 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from benchmarks.mocap.breakdown import breakdown_path, groups_of, measure
+from benchmarks.mocap.breakdown import breakdown_file, groups_of, measure
 from benchmarks.mocap.domains import Benchmark
 from poseda import training
 from poseda.config import Arm, RunConfig, check_resumable
 from poseda.datasets import Domains, open_domains
-from poseda.evaluation.gate import PRETRAINED
-from poseda.runs.files import write_atomically
-from poseda.runs.lock import FolderError, FolderLock
-from poseda.runs.weights import read_results, weights_path
-from poseda.training import read_folder
+from poseda.runs import FolderError, RunFolder
+from poseda.runs.atomic import write_atomically
+from poseda.runs.lock import FolderLock
+from poseda.runs.verdict import PRETRAINED
 
 
 class QueueError(ValueError):
@@ -57,6 +55,10 @@ class Job(ABC):
     def title(self) -> str:
         return f"{self.name} seed {self.seed}"
 
+    @property
+    def folder(self) -> RunFolder:
+        return RunFolder(self.config.out)
+
     def finished(self) -> bool:
         """Whether nothing is left to do."""
         return not self.missing()
@@ -76,8 +78,7 @@ class Job(ABC):
             ValueError: if the data or the folder cannot be used.
         """
         domains = open_domains(data, size=self.config.domain_size)
-        begun = (self.config.out / "config.json").exists()
-        return domains, training.prepare(replace(self.config, resume=begun), domains)
+        return domains, training.prepare(replace(self.config, resume=self.folder.begun), domains)
 
     def protocol(self) -> dict[str, str]:
         """How what was measured so far was measured, without what differs between runs; perhaps empty."""
@@ -113,7 +114,7 @@ class ArmsJob(Job):
         """The rows of its arms and seed in results.json so far."""
         return [
             row
-            for row in read_results(self.config.out)
+            for row in self.folder.results.read()
             if row["seed"] == self.seed and row["arm"] in self.config.arms
         ]
 
@@ -122,7 +123,7 @@ class ArmsJob(Job):
         return [
             arm
             for arm in self.config.arms
-            if self.breakdown and not breakdown_path(self.config.out, self.seed, arm).exists()
+            if self.breakdown and not breakdown_file(self.folder, self.seed, arm).exists()
         ]
 
     def perform(self) -> list[str]:
@@ -147,13 +148,12 @@ class ArmsJob(Job):
                 errors = ", ".join(f"{row['split']} {row['mpjpe']:.1f} mm" for row in rows)
                 say(f"{self.title} {arm}: {errors} ({time.monotonic() - began:.0f} s)")
             if arm in unmeasured:
-                measure(config.out, self.seed, arm, domains, groups)
+                measure(self.folder, self.seed, arm, domains, groups)
         return failures
 
     def protocol(self) -> dict[str, str]:
         """The protocol card of the run, if it was begun."""
-        path = self.config.out / "protocol.json"
-        card: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+        card: dict[str, str] = self.folder.card.read() if self.folder.card.exists() else {}
         return {name: value for name, value in card.items() if name not in ("data", "seeds")}
 
     def _take_over(self) -> None:
@@ -161,10 +161,10 @@ class ArmsJob(Job):
         if self.donor is None:
             return
         own, others = (
-            weights_path(out, self.seed, PRETRAINED, "lifter") for out in (self.config.out, self.donor)
+            folder.weights(self.seed, PRETRAINED, "lifter") for folder in (self.folder, RunFolder(self.donor))
         )
         if others.exists() and not own.exists():
-            write_atomically(own, others.read_bytes())
+            write_atomically(own.path, others.path.read_bytes())
 
 
 @contextmanager
@@ -194,9 +194,9 @@ def check_jobs(jobs: Sequence[Job]) -> None:
         QueueError: naming the folder and the first option that differs.
     """
     for job in jobs:
-        if (job.config.out / "config.json").exists():
+        if job.folder.begun:
             try:
-                check_resumable(job.config, read_folder(job.config.out)["config"])
+                check_resumable(job.config, job.folder.read_record()["config"])
             except ValueError as error:
                 raise QueueError(f"{job.config.out}: {error}") from error
 
@@ -252,11 +252,7 @@ def read_protocol(jobs: Sequence[Job]) -> dict[str, str]:
 
 def recorded_data(jobs: Sequence[Job]) -> dict[str, str]:
     """SHA-256 of each job's data, as the runs recorded it."""
-    return {
-        job.name: read_folder(job.config.out)["data"]["sha256"]
-        for job in jobs
-        if (job.config.out / "config.json").exists()
-    }
+    return {job.name: job.folder.read_record()["data"]["sha256"] for job in jobs if job.folder.begun}
 
 
 def say(sentence: str) -> str:

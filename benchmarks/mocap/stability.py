@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from statistics import mean
 from typing import Any
 
@@ -15,7 +13,7 @@ from benchmarks.mocap.queue import Job, recorded_data, say
 from benchmarks.mocap.tables import deviation, markdown_table
 from poseda import training
 from poseda.config import Arm, RunConfig
-from poseda.runs.files import write_json
+from poseda.runs.atomic import JsonFile
 from poseda.training.health import CollapseWatch
 
 OPTIONS = ReproduceStabilityConfig
@@ -66,19 +64,22 @@ class Outcome:
 
 
 def read_outcome(
-    journal: Path, seed: int, watch: CollapseWatch, end: training.CollapseError | None = None
+    journal: Sequence[dict[str, Any]],
+    seed: int,
+    watch: CollapseWatch,
+    end: training.CollapseError | None = None,
 ) -> Outcome:
-    """What metrics.jsonl tells of the generator's training.
+    """What the journal tells of the generator's training.
 
     Args:
-        journal: metrics.jsonl of the run.
+        journal: its lines.
         seed: of the training.
         watch: tells what a fault is.
         end: the collapse that ended the training, if one did.
     """
     own = [
         entry
-        for entry in map(json.loads, journal.read_text().splitlines())
+        for entry in journal
         if (entry["phase"], entry["arm"], entry["seed"]) == ("generator", METHOD, seed)
     ]
     starts = [entry for entry in own if "restart" in entry]
@@ -99,16 +100,16 @@ class GeneratorJob(Job):
     """The generator of the method on the embedded domains."""
 
     @property
-    def outcome_path(self) -> Path:
-        return self.config.out / f"seed{self.seed}" / METHOD / OUTCOME
+    def outcome_file(self) -> JsonFile:
+        return JsonFile(self.folder.arm_path(self.seed, METHOD) / OUTCOME)
 
     def missing(self) -> list[Arm]:
         """The method, until its generator is trained or given up."""
-        return [] if self.outcome_path.exists() else [METHOD]
+        return [] if self.outcome_file.exists() else [METHOD]
 
     def outcome(self) -> Outcome:
         """How the finished training went."""
-        record = json.loads(self.outcome_path.read_text())
+        record = self.outcome_file.read()
         return Outcome(**record | {"reasons": tuple(record["reasons"])})
 
     def perform(self) -> list[str]:
@@ -124,8 +125,8 @@ class GeneratorJob(Job):
             end = error
         except training.TrainingError as error:
             return [say(f"{self.name}: {error}")]
-        found = read_outcome(run.journal.path, self.seed, CollapseWatch.of(self.config), end)
-        write_json(self.outcome_path, asdict(found))
+        found = read_outcome(run.folder.journal.read(), self.seed, CollapseWatch.of(self.config), end)
+        self.outcome_file.write(asdict(found))
         say(f"{self.title}: {_sentence(found)} ({time.monotonic() - began:.0f} s)")
         return []
 

@@ -6,13 +6,19 @@ python benchmarks/op/ptxas_report.py build.log [--json FILE]
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from poseda.cli import attempt
+from poseda.cli.options import Program, UsageError, read
+from poseda.cli.screen import complain, say
+from poseda.config.limits import Found, check_fields
 
 ENTRY = re.compile(r"Compiling entry function '(\w+)' for '(sm_\d+)'")
 SPILL = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
@@ -42,28 +48,49 @@ def demangle(names: list[str]) -> list[str]:
     return [re.sub(r"\(.*\)$", "", name) for name in plain]
 
 
-def main() -> None:
-    """Print the table, write it, exit with 1 if anything spills."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("log", type=Path, help="output of a verbose build with POSEDA_CUDA=ON")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="record the table here")
-    given = parser.parse_args()
-    records = parse(given.log.read_text())
+@dataclass(frozen=True)
+class ReportOptions:
+    """Registers, shared memory and spills of the CUDA kernels."""
+
+    log: Annotated[Path, Found()]
+    """Output of a verbose build with POSEDA_CUDA=ON."""
+    json: Path | None = None
+    """Record the table in this file."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+PROGRAM = Program(
+    "python benchmarks/op/ptxas_report.py",
+    "Show registers, shared memory and spills of the CUDA kernels. If a kernel spills, end with 1.",
+    (ReportOptions,),
+    positional="log",
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table and write it; returns 1 if anything spills."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    return attempt(lambda: _main(given), "ptxas_report")
+
+
+def _main(arguments: list[str]) -> int:
+    options = read(PROGRAM, arguments, lambda given: given.build(ReportOptions))
+    records = parse(options.log.read_text())
     if not records:
-        sys.exit(f"{given.log}: no report of ptxas; is the log verbose, and -Xptxas=-v passed?")
+        raise UsageError(f"LOG: expected a report of ptxas, as -v and -Xptxas=-v make, got {options.log}")
     for record in records:
         spilled = record["spill_stores"] + record["spill_loads"]
-        print(
-            f"{record['arch']:7} {record['registers']:4} registers {spilled:4} B spilled  {record['kernel']}"
-        )
-    if given.json:
-        given.json.write_text(json.dumps(records, indent=1) + "\n")
+        say(f"{record['arch']:7} {record['registers']:4} registers {spilled:4} B spilled  {record['kernel']}")
+    if options.json is not None:
+        options.json.write_text(json.dumps(records, indent=1) + "\n")
     spilling = [record for record in records if record["spill_stores"] or record["spill_loads"]]
     if spilling:
-        sys.exit("spilling: " + ", ".join(f"{record['kernel']} ({record['arch']})" for record in spilling))
+        names = ", ".join(f"{record['kernel']} ({record['arch']})" for record in spilling)
+        complain(f"spilling: {names}", "ptxas_report")
+    return int(bool(spilling))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -8,29 +8,44 @@ window of a stream in evaluation mode on the CPU. Prints a table, and records it
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
 from rich.console import Console
 from torch import Tensor, nn
 from torch.utils.benchmark import Timer
 
-from poseda.bench.op import check_writable, read_record
-from poseda.bench.record import about, machine, markdown_table, rich_table, show_seconds
+from poseda.bench.record import (
+    about,
+    check_writable,
+    machine,
+    markdown_table,
+    read_record,
+    rich_table,
+    show_seconds,
+)
+from poseda.cli import attempt
+from poseda.cli.options import Program, UsageError, read
+from poseda.cli.screen import say
 from poseda.config import RunConfig
+from poseda.config.limits import Above, Distinct, Found, check_fields
 from poseda.device import choose
 from poseda.geometry.skeleton import H36M16
 from poseda.lifters.sizes import SMALL, build_lifter, count_parameters, published_size
 
+NAME = "benchmarks.step.lifters"
+"""What the program calls itself."""
+
 BATCH, QUICK_BATCH = 1024, 64
 SECONDS, QUICK_SECONDS = 3.0, 0.05
 """How long each call is repeated."""
-MODES = ("eager", "compiled")
+Mode = Literal["eager", "compiled"]
+MODES: tuple[Mode, ...] = ("eager", "compiled")
 FRAMES = {
     "simple_baseline": (1,),
     "videopose3d": (1, 9, 27, 81, 243),
@@ -40,6 +55,41 @@ FRAMES = {
     "dstformer": (1, 9),
 }
 """Windows in which each lifter is measured; more frames of all joints are more than a CPU trains."""
+
+
+Lifter = Literal["simple_baseline", "videopose3d", "semgcn", "stgcn", "mixste", "dstformer"]
+
+
+@dataclass(frozen=True)
+class LifterOptions:
+    """How fast lifters train and lift."""
+
+    quick: bool = False
+    """Measure eager lifters only, in short rounds of small batches."""
+    lifters: Annotated[tuple[Lifter, ...], Distinct()] = tuple(SMALL)  # type: ignore[assignment]
+    """Lifters to measure."""
+    frames: Annotated[tuple[Annotated[int, Above(0)], ...], Distinct(least=0)] = ()
+    """Frames of a window, for lifters that see as many. Default: by lifter."""
+    modes: Annotated[tuple[Mode, ...], Distinct(least=0)] = ()
+    """How lifters run. Default: eager and compiled, or eager alone with --quick."""
+    device: str = "cpu"
+    """Where to train: auto, cpu, cuda or cuda:INDEX."""
+    threads: Annotated[int, Above(0)] = 1
+    """CPU threads."""
+    published: bool = False
+    """Take the sizes of the papers, with their dropout."""
+    latency: bool = False
+    """Time one window only, without training steps."""
+    json: Path | None = None
+    """Record the results in this file."""
+    markdown: Annotated[Path | None, Found()] = None
+    """Measure nothing, but print this record as Markdown."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+PROGRAM = Program(f"python -m {NAME}", "Time how fast lifters train and lift.", (LifterOptions,))
 
 
 def build(name: str, frames: int, mode: str, device: str, published: bool) -> nn.Module | None:
@@ -95,7 +145,7 @@ def measure(call: Callable[[], Tensor], threads: int, seconds: float) -> float:
     return float(timer.blocked_autorange(min_run_time=seconds).median)
 
 
-def records(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
+def records(given: LifterOptions) -> Iterator[dict[str, Any]]:
     """One record a lifter, number of frames and mode."""
     batch, seconds = (QUICK_BATCH, QUICK_SECONDS) if given.quick else (BATCH, SECONDS)
     for name in given.lifters:
@@ -167,56 +217,39 @@ def to_markdown(record: dict[str, Any]) -> str:
     )
 
 
-def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help=f"eager only, short, batches of {QUICK_BATCH}")
-    parser.add_argument("--lifters", nargs="+", choices=tuple(SMALL), default=list(SMALL))
-    parser.add_argument(
-        "--frames", type=int, nargs="+", help="of a window, where a lifter sees them (default: by lifter)"
-    )
-    parser.add_argument("--modes", nargs="+", choices=MODES, help=f"default: {', '.join(MODES)}")
-    parser.add_argument("--device", default="cpu", help="of training steps: cpu, cuda or auto (default: cpu)")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
-    parser.add_argument("--published", action="store_true", help="the sizes of the papers, dropout included")
-    parser.add_argument("--latency", action="store_true", help="of one window only: no training steps")
-    parser.add_argument("--json", metavar="FILE", help="record the results here")
-    parser.add_argument("--markdown", metavar="FILE", help="measure nothing: print this record as Markdown")
-    given = parser.parse_args()
-    given.modes = given.modes or list(MODES[:1] if given.quick else MODES)
-    for name, numbers in {"threads": [given.threads], "frames": given.frames or []}.items():
-        if wrong := [number for number in numbers if number < 1]:
-            raise ValueError(f"--{name}: expected numbers above 0, got {wrong[0]}")
-    given.device = str(choose(given.device))
-    return given
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print, record; returns 2 for bad input."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    return attempt(lambda: _main(given), NAME)
 
 
-def main() -> None:
-    console = Console()
+def _main(arguments: list[str]) -> int:
+    options = read(PROGRAM, arguments, lambda given: given.build(LifterOptions))
     try:
-        given = parse()
-        if given.markdown:
-            print(read_record(given.markdown, to_markdown))
-            return
-        if given.json:
-            check_writable(given.json)
+        if options.markdown is not None:
+            say(read_record(options.markdown, to_markdown))
+            return 0
+        modes = options.modes or MODES[: 1 if options.quick else None]
+        options = replace(options, modes=modes, device=str(choose(options.device)))
+        if options.json is not None:
+            check_writable(options.json)
     except ValueError as error:
-        sys.exit(f"bench_lifters: {error}")
-    results = []
+        raise UsageError(str(error)) from error
+    console, results = Console(), []
     with console.status("") as status:
-        for record in records(given):
+        for record in records(options):
             status.update(f"{record['lifter']} {record['mode']} done")
             results.append(record)
     if not results:
-        asked = f"{', '.join(map(str, given.frames))} with {', '.join(given.lifters)}"
-        sys.exit(f"bench_lifters: --frames: expected numbers that one of the lifters sees, got {asked}")
+        asked = f"{', '.join(map(str, options.frames))} with {', '.join(options.lifters)}"
+        raise UsageError(f"--frames: expected numbers that one of the lifters sees, got {asked}")
     console.print(rich_table(title(results), *cells(results)))
-    if given.json:
-        content = {"machine": machine(given.device), "results": results}
-        Path(given.json).write_text(json.dumps(content, indent=1) + "\n")
-        console.print(f"written: {given.json}", highlight=False)
+    if options.json is not None:
+        content = {"machine": machine(options.device), "results": results}
+        options.json.write_text(json.dumps(content, indent=1) + "\n")
+        console.print(f"written: {options.json}", highlight=False)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

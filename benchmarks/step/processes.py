@@ -8,19 +8,27 @@ median of the rounds' ratios to the first number of processes. ``--json FILE`` r
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from operator import truediv
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from poseda.bench.op import check_writable
-from poseda.bench.record import machine, show_seconds
+from poseda.bench.record import check_writable, machine, show_seconds
+from poseda.cli import attempt
+from poseda.cli.options import Program, UsageError, read
+from poseda.cli.screen import complain, say
+from poseda.config import ConfigError
+from poseda.config.limits import Above, Distinct, check_fields
+
+NAME = "benchmarks.step.processes"
+"""What the program calls itself."""
 
 CHECKOUT = Path(__file__).parents[2]
 WARM_UP = 5
@@ -28,7 +36,45 @@ AGREEMENT = 1e-4
 """By which share losses may differ after WARM_UP steps: sums over a batch are rounded in another order."""
 
 
-def work(given: argparse.Namespace) -> None:
+@dataclass(frozen=True)
+class ProcessOptions:
+    """How the lifter's steps scale over processes."""
+
+    processes: Annotated[tuple[Annotated[int, Above(0)], ...], Distinct()] = (1, 2)
+    """Numbers of processes."""
+    lifter: str = "simple_baseline"
+    """Lifter to train."""
+    width: Annotated[int, Above(0)] = 512
+    """Features of the lifter."""
+    batches: Annotated[tuple[Annotated[int, Above(0)], ...], Distinct()] = (1024, 4096)
+    """Poses per step, of all processes together."""
+    steps: Annotated[int, Above(0)] = 50
+    """Steps of a round."""
+    rounds: Annotated[int, Above(0)] = 5
+    """Rounds."""
+    json: Path | None = None
+    """Record the results in this file."""
+    worker: bool = False
+    """Train as one of several processes. The program starts them itself."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        for processes in () if self.worker else self.processes:
+            for batch in self.batches:
+                if batch % processes:
+                    wanted = f"expected divisors of <batches> {batch}, got {processes}"
+                    raise ConfigError("processes", wanted, "batches")
+
+
+PROGRAM = Program(
+    f"python -m {NAME}",
+    "Time how the lifter's steps scale over processes.",
+    (ProcessOptions,),
+    common=("processes", "lifter", "width", "batches", "steps", "rounds", "json"),
+)
+
+
+def work(given: ProcessOptions) -> None:
     """As one of several processes: train; the first prints seconds a step and the loss after WARM_UP."""
     import torch
 
@@ -47,10 +93,10 @@ def work(given: argparse.Namespace) -> None:
     bench.fabric.barrier()
     seconds = (time.perf_counter() - began) / given.steps
     if bench.fabric.global_rank == 0:
-        print(json.dumps({"seconds": seconds, "loss": loss}))
+        say(json.dumps({"seconds": seconds, "loss": loss}))
 
 
-def train(processes: int, batch: int, given: argparse.Namespace) -> dict[str, float]:
+def train(processes: int, batch: int, given: ProcessOptions) -> dict[str, float]:
     """Start that many processes; returns what the first prints.
 
     Raises:
@@ -76,7 +122,7 @@ def train(processes: int, batch: int, given: argparse.Namespace) -> dict[str, fl
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def measure(batch: int, given: argparse.Namespace) -> list[dict[str, Any]]:
+def measure(batch: int, given: ProcessOptions) -> list[dict[str, Any]]:
     """One record a number of processes, for one batch size.
 
     Raises:
@@ -107,54 +153,37 @@ def measure(batch: int, given: argparse.Namespace) -> list[dict[str, Any]]:
     ]
 
 
-def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--processes", type=int, nargs="+", default=[1, 2], help="(default: 1 2)")
-    parser.add_argument("--lifter", default="simple_baseline", help="(default: simple_baseline)")
-    parser.add_argument("--width", type=int, default=512, help="features of the lifter (default: 512)")
-    parser.add_argument(
-        "--batches",
-        type=int,
-        nargs="+",
-        default=[1024, 4096],
-        help="poses a step, of all processes (default: 1024 4096)",
-    )
-    parser.add_argument("--steps", type=int, default=50, help="steps a round (default: 50)")
-    parser.add_argument("--rounds", type=int, default=5, help="(default: 5)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="record the results here")
-    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    for name in ("width", "steps", "rounds"):
-        if getattr(given, name) < 1:
-            parser.error(f"--{name}: expected a number above 0, got {getattr(given, name)}")
-    for processes in () if given.worker else given.processes:
-        for batch in given.batches:
-            if processes < 1 or batch < 1 or batch % processes:
-                parser.error(f"--processes: expected divisors of --batches {batch}, got {processes}")
-    return given
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print, record; returns 2 for bad input, 1 for processes that fail."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    return attempt(lambda: _main(given), NAME)
 
 
-def main() -> None:
-    given = parse()
-    if given.worker:
-        work(given)
-        return
+def _main(arguments: list[str]) -> int:
+    options = read(PROGRAM, arguments, lambda given: given.build(ProcessOptions))
+    if options.worker:
+        work(options)
+        return 0
     try:
-        if given.json is not None:
-            check_writable(given.json)
-        results = [row for batch in given.batches for row in measure(batch, given)]
-    except (RuntimeError, ValueError) as error:
-        sys.exit(f"bench_processes: {error}")
+        if options.json is not None:
+            check_writable(options.json)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    try:
+        results = [row for batch in options.batches for row in measure(batch, options)]
+    except RuntimeError as error:
+        complain(str(error), NAME)
+        return 1
     for row in results:
-        print(
+        say(
             f"{row['lifter']}, width {row['width']}, batch {row['batch']:,}: {row['processes']} processes: "
             f"{show_seconds(row['seconds'])} a step, {row['speedup']:.2f}x; loss {row['loss']:.5f}"
         )
-    if given.json is not None:
-        given.json.write_text(json.dumps({"machine": machine("cpu"), "results": results}, indent=1) + "\n")
+    if options.json is not None:
+        content = {"machine": machine("cpu"), "results": results}
+        options.json.write_text(json.dumps(content, indent=1) + "\n")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -8,14 +8,13 @@ those steps down, which tells in short phases. ``--json FILE`` records both.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -28,12 +27,16 @@ from torch.profiler import ProfilerActivity, profile
 
 from poseda import training
 from poseda.bench.record import machine, rich_table, show_seconds
-from poseda.cli.adapt import parse_run
-from poseda.cli.options import UsageError, open_chosen
+from poseda.cli import attempt
+from poseda.cli.options import Given, Program, UsageError, read
+from poseda.cli.recipe import open_chosen, resolve
 from poseda.config import RunConfig
 from poseda.device import peak_memory
 from poseda.training import run as running
 from poseda.training.stage import Phase, Silent, Stage
+
+NAME = "benchmarks.step.profile"
+"""What the program calls itself."""
 
 FIRST, PROFILED = 10, 20
 """The step at which profiling begins, and how many steps it lasts."""
@@ -166,24 +169,46 @@ def show(record: dict[str, Any], console: Console) -> None:
     )
 
 
-def main(arguments: list[str]) -> int:
+@dataclass(frozen=True)
+class ProfileOptions:
+    """Where the time of a whole adaptation goes."""
+
+    json: Path | None = None
+    """Record the profile in this file."""
+
+
+PROGRAM = Program(
+    f"python -m {NAME}",
+    "Show where the time of a whole adaptation goes. It takes the options of `poseda adapt`.",
+    (ProfileOptions, RunConfig),
+    common=("json", "preset", "arms", "gate", "lifter", "device"),
+    sets=frozenset({"out", "resume"}),
+)
+
+
+def _make(given: Given) -> tuple[ProfileOptions, RunConfig]:
+    return given.build(ProfileOptions), resolve(given.without(ProfileOptions))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, record; returns 2 for bad input."""
-    parser = argparse.ArgumentParser(description=__doc__, add_help=False, allow_abbrev=False)
-    parser.add_argument("--json", type=Path)
-    given, rest = parser.parse_known_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    return attempt(lambda: _main(given), NAME)
+
+
+def _main(arguments: list[str]) -> int:
+    options, config = read(PROGRAM, arguments, _make)
+    if options.json is not None and not options.json.parent.is_dir():
+        raise UsageError(f"--json: expected a file in a folder that exists, got {options.json}")
     try:
-        if given.json and not given.json.parent.is_dir():
-            raise UsageError(f"--json: expected a file in a folder that is there, got {given.json}")
-        config = parse_run(rest, "profile_adaptation")
         record = measure(config)
-    except (UsageError, ValueError) as error:
-        print(f"profile_adaptation: {error}", file=sys.stderr)
-        return 2
+    except ValueError as error:
+        raise UsageError(str(error)) from error
     show(record, Console())
-    if given.json:
-        given.json.write_text(json.dumps(record, indent=1) + "\n")
+    if options.json is not None:
+        options.json.write_text(json.dumps(record, indent=1) + "\n")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -17,10 +17,10 @@ import statistics
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from operator import truediv
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 from unittest.mock import patch
 
 import torch
@@ -32,13 +32,21 @@ from poseda import ops
 from poseda.bench.op import (
     CudaClock,
     HostClock,
-    Parser,
     check_agreement,
-    check_writable,
-    read_record,
     timed_rounds,
 )
-from poseda.bench.record import about, machine, markdown_table, rich_table, show_seconds
+from poseda.bench.record import (
+    about,
+    check_writable,
+    machine,
+    markdown_table,
+    read_record,
+    rich_table,
+    show_seconds,
+)
+from poseda.cli import attempt
+from poseda.cli.options import Program, UsageError, read
+from poseda.cli.screen import say
 from poseda.config import (
     AdversaryConfig,
     GeneratorTrainingConfig,
@@ -46,18 +54,20 @@ from poseda.config import (
     NetworkConfig,
     RunConfig,
 )
+from poseda.config.limits import Above, Distinct, Found, check_fields
 from poseda.datasets import AdaptationData, open_domains
 from poseda.device import choose, peak_memory
 from poseda.lifters.sizes import SMALL, build_lifter, count_parameters
 from poseda.method.generator import Generator
 from poseda.ops import reference
-from poseda.runs.journal import Meters
 from poseda.training.adversarial import GeneratorPhase
+from poseda.training.fabric import start_fabric
 from poseda.training.lifting import LifterPhase
+from poseda.training.meters import Meters
 from poseda.training.pairs import PairSource, Resident, carry_out, recipe_of
-from poseda.training.run import start_fabric
 
-PROGRAM = "bench_training_step"
+NAME = "benchmarks.step"
+"""What the program calls itself."""
 
 POSES = 1_559_752
 """Poses of an epoch: the training frames of Human3.6M in all cameras."""
@@ -292,7 +302,7 @@ class StepBench:
                     meters.add(at, phase.step(at % phase.steps))
                     at += 1
                     if at % LOG_EVERY == 0:
-                        meters.read(PROGRAM)
+                        meters.read(NAME)
 
         return slot
 
@@ -368,51 +378,73 @@ def to_markdown(record: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _parse(arguments: Sequence[str] | None) -> Any:
-    parser = Parser(prog=PROGRAM, description=__doc__)
-    parser.add_argument("--device", default="cpu", help="auto, cpu, cuda or cuda:INDEX (default: cpu)")
-    parser.add_argument("--lifters", nargs="+", choices=NETWORKS, default=list(NETWORKS))
-    parser.add_argument("--width", type=int, help="features of every lifter (default: by lifter)")
-    parser.add_argument("--batch", type=int, default=1024, help="poses a step (default: 1024)")
-    parser.add_argument("--steps", type=int, default=8, help="steps a slot (default: 8)")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
-    parser.add_argument(
-        "--extras", nargs="+", choices=EXTRAS, default=[], help="ours with these options, too (default: none)"
-    )
-    parser.add_argument("--quick", action="store_true", help="short rounds")
-    parser.add_argument("--json", metavar="FILE", help="record the results here")
-    parser.add_argument("--markdown", metavar="FILE", help="measure nothing: print this record as Markdown")
-    given = parser.parse_args(arguments)
-    for name in ("batch", "steps", "threads"):
-        if getattr(given, name) < 1:
-            raise ValueError(f"--{name}: expected a number above 0, got {getattr(given, name)}")
-    return given
+Network = Literal["simple_baseline", "videopose3d", "semgcn", "stgcn", "mixste", "dstformer"]
+
+
+@dataclass(frozen=True)
+class StepOptions:
+    """A training step of ours beside the classic loop."""
+
+    device: str = "cpu"
+    """Where to compute: auto, cpu, cuda or cuda:INDEX."""
+    lifters: Annotated[tuple[Network, ...], Distinct()] = tuple(NETWORKS)  # type: ignore[assignment]
+    """Lifters to train."""
+    width: Annotated[int, Above(0)] | None = None
+    """Features of every lifter. Default: by lifter."""
+    batch: Annotated[int, Above(0)] = 1024
+    """Poses per step."""
+    steps: Annotated[int, Above(0)] = 8
+    """Steps of a slot."""
+    threads: Annotated[int, Above(0)] = 1
+    """CPU threads."""
+    extras: Annotated[tuple[Literal["compiled", "bf16", "graphs"], ...], Distinct(least=0)] = ()
+    """Measure ours with these options, too: compiled, bf16, graphs."""
+    quick: bool = False
+    """Take short rounds."""
+    json: Path | None = None
+    """Record the results in this file."""
+    markdown: Annotated[Path | None, Found()] = None
+    """Measure nothing, but print this record as Markdown."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+PROGRAM = Program(
+    f"python -m {NAME}",
+    "Time a training step of ours, of ours with the eager reference, and of the classic loop.",
+    (StepOptions,),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of ``benchmarks/step``; returns 2 for bad input."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    return attempt(lambda: _main(given), NAME)
+
+
+def _main(arguments: list[str]) -> int:
+    options = read(PROGRAM, arguments, lambda given: given.build(StepOptions))
     try:
-        given = _parse(arguments)
-        if given.markdown:
-            print(read_record(given.markdown, to_markdown))
+        if options.markdown is not None:
+            say(read_record(options.markdown, to_markdown))
             return 0
-        device = str(choose(given.device))
-        if "graphs" in given.extras and not device.startswith("cuda"):
-            raise ValueError(f"--extras: expected a CUDA device for graphs, got {device}")
-        if given.json:
-            check_writable(given.json)
+        device = str(choose(options.device))
+        if "graphs" in options.extras and not device.startswith("cuda"):
+            raise UsageError(f"--extras: expected a CUDA device for graphs, got {device}")
+        if options.json is not None:
+            check_writable(options.json)
     except ValueError as error:
-        print(f"{PROGRAM}: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        raise UsageError(str(error)) from error
     run(
         device=device,
-        lifters=given.lifters,
-        batch=given.batch,
-        steps=given.steps,
-        threads=given.threads,
-        width=given.width,
-        extras=given.extras,
-        quick=given.quick,
-        json_path=given.json,
+        lifters=options.lifters,
+        batch=options.batch,
+        steps=options.steps,
+        threads=options.threads,
+        width=options.width,
+        extras=options.extras,
+        quick=options.quick,
+        json_path=options.json,
     )
     return 0

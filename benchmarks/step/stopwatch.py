@@ -19,11 +19,11 @@ from poseda.geometry.placements import TargetPlacements
 from poseda.method import losses
 from poseda.method.discriminators import HistoryPool
 from poseda.method.generator import Generator
-from poseda.runs.journal import Meters
 from poseda.training import lifting
 from poseda.training.adversarial import GeneratorPhase
 from poseda.training.average import Average
 from poseda.training.health import NonFiniteWatch
+from poseda.training.meters import Meters
 from poseda.training.pairs import Shuffle
 
 

@@ -1,7 +1,7 @@
-"""`python -m poseda.bench`."""
+"""`python -m poseda.bench`, another name of `poseda bench`."""
 
 import sys
 
-from poseda.bench.op import main
+from poseda.cli import main
 
-sys.exit(main())
+sys.exit(main(["bench", *sys.argv[1:]]))

@@ -11,29 +11,23 @@ a record into the README's table.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
 from operator import truediv
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from poseda import ops
-from poseda.bench.record import RIVALS, machine, markdown, stage_table, table
+from poseda.bench.record import RIVALS, machine, stage_table, table
 from poseda.bench.rivals import COMPILE_MODES, Augment, Compiled, Problem, poseaug_style
-from poseda.device import choose
 from poseda.ops import reference
 from poseda.ops.samples import LEARNED
-
-PROGRAM = "poseda bench"
-"""What the benchmark calls itself."""
 
 AGREEMENT = 1e-4
 """Largest error of a pose (or of its gradient), relative to its norm, at which contestants agree."""
@@ -349,90 +343,3 @@ class CudaClock:
 
 
 Clock = HostClock | CudaClock
-
-
-class Parser(argparse.ArgumentParser):
-    """Raises its complaints as ValueError instead of printing its usage and leaving."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ValueError(message)
-
-
-def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = Parser(prog=PROGRAM, description=__doc__)
-    parser.add_argument("--device", default="cpu", help="auto, cpu, cuda or cuda:INDEX (default: cpu)")
-    parser.add_argument("--batches", type=int, nargs="+", default=[1, 1024, 262_144], help="poses a call")
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="CPU threads")
-    parser.add_argument("--quick", action="store_true", help="short rounds, one compile mode")
-    parser.add_argument("--pose-gradient", action="store_true", help="ask for the gradient of pose_3d too")
-    parser.add_argument(
-        "--json",
-        metavar="FILE",
-        nargs="?",
-        const="-",
-        help="record the results here; without FILE on stdout, and the table on stderr",
-    )
-    parser.add_argument("--markdown", metavar="FILE", help="measure nothing: print this record as Markdown")
-    given = parser.parse_args(arguments)
-    for name in ("batches", "threads"):
-        if min(getattr(given, name)) < 1:
-            raise ValueError(f"--{name}: expected numbers above 0, got {min(getattr(given, name))}")
-    return given
-
-
-def read_record(path: str, show: Callable[[dict[str, Any]], str]) -> str:
-    """A record as Markdown, drawn by ``show``.
-
-    Raises:
-        ValueError: if it cannot be read or is of another kind.
-    """
-    try:
-        return show(json.loads(Path(path).read_text()))
-    except OSError as error:
-        raise ValueError(f"--markdown: expected a file to read, got {path} ({error.strerror})") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"--markdown: expected a record that --json wrote, got {path} ({error})") from error
-
-
-def check_writable(path: str | Path) -> None:
-    """Find out before the measurement whether its record can be kept.
-
-    Raises:
-        ValueError: if not.
-    """
-    try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        before = Path(path).exists()
-        Path(path).open("a").close()
-        if not before:
-            Path(path).unlink()
-    except OSError as error:
-        raise ValueError(f"--json: expected a file to write, got {path} ({error.strerror})") from error
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point of ``poseda bench`` and ``python -m poseda.bench``; returns 2 for bad input."""
-    try:
-        given = _parse(arguments)
-        if given.markdown:
-            print(read_record(given.markdown, markdown))
-            return 0
-        chosen = choose(given.device)
-        if given.json and given.json != "-":
-            check_writable(given.json)
-    except ValueError as error:
-        print(f"{PROGRAM}: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    run(
-        device=chosen.type if given.device == "auto" else given.device,
-        batches=given.batches,
-        threads=given.threads,
-        json_path=given.json,
-        quick=given.quick,
-        with_pose_gradient=given.pose_gradient,
-    )
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

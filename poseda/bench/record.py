@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from textwrap import fill
 from typing import Any, Literal
@@ -171,3 +172,33 @@ def rich_table(title: str, headings: Sequence[str], cells: Sequence[Sequence[str
     for row in cells:
         drawn.add_row(*row)
     return drawn
+
+
+def read_record(path: str | Path, show: Callable[[dict[str, Any]], str]) -> str:
+    """A record as Markdown, drawn by ``show``.
+
+    Raises:
+        ValueError: if it cannot be read or is of another kind.
+    """
+    try:
+        return show(json.loads(Path(path).read_text()))
+    except OSError as error:
+        raise ValueError(f"--markdown: expected a file to read, got {path} ({error.strerror})") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"--markdown: expected a record that --json wrote, got {path} ({error})") from error
+
+
+def check_writable(path: str | Path) -> None:
+    """Find out before the measurement whether its record can be kept.
+
+    Raises:
+        ValueError: if not.
+    """
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        before = Path(path).exists()
+        Path(path).open("a").close()
+        if not before:
+            Path(path).unlink()
+    except OSError as error:
+        raise ValueError(f"--json: expected a file to write, got {path} ({error.strerror})") from error

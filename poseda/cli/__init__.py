@@ -1,7 +1,7 @@
-"""The command line. One module a command, each with `run(arguments) -> exit code`.
+"""The command line. One module per command, each with `run(arguments) -> exit code`.
 
-Options of a command are the fields of a record of :mod:`poseda.config`; nothing is declared twice. Whatever a
-user can get wrong ends as one sentence on stderr and exit code 2, before anything is written.
+The options of a command are the fields of a record of :mod:`poseda.config`, and nothing is declared twice. A
+mistake of the user's ends as one sentence on stderr and exit code 2, before anything is written.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
-from poseda.cli.options import INTERRUPTED, UsageError
+from poseda.cli.options import INTERRUPTED, Finished, UsageError
+from poseda.cli.screen import complain, say
 
 UNREAD = 141
 """Exit code of a program that ends with SIGPIPE, as shells count it."""
@@ -21,9 +22,14 @@ COMMANDS = {
     "lift": "lift 2D detections with the lifter of a run, from files or line by line",
     "evaluate": "evaluate the lifters of a run on a domain file or by a published protocol",
     "bench": "time the fused op against its rivals",
-    "info": "versions, instruction set, CUDA library, threads",
+    "info": "show versions, instruction set, CUDA library and threads",
 }
 """What each command does; its module has the same name."""
+
+
+LAST = """`poseda adapt` needs no options.
+poseda --version shows the version. poseda --completion bash|zsh|fish prints a script for the shell."""
+"""The end of the text of --help."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,50 +39,75 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0; 1 for a run that failed, 2 for bad input, 130 for Ctrl-C, 141 for output that nobody reads.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    return attempt(lambda: _command(given))
+
+
+def _command(given: list[str]) -> int:
     if not given or given[0] in ("-h", "--help"):
-        print(_usage(), end="")
+        say(command_list("poseda COMMAND", COMMANDS, LAST))
         return 0 if given else 2
-    if given[0] not in COMMANDS:
-        return _complain(f"expected a command among {', '.join(COMMANDS)}, got {given[0]!r}", 2)
-    return attempt(lambda: import_module(f"poseda.cli.{given[0]}").run(given[1:]))
+    if given[0] == "--version":
+        from poseda import __version__
+
+        say(f"poseda {__version__}")
+        return 0
+    if given[0] == "--completion":
+        from poseda.cli.completion import script
+
+        say(script(given[1] if len(given) > 1 else "", COMMANDS))
+        return 0
+    check_command(given[0], COMMANDS, "a command")
+    code: int = import_module(f"poseda.cli.{given[0]}").run(given[1:])
+    return code
 
 
-def attempt(command: Callable[[], int]) -> int:
-    """Run a command; whatever ends it early becomes one sentence and an exit code, as :func:`main` says."""
+def attempt(command: Callable[[], int], program: str = "poseda") -> int:
+    """Run a command; whatever ends it early becomes one sentence and an exit code, as :func:`main` says.
+
+    Args:
+        command: returns an exit code.
+        program: what the sentence begins with.
+    """
     try:
         code = command()
         sys.stdout.flush()  # here, where a reader who has left is caught
         return code
+    except Finished:
+        return 0
     except UsageError as error:
-        return _complain(str(error), 2)
+        complain(str(error), program)
+        return 2
     except ImportError as error:
         # By name: importing the class needs torch, which may be what is missing.
         if type(error).__name__ != "LibraryError":
             raise
-        return _complain(str(error), 1)
+        complain(str(error), program)
+        return 1
     except KeyboardInterrupt as stop:
-        return _complain(str(stop) or "interrupted", INTERRUPTED)
+        complain(str(stop) or "interrupted", program)
+        return INTERRUPTED
     except BrokenPipeError:
         # Whoever read the output, such as head, has seen enough. What is left to flush goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return UNREAD
 
 
-def _usage() -> str:
-    width = max(map(len, COMMANDS))
-    lines = [f"  {name:<{width}}  {does}" for name, does in COMMANDS.items()]
-    return "\n".join(
-        [
-            "usage: poseda COMMAND [options]",
-            "",
-            *lines,
-            "",
-            "poseda COMMAND --help lists the options of a command. `poseda adapt` needs none.",
-            "",
-        ]
-    )
+def check_command(given: str, commands: dict[str, str], what: str) -> None:
+    """Refuse a command that does not exist.
+
+    Raises:
+        UsageError: naming those that exist, and the one that may be meant.
+    """
+    if given not in commands:
+        from poseda.config.fields import guess
+
+        known = ", ".join(commands)
+        raise UsageError(f"expected {what} among {known}, got {given!r}{guess(given, commands)}")
 
 
-def _complain(sentence: str, code: int) -> int:
-    print(f"poseda: {' '.join(sentence.split())}", file=sys.stderr)
-    return code
+def command_list(usage: str, commands: dict[str, str], last: str) -> str:
+    """The text of --help of a program with commands."""
+    width = max(map(len, commands))
+    lines = [f"  {name:<{width}}  {does}" for name, does in commands.items()]
+    more = f"{usage} --help lists the options of one. {last}"
+    return "\n".join([f"usage: {usage} [options]", "", *lines, "", more])

@@ -5,37 +5,38 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from poseda.cli.options import UsageError, open_chosen, parse
+from poseda.cli.options import Program, UsageError, read
 from poseda.cli.screen import open_console, print_card, print_json, print_table
+from poseda.config import EvaluateConfig
 
 if TYPE_CHECKING:
-    from poseda.config import EvaluateConfig, RunConfig
+    from poseda.runs import RunFolder
+
+PROGRAM = Program(
+    "poseda evaluate",
+    "Evaluate every lifter of a run on a domain file or by a published protocol; write RUN/evaluation.json.",
+    (EvaluateConfig,),
+    positional="run",
+)
 
 
 def run(arguments: list[str]) -> int:
     """Evaluate the lifters of a run on a domain file or by a published protocol."""
-    import tyro
-
-    from poseda.config import EvaluateConfig, from_json
-
-    markers = (tyro.conf.PositionalRequiredArgs,)
-    options = parse(EvaluateConfig, arguments, prog="poseda evaluate", config=markers)
+    options = read(PROGRAM, arguments, lambda given: given.build(EvaluateConfig))
 
     from poseda import report
-    from poseda.runs.files import write_json
-    from poseda.training import read_folder
+    from poseda.runs import RunFolder
 
+    folder = RunFolder(options.run)
     try:
-        record = read_folder(options.run)
-        config = from_json(record["config"])
         evaluated = _published if options.protocol is not None else _domains
-        name, card, data, rows = evaluated(options, record, config)
+        name, card, data, rows = evaluated(options, folder)
     except (ValueError, OSError) as error:
-        raise UsageError(str(error)) from error
+        raise PROGRAM.refusal(error) from error
     console = open_console(options.json)
     evaluation = {"protocol": card, "data": data, "results": rows}
     try:
-        write_json(options.run / "evaluation.json", evaluation)
+        folder.evaluation.write(evaluation)
     except OSError as error:
         raise UsageError(
             f"{options.run}: expected a folder that can be written ({error.strerror})"
@@ -43,7 +44,7 @@ def run(arguments: list[str]) -> int:
     print_card(console, card)
     split = rows[0]["split"]
     print_table(console, report.summarise(rows, split), f"{name}: {split}")
-    console.print(f"written: {options.run / 'evaluation.json'}", highlight=False)
+    console.print(f"written: {folder.evaluation.path}", highlight=False)
     if options.json:
         print_json(evaluation)
     return 0
@@ -53,33 +54,38 @@ Evaluation = tuple[str, dict[str, str], dict[str, Any], list[dict[str, Any]]]
 """Name of the data, protocol card, which data, rows."""
 
 
-def _domains(options: EvaluateConfig, record: dict[str, Any], config: RunConfig) -> Evaluation:
+def _domains(options: EvaluateConfig, folder: RunFolder) -> Evaluation:
     """On the run's own data or another domain file."""
-    from poseda.training import describe_data, evaluate_folder, evaluation_card
+    from poseda.cli.recipe import open_chosen
+    from poseda.evaluation.evaluate import evaluate_folder
+    from poseda.runs.card import evaluation_card
+    from poseda.runs.origin import describe_data
 
+    record, config = folder.read_record(), folder.read_config()
     if options.data is not None:
         own = ("target", "source", "image_size", "fov", "cameras", "intrinsics", "layout")
         without: dict[str, Any] = dict.fromkeys(own)
         config = replace(config, data=options.data, **without)
     domains = open_chosen(config)
     poses, skeleton = domains.evaluation(options.split), domains.skeleton
-    rows = evaluate_folder(options.run, config, poses, skeleton, options.split)
+    rows = evaluate_folder(folder, poses, skeleton, options.split)
     data = {"run": record["data"], "evaluated": describe_data(domains)}
     return domains.name, evaluation_card(record, domains, options.split), data, rows
 
 
-def _published(options: EvaluateConfig, record: dict[str, Any], config: RunConfig) -> Evaluation:
+def _published(options: EvaluateConfig, folder: RunFolder) -> Evaluation:
     """By a published protocol, on the files it names."""
     from poseda.datasets.own import digest
+    from poseda.evaluation.evaluate import evaluate_folder
     from poseda.evaluation.protocols import PROTOCOLS
     from poseda.geometry.skeleton import Skeleton
-    from poseda.training import evaluate_folder
 
     assert options.protocol is not None and options.data is not None, "checked by the record"
+    record, config = folder.read_record(), folder.read_config()
     protocol = PROTOCOLS[options.protocol]
     skeleton = Skeleton.named(record["data"]["skeleton"])
     poses = protocol.open(options.data, skeleton, options.cameras)
-    rows = evaluate_folder(options.run, config, poses, skeleton, protocol.name, protocol.measure)
+    rows = evaluate_folder(folder, poses, skeleton, protocol.name, protocol.measure)
     files = [path for path in (options.data, options.cameras) if path is not None]
     evaluated = {"name": protocol.name, "skeleton": skeleton.name, "sha256": digest(files, protocol.name)}
     card = {

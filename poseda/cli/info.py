@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from poseda.cli.options import parse
-from poseda.cli.screen import print_json
+from poseda.cli.options import Program, read
+from poseda.cli.screen import print_json, say
+from poseda.config import InfoConfig
+
+PROGRAM = Program("poseda info", "Show versions, instruction set, CUDA library and threads.", (InfoConfig,))
 
 
 def run(arguments: list[str]) -> int:
     """Print what was built and what is in use."""
-    from poseda.config import InfoConfig
+    options = read(PROGRAM, arguments, lambda given: given.build(InfoConfig))
 
-    options = parse(InfoConfig, arguments, prog="poseda info")
     from poseda.ops._native import build_info
 
     info = build_info()
@@ -20,5 +22,5 @@ def run(arguments: list[str]) -> int:
     width = max(map(len, info))
     for name, value in info.items():
         shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
-        print(f"{name:<{width}}  {'none' if shown in (None, '') else shown}")
+        say(f"{name:<{width}}  {'none' if shown in (None, '') else shown}")
     return 0

@@ -8,24 +8,29 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from poseda.cli.options import INTERRUPTED, UsageError, parse
-from poseda.cli.screen import LateBar, open_console, print_json
+from poseda.cli.options import INTERRUPTED, Program, UsageError, read
+from poseda.cli.screen import LateBar, complain, open_console, print_json
+from poseda.config import LiftConfig
 
 if TYPE_CHECKING:
-    from poseda.config import LiftConfig
     from poseda.inference import AdaptedLifter
+
+PROGRAM = Program(
+    "poseda lift",
+    "Lift 2D detections with the lifter of a run, from files or line by line.",
+    (LiftConfig,),
+    common=(
+        *("model", "input", "output", "arm", "image_size", "fov", "intrinsics", "layout"),
+        *("root", "smooth.filter", "rate", "device", "overwrite", "json"),
+    ),
+)
 
 
 def run(arguments: list[str]) -> int:
     """Lift a recording, or what comes on stdin."""
-    from poseda.config import LiftConfig, picture_size
+    config = read(PROGRAM, arguments, lambda given: given.build(LiftConfig))
 
-    config = parse(
-        LiftConfig,
-        arguments,
-        prog="poseda lift",
-        description="Lift 2D detections with the lifter of a run, from files or line by line.",
-    )
+    from poseda.config import picture_size
     from poseda.device import choose
     from poseda.inference import AdaptedLifter
 
@@ -37,7 +42,7 @@ def run(arguments: list[str]) -> int:
         given["image_size"] = picture_size(given["image_size"])
         return (_stream if config.streams else _files)(config, model, given)
     except ValueError as error:
-        raise UsageError(str(error)) from error
+        raise PROGRAM.refusal(error) from error
 
 
 def _or_run(config: LiftConfig, model: AdaptedLifter, name: str) -> Any:
@@ -98,7 +103,7 @@ def _stream(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> 
 
     import torch
 
-    from poseda.datasets.formats.calibration import read_intrinsics
+    from poseda.datasets.formats.cameras import read_intrinsics
     from poseda.datasets.layouts import Layout
     from poseda.inference import LiftOptions, LineLifter, StreamSummary, serve
 
@@ -129,7 +134,7 @@ def _stream(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> 
     if config.json:
         print(json.dumps(summary.as_dict()), file=sys.stderr)
     else:
-        print(f"poseda: {summary.sentence()}", file=sys.stderr)
+        complain(summary.sentence())
     return code
 
 
@@ -147,5 +152,5 @@ def _check_free(config: LiftConfig, files: list[Path]) -> None:
     there = [path for path in files if path.exists()]
     if there and not config.overwrite:
         raise UsageError(
-            f"--output: expected a new file, got {there[0]}, which is there; --overwrite replaces it"
+            f"--output: expected a new file, got {there[0]}, which exists; --overwrite replaces it"
         )

@@ -1,18 +1,23 @@
-"""From arguments to records: what every command does with its options, and how it refuses bad ones."""
+"""From arguments to records: the one parser of all programs, and how it refuses.
+
+The options of a program are the fields of its records. Values come from three places. A preset gives the
+defaults, a file of --config changes them, and options change both, wherever they stand. Of an option that is
+given twice, the later one counts.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import re
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from poseda.cli.screen import say
+
 if TYPE_CHECKING:
-    from poseda.config import RunConfig
-    from poseda.datasets import Domains
+    from poseda.config.fields import Field
 
 Record = TypeVar("Record")
-
+Made = TypeVar("Made")
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells give it."""
@@ -22,79 +27,158 @@ class UsageError(Exception):
     """A mistake of the user's; the message is one sentence."""
 
 
-def parse(record: type[Record], arguments: list[str], **options: Any) -> Record:
-    """Fill a record from options. The parser's framed complaint is turned into the one sentence it holds."""
-    import tyro
+class Finished(Exception):
+    """All that was asked for has been shown, as with --help."""
 
-    complaint = io.StringIO()
+
+def option_name(name: str) -> str:
+    """An option as it is typed: ``--training.adapt-steps``."""
+    return f"--{name.replace('_', '-')}"
+
+
+def negative_name(name: str) -> str:
+    """The opposite of a flag as it is typed: ``--training.no-flip``."""
+    section, dot, flag = name.rpartition(".")
+    return option_name(f"{section}{dot}no-{flag}")
+
+
+@dataclass(frozen=True)
+class Program:
+    """What is typed on a command line, and what its options are.
+
+    Args:
+        name: as it is typed: ``poseda adapt``.
+        about: what it does, a sentence.
+        records: whose fields are the options. Of fields with one name, that of the first record counts.
+        common: options that --help shows. Empty: all.
+        positional: the option that is given without its name, if there is one.
+        sets: options and sections that the program sets itself and refuses.
+    """
+
+    name: str
+    about: str
+    records: tuple[type, ...]
+    common: tuple[str, ...] = ()
+    positional: str = ""
+    sets: frozenset[str] = frozenset()
+
+    def fields(self) -> list[Field]:
+        """All options, those without a section first."""
+        from poseda.config import FileConfig
+        from poseda.config.fields import fields_of
+
+        found: dict[str, Field] = {}
+        for at, record in enumerate((*self.records, FileConfig)):
+            for entry in fields_of(record):
+                if not (at and self.sets & {entry.name, entry.section}):
+                    found.setdefault(entry.name, entry)
+        return sorted(found.values(), key=lambda entry: entry.section != "")
+
+    def name_of(self, option: str) -> str:
+        """An option as it is typed here."""
+        return option.upper() if option == self.positional else option_name(option)
+
+    def refusal(self, error: Exception) -> UsageError:
+        """A mistake that was found later, with its option named as it is typed."""
+        return UsageError(self.sentence(error, self.name_of))
+
+    def sentence(self, error: Exception, name_of: Callable[[str], str]) -> str:
+        """What an error says, with options called as ``name_of`` calls them."""
+        from poseda.config.limits import ConfigError
+
+        if isinstance(error, ConfigError):
+            return error.naming(name_of)
+        name, colon, rest = str(error).partition(":")
+        if colon and name in {entry.name for entry in self.fields()}:
+            return f"{name_of(name)}:{rest}"
+        return str(error)
+
+
+@dataclass(frozen=True)
+class Given:
+    """What was given to a program.
+
+    Args:
+        program: which one.
+        values: of the given options alone, by name.
+        files: names of the files that options come from, by option.
+    """
+
+    program: Program
+    values: Mapping[str, Any]
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def build(self, record: type[Record]) -> Record:
+        """A record with the given values, and its own defaults elsewhere."""
+        from poseda.config.fields import build
+
+        rest = self.without(record)
+        return build(record, {name: value for name, value in self.values.items() if name not in rest})
+
+    def without(self, record: Any) -> dict[str, Any]:
+        """The given values that do not belong to a record."""
+        from poseda.config.fields import fields_of
+
+        own = {entry.name for entry in fields_of(record)}
+        return {name: value for name, value in self.values.items() if name not in own}
+
+    def name_of(self, option: str) -> str:
+        """An option as it was given: on the command line or in a file."""
+        if option in self.files:
+            return f"{self.files[option]}: {option}"
+        return self.program.name_of(option)
+
+
+def read(program: Program, arguments: list[str], make: Callable[[Given], Made]) -> Made:
+    """What a command line asks for.
+
+    Args:
+        program: whose options are read.
+        arguments: of the command line.
+        make: builds the record, or a tuple of records, from what was given.
+
+    Raises:
+        UsageError: if the arguments are not understood or do not fit.
+        Finished: if help or the configuration was asked for, and shown.
+    """
+    for flag in HELP:
+        if flag in arguments:
+            from poseda.cli.help import help_text
+
+            say(help_text(program, everything=flag == "--help-all"))
+            raise Finished
+    given, wants_config = parse(program, arguments)
     try:
-        with contextlib.redirect_stderr(complaint):
-            return tyro.cli(record, args=arguments, **options)
-    except SystemExit as stop:
-        if not stop.code:
-            raise  # --help
-        text = re.sub(r"[─-╿]|-{4,}", " ", complaint.getvalue())
-        known = _describe_unread(text) or _describe_missing(text)
-        if known is not None:
-            raise UsageError(known) from stop
-        text = re.split(r"Argument helptext|For full helptext|Perhaps you meant", text)[0]
-        titles = (
-            r"^(Value error|Parsing error|Invalid choice|Missing argument|(Required|Unrecognized) options)"
-        )
-        sentence = re.sub(titles, "", " ".join(text.split()))
-        # The parser lists choices in the order of a set, with the None that stands for "not given".
-        sentence = re.sub(
-            r"\(('[\w.-]+'(?:, '[\w.-]+')+)\)",
-            lambda choices: ", ".join(sorted(set(re.findall(r"'([\w.-]+)'", choices[1])) - {"None"})),
-            sentence,
-        )
-        raise UsageError(re.sub(r"^ *Error parsing \w+: ", "", sentence).strip() or "bad options") from stop
+        made = make(given)
+    except ValueError as error:
+        raise UsageError(program.sentence(error, given.name_of)) from error
+    if wants_config:
+        from poseda.cli.config_file import write
+
+        say(write(*(made if isinstance(made, tuple) else (made,)), without=program.sets).rstrip())
+        raise Finished
+    return made
 
 
-_KINDS = {"INT": "a whole number", "FLOAT": "a number", "[INT [INT ...]]": "whole numbers"}
-"""How the parser's names of types read in a sentence."""
+HELP = ("--help-all", "--help", "-h")
 
 
-def _describe_unread(complaint: str) -> str | None:
-    """A value that the parser could not read: flag, expected type, what came. None for other complaints."""
-    found = re.search(r"Error parsing (--\S+): (.*?)Argument helptext:\s*--\S+([^\n]*)", complaint, re.DOTALL)
-    if found is None:
-        return None
-    flag, reason, kind = found.group(1), " ".join(found.group(2).split()), found.group(3).strip()
-    quoted = re.findall(r"'([^']*)'", reason)
-    parts = [part.strip("{}") for part in kind.split("|") if part != "{None}"]
-    # Of a value that may be one of several kinds, each kind complains.
-    came = quoted[0] if quoted and "|" in kind else " ".join(quoted)
-    wanted = " or ".join(_KINDS.get(part, part) for part in parts)
-    return f"{flag}: expected {wanted}, got {came!r}" if came else f"{flag}: {reason}"
+def parse(program: Program, arguments: list[str]) -> tuple[Given, bool]:
+    """What was given, and whether the configuration is to be shown.
 
+    Raises:
+        UsageError: if it is not understood, incomplete, or names a file that does not exist.
+    """
+    from poseda.cli.parser import read_arguments
+    from poseda.cli.paths import missing_path
 
-def _describe_missing(complaint: str) -> str | None:
-    """Required options that are not there, or None for other complaints."""
-    if not re.search(r"Required options|Missing from", complaint):
-        return None
-    flags = re.findall(r"(--[\w.-]+) [A-Z]+\b", complaint)
-    return f"expected {' and '.join(dict.fromkeys(flags))}, got none" if flags else None
-
-
-def open_chosen(config: RunConfig) -> Domains:
-    from poseda.datasets import open_domains, own_domains
-
-    try:
-        if config.target is not None:
-            from poseda.config import picture_size
-
-            return own_domains(
-                config.source,
-                config.target,
-                picture_size(config.image_size),
-                config.fov,
-                cameras=config.cameras,
-                intrinsics=config.intrinsics,
-                min_confidence=config.min_confidence,
-                layout=config.layout,
-                stride=config.stride,
-            )
-        return open_domains(config.data, size=config.domain_size)
-    except (ValueError, OSError) as error:
-        raise UsageError(str(error)) from error
+    values, files = read_arguments(program, arguments)
+    values.pop("config", None)
+    wants_config = bool(values.pop("print_config", False))
+    given = Given(program, values, files)
+    missing = [f.name for f in program.fields() if f.default is MISSING and f.name not in values]
+    if missing:
+        raise UsageError(f"expected {' and '.join(map(program.name_of, missing))}, got none")
+    if absent := missing_path(given):
+        raise UsageError(absent)
+    return given, wants_config

@@ -1,8 +1,9 @@
-"""What commands show in the terminal: progress bars, the protocol card, the table of arms; or JSON."""
+"""All that commands show in the terminal: sentences, progress bars, the protocol card, tables, or JSON."""
 
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +17,16 @@ def open_console(json_wanted: bool) -> Any:
     from rich.console import Console
 
     return Console(stderr=json_wanted)
+
+
+def say(text: str) -> None:
+    """Lines on stdout."""
+    print(text, flush=True)
+
+
+def complain(sentence: str, program: str = "poseda") -> None:
+    """One line on stderr: what went wrong, or what there is to say while stdout is for machines."""
+    print(f"{program}: {' '.join(sentence.split())}", file=sys.stderr, flush=True)
 
 
 def print_json(content: Any) -> None:
@@ -52,7 +63,7 @@ class ProgressBars:
 
     def phase_restarted(self, title: str, step: int, reason: str) -> None:
         self._progress.console.print(
-            f"{title}: collapsed ({reason}); started anew from step {step} with a new seed", highlight=False
+            f"{title}: collapsed ({reason}); starts again from step {step} with another seed", highlight=False
         )
         self._progress.update(self._task, completed=step)
 

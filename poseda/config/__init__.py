@@ -1,16 +1,24 @@
-"""Every option, once: command line flags, help texts, defaults and saved runs derive from these records.
+"""Every option, once: command lines, help texts, defaults and saved runs derive from these records.
 
-The sentence under each field is its help text. Lengths are in metres, angles in radians unless it says
-otherwise.
+The text under each field is its help text. Its annotation says what values it may have. Lengths are in metres
+and angles in radians where nothing else is said.
 """
 
 from __future__ import annotations
 
-from poseda.config.checks import SMALLEST_BATCH, picture_size
-from poseda.config.commands import EvaluateConfig, InfoConfig, LiftConfig, SmoothingConfig
+from poseda.config.commands import (
+    BenchConfig,
+    EvaluateConfig,
+    FileConfig,
+    InfoConfig,
+    LiftConfig,
+    SmoothingConfig,
+)
+from poseda.config.limits import ConfigError, picture_size
 from poseda.config.record import check_resumable, from_json, to_json
-from poseda.config.run import ARMS, RENAMED_ARMS, Arm, Compile, RunConfig, arm_name, preset
+from poseda.config.run import ARMS, FOOTAGE_ARMS, RENAMED_ARMS, Arm, Compile, RunConfig, arm_name, preset
 from poseda.config.sections import (
+    SMALLEST_BATCH,
     AdversaryConfig,
     AlignmentConfig,
     GeneratorConfig,
@@ -25,13 +33,17 @@ from poseda.config.sections import (
 
 __all__ = [
     "ARMS",
+    "FOOTAGE_ARMS",
     "RENAMED_ARMS",
     "SMALLEST_BATCH",
     "AdversaryConfig",
     "AlignmentConfig",
     "Arm",
+    "BenchConfig",
     "Compile",
+    "ConfigError",
     "EvaluateConfig",
+    "FileConfig",
     "GeneratorConfig",
     "GeneratorTrainingConfig",
     "HealthConfig",

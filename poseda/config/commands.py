@@ -1,121 +1,169 @@
-"""Options of the commands that use what a run has made."""
+"""The options of the commands beside `poseda adapt`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from poseda.config.checks import check_ranges, picture_size
-from poseda.config.run import Arm
+from poseda.config.limits import (
+    Above,
+    AtLeast,
+    Bare,
+    Below,
+    ConfigError,
+    Found,
+    Odd,
+    PictureSize,
+    Share,
+    check_fields,
+)
+from poseda.config.run import NamedArm
+
+RUN_FILE = "config.json"
+"""The file that makes a folder a run folder."""
+
+
+@dataclass(frozen=True)
+class FileConfig:
+    """Options that every command has."""
+
+    config: Path | None = None
+    """Read options from this file: YAML, or the config.json of a run. Options on the command line win."""
+    print_config: bool = False
+    """Show the value of every option as YAML, which --config reads, and stop."""
 
 
 @dataclass(frozen=True)
 class EvaluateConfig:
     """Evaluate every lifter of a run and write RUN/evaluation.json."""
 
-    run: Path
+    run: Annotated[Path, Found(holds=RUN_FILE)]
     """Folder that `poseda adapt` wrote."""
-    data: Path | None = None
+    data: Annotated[Path | None, Found()] = None
     """Domain file (npz) to evaluate on, or the files of --protocol. Default: the data of the run."""
     protocol: Literal["poseaug-3dhp-2929", "mpi-inf-3dhp-official", "3dpw-14"] | None = None
-    """Published evaluation: its joints, frames and counts, on the published files given with --data."""
-    cameras: Path | None = None
+    """Published protocol: its joints, frames and counts, on the published files given with --data."""
+    cameras: Annotated[Path | None, Found()] = None
     """JSON of MPI-INF-3DHP's test cameras, for protocols on that set."""
     split: Literal["target_test", "source_val"] = "target_test"
     """Whose labels to compare with."""
     json: bool = False
-    """Print what evaluation.json holds on stdout; all else goes to stderr."""
+    """Print the content of evaluation.json on stdout. All other output goes to stderr."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.protocol is not None and self.data is None:
-            raise ValueError(f"protocol: expected --data with the files of {self.protocol}, got none")
+            files = f"expected <data> with the files of {self.protocol}, got none"
+            raise ConfigError("protocol", files, "data")
         if self.protocol is None and self.cameras is not None:
-            raise ValueError("cameras: expected --protocol beside it, got none")
+            raise ConfigError("cameras", "expected <protocol> beside it, got none", "protocol")
 
 
 @dataclass(frozen=True)
 class InfoConfig:
-    """Versions, instruction set, CUDA library, threads."""
+    """Show versions, instruction set, CUDA library and threads."""
 
     json: bool = False
     """Print them as one JSON object."""
 
 
 @dataclass(frozen=True)
+class BenchConfig:
+    """Time the fused op against its rivals."""
+
+    device: str = "cpu"
+    """Where to compute: auto, cpu, cuda or cuda:INDEX."""
+    batches: tuple[Annotated[int, Above(0)], ...] = (1, 1024, 262_144)
+    """Numbers of poses per call."""
+    threads: tuple[Annotated[int, Above(0)], ...] = (1, 2)
+    """Numbers of CPU threads. On CUDA the first alone is used."""
+    quick: bool = False
+    """Take short rounds and one compile mode."""
+    pose_gradient: bool = False
+    """Ask for the gradient of pose_3d too."""
+    json: Annotated[Path | None, Bare("-")] = None
+    """Record the results in this file. Without a file, they go to stdout and the table to stderr."""
+    markdown: Annotated[Path | None, Found()] = None
+    """Measure nothing, but print this record as Markdown."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+@dataclass(frozen=True)
 class SmoothingConfig:
-    """A filter over time, off by default. Gaps divide what is filtered."""
+    """A filter over time, off by default. Frames without a pose interrupt it."""
 
     filter: Literal["none", "savgol", "one_euro"] = "none"
-    """savgol: Savitzky-Golay, cubic, without delay, for files. one_euro: looks at the past only."""
-    window: int = 9
-    """Frames of savgol's window, odd and at least 5."""
-    cutoff: float = 1.5
-    """Cut-off of one_euro for a joint at rest, hertz: lower is smoother and later."""
-    beta: float = 0.5
-    """How fast one_euro's cut-off rises with a joint's speed, hertz for each metre a second."""
+    """savgol: Savitzky-Golay, cubic, without delay, for files. one_euro: from past frames only."""
+    window: Annotated[int, AtLeast(5), Odd()] = 9
+    """Frames in the window of savgol, odd and at least 5."""
+    cutoff: Annotated[float, Above(0)] = 1.5
+    """Cut-off frequency of one_euro for a joint at rest, hertz. Lower is smoother, with more delay."""
+    beta: Annotated[float, AtLeast(0)] = 0.5
+    """How fast the cut-off of one_euro rises with a joint's speed, hertz per metre per second."""
 
 
 @dataclass(frozen=True)
 class LiftConfig:
-    """Lift 2D detections with a lifter of a run. Checked as a whole when it is built.
+    """Lift 2D detections with a lifter of a run, from files or line by line.
 
     Raises:
-        ValueError: if a value is out of range or two values do not fit; the message names them.
+        ConfigError: if a value is out of range or two values do not fit; the message names them.
     """
 
-    model: Path
+    model: Annotated[Path, Found(holds=RUN_FILE)]
     """Folder that `poseda adapt` wrote."""
-    input: Path
-    """2D detections, a file or folder, as --target of adapt; or -, to read one JSON object a line from stdin:
-    {"keypoints": [[x, y, confidence], ...]}, pixels, confidence optional; "person" and "frame" optional."""
+    input: Annotated[Path, Found(dash=True)]
+    """2D detections, a file or folder, as for --target of adapt. With - one JSON object per line is read from
+    stdin: {"keypoints": [[x, y, confidence], ...]} in pixels, "person" and "frame" optional."""
     output: Path | None = None
-    """File to write, by its ending: .npz, .json, .csv or .bvh (a file for each person). With --input -: JSON
-    lines, default stdout."""
-    arm: Arm | None = None
-    """Whose lifter. Default: the one that the run's gate.json recommends; without that file the first it has
-    of gpa_lpa, gpa, lpa, random, poseaug, source_only, never the oracle."""
-    seed: int | None = None
-    """Which seed's lifter. Default: the run's first."""
-    image_size: str | None = None
-    """Pictures in pixels, as 1280x720, where the format does not say. Default: as the run had it."""
-    fov: float | Literal["estimate"] | None = None
-    """Horizontal field of view, degrees, or estimate, from the people who stand in view. It matters for
-    --root alone. Default: as the run had it."""
-    intrinsics: Path | None = None
-    """JSON of the camera; wins over --fov. Default: as the run had it, unless --fov is given."""
+    """File to write: .npz, .json, .csv or .bvh (one per person). With --input -: JSON lines, default
+    stdout."""
+    arm: NamedArm | None = None
+    """Arm whose lifter is used. Default: the one that the run's gate recommends. Without a gate, the first
+    there is of gpa_lpa, gpa, lpa, random, poseaug, source_only; never the oracle."""
+    seed: Annotated[int, AtLeast(0)] | None = None
+    """Seed whose lifter is used. Default: the first of the run."""
+    image_size: Annotated[str, PictureSize()] | None = None
+    """Size of the pictures in pixels, as 1280x720, where the format does not give it. Default: as in the
+    run."""
+    fov: Annotated[float, Above(0), Below(180)] | Literal["estimate"] | None = None
+    """Horizontal field of view, degrees. estimate: from people who stand in view. Only --root needs it.
+    Default: as in the run."""
+    intrinsics: Annotated[Path | None, Found()] = None
+    """JSON of the camera. It takes precedence over --fov. Default: as in the run, unless --fov is given."""
     layout: str | None = None
-    """Order of the joints, where the file does not tell. Default: as the run had it."""
-    min_confidence: float | None = None
-    """Joints detected with less confidence count as unseen, 0 to 1. Default: as the run had it."""
-    max_gap: int = 5
-    """Most frames over which an unseen joint is filled in, linearly (from stdin: held). Frames of which half
-    the joints are unseen, or one for longer, are left out: NaN, null or empty, and marked as not valid."""
+    """Order of the joints, where the file does not give it. Default: as in the run."""
+    min_confidence: Annotated[float, Share(whole=True)] | None = None
+    """Confidence below which a detected joint counts as unseen, 0 to 1. Default: as in the run."""
+    max_gap: Annotated[int, AtLeast(0)] = 5
+    """Most frames over which an unseen joint is filled in, linearly (from stdin: held). Frames that lack half
+    the joints, or a joint for longer, are marked as not valid and hold NaN, null or nothing."""
     root: Literal["none", "closed_form", "exact"] = "none"
-    """Where the root stands, metres, camera frame: the depth at which the lifted pose is as large on the
-    screen as the detected one, by GPA's closed form or solved exactly."""
+    """Compute where the root stands, metres, camera frame: by GPA's closed form or exactly. The depth is that
+    at which the lifted pose is as large on the screen as the detected one."""
     smooth: SmoothingConfig = field(default_factory=SmoothingConfig)
     """A filter over time."""
-    rate: float = 30.0
-    """Frames a second, for filters and for BVH."""
+    rate: Annotated[float, Above(0)] = 30.0
+    """Frames per second, for filters and for BVH."""
     device: str = "auto"
     """Where to compute: auto, cpu, cuda or cuda:INDEX."""
     overwrite: bool = False
-    """Replace files that are there already."""
+    """Replace files that exist."""
     json: bool = False
-    """Print a summary as one JSON object on stdout; with --input - it goes to stderr."""
+    """Print a summary as one JSON object on stdout. With --input - it goes to stderr."""
 
     def __post_init__(self) -> None:
-        check_ranges(self)
-        picture_size(self.image_size)
-        if self.smooth.window < 5 or self.smooth.window % 2 == 0:
-            raise ValueError(f"smooth.window: expected an odd number of at least 5, got {self.smooth.window}")
+        check_fields(self)
         if self.output is None and not self.streams:
-            raise ValueError("output: expected a file for --input that is no stream, got none")
+            raise ConfigError("output", "expected a file, as <input> is not a stream, got none", "input")
         if self.streams and self.smooth.filter == "savgol":
-            raise ValueError("smooth.filter: expected one_euro or none for --input -, got savgol")
+            raise ConfigError("smooth.filter", "expected one_euro or none for <input> -, got savgol", "input")
         if self.streams and self.fov == "estimate":
-            raise ValueError("fov: expected degrees for --input -, got estimate, which needs a recording")
+            wanted = "expected degrees for <input> -, got estimate, which needs a recording"
+            raise ConfigError("fov", wanted, "input")
 
     @property
     def streams(self) -> bool:

@@ -6,12 +6,13 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from poseda.config.fields import build, flatten, read_plain
+from poseda.config.limits import ConfigError
 from poseda.config.run import RunConfig
-from poseda.config.sections import SECTIONS
 
 
-def to_json(config: RunConfig) -> dict[str, Any]:
-    """Everything a saved run records, in types that JSON has."""
+def to_json(config: Any) -> dict[str, Any]:
+    """The options of a run, or of any other record, in types that JSON has."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, dict):
@@ -38,39 +39,23 @@ def check_resumable(config: RunConfig, saved: dict[str, Any]) -> None:
     """Check that a run may be continued with this configuration.
 
     Raises:
-        ValueError: naming the first option that differs.
+        ConfigError: naming the first option that differs.
     """
-
-    def flatten(record: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-        flat: dict[str, Any] = {}
-        for key, value in record.items():
-            flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-        return flat
 
     # A record older than an option was made with what is now its default.
     now, then = flatten(to_json(config)), flatten(to_json(RunConfig())) | flatten(saved)
     for name in dict.fromkeys([*now, *then]):
         if name not in RESUMABLE and now.get(name) != then.get(name):
-            raise ValueError(f"{name}: the run to resume has {then.get(name)!r}, got {now.get(name)!r}")
+            raise ConfigError(name, f"the run to resume has {then.get(name)!r}, got {now.get(name)!r}")
 
 
 def from_json(record: dict[str, Any]) -> RunConfig:
-    """Rebuild the configuration that :func:`to_json` recorded.
+    """Rebuild the configuration that :func:`to_json` recorded, also one that version 0.1.0 recorded.
 
     Raises:
-        ValueError: if an entry is missing, unknown or out of range.
+        ConfigError: if an entry is missing, unknown or out of range.
     """
-    values = dict(record)
     for entry in dataclasses.fields(RunConfig):
-        if entry.name not in values:
-            if entry.name in _LATER:
-                continue
-            raise ValueError(f"{entry.name}: missing from the recorded configuration")
-        section = SECTIONS.get(entry.name)
-        if section is not None:
-            values[entry.name] = section(**values[entry.name])
-        elif isinstance(values[entry.name], list):
-            values[entry.name] = tuple(values[entry.name])
-        elif entry.name in ("data", "out", *_FILES) and values[entry.name] is not None:
-            values[entry.name] = Path(values[entry.name])
-    return RunConfig(**values)
+        if entry.name not in record and entry.name not in _LATER:
+            raise ConfigError(entry.name, "missing from the recorded configuration")
+    return build(RunConfig, read_plain(RunConfig, flatten(record)))

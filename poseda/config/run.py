@@ -1,12 +1,23 @@
-"""What `poseda adapt` is asked for, and its presets."""
+"""The options of `poseda adapt`, and their presets."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
-from poseda.config.checks import check_lists, check_ranges, picture_size
+from poseda.config.limits import (
+    Above,
+    Below,
+    ConfigError,
+    Distinct,
+    Found,
+    Odd,
+    PictureSize,
+    Renamed,
+    Share,
+    check_fields,
+)
 from poseda.config.sections import (
     AdversaryConfig,
     AlignmentConfig,
@@ -27,7 +38,14 @@ ARMS: tuple[Arm, ...] = get_args(Arm)
 RENAMED_ARMS: dict[str, Arm] = {"plus": "gpa_lpa_view"}
 """Arms under the names they had in 0.1.0, which commands, run folders and records may still hold."""
 
+NamedArm = Annotated[Arm, Renamed(RENAMED_ARMS)]
+"""An arm in the type of an option, which also takes the name that the arm had before."""
+
 TABLE_ARMS: tuple[Arm, ...] = ("source_only", "gpa", "lpa", "gpa_lpa", "oracle")
+"""What a run on labelled domains compares by default."""
+
+FOOTAGE_ARMS: tuple[Arm, ...] = ("source_only", "gpa", "gpa_lpa", "gpa_lpa_view")
+"""What a run on footage of one's own compares by default."""
 
 
 def arm_name(name: str) -> str:
@@ -37,133 +55,120 @@ def arm_name(name: str) -> str:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """One resolved run: what `poseda adapt` was asked for. Checked as a whole when it is built.
+    """The options of one run of `poseda adapt`, checked as a whole when they are built.
 
     Raises:
-        ValueError: if a value is out of range or two values do not fit; the message names them.
+        ConfigError: if a value is out of range or two values do not fit; the message names them.
     """
 
-    data: Path | None = None
+    data: Annotated[Path | None, Found()] = None
     """Domain file (npz) to adapt on. Default: the embedded domains, which need no file."""
-    target: Path | None = None
-    """Your own footage instead of --data: 2D detections without labels. Default of --arms beside it:
-    source_only, gpa, gpa_lpa, gpa_lpa_view."""
-    source: Path | None = None
-    """Labelled poses to go with --target. Default: the embedded studio."""
-    image_size: str | None = None
-    """Pictures of --target in pixels, as 1280x720, where its format does not say."""
-    fov: float | Literal["estimate"] | None = None
-    """Horizontal field of view of the camera of --target, degrees, or estimate, from the people who stand in
-    its view. Default: 55 across the longer side."""
-    cameras: Path | None = None
+    target: Annotated[Path | None, Found()] = None
+    """Your own footage, instead of --data: 2D detections, a file or folder. No labels are needed."""
+    source: Annotated[Path | None, Found()] = None
+    """Labelled 3D poses to learn from, beside --target. Default: the embedded source domain."""
+    image_size: Annotated[str, PictureSize()] | None = None
+    """Size of the pictures of --target in pixels, as 1280x720, where its format does not give it."""
+    fov: Annotated[float, Above(0), Below(180)] | Literal["estimate"] | None = None
+    """Horizontal field of view of the camera of --target, degrees. estimate: from people who stand in its
+    view. Default: 55 across the longer side."""
+    cameras: Annotated[Path | None, Found()] = None
     """JSON of the cameras of --source, where its format needs one."""
-    intrinsics: Path | None = None
-    """JSON of the camera of --target; wins over --fov."""
+    intrinsics: Annotated[Path | None, Found()] = None
+    """JSON of the camera of --target. It takes precedence over --fov."""
     layout: str | None = None
-    """Order of the joints of --target, where its file does not tell."""
-    min_confidence: float = 0.3
-    """Joints of --target detected with less confidence count as unseen, 0 to 1."""
-    stride: int = 1
-    """Take every so manieth frame of --source."""
-    arms: tuple[Arm, ...] = TABLE_ARMS
-    """What to compare: source_only, gpa, lpa, gpa_lpa (the method), gpa_lpa_view (ours), random, poseaug,
-    oracle."""
+    """Order of the joints of --target, where its file does not give it."""
+    min_confidence: Annotated[float, Share(whole=True)] = 0.3
+    """Confidence below which a detected joint of --target counts as unseen, 0 to 1."""
+    stride: Annotated[int, Above(0)] = 1
+    """Read every N-th frame of --source. 2 takes every second one."""
+    arms: Annotated[tuple[NamedArm, ...], Distinct()] = TABLE_ARMS
+    """Arms to compare: source_only, gpa, lpa, gpa_lpa (the method), gpa_lpa_view (ours), random, poseaug,
+    oracle. With --target: source_only, gpa, gpa_lpa, gpa_lpa_view."""
     gate: Literal["report", "on", "off"] = "report"
-    """Whether 2D alone says that adapting can help. report: train what was asked for and recommend an arm;
-    on: train the source model alone where the gate says to keep it; off: do not ask."""
+    """Ask from 2D alone whether adapting can help. report: train all arms and recommend one. on: if the
+    answer is no, train the source model alone. off: do not ask."""
     lifter: str = "simple_baseline"
-    """Lifter to adapt, by the name under which poseda.lifters builds it."""
-    frames: int = 1
-    """Frames the lifter sees at once, odd. Default: 1; more need source clips with their frames in order."""
-    seeds: tuple[int, ...] = (0,)
-    """Seeds of the training; the table shows mean and standard deviation over them."""
+    """Lifter to adapt: simple_baseline, semgcn, videopose3d, stgcn, mixste, dstformer, or one that you
+    registered."""
+    frames: Annotated[int, Above(0), Odd()] = 1
+    """Frames that the lifter sees at once, odd. More than 1 needs source clips with their frames in order."""
+    seeds: Annotated[tuple[int, ...], Distinct()] = (0,)
+    """Seeds of the training. The table shows mean and standard deviation over them."""
     preset: Preset = "default"
-    """Where the defaults below come from: tiny (seconds, to try it out), default (minutes), full (hours)."""
+    """Where defaults come from: tiny (seconds, to try it out), default (minutes) or full (hours)."""
     out: Path = Path("poseda-run")
-    """Folder for results, report and checkpoints. Must be new or empty unless the run is resumed."""
+    """Folder for results, report and checkpoints. It must be new or empty, unless --resume is given."""
     resume: bool = False
-    """Continue the run in --out where it stopped; arms and seeds may be added to it."""
+    """Continue the run in --out where it stopped. Arms and seeds may be added."""
     device: str = "auto"
     """Where to compute: auto, cpu, cuda or cuda:INDEX."""
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     """Number format of the lifter's layers, as Lightning Fabric names it. Geometry always runs in float32."""
     compile: Compile = "auto"
-    """Whether the lifter trains under torch.compile, which takes half a minute to start. auto: on CUDA in
-    phases of at least 5 000 steps, never on a CPU or with --graphs on. Dropout then draws other features."""
+    """Train the lifter under torch.compile, which takes half a minute to start. auto: on CUDA, in phases of
+    at least 5 000 steps, without --graphs on. Dropout then draws other features."""
     graphs: Literal["off", "on"] = "off"
-    """Whether training steps are replayed as CUDA graphs: on one CUDA device, in 32-true or bf16-mixed. A
-    lifter of your own must do the same at every step. Off by default: not yet tried or measured on a GPU."""
+    """Replay training steps as CUDA graphs: on one CUDA device, in 32-true or bf16-mixed. A lifter of your
+    own must do the same at every step. Not yet run on a GPU."""
     json: bool = False
-    """Print the results as one JSON object on stdout; all else goes to stderr."""
-    domain_size: float = 1.0
-    """Size of the embedded domains over their default size. Files are read whole."""
+    """Print the results as one JSON object on stdout. All other output goes to stderr."""
+    domain_size: Annotated[float, Above(0)] = 1.0
+    """Size of the embedded domains, relative to their default size. Files are read whole."""
     network: NetworkConfig = field(default_factory=NetworkConfig)
     """Size of the lifter."""
     training: LifterTrainingConfig = field(default_factory=LifterTrainingConfig)
     """How the lifter is trained."""
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
-    """What the augmentation generator may propose."""
+    """What the augmentation generator may change."""
     adversary: AdversaryConfig = field(default_factory=AdversaryConfig)
-    """Discriminators and anchors."""
+    """Discriminators and what they compare with."""
     generator_training: GeneratorTrainingConfig = field(default_factory=GeneratorTrainingConfig)
     """How generator and discriminators are trained."""
     placement: PlacementConfig = field(default_factory=PlacementConfig)
     """Where augmented poses stand."""
     alignment: AlignmentConfig = field(default_factory=AlignmentConfig)
-    """How `gpa_lpa_view` aligns the source with the target."""
+    """How gpa_lpa_view estimates the target's camera tilt and body proportions."""
     target_data: TargetDataConfig = field(default_factory=TargetDataConfig)
-    """What is made worse of the unlabelled target, to see what it costs."""
+    """How the unlabelled target is degraded, for studies of its quality."""
     health: HealthConfig = field(default_factory=HealthConfig)
-    """When training counts as collapsed, and how often it is started anew."""
-    log_every: int = 50
+    """When a generator's training counts as collapsed, and how often it starts again."""
+    log_every: Annotated[int, Above(0)] = 50
     """Steps between two lines of metrics.jsonl."""
-    save_every: int = 500
+    save_every: Annotated[int, Above(0)] = 500
     """Steps between two checkpoints, a multiple of --log-every."""
 
     def __post_init__(self) -> None:
-        check_ranges(self)
-        object.__setattr__(self, "arms", tuple(map(arm_name, self.arms)))
-        check_lists(self, "arms", "seeds")
+        check_fields(self)
         if self.target is not None and self.data is not None:
-            raise ValueError(f"target: expected --target or --data, got both {self.target} and {self.data}")
+            both = f"expected <target> or <data>, got both {self.target} and {self.data}"
+            raise ConfigError("target", both, "target", "data")
         for name in ("source", "image_size", "fov", "cameras", "intrinsics", "layout"):
             if self.target is None and getattr(self, name) is not None:
-                raise ValueError(f"{name}: expected --target beside it, got none")
-        picture_size(self.image_size)
-        if self.frames % 2 == 0:
-            raise ValueError(f"frames: expected an odd number, so that there is a middle, got {self.frames}")
+                raise ConfigError(name, "expected <target> beside it, got none", "target")
+        if "gpa_lpa_view" in self.arms and self.frames > 1:
+            raise ConfigError(
+                "frames",
+                f"expected 1 with the arm gpa_lpa_view, which aligns single frames, got {self.frames}",
+            )
         pool, batch = self.adversary.pool, self.generator_training.batch
         if pool < batch:
-            raise ValueError(
-                f"adversary.pool: expected at least generator_training.batch = {batch}, got {pool}"
-            )
-        if "gpa_lpa_view" in self.arms and self.frames > 1:
-            raise ValueError(
-                f"frames: expected 1 with the arm gpa_lpa_view, which aligns single frames, got {self.frames}"
-            )
-        for name in ("pitch", "roll"):
-            if getattr(self.alignment, name) > 1:
-                raise ValueError(
-                    f"alignment.{name}: expected at most 1 rad, got {getattr(self.alignment, name)}"
-                )
-        if self.alignment.simulations < 2:
-            raise ValueError(f"alignment.simulations: expected at least 2, got {self.alignment.simulations}")
+            wanted = f"expected at least <generator_training.batch> = {batch}, got {pool}"
+            raise ConfigError("adversary.pool", wanted, "generator_training.batch")
         limit, bound = self.generator.scale_limit, self.generator.bone_scale
         if limit > bound:
-            raise ValueError(
-                f"generator.scale_limit: expected at most generator.bone_scale = {bound}, got {limit}"
-            )
+            wanted = f"expected at most <generator.bone_scale> = {bound}, got {limit}"
+            raise ConfigError("generator.scale_limit", wanted, "generator.bone_scale")
         if self.save_every % self.log_every:
-            raise ValueError(
-                f"save_every: expected a multiple of log_every = {self.log_every}, got {self.save_every}"
-            )
+            wanted = f"expected a multiple of <log_every> = {self.log_every}, got {self.save_every}"
+            raise ConfigError("save_every", wanted, "log_every")
 
 
 def preset(name: Preset) -> RunConfig:
-    """Return the defaults of a preset.
+    """The options of a preset.
 
     Raises:
-        ValueError: if there is none of that name.
+        ConfigError: if there is none of that name.
     """
     if name == "tiny":
         return RunConfig(
@@ -189,4 +194,4 @@ def preset(name: Preset) -> RunConfig:
         )
     if name == "default":
         return RunConfig()
-    raise ValueError(f"preset: expected one of {', '.join(get_args(Preset))}, got {name!r}")
+    raise ConfigError("preset", f"expected one of {', '.join(get_args(Preset))}, got {name!r}")

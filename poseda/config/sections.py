@@ -1,155 +1,163 @@
-"""The parts of a recipe: each is a section of the record of a run, and its flags begin with its name."""
+"""The sections of a run's options. On the command line a section comes first: ``--training.batch``.
+
+Lengths are in metres and angles in radians where nothing else is said.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Literal
+
+from poseda.config.limits import Above, AtLeast, AtMost, Share
 
 Loss = Literal["distance", "squared", "absolute"]
+
+SMALLEST_BATCH = 4
+"""Standard deviations and batch norms need two poses, and half of an oracle's batch is of the target."""
 
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Size of the lifter. Lifters registered by others bring their own and ignore these.
+    """Size of the lifter. A lifter of another package has a size of its own and ignores this.
 
-    On the command line width and blocks are by lifter: that of its paper on a GPU and with --preset full, one
-    that a CPU trains in minutes elsewhere.
+    On the command line, width and blocks follow from the lifter and the device. A GPU and the preset full
+    take the size of the lifter's paper. A CPU takes one that it trains in minutes.
     """
 
-    width: int = 256
-    """Features in each hidden layer. `poseda adapt` has another default for each lifter and device."""
-    blocks: int = 2
-    """Blocks of the lifter, where it has a choice. `poseda adapt`: by lifter and device, as the width."""
-    dropout: float = 0.1
-    """Share of hidden features dropped in training, 0 to 1."""
+    width: Annotated[int, Above(0)] = 256
+    """Features in each hidden layer. Default of adapt: by lifter and device."""
+    blocks: Annotated[int, Above(0)] = 2
+    """Number of blocks, for lifters that have a choice. Default of adapt: by lifter and device."""
+    dropout: Annotated[float, Share()] = 0.1
+    """Share of hidden features that training drops, 0 to 1."""
     causal: bool = False
-    """Let videopose3d look at past frames only, as streams need: its pose is of a window's last frame."""
+    """Let videopose3d see past frames only, as streams need. Its pose is then that of the last frame."""
 
 
 @dataclass(frozen=True)
 class LifterTrainingConfig:
-    """How a lifter is trained: on source first, then on the arm's pairs, with as many steps for every arm."""
+    """How the lifter is trained: on source poses first, then on the pairs of each arm."""
 
-    pretrain_steps: int = 1500
-    """Steps on source poses, shared by all arms of a seed. 0: the lifter brings weights that learned them."""
-    adapt_steps: int = 1500
-    """Steps on the arm's own pairs."""
-    batch: int = 512
-    """Poses a step, or windows of frames."""
-    learning_rate: float = 1e-3
-    """Peak of Adam's step size; a warm-up leads to it and a cosine down to zero."""
-    warmup: float = 0.05
+    pretrain_steps: Annotated[int, AtLeast(0)] = 1500
+    """Steps on source poses, shared by all arms of a seed. Give 0 if the lifter brings trained weights."""
+    adapt_steps: Annotated[int, Above(0)] = 1500
+    """Steps on the pairs of each arm. Every arm takes as many."""
+    batch: Annotated[int, AtLeast(SMALLEST_BATCH)] = 512
+    """Poses per step, or windows of frames per step."""
+    learning_rate: Annotated[float, Above(0)] = 1e-3
+    """Highest step size of Adam. A warm-up leads to it, then a cosine leads down to zero."""
+    warmup: Annotated[float, Share(whole=True)] = 0.05
     """Share of the steps in which the step size rises, 0 to 1."""
-    weight_decay: float = 1e-4
+    weight_decay: Annotated[float, AtLeast(0)] = 1e-4
     """Decoupled weight decay of AdamW, per unit of step size."""
-    clip: float = 1.0
-    """Largest gradient norm; longer gradients are shortened."""
-    ema: float = 0.995
-    """Decay a step of the averaged weights, which are the result; 0 keeps the last weights."""
+    clip: Annotated[float, Above(0)] = 1.0
+    """Largest gradient norm. Longer gradients are shortened to it."""
+    ema: Annotated[float, Share()] = 0.995
+    """Decay per step of the averaged weights, which are the result. 0 keeps the last weights."""
     flip: bool = True
     """Mirror half of the training pairs, and average with the mirrored prediction when testing."""
-    bone_jitter: float = 0.15
-    """Standard deviation, on each axis, of random turns added to a generator's for each bone, radians."""
-    body_jitter: float = 0.2
-    """The same for the whole body: a generator barely varies what 2D barely shows."""
-    source_share: float = 0.5
-    """Share of adaptation poses whose posture is left as captured, in arms that change postures, 0 to 1."""
+    bone_jitter: Annotated[float, AtLeast(0)] = 0.15
+    """Standard deviation of random rotations added to each bone's, per axis, radians."""
+    body_jitter: Annotated[float, AtLeast(0)] = 0.2
+    """Standard deviation of random rotations added to the whole body's, per axis, radians."""
+    source_share: Annotated[float, Share(whole=True)] = 0.5
+    """Share of adaptation poses that keep the captured posture, in arms that change postures, 0 to 1."""
     loss: Loss = "distance"
-    """What is minimised, a mean over joints: distance, its square, or absolute differences along the axes."""
-    noise_2d: float = 0.0
-    """Standard deviation of noise added to training 2D, half screen widths (0.002: a pixel of 1 000)."""
+    """What is minimised, as a mean over joints: distance, its square, or absolute differences per axis."""
+    noise_2d: Annotated[float, AtLeast(0)] = 0.0
+    """Standard deviation of noise on training 2D, half screen widths. 0.002 is a pixel of 1 000."""
 
 
 @dataclass(frozen=True)
 class GeneratorConfig:
-    """What the augmentation generator may propose, and how large it is."""
+    """What the augmentation generator may change, and how large its network is."""
 
-    width: int = 256
+    width: Annotated[int, Above(0)] = 256
     """Features in each hidden layer."""
-    blocks: int = 2
-    """Residual blocks of the trunk."""
-    bone_angle: float = 1.57
-    """Largest turn of one bone, radians."""
-    bone_scale: float = 0.2
+    blocks: Annotated[int, Above(0)] = 2
+    """Number of residual blocks."""
+    bone_angle: Annotated[float, AtLeast(0)] = 1.57
+    """Largest rotation of a bone, radians."""
+    bone_scale: Annotated[float, Share()] = 0.2
     """Largest relative change of a bone's length."""
-    body_angle: float = 0.5
-    """Largest turn of the whole body, radians."""
-    angle_mean: float = 0.205
-    """Middle of the wanted band of a bone's turn, as 1 - cos of the angle."""
-    angle_width: float = 0.165
-    """Half width of that band, as 1 - cos of the angle."""
-    scale_limit: float = 0.03
-    """Relative length change beyond which the generator is penalised."""
+    body_angle: Annotated[float, AtLeast(0)] = 0.5
+    """Largest rotation of the whole body, radians."""
+    angle_mean: Annotated[float, AtLeast(0)] = 0.205
+    """Middle of the wanted range of a bone's rotation, as 1 - cos of the angle."""
+    angle_width: Annotated[float, AtLeast(0)] = 0.165
+    """Half the width of the wanted range, as 1 - cos of the angle."""
+    scale_limit: Annotated[float, AtLeast(0)] = 0.03
+    """Relative change of length beyond which the generator is penalised."""
     propagate: bool = False
-    """Let a bone's turn carry along all that hangs from it, instead of turning each bone alone."""
+    """Rotate the bones below a bone with it, instead of each bone alone."""
 
 
 @dataclass(frozen=True)
 class AdversaryConfig:
-    """The discriminators, and what they compare a fake with. The paper did not publish these: our choice."""
+    """The discriminators and what they compare generated poses with. The paper does not give these values."""
 
     anchor: Literal["both", "source_3d", "target_2d", "none"] = "both"
-    """Which anchors judge: source 3D poses, target 2D poses, both or none."""
+    """What the discriminators take as real: source 3D poses, target 2D poses, both or none."""
     pairing: Literal["paired", "unpaired"] = "unpaired"
-    """Compare each fake with its own anchor (relativistic), or with shuffled ones (LSGAN)."""
+    """Compare each generated pose with its own real pose (relativistic), or with shuffled ones (LSGAN)."""
     feedback: Literal["none", "hard_ratio"] = "none"
     """Let the lifter's error steer the generator, as PoseAug does."""
-    part_width: int = 64
+    part_width: Annotated[int, Above(0)] = 64
     """Features in each hidden layer of the 3D discriminator, per body part."""
-    screen_width: int = 128
+    screen_width: Annotated[int, Above(0)] = 128
     """Features in each hidden layer of the 2D discriminator."""
-    layers: int = 3
+    layers: Annotated[int, Above(0)] = 3
     """Hidden layers of each discriminator."""
-    pool: int = 4096
-    """Past fakes kept with their anchors, at least one batch."""
+    pool: Annotated[int, Above(0)] = 4096
+    """How many past generated poses are kept with their real poses, at least one batch."""
 
 
 @dataclass(frozen=True)
 class GeneratorTrainingConfig:
     """How generator and discriminators are trained against each other."""
 
-    steps: int = 3000
+    steps: Annotated[int, Above(0)] = 3000
     """Generator steps."""
-    batch: int = 512
-    """Poses a step."""
-    learning_rate: float = 1e-3
-    """Adam's step size of the generator."""
-    discriminator_rate: float = 1e-3
-    """Adam's step size of the discriminators."""
-    discriminator_every: int = 2
+    batch: Annotated[int, AtLeast(SMALLEST_BATCH)] = 512
+    """Poses per step."""
+    learning_rate: Annotated[float, Above(0)] = 1e-3
+    """Step size of Adam for the generator."""
+    discriminator_rate: Annotated[float, Above(0)] = 1e-3
+    """Step size of Adam for the discriminators."""
+    discriminator_every: Annotated[int, Above(0)] = 2
     """Generator steps for each discriminator step."""
-    clip: float = 1.0
-    """Largest gradient norm; longer gradients are shortened."""
-    weight_2d: float = 3.0
-    """Weight of the 2D discriminator's verdict."""
-    weight_3d: float = 0.3
-    """Weight of the 3D discriminator's verdict."""
-    weight_range: float = 3.0
-    """Weight of the bone turns' wanted band."""
-    weight_scale: float = 10.0
-    """Weight of the length changes' soft limit."""
-    weight_body: float = 1.0
-    """Weight of the body's squared turn, which 2D can judge only in part: it keeps bodies near upright."""
-    weight_feedback: float = 0.1
-    """Weight of the lifter's feedback, if there is any."""
-    hard_ratio: float = 1.2
-    """Wanted error on augmented poses over the error on source poses."""
+    clip: Annotated[float, Above(0)] = 1.0
+    """Largest gradient norm. Longer gradients are shortened to it."""
+    weight_2d: Annotated[float, AtLeast(0)] = 3.0
+    """Weight of the 2D discriminator's loss."""
+    weight_3d: Annotated[float, AtLeast(0)] = 0.3
+    """Weight of the 3D discriminator's loss."""
+    weight_range: Annotated[float, AtLeast(0)] = 3.0
+    """Weight of the loss that keeps bone rotations in their wanted range."""
+    weight_scale: Annotated[float, AtLeast(0)] = 10.0
+    """Weight of the penalty on changes of length."""
+    weight_body: Annotated[float, AtLeast(0)] = 1.0
+    """Weight of the squared rotation of the body, which keeps bodies near upright."""
+    weight_feedback: Annotated[float, AtLeast(0)] = 0.1
+    """Weight of the lifter's feedback, where there is any."""
+    hard_ratio: Annotated[float, Above(0)] = 1.2
+    """Wanted ratio of the error on augmented poses to the error on source poses."""
 
 
 @dataclass(frozen=True)
 class HealthConfig:
-    """When the training of a generator counts as collapsed. It is then started anew with another seed."""
+    """When the training of a generator counts as collapsed. It then starts again with another seed."""
 
-    windows: int = 5
-    """Log lines in a row with the same fault that make a collapse; 0 never looks for one."""
-    discriminator_loss: float = 0.02
-    """A discriminator with a smaller loss tells every fake: the generator cannot learn from it."""
-    bone_spread: float = 0.01
-    """A generator whose bone turns vary less over a batch does the same to every pose, radians."""
-    valid_share: float = 0.1
-    """A generator with a smaller share of valid poses makes what no camera sees, 0 to 1."""
-    restarts: int = 3
-    """New starts of a phase, each from its last healthy checkpoint or its beginning, before the run stops."""
+    windows: Annotated[int, AtLeast(0)] = 5
+    """Number of log lines in a row with the same fault that make a collapse. 0 switches the check off."""
+    discriminator_loss: Annotated[float, AtLeast(0)] = 0.02
+    """Loss below which a discriminator has won: it recognises every generated pose."""
+    bone_spread: Annotated[float, AtLeast(0)] = 0.01
+    """Standard deviation of bone rotations over a batch, radians. A generator below it has collapsed."""
+    valid_share: Annotated[float, Share()] = 0.1
+    """Share of generated poses that a camera can see, 0 to 1. A generator below it has collapsed."""
+    restarts: Annotated[int, AtLeast(0)] = 3
+    """How often a phase may start again, from its last healthy checkpoint, before the run stops."""
 
 
 @dataclass(frozen=True)
@@ -157,56 +165,42 @@ class PlacementConfig:
     """Where augmented poses stand."""
 
     placement: Literal["gpa", "source", "learned"] = "gpa"
-    """Root of the generator's poses: a target pose's place, the source's own, or the generator's proposal."""
+    """Where the root stands: at a target pose's place, at the source's own, or as the generator proposes."""
     gpa: Literal["closed_form", "exact"] = "closed_form"
-    """Depth from the paper's closed form, or solved exactly."""
+    """How depth is computed: by the paper's closed form, or exactly."""
 
 
 @dataclass(frozen=True)
 class AlignmentConfig:
-    """How the arm `gpa_lpa_view` reads tilt and build of the target off its 2D poses. Ours."""
+    """How the arm gpa_lpa_view estimates the target's camera tilt and body proportions from 2D. Ours."""
 
     postures: Literal["generated", "random", "captured"] = "generated"
-    """What the aligned source's postures undergo: as in gpa_lpa, random or gpa."""
-    steps: int = 1000
-    """Steps of the scout, a lifter that has seen every tilt and build."""
-    pitch: float = 0.45
+    """How the postures of the aligned source are changed: as in gpa_lpa, as in random, or not at all."""
+    steps: Annotated[int, Above(0)] = 1000
+    """Steps of the estimating lifter, which is trained on all tilts and proportions."""
+    pitch: Annotated[float, AtLeast(0), AtMost(1, "rad")] = 0.45
     """Largest pitch of a target camera up or down, radians."""
-    roll: float = 0.14
+    roll: Annotated[float, AtLeast(0), AtMost(1, "rad")] = 0.14
     """Largest roll of a target camera, radians."""
-    build: float = 0.15
-    """Largest relative difference of a bone's length between the people of source and target."""
-    simulations: int = 150
-    """Simulated targets for each view."""
-    poses: int = 400
+    build: Annotated[float, Share()] = 0.15
+    """Largest relative difference in bone length between the people of source and target."""
+    simulations: Annotated[int, AtLeast(2)] = 150
+    """Number of simulated targets for each view."""
+    poses: Annotated[int, Above(0)] = 400
     """Poses of a simulated target."""
-    min_poses: int = 50
-    """Fewest target poses of a view of its own; smaller ones are taken together."""
-    max_views: int = 32
-    """Most views; a target with more different lenses counts as one view."""
+    min_poses: Annotated[int, Above(0)] = 50
+    """Fewest target poses that make a view. Smaller views are merged."""
+    max_views: Annotated[int, Above(0)] = 32
+    """Most views. A target with more different lenses counts as one view."""
 
 
 @dataclass(frozen=True)
 class TargetDataConfig:
-    """What is made worse of the unlabelled target before it is adapted to; test data stay as they are."""
+    """How the unlabelled target is degraded, for studies of its quality. Test data stay as they are."""
 
-    size: int = 0
-    """Poses of the target to adapt to, drawn at random. Default: 0, all there are."""
-    noise: float = 0.0
-    """Standard deviation of noise added to the target's 2D, half screen widths (0.002: a pixel of 1 000)."""
-    focal_error: float = 0.0
-    """Relative error of the target's focal length, above -1: 0.1 takes a lens for 10 % longer than it is."""
-
-
-SECTIONS: dict[str, type[Any]] = {
-    "network": NetworkConfig,
-    "training": LifterTrainingConfig,
-    "generator": GeneratorConfig,
-    "adversary": AdversaryConfig,
-    "generator_training": GeneratorTrainingConfig,
-    "placement": PlacementConfig,
-    "alignment": AlignmentConfig,
-    "target_data": TargetDataConfig,
-    "health": HealthConfig,
-}
-"""The nested records of RunConfig by field."""
+    size: Annotated[int, AtLeast(0)] = 0
+    """Number of target poses to adapt to, drawn at random. 0 takes all."""
+    noise: Annotated[float, AtLeast(0)] = 0.0
+    """Standard deviation of noise on the target's 2D, half screen widths. 0.002 is a pixel of 1 000."""
+    focal_error: Annotated[float, Above(-1)] = 0.0
+    """Relative error of the target's focal length, above -1. With 0.1 the lens counts as 10 % longer."""

@@ -1,7 +1,7 @@
-"""From a detector's or data set's joints to a skeleton's, by name: what is taken over, what is made up.
+"""From the joints of a detector or a data set to those of a skeleton, by name.
 
 Every target joint is a weighted sum of named source joints. It is seen where all of them are, and its
-confidence is the least of theirs. :attr:`Conversion.made_up` says which joints are no mere copies.
+confidence is the least of theirs. :attr:`Conversion.made_up` names the joints that are not copies.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ HEAD_BEYOND_EARS = 1 / 3
 """Human3.6M's head end lies about this share of the way from the neck to the ears beyond the ears
 (1.75 m adult: ears 0.19 m above the shoulders, head end 0.25 m)."""
 
-HEAD_BEYOND_SMPL = 1.3
-"""SMPL's head joint is the base of the skull, 0.10 m above its neck; the head end is 0.23 m above it."""
+HEAD_BEYOND_SKULL = 1.3
+"""Where the head joint is the base of the skull (SMPL, many BVH files), it lies 0.10 m above the neck. The
+head end lies 0.13 m farther, 1.3 times that way."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ TO_H36M17: dict[str, dict[str, Recipe]] = {
         "spine": _as("spine2", "at half the height of the trunk"),
         "thorax": _as("neck", "the base of the neck"),
         "nose": _as("head", "the base of the skull, behind Human3.6M's nose"),
-        "head_top": _beyond(("neck",), ("head",), HEAD_BEYOND_SMPL),
+        "head_top": _beyond(("neck",), ("head",), HEAD_BEYOND_SKULL),
     },
     "h36m16": {joint: _same(joint) for joint in H36M17.joint_names if joint != "nose"}
     | {"nose": _mean("thorax", "head_top")},

@@ -17,10 +17,10 @@ from poseda.geometry.camera import Camera, normalize_screen
 from poseda.geometry.skeleton import H36M16, Skeleton
 
 DEFAULT_FIELD_OF_VIEW = 55.0
-"""Degrees across the longer side of the picture, assumed where nothing is known of the camera (MeTRAbs's)."""
+"""Degrees across the longer side of the picture, assumed where the camera is unknown (as MeTRAbs does)."""
 
 DEFAULT_CONFIDENCE = 0.3
-"""A joint detected with less confidence counts as unseen."""
+"""Joints of less confidence count as unseen."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,14 @@ class Detections2D:
     """N detected poses, in order of clip, person and frame.
 
     Args:
-        pose_2d: (N, J, 2) float64, pixels or screen coordinates, NaN where the file says nothing.
-        confidence: (N, J) float64; 0 is unseen, the scale is the detector's (most end at 1).
+        pose_2d: (N, J, 2) float64, pixels or screen coordinates, NaN where the file has no place.
+        confidence: (N, J) float64; 0 is unseen. The scale is the detector's; most end at 1.
         frame: (N,) int64 within the recording.
-        person: (N,) int64 track; where the format has none, the place in the frame's list.
-        clip: (N,) int64, which recording (file, video, action) a row comes from.
-        layout: which joints, in which order.
+        person: (N,) int64 track. Where the format has no tracks, the place in the frame's list.
+        clip: (N,) int64 recording (file, video, action) of a row.
+        layout: the joints in their order.
         image_size: (N, 2) float64 width and height in pixels, or None where unknown.
-        format: what the file was taken for.
+        format: its name, for messages.
         path: of the file or folder.
         units: of pose_2d.
 
@@ -94,14 +94,14 @@ class Detections2D:
         fov: float | None = None,
         min_confidence: float = DEFAULT_CONFIDENCE,
     ) -> UnlabelledPoses:
-        """Convert to a skeleton, give every row its camera, and keep the rows in which anything is seen.
+        """Convert to a skeleton, give every row its camera, and keep the rows with a seen joint.
 
         Args:
             skeleton: to convert to.
             intrinsics: of the camera; one for all rows.
             fov: horizontal field of view, degrees, if there are no intrinsics. Default:
                 :data:`DEFAULT_FIELD_OF_VIEW` across the longer side.
-            min_confidence: joints below it, and those of confidence 0, are unseen.
+            min_confidence: joints of less confidence, and those of confidence 0, are unseen.
 
         Raises:
             DataError: if the size of the picture is unknown, no conversion exists, or nothing is seen.
@@ -128,9 +128,9 @@ class Detections2D:
         fov: float | None = None,
         min_confidence: float = DEFAULT_CONFIDENCE,
     ) -> UnlabelledPoses:
-        """As :meth:`unlabelled`, but a row for every row here, also where nothing is seen.
+        """Like :meth:`unlabelled`, but keep every row, also those without a seen joint.
 
-        Each track, a person of a recording, is a clip of its own.
+        Each track (a person of a recording) becomes a clip.
 
         Raises:
             DataError: if the size of the picture is unknown or no conversion exists.
@@ -159,7 +159,7 @@ class Detections2D:
         return np.asarray(track.reshape(-1), np.int64)
 
     def _sizes(self, intrinsics: Intrinsics | None) -> np.ndarray | None:
-        """(N, 2) picture sizes, or None where the poses are on screen already and no size is known."""
+        """(N, 2) sizes of pictures, or None where they are unknown and not needed."""
         if intrinsics is not None:
             given = np.tile(np.array(intrinsics.size, np.float64), (len(self), 1))
             if self.image_size is not None and not np.array_equal(given, self.image_size):
@@ -175,7 +175,7 @@ class Detections2D:
         return self.image_size
 
     def _check_screen(self, screen: np.ndarray) -> None:
-        """Pictures of another size, or coordinates in another unit, put most joints far off the screen."""
+        """Refuse poses far off the screen or tiny: the picture's size or the unit is another one."""
         far = np.abs(screen).max((1, 2))
         if np.median(far) > 4:
             raise DataError(

@@ -1,7 +1,7 @@
 """Domain npz files: one archive holds the four splits, a member a field, named ``{split}_{field}``.
 
-Members are read one by one and only when asked for, so :meth:`ArchiveDomains.adaptation` works on a file
-without the target's 3D poses.
+Members are read one by one, when they are asked for. So :meth:`DomainFile.adaptation` works on a file without
+the target's 3D poses.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ EXTRA_COLUMNS = ("subject", "time", "frame", "camera", "pitch", "rotation")
 """Optional fields of labelled splits that reports group by."""
 
 FARTHEST = 50.0
-"""No body is this large in metres and no screen coordinate this far out: beyond it the unit is wrong."""
+"""No body is this large in metres, and no screen coordinate this far out. Beyond it the unit is wrong."""
 
 APART = {"target_test": "target_train", "source_val": "source"}
-"""Splits that are evaluated, and the split that is learned from whose clips they must not hold.
+"""Splits that are evaluated, and the training split with which they must not share a clip.
 
 Source and target number their clips separately, so no other two splits are compared.
 """
 
 
-class ArchiveDomains:
+class DomainFile:
     """The domains of one npz file.
 
-    Each split has ``pose_2d (N, J, 2)``, ``focal (N, 2)``, ``center (N, 2)`` and ``clip (N,)``; labelled
-    splits also ``pose_3d (N, J, 3)``. Optional: ``distortion (N, 5)``, ``aspect (N,)``, ``valid (N,)`` (rows
-    that are false are dropped), ``visible (N, J)`` for the target, and the columns of :data:`EXTRA_COLUMNS`.
-    A member ``skeleton`` may name a built-in skeleton.
+    Each split has ``pose_2d (N, J, 2)``, ``focal (N, 2)``, ``center (N, 2)`` and ``clip (N,)``. Labelled
+    splits also have ``pose_3d (N, J, 3)``. Optional are ``distortion (N, 5)``, ``aspect (N,)``, ``valid
+    (N,)``, ``visible (N, J)`` for the target, and :data:`EXTRA_COLUMNS`. Rows that are not valid are left
+    out. A member ``skeleton`` may name a built-in skeleton.
 
     Args:
         path: the file.
@@ -69,15 +69,15 @@ class ArchiveDomains:
 
     @property
     def dropped(self) -> Mapping[str, int]:
-        """Rows left out of each split read so far because they are marked invalid."""
+        """How many rows of each split read so far are left out, because they are marked invalid."""
         return dict(self._dropped)
 
     def source(self) -> LabelledPoses:
-        """The labelled source alone; a file may hold no target."""
+        """The labelled source alone; a file without a target has one too."""
         return check_in_front(self._labelled("source"), f"{self._archive.path}: source_pose_3d")
 
     def adaptation(self) -> AdaptationData:
-        """What may be learned from; reads no 3D pose of the target."""
+        """The data to learn from. It reads no 3D pose of the target."""
         return AdaptationData(
             self.skeleton,
             self.source(),
@@ -89,7 +89,7 @@ class ArchiveDomains:
         """Labelled poses to compare predictions with: ``target_test`` or ``source_val``.
 
         Raises:
-            DataError: also if a clip of the split is learned from.
+            DataError: also if a clip of the split is in the training split too.
         """
         poses = self._labelled(check_evaluated(split))
         self._check_apart(split, poses.clip)
@@ -178,7 +178,7 @@ class ArchiveDomains:
         return camera, torch.from_numpy(clip)
 
     def _check_apart(self, split: str, clip: torch.Tensor) -> None:
-        """Refuse clips that stand in the split that is learned from, too; a file may lack that split."""
+        """Refuse clips that are in the training split too; a file may lack that split."""
         other = APART[split]
         if f"{other}_clip" not in self._archive:
             return
@@ -218,6 +218,6 @@ class ArchiveDomains:
 
 
 def _float32(values: np.ndarray) -> np.ndarray:
-    """Cast; what is too large becomes Inf, which the check for finite numbers reports."""
+    """Cast to float32. Too large numbers become Inf, which the check for finite numbers refuses."""
     with np.errstate(over="ignore"):
         return values.astype(np.float32)

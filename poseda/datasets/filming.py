@@ -7,76 +7,74 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 
-from poseda.datasets.records import DataError, LabelledPoses
-from poseda.geometry.anatomy import Array
+from poseda.datasets.records import LabelledPoses, concatenated
+from poseda.geometry.anatomy import CLEARANCE
 from poseda.geometry.camera import Camera, normalize_screen, project
+from poseda.geometry.rotation import Array, rotated, unit
 
 NEAREST = 0.5
 """Nearest depth, metres, at which a joint counts as seen."""
 
-LARGEST = 1e7
-"""No number of a camera is this large: metres, pixels or coefficients of its lens."""
-
 RIG_CAMERAS, RIG_DISTANCE, RIG_HEIGHT, RIG_AIM, RIG_FIELD_OF_VIEW = 4, 4.8, 1.5, 0.9, 50.0
-"""The cameras that film motion of which none are known: how many around it, metres away, metres up, aimed at
-which height, and how wide, degrees. A studio's, as Human3.6M's."""
+"""The assumed rig, a studio like Human3.6M's: how many cameras stand around the origin, their distance and
+height in metres, the height they aim at, and their field of view in degrees."""
 
 
 @dataclass(frozen=True)
 class FixedCamera:
-    """A calibrated camera standing in the world.
+    """A calibrated camera that stands in the world, or N of them, one for each pose.
 
     Args:
-        rotation: (3, 3) world to camera.
-        position: (3,) metres.
-        lens: one row, float64.
-        pitch: degrees, positive downward.
+        rotation: (3, 3) or (N, 3, 3) world to camera.
+        position: (3,) or (N, 3) metres.
+        lens: one row or N, float64.
+        pitch: () or (N,) degrees, positive downward.
     """
 
     rotation: Array
     position: Array
     lens: Camera
-    pitch: float
+    pitch: Array
+
+    def rows(self, index: np.ndarray) -> FixedCamera:
+        """Pick cameras out of N by an int64 index."""
+        lens = self.lens.rows(torch.from_numpy(index))
+        return FixedCamera(self.rotation[index], self.position[index], lens, self.pitch[index])
 
 
-def fixed_camera(extrinsics: dict[str, Any], intrinsics: dict[str, Any]) -> FixedCamera:
-    """A camera from its two records in a calibration file; what is no such record raises as it comes."""
+@dataclass(frozen=True)
+class Shot:
+    """What cameras see of N poses.
 
-    def entry(table: dict[str, Any], name: str, *shape: int) -> Array:
-        values = np.array(table[name], dtype=np.float64)
-        if values.shape != shape or not (np.abs(values) < LARGEST).all():
-            raise ValueError(f"{name}: expected numbers of shape {shape}, got {str(table[name])[:40]}")
-        return values
+    Args:
+        pose_3d: (N, J, 3) metres, camera frame.
+        pose_2d: (N, J, 2) screen coordinates.
+        in_front: (N,) bool, every joint farther away than :data:`NEAREST`.
+        on_screen: (N,) bool, every joint within the picture.
+    """
 
-    width, height = float(entry(intrinsics, "res_w")), float(entry(intrinsics, "res_h"))
-    focal, center = entry(intrinsics, "focal_length", 2), entry(intrinsics, "center", 2)
-    if not (min(width, height) >= 1 and focal.min() > 0):
-        raise ValueError(
-            f"expected pictures and focal lengths of some pixels, got {width} x {height}, {focal}"
-        )
-    radial = entry(intrinsics, "radial_distortion", 3) if intrinsics.get("radial_distortion") else np.zeros(3)
-    tangential = (
-        entry(intrinsics, "tangential_distortion", 2)
-        if intrinsics.get("tangential_distortion")
-        else np.zeros(2)
-    )
-    rotation = entry(extrinsics, "R_world_to_cam", 3, 3)
-    return FixedCamera(
-        rotation,
-        entry(extrinsics, "position_m", 3),
-        Camera(
-            focal=torch.from_numpy(focal)[None] * 2 / width,
-            center=normalize_screen(torch.from_numpy(center)[None], width, height),
-            distortion=torch.from_numpy(np.concatenate([radial, tangential]))[None],
-            aspect=torch.tensor([height / width], dtype=torch.float64),
-        ),
-        float(np.degrees(np.arcsin(np.clip(-rotation[2, 2], -1, 1)))),
-    )
+    pose_3d: Array
+    pose_2d: Array
+    in_front: np.ndarray
+    on_screen: np.ndarray
+
+
+def film(pose: Array, camera: FixedCamera) -> Shot:
+    """See world poses through a camera that they share, or each through its own.
+
+    Args:
+        pose: (N, J, 3) metres, z up.
+        camera: one, or N.
+    """
+    pose_3d = rotated(camera.rotation, pose - camera.position[..., None, :])
+    pose_2d = project(torch.from_numpy(np.ascontiguousarray(pose_3d)), camera.lens).numpy()
+    across, down = np.moveaxis(np.abs(pose_2d).max(1), -1, 0)
+    edge = np.inf if camera.lens.aspect is None else camera.lens.aspect.numpy()
+    return Shot(pose_3d, pose_2d, pose_3d[..., 2].min(1) > NEAREST, (across < 1) & (down < edge))
 
 
 def look_at(position: Array, aim: Array, roll: Array) -> Array:
@@ -89,86 +87,101 @@ def look_at(position: Array, aim: Array, roll: Array) -> Array:
     Returns:
         (N, 3, 3).
     """
-    forward = aim - position
-    forward /= np.linalg.norm(forward, axis=-1, keepdims=True)
-    right = np.cross(forward, [0.0, 0.0, 1.0])
-    right /= np.linalg.norm(right, axis=-1, keepdims=True)
+    forward = unit(aim - position)
+    right = unit(np.cross(forward, [0.0, 0.0, 1.0]))
     down = np.cross(forward, right)
     cosine, sine = np.cos(np.radians(roll))[:, None], np.sin(np.radians(roll))[:, None]
     return np.stack([cosine * right + sine * down, cosine * down - sine * right, forward], 1)
 
 
+def pitch_of(rotation: Array) -> Array:
+    """Degrees by which cameras look down: (..., 3, 3) world to camera, to (...)."""
+    return np.asarray(np.degrees(np.arcsin(np.clip(-rotation[..., 2, 2], -1, 1))))
+
+
 def assumed_rig() -> list[FixedCamera]:
-    """Cameras around the origin of a floor, for motion that comes without any."""
+    """Cameras around the origin of a floor, for motion that comes without cameras."""
     around = np.arange(RIG_CAMERAS) * 2 * np.pi / RIG_CAMERAS + np.pi / 4
     position = np.stack([np.cos(around), np.sin(around), np.zeros(RIG_CAMERAS)], -1) * RIG_DISTANCE
     position[:, 2] = RIG_HEIGHT
     aim = np.tile([0.0, 0.0, RIG_AIM], (RIG_CAMERAS, 1))
     rotation = look_at(position, aim, np.zeros(RIG_CAMERAS))
     lens = Camera.from_field_of_view(RIG_FIELD_OF_VIEW, 1000, 1000).to(torch.float64)
-    pitch = np.degrees(np.arcsin(-rotation[:, 2, 2]))
-    return [
-        FixedCamera(r, p, lens, float(down)) for r, p, down in zip(rotation, position, pitch, strict=True)
-    ]
+    return [FixedCamera(r, p, lens, pitch_of(r)) for r, p in zip(rotation, position, strict=True)]
 
 
-def centred(pose: np.ndarray, clip: np.ndarray) -> np.ndarray:
-    """World poses (N, J, 3), z up, with the middle of each clip's path above the origin."""
-    out = pose.copy()
-    for number in np.unique(clip):
-        rows = clip == number
-        out[rows, :, :2] -= (pose[rows, 0, :2].min(0) + pose[rows, 0, :2].max(0)) / 2
-    return out
+# ----------------------------------------------------------------------------------- poses and their cameras
 
 
-def filmed(
-    pose: np.ndarray,
-    cameras: Sequence[FixedCamera],
+def film_world(
+    pose: Array,
     clip: np.ndarray,
     columns: Mapping[str, np.ndarray],
-    whole: bool = False,
+    rig: Sequence[FixedCamera] | None = None,
 ) -> LabelledPoses:
-    """See world poses through every camera; rows with a joint behind a camera, or too near, are left out.
+    """See world poses through every camera of a rig, and keep the rows whose joints are all in front of it.
+
+    Without a rig, each clip is put into the middle of the assumed one. Then only rows that are wholly in the
+    picture are kept.
 
     Args:
         pose: (N, J, 3) metres, z up.
-        cameras: in the same world.
         clip: (N,).
         columns: (N,) each, carried along.
-        whole: leave out, too, rows with a joint beyond the picture's edge.
+        rig: cameras in the same world, or None.
 
     Returns:
-        Up to N times as many rows as there are cameras, camera by camera; a clip has a number a camera.
+        Up to N rows for each camera, camera by camera. A clip gets a number for each camera.
 
     Raises:
         DataError: if no row is left.
     """
+    cameras = assumed_rig() if rig is None else rig
+    pose = _in_the_middle(pose, clip) if rig is None else pose
     parts = []
     for number, camera in enumerate(cameras):
-        seen = (pose - camera.position) @ camera.rotation.T
-        kept = seen[..., 2].min(1) > NEAREST
+        shot = film(pose, camera)
+        kept = shot.in_front & shot.on_screen if rig is None else shot.in_front
         numbered = {"frame": np.arange(len(pose)), **columns, "camera": np.full(len(pose), number)}
-        own = {name: values[kept] for name, values in numbered.items()}
-        part = labelled(seen[kept], camera.lens, clip[kept] * len(cameras) + number, own)
-        parts.append(part.rows(_on_screen(part)) if whole else part)
-    return together([part for part in parts if len(part)])
+        parts.append(
+            labelled(
+                shot.pose_3d[kept],
+                camera.lens,
+                clip[kept] * len(cameras) + number,
+                {name: values[kept] for name, values in numbered.items()},
+                shot.pose_2d[kept],
+            )
+        )
+    return concatenated([part for part in parts if len(part)])
 
 
-def _on_screen(poses: LabelledPoses) -> torch.Tensor:
-    """(N,) bool: every joint within the picture."""
-    assert poses.camera.aspect is not None
-    u, v = poses.pose_2d.abs().amax(1).unbind(-1)
-    return (u < 1) & (v < poses.camera.aspect)
+def _in_the_middle(pose: Array, clip: np.ndarray) -> Array:
+    """World poses with each clip's path around the origin, and its lowest ankles on the floor."""
+    out = pose.copy()
+    lowest = pose[..., 2].min(1)
+    for number in np.unique(clip):
+        rows = clip == number
+        out[rows, :, :2] -= (pose[rows, 0, :2].min(0) + pose[rows, 0, :2].max(0)) / 2
+        out[rows, :, 2] += CLEARANCE["ankle"] - np.percentile(lowest[rows], 1)
+    return out
 
 
 def labelled(
-    pose: np.ndarray,
+    pose: Array,
     lens: Camera,
     clip: np.ndarray,
     columns: Mapping[str, np.ndarray],
-    screen: np.ndarray | None = None,
+    screen: Array | None = None,
 ) -> LabelledPoses:
-    """Camera-space poses (N, J, 3), metres, with their projections, or with 2D annotations (N, J, 2)."""
+    """Records of camera-space poses.
+
+    Args:
+        pose: (N, J, 3) metres.
+        lens: one row or N.
+        clip: (N,).
+        columns: (N,) each.
+        screen: (N, J, 2) their 2D poses. Default: their projections.
+    """
     pose_3d = torch.from_numpy(np.ascontiguousarray(pose, np.float64))
     lens = lens.to(torch.float64).expand(len(pose)) if len(lens) == 1 else lens.to(torch.float64)
     pose_2d = project(pose_3d, lens) if screen is None else torch.from_numpy(screen)
@@ -181,51 +194,6 @@ def labelled(
     )
 
 
-def screen_of(pixels: np.ndarray, width: float, height: float) -> np.ndarray:
-    """(..., 2) pixels to screen coordinates."""
+def screen_of(pixels: np.ndarray, width: float, height: float) -> Array:
+    """Screen coordinates of pixels, (..., 2) each."""
     return np.asarray(normalize_screen(torch.from_numpy(np.asarray(pixels, np.float64)), width, height))
-
-
-def together(parts: Sequence[LabelledPoses]) -> LabelledPoses:
-    """Rows of several, one after the other. Columns that not all have are dropped; missing lens entries
-    are filled with what they mean (no distortion), or dropped (aspect).
-
-    Raises:
-        DataError: if there are none.
-    """
-    if not parts:
-        raise DataError("source: expected poses before a camera, found none")
-    shared = set.intersection(*(set(part.columns) for part in parts))
-    camera = Camera(
-        focal=torch.cat([part.camera.focal.expand(len(part), 2) for part in parts]),
-        center=torch.cat([part.camera.center.expand(len(part), 2) for part in parts]),
-        distortion=_distortions(parts),
-        aspect=_aspects(parts),
-    )
-    return LabelledPoses(
-        torch.cat([part.pose_3d for part in parts]),
-        torch.cat([part.pose_2d for part in parts]),
-        camera,
-        torch.cat([part.clip for part in parts]),
-        {name: np.concatenate([part.columns[name] for part in parts]) for name in sorted(shared)},
-    )
-
-
-def _distortions(parts: Sequence[LabelledPoses]) -> torch.Tensor | None:
-    given = [part.camera.distortion for part in parts]
-    if all(value is None for value in given):
-        return None
-    return torch.cat(
-        [
-            torch.zeros(len(part), 5) if value is None else value.expand(len(part), 5)
-            for part, value in zip(parts, given, strict=True)
-        ]
-    )
-
-
-def _aspects(parts: Sequence[LabelledPoses]) -> torch.Tensor | None:
-    given = [part.camera.aspect for part in parts]
-    whole_table = [
-        value.expand(len(part)) for part, value in zip(parts, given, strict=True) if value is not None
-    ]
-    return torch.cat(whole_table) if len(whole_table) == len(parts) else None

@@ -1,8 +1,7 @@
 """Keypoint layouts: which joints detectors and data sets write, by name and in their own order.
 
-A layout is a list of names and no tree; trees are skeletons and live in
-:mod:`poseda.geometry.skeleton`. Where a joint means the same in two layouts it has the same
-name; where it does not, another.
+A layout is a list of names. Trees of joints are skeletons and are in :mod:`poseda.geometry.skeleton`. A joint
+has the same name in two layouts if, and only if, it means the same in both.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ class Layout:
     """Joints in the order in which a format writes them.
 
     Args:
-        name: how messages call it.
+        name: for messages.
         joint_names: J names.
 
     Raises:
-        ValueError: if a name stands twice.
+        ValueError: if a name occurs twice.
     """
 
     name: str
@@ -31,7 +30,7 @@ class Layout:
 
     def __post_init__(self) -> None:
         if len(set(self.joint_names)) != len(self.joint_names):
-            raise ValueError(f"layout {self.name!r}: joint_names holds a name twice: {self.joint_names}")
+            raise ValueError(f"layout {self.name!r}: a name occurs twice in joint_names: {self.joint_names}")
 
     def __len__(self) -> int:
         return len(self.joint_names)
@@ -46,14 +45,14 @@ class Layout:
         """Return the built-in layout of that name.
 
         Raises:
-            DataError: if there is none; the message lists those there are.
+            DataError: if there is none; the message lists all names.
         """
         if name not in LAYOUTS:
             raise DataError(f"layout: expected one of {', '.join(LAYOUTS)}, found {name!r}")
         return LAYOUTS[name]
 
     def index(self, names: Sequence[str]) -> list[int]:
-        """Where the joints of those names stand."""
+        """Indices of the joints of these names."""
         return [self.joint_names.index(name) for name in names]
 
 
@@ -143,4 +142,13 @@ LAYOUTS: dict[str, Layout] = {
         *map(Layout.of, BUILT_IN.values()),
     )
 }
-"""Every built-in layout; a built-in skeleton's own joints are one, too (``coco17`` is COCO's order)."""
+"""Every built-in layout. The joints of each built-in skeleton are one too: ``coco17`` has COCO's order."""
+
+BY_JOINTS: dict[int, tuple[Layout, int]] = {
+    17: (LAYOUTS["coco17"], 17), 25: (BODY_25, 25), 26: (HALPE26, 26), 33: (MEDIAPIPE33, 33),
+    133: (LAYOUTS["coco17"], 17), 136: (HALPE26, 26),
+}  # fmt: skip
+"""The layout that a number of detected joints stands for, and how many of the first joints it takes.
+
+Whole-body models write the body first, then face and hands.
+"""

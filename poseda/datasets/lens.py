@@ -1,4 +1,4 @@
-"""What is known of the camera behind detections, from what the user says or from the people in them."""
+"""The camera of detections: given by the user, calibrated from the people, or assumed."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 import torch
 
 from poseda.datasets.detections import DEFAULT_CONFIDENCE, DEFAULT_FIELD_OF_VIEW, Detections2D, Intrinsics
-from poseda.datasets.formats.calibration import read_intrinsics
+from poseda.datasets.formats.cameras import read_intrinsics
 from poseda.datasets.records import DataError
-from poseda.geometry.focal_length import JOINTS, ViewEstimate, estimate_view
+from poseda.geometry.focal_length import CALIBRATION_JOINTS, PeopleCalibration, calibrate_from_people
 from poseda.geometry.skeleton import Skeleton
 
 ESTIMATE = "estimate"
-"""The field of view by which a user asks for an estimate."""
+"""The field of view that asks for an estimate."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Lens:
     Args:
         intrinsics: calibrated, or None.
         fov: horizontal field of view, degrees, or None for the assumed one.
-        note: where this is from, in words.
+        note: its origin, in words.
     """
 
     intrinsics: Intrinsics | None
@@ -40,14 +40,14 @@ def find_lens(
     fov: float | str | None = None,
     min_confidence: float = DEFAULT_CONFIDENCE,
 ) -> Lens:
-    """Read, take over, estimate or assume the camera of some detections.
+    """Find the camera of detections: read, given, estimated or assumed.
 
     Args:
         detections: of one camera.
         skeleton: they will be converted to.
-        intrinsics: JSON of the camera; wins over ``fov``.
+        intrinsics: JSON of the camera; ``fov`` has no effect then.
         fov: degrees, :data:`ESTIMATE`, or None to assume :data:`DEFAULT_FIELD_OF_VIEW`.
-        min_confidence: joints below it are unseen.
+        min_confidence: joints of less confidence are unseen.
 
     Raises:
         DataError: if the file or the field of view cannot be used, or the skeleton has no feet and head to
@@ -68,8 +68,8 @@ def find_lens(
     return Lens(None, estimate.field_of_view, estimate.sentence())
 
 
-def _estimate(detections: Detections2D, skeleton: Skeleton, min_confidence: float) -> ViewEstimate:
-    missing = [joint for joint in JOINTS if joint not in skeleton.joint_names]
+def _estimate(detections: Detections2D, skeleton: Skeleton, min_confidence: float) -> PeopleCalibration:
+    missing = [joint for joint in CALIBRATION_JOINTS if joint not in skeleton.joint_names]
     if missing:
         raise DataError(
             f"--fov: expected degrees for skeleton {skeleton.name}, which has no {', '.join(missing)} "
@@ -77,8 +77,8 @@ def _estimate(detections: Detections2D, skeleton: Skeleton, min_confidence: floa
         )
     sizes = detections.image_size
     if sizes is not None and len(np.unique(sizes, axis=0)) > 1:
-        return ViewEstimate(None, reason="the pictures are of several sizes, so of several cameras")
+        return PeopleCalibration(None, reason="the pictures are of several sizes, so of several cameras")
     poses = detections.on_screen(skeleton, min_confidence=min_confidence)
-    return estimate_view(
+    return calibrate_from_people(
         poses.pose_2d, poses.visible, torch.from_numpy(detections.clip), poses.clip, skeleton
     )

@@ -1,4 +1,4 @@
-"""The door to a pair of domains: a domain file, or the embedded domains."""
+"""Open a pair of domains: a domain file, or the embedded domains."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def open_domains(
 
     Args:
         path: a domain npz, or None for the embedded domains, which need no file.
-        seed: of the embedded domains; a file is what it is.
-        size: share of the embedded domains' default size, for quick runs; a file is read whole.
+        seed: of the embedded domains; without effect on a file.
+        size: share of the embedded domains' default size, for quick runs; without effect on a file.
         skeleton: of a file that does not name its own. Default h36m16.
 
     Raises:
@@ -26,6 +26,6 @@ def open_domains(
         from poseda.datasets.synthetic.embedded import EmbeddedDomains
 
         return EmbeddedDomains(seed=seed, size=size)
-    from poseda.datasets.domain_file import ArchiveDomains
+    from poseda.datasets.domain_file import DomainFile
 
-    return ArchiveDomains(path, skeleton=skeleton)
+    return DomainFile(path, skeleton=skeleton)

@@ -10,13 +10,12 @@ import numpy as np
 import torch
 
 from poseda.datasets.conversion import conversion
+from poseda.datasets.detection_files import SUFFIXES as DETECTION_SUFFIXES
+from poseda.datasets.detection_files import read_detections
 from poseda.datasets.detections import DEFAULT_CONFIDENCE
-from poseda.datasets.domain_file import ArchiveDomains
-from poseda.datasets.formats import detect
-from poseda.datasets.formats import source as sources
-from poseda.datasets.formats.detect import kind_of, read_detections
+from poseda.datasets.domain_file import DomainFile
+from poseda.datasets.formats.files import kind_of
 from poseda.datasets.formats.npz import Archive
-from poseda.datasets.formats.source import read_source
 from poseda.datasets.lens import find_lens
 from poseda.datasets.records import (
     AdaptationData,
@@ -27,15 +26,16 @@ from poseda.datasets.records import (
     check_evaluated,
     check_in_front,
 )
+from poseda.datasets.source_files import SUFFIXES as SOURCE_SUFFIXES
+from poseda.datasets.source_files import read_source
 from poseda.datasets.synthetic.embedded import EmbeddedDomains
 from poseda.geometry.skeleton import H36M16, Skeleton
 
 VALIDATION_SHARE = 0.1
-"""Share of the source's clips kept for source_val; of a single clip, its last part."""
+"""Share of the source's clips kept for source_val. A single clip gives its last part."""
 
-
-READ = {*detect.SUFFIXES, *sources.SUFFIXES, ".calibration"}
-"""Files of a folder that count for its fingerprint; videos beside them do not."""
+READ = {*DETECTION_SUFFIXES, *SOURCE_SUFFIXES, ".calibration"}
+"""Endings of the files of a folder that its fingerprint covers; videos beside them do not count."""
 
 
 class NoLabelsError(DataError):
@@ -46,10 +46,10 @@ class OwnDomains:
     """A source with labels and a target without; made by :func:`own_domains`.
 
     Args:
-        name: how reports call it.
-        data: all there is to learn from.
-        fingerprint: SHA-256 of the files and of how they were read.
-        made_up: target joints that the detections do not hold as such, and how each is made.
+        name: for reports.
+        data: to learn from.
+        fingerprint: SHA-256 of the files and of the options they were read with.
+        made_up: target joints that the detections lack, and how each is made.
         camera: what is known of the target's camera, in words.
     """
 
@@ -73,29 +73,29 @@ class OwnDomains:
         return self._data.skeleton
 
     def adaptation(self) -> AdaptationData:
-        """What may be learned from."""
+        """The data to learn from."""
         return self._data
 
     def evaluation(self, split: str = "target_test") -> LabelledPoses:
-        """``source_val`` has labels.
+        """Labelled poses of ``source_val``; the target has no labels.
 
         Raises:
             NoLabelsError: for ``target_test``.
         """
         if check_evaluated(split) == "source_val":
             return self._data.source_val
-        raise NoLabelsError(f"{self.name}: {split}: expected 3D labels, found 2D detections without any")
+        raise NoLabelsError(f"{self.name}: {split}: expected 3D labels, found 2D detections without labels")
 
     def oracle(self) -> LabelledPoses:
-        """The oracle arm needs labels.
+        """Refuse the oracle arm, which needs labels of the target.
 
         Raises:
             NoLabelsError: always.
         """
-        raise NoLabelsError(f"{self.name}: oracle: expected 3D labels, found 2D detections without any")
+        raise NoLabelsError(f"{self.name}: oracle: expected 3D labels, found 2D detections without labels")
 
     def fingerprint(self) -> str:
-        """SHA-256 of the files and of how they were read, hexadecimal."""
+        """SHA-256 of the files and of the options they were read with, hexadecimal."""
         return self._fingerprint
 
 
@@ -114,7 +114,7 @@ def own_domains(
     stride: int = 1,
     seed: int = 0,
 ) -> Domains:
-    """Pair a labelled source with one's own footage.
+    """Pair a labelled source with the user's own footage.
 
     Args:
         source: what :func:`read_source` reads, a domain npz, or None for the embedded studio.
@@ -124,11 +124,11 @@ def own_domains(
             longer side.
         skeleton: both are converted to.
         cameras: JSON of the source's cameras, for sources that need one.
-        intrinsics: JSON of the target's camera; wins over ``fov``.
-        min_confidence: target joints below it are unseen.
-        layout: of the target's joints, where its file does not tell.
-        joints: names in a BVH source that do not tell.
-        stride: take every so manieth frame of the source.
+        intrinsics: JSON of the target's camera; ``fov`` has no effect then.
+        min_confidence: target joints of less confidence are unseen.
+        layout: of the target's joints, where its file does not tell it.
+        joints: our joint to its name in a BVH source, where that name does not tell.
+        stride: keep one frame of the source in this many.
         seed: of the split into source and source_val, and of the embedded studio.
 
     Raises:
@@ -168,12 +168,12 @@ def _source(
     stride: int,
     seed: int,
 ) -> tuple[LabelledPoses, LabelledPoses]:
-    """Source and source_val, as the file splits them, or by clips."""
+    """Source and source_val: as a domain file splits them, otherwise by clips."""
     made: Domains
     if source is None:
         made = EmbeddedDomains(seed=seed)
     elif Path(source).is_file() and kind_of(Path(source)) == "npz" and "source_pose_3d" in Archive(source):
-        made = ArchiveDomains(source, skeleton)
+        made = DomainFile(source, skeleton)
     else:
         poses = read_source(source, skeleton=skeleton, cameras=cameras, joints=joints, stride=stride)
         return split_source(check_in_front(poses, f"{source}: pose_3d"), seed)
@@ -181,14 +181,14 @@ def _source(
         raise DataError(
             f"{source or 'embedded source'}: skeleton: expected {skeleton.name}, found {made.skeleton.name}"
         )
-    if isinstance(made, ArchiveDomains):
+    if isinstance(made, DomainFile):
         return made.source(), made.evaluation("source_val")
     data = made.adaptation()
     return data.source, data.source_val
 
 
 def split_source(poses: LabelledPoses, seed: int = 0) -> tuple[LabelledPoses, LabelledPoses]:
-    """Keep whole clips for validation; of a single clip, its last tenth under a number of its own.
+    """Keep whole clips for validation. A single clip gives its last tenth, under a new clip number.
 
     Raises:
         DataError: if there are fewer than two rows.
@@ -209,13 +209,13 @@ def split_source(poses: LabelledPoses, seed: int = 0) -> tuple[LabelledPoses, La
 
 
 def _numbered(target: UnlabelledPoses, *others: LabelledPoses) -> UnlabelledPoses:
-    """Clip numbers of the target after the source's: no clip stands in two splits."""
+    """The target with clip numbers after the source's, so that no clip is in two splits."""
     offset = 1 + max(int(poses.clip.max()) for poses in others)
     return UnlabelledPoses(target.pose_2d, target.camera, target.clip + offset, target.visible)
 
 
 def digest(paths: list[Path], options: str) -> str:
-    """SHA-256 of files, or of what is read in folders, and of how they were read, hexadecimal."""
+    """SHA-256 of files, of the files that are read in folders, and of options, hexadecimal."""
     total = hashlib.sha256(options.encode())
     for path in paths:
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:

@@ -1,8 +1,8 @@
-"""The records every data source is turned into, and the door through which they are opened."""
+"""The records that every data file is turned into."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -11,18 +11,18 @@ import torch
 from torch import Tensor
 
 from poseda.geometry.camera import Camera
-from poseda.geometry.root import root_relative
+from poseda.geometry.kinematics import root_relative
 from poseda.geometry.skeleton import Skeleton
 
 SPLITS = ("source", "source_val", "target_train", "target_test")
-"""The four disjoint parts of a two-domain benchmark; no clip stands in two of them."""
+"""The four disjoint parts of a two-domain benchmark; no clip is in two of them."""
 
 EVALUATED = ("target_test", "source_val")
 """Splits whose labels may be compared with predictions."""
 
 
 class DataError(ValueError):
-    """Data that cannot be used; the message is one sentence: file, field, expected, found."""
+    """Data that cannot be used. The message is one sentence: file, field, expected, found."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class LabelledPoses:
         pose_2d: (N, J, 2) float32 screen coordinates.
         camera: N cameras.
         clip: (N,) int64, the recording each row comes from.
-        columns: optional extras, N rows each (subject, time, frame, camera, pitch, rotation); they stay in
-            numpy. ``frame`` numbers the frames of a recording, and shows where some are missing.
+        columns: optional numpy arrays of N rows (subject, time, frame, camera, pitch, rotation). ``frame``
+            numbers the frames of a recording, and shows where some are missing.
 
     Raises:
         ValueError: if shapes or row counts disagree.
@@ -73,7 +73,7 @@ class LabelledPoses:
         return LabelledPoses(
             self.pose_3d[index],
             self.pose_2d[index],
-            self.camera.rows(index),
+            self.camera[index],
             self.clip[index],
             {name: column[at] for name, column in columns.items()},
         )
@@ -91,7 +91,7 @@ class LabelledPoses:
 
 @dataclass(frozen=True)
 class UnlabelledPoses:
-    """2D poses without labels: all that is known of a target. There is no 3D field, by design.
+    """2D poses without labels: all that is known of a target. By design there is no field for 3D.
 
     Args:
         pose_2d: (N, J, 2) float32 screen coordinates.
@@ -121,7 +121,7 @@ class UnlabelledPoses:
     def rows(self, index: Tensor) -> UnlabelledPoses:
         """Pick rows by an int64 or boolean index."""
         visible = None if self.visible is None else self.visible[index]
-        return UnlabelledPoses(self.pose_2d[index], self.camera.rows(index), self.clip[index], visible)
+        return UnlabelledPoses(self.pose_2d[index], self.camera[index], self.clip[index], visible)
 
     def to(self, *args: Any, **kwargs: Any) -> UnlabelledPoses:
         """Move the tensors to a device, as ``Tensor.to``."""
@@ -134,7 +134,7 @@ class UnlabelledPoses:
 
 @dataclass(frozen=True)
 class AdaptationData:
-    """All that adapting code ever receives."""
+    """All the data that adapting code receives."""
 
     skeleton: Skeleton
     source: LabelledPoses
@@ -143,39 +143,38 @@ class AdaptationData:
 
 
 class Domains(Protocol):
-    """A source and a target domain. Labels of the target leave it through two named doors only."""
+    """A source and a target domain. Only :meth:`evaluation` and :meth:`oracle` give labels of the target."""
 
     @property
     def name(self) -> str:
-        """How reports call it."""
+        """The name in reports."""
 
     @property
     def skeleton(self) -> Skeleton:
         """The joints of every pose in it."""
 
     def adaptation(self) -> AdaptationData:
-        """What may be learned from. Never reads a 3D pose of the target."""
+        """The data to learn from. It reads no 3D pose of the target."""
 
     def evaluation(self, split: str = "target_test") -> LabelledPoses:
         """Labelled poses to compare predictions with: ``target_test`` or ``source_val``."""
 
     def oracle(self) -> LabelledPoses:
-        """Labelled target_train: the oracle arm learns from it, breakdowns of finished evaluations compare
-        with it, and nothing else asks for it."""
+        """Labelled target_train, for the oracle arm and for breakdowns of finished evaluations only."""
 
     def fingerprint(self) -> str:
         """SHA-256 of the content, hexadecimal."""
 
 
 def check_in_front(poses: LabelledPoses, where: str) -> LabelledPoses:
-    """Return source poses if all of their joints lie before the camera: only those can be placed and seen.
+    """Return source poses if all of their joints are in front of the camera.
 
     Args:
         poses: to check.
         where: file and field, for the message.
 
     Raises:
-        DataError: if a depth is not above zero.
+        DataError: if a depth is not above zero. Such a pose can neither be placed nor seen.
     """
     behind = (poses.pose_3d[..., 2] <= 0).any(1)
     if bool(behind.any()):
@@ -188,10 +187,10 @@ def check_in_front(poses: LabelledPoses, where: str) -> LabelledPoses:
 
 
 def check_evaluated(split: str) -> str:
-    """Return the split if its labels may be evaluated on.
+    """Return the split if its labels may be compared with predictions.
 
     Raises:
-        ValueError: if not; the message names those that may.
+        ValueError: if not; the message names the splits that may.
     """
     if split not in EVALUATED:
         raise ValueError(f"split: expected one of {', '.join(EVALUATED)} for evaluation, got {split!r}")
@@ -207,3 +206,47 @@ def _check_rows(pose_2d: Tensor, camera: Camera, clip: Tensor) -> None:
         raise ValueError(
             f"clip: expected int64 of shape ({len(pose_2d)},), got {clip.dtype} {tuple(clip.shape)}"
         )
+
+
+def concatenated(parts: Sequence[LabelledPoses]) -> LabelledPoses:
+    """The rows of several tables, one table after the other.
+
+    Columns that not all tables have are left out, and so are aspects. Missing distortions become zeros.
+
+    Raises:
+        DataError: if there are no tables.
+    """
+    if not parts:
+        raise DataError("source: expected poses before a camera, found none")
+    shared = set.intersection(*(set(part.columns) for part in parts))
+    camera = Camera(
+        focal=torch.cat([part.camera.focal.expand(len(part), 2) for part in parts]),
+        center=torch.cat([part.camera.center.expand(len(part), 2) for part in parts]),
+        distortion=_distortions(parts),
+        aspect=_aspects(parts),
+    )
+    return LabelledPoses(
+        torch.cat([part.pose_3d for part in parts]),
+        torch.cat([part.pose_2d for part in parts]),
+        camera,
+        torch.cat([part.clip for part in parts]),
+        {name: np.concatenate([part.columns[name] for part in parts]) for name in sorted(shared)},
+    )
+
+
+def _distortions(parts: Sequence[LabelledPoses]) -> Tensor | None:
+    given = [part.camera.distortion for part in parts]
+    if all(value is None for value in given):
+        return None
+    return torch.cat(
+        [
+            torch.zeros(len(part), 5) if value is None else value.expand(len(part), 5)
+            for part, value in zip(parts, given, strict=True)
+        ]
+    )
+
+
+def _aspects(parts: Sequence[LabelledPoses]) -> Tensor | None:
+    given = [part.camera.aspect for part in parts]
+    known = [value.expand(len(part)) for part, value in zip(parts, given, strict=True) if value is not None]
+    return torch.cat(known) if len(known) == len(parts) else None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from poseda.datasets import LabelledPoses
 from poseda.datasets.order import disorder, pieces
+from poseda.datasets.records import LabelledPoses
 from poseda.lifters import ClipWindows
 
 

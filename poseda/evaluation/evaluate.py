@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from itertools import product
 from typing import Any
 
 from torch import Tensor, nn
 
 from poseda.config import RunConfig
-from poseda.datasets import LabelledPoses
+from poseda.datasets import Domains, LabelledPoses, NoLabelsError
 from poseda.datasets.order import disorder, pieces
 from poseda.datasets.sequences import check_sequences
 from poseda.evaluation import metrics
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters.predict import predict
-from poseda.runs.folder import read_folder
-from poseda.runs.weights import adapted_lifter, weights_path
+from poseda.runs import RunFolder
+
+SPLITS = ("source_val", "target_test")
+"""Splits that a run is evaluated on, in the order of its rows, where they have labels."""
 
 Measure = Callable[[Tensor, Tensor, Skeleton, Tensor], dict[str, Any]]
 """Scores of predictions and labels (N, J, 3) of a skeleton, N clip numbers beside them."""
@@ -45,8 +47,7 @@ def evaluate(
 
 
 def evaluate_folder(
-    out: Path,
-    config: RunConfig,
+    folder: RunFolder,
     poses: LabelledPoses,
     skeleton: Skeleton,
     split: str,
@@ -56,8 +57,7 @@ def evaluate_folder(
     """Evaluate every lifter of a finished run.
 
     Args:
-        out: the run folder.
-        config: of the run.
+        folder: of the run.
         poses: to evaluate on.
         skeleton: of the poses.
         split: what the rows call them.
@@ -67,17 +67,38 @@ def evaluate_folder(
     Raises:
         ValueError: if the run holds no adapted lifter, or lifts another skeleton.
     """
-    lifted = read_folder(out)["data"]["skeleton"]
+    lifted, config = folder.read_record()["data"]["skeleton"], folder.read_config()
     if skeleton.name != lifted:
         raise ValueError(f"--data: expected poses of {lifted}, which the run lifts, got {skeleton.name}")
     rows = []
-    for seed in config.seeds:
-        for arm in config.arms:
-            if not weights_path(out, seed, arm, "lifter").exists():
-                continue
-            adapted = adapted_lifter(out, seed, arm, config, skeleton, lifter)
+    for seed, arm in product(config.seeds, config.arms):
+        if folder.weights(seed, arm, "lifter").exists():
+            adapted = folder.lifter(seed, arm, config, skeleton, lifter)
             scores = evaluate(adapted, poses, skeleton, config, measure)
             rows.append({"arm": arm, "seed": seed, "split": split, **scores})
     if not rows:
-        raise ValueError(f"{out}: expected a run with at least one adapted lifter, found none")
+        raise ValueError(f"{folder.path}: expected a run with at least one adapted lifter, found none")
     return rows
+
+
+def labelled_splits(domains: Domains, frames: int) -> tuple[str, ...]:
+    """The splits that a lifter can be evaluated on: own footage has no labels for ``target_test``.
+
+    The labels are read once and dropped, so that a file without them is refused before training.
+
+    Args:
+        domains: to evaluate on.
+        frames: T of the lifter.
+
+    Raises:
+        DataError: if labels are missing from domains that should have them.
+        ValueError: if windows of frames are asked of rows that are no sequences.
+    """
+    splits = []
+    for split in SPLITS:
+        try:
+            check_sequences(domains.evaluation(split), frames, split)
+        except NoLabelsError:
+            continue
+        splits.append(split)
+    return tuple(splits)

@@ -17,8 +17,7 @@ from poseda.evaluation.distance import inhomogeneity, screen_features
 from poseda.evaluation.metrics import MILLIMETRES
 from poseda.evaluation.plausibility import joint_angles, outside
 from poseda.geometry.camera import project
-from poseda.geometry.locate import REFINEMENTS, locate
-from poseda.geometry.placements import measure_seen
+from poseda.geometry.placements import REFINEMENTS, locate, measure_seen
 from poseda.geometry.skeleton import Skeleton
 
 WIDTH = 1000
@@ -137,19 +136,19 @@ def plausibility(pose_3d: Tensor, skeleton: Skeleton, seen: Tensor | None = None
     return {name: 100 * float(bad[name][known[name]].double().mean()) for name in bad if known[name].any()}
 
 
-def alignment(gallery: Mapping[str, Tensor], skeleton: Skeleton) -> dict[str, dict[str, float]]:
+def distances_from_target(samples: Mapping[str, Tensor], skeleton: Skeleton) -> dict[str, dict[str, float]]:
     """Distance of 2D poses from the target's: the source as captured, after GPA, after GPA and LPA.
 
     Args:
-        gallery: matching rows, as a run keeps them.
+        samples: matching rows, as a run keeps them.
         skeleton: of the poses.
 
     Returns:
         ``source``, ``aligned`` and, where there is one, ``augmented``: coefficients of inhomogeneity, 0 to 1,
         of ``root`` (place), ``size`` (box) and ``posture``, columns in the target's standard deviations.
     """
-    target = gallery["target_2d"]
-    seen = gallery.get("target_seen", torch.ones(target.shape[:2])).bool()
+    target = samples["target_2d"]
+    seen = samples.get("target_seen", torch.ones(target.shape[:2])).bool()
     wanted, _ = screen_features(target, seen, skeleton)
     scale = {name: values.std(0).clamp(min=1e-6) for name, values in wanted.items()}
 
@@ -162,12 +161,12 @@ def alignment(gallery: Mapping[str, Tensor], skeleton: Skeleton) -> dict[str, di
             part: inhomogeneity(one[name][:, at], other[name][:, at]) for part, (name, at) in parts.items()
         }
 
-    table = {"source": distances(gallery["source_2d"], seen)}
+    table = {"source": distances(samples["source_2d"], seen)}
     for name in ("aligned", "augmented"):
-        if f"{name}_2d" in gallery:
-            valid = gallery[f"{name}_valid"].bool()
+        if f"{name}_2d" in samples:
+            valid = samples[f"{name}_valid"].bool()
             if valid.any():
-                table[name] = distances(gallery[f"{name}_2d"][valid], seen[valid])
+                table[name] = distances(samples[f"{name}_2d"][valid], seen[valid])
     return table
 
 

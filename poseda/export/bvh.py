@@ -15,6 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from poseda.export.poses import LiftedPoses
+from poseda.geometry.rotation import best_rotation, euler_zxy, shortest_turn_matrix
 from poseda.geometry.skeleton import Skeleton
 
 CENTIMETRES = 100.0
@@ -112,14 +113,16 @@ class _Solved:
         children = self.children[joint]
         whole = parent
         if len(children) == 1:
-            whole = _least_turn(parent @ self.rest[children[0]], self.direction[:, children[0]]) @ parent
+            whole = (
+                shortest_turn_matrix(parent @ self.rest[children[0]], self.direction[:, children[0]]) @ parent
+            )
         elif children:
-            whole = _best_turn(self.rest[children], self.direction[:, children])
+            whole = best_rotation(self.rest[children], self.direction[:, children])
         self.own[joint] = parent.swapaxes(1, 2) @ whole
         for child in children:
             above = whole
             if len(children) > 1:
-                above = _least_turn(whole @ self.rest[child], self.direction[:, child]) @ whole
+                above = shortest_turn_matrix(whole @ self.rest[child], self.direction[:, child]) @ whole
                 self.bend[child] = whole.swapaxes(1, 2) @ above
             self._solve(child, above)
 
@@ -149,10 +152,10 @@ class _Solved:
         return self._angles(0)
 
     def _angles(self, joint: int) -> list[np.ndarray]:
-        found = [_euler(self.own[joint])]
+        found = [euler_zxy(self.own[joint])]
         for child in self.children[joint]:
             if child in self.bend:
-                found.append(_euler(self.bend[child]))
+                found.append(euler_zxy(self.bend[child]))
             found += self._angles(child)
         return found
 
@@ -164,49 +167,3 @@ def _opened(kind: str, name: str, offset: str, channels: tuple[str, ...], indent
         f"{indent}\tOFFSET {offset}",
         f"{indent}\tCHANNELS {len(channels)} {' '.join(channels)}",
     ]
-
-
-def _least_turn(start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """(F, 3, 3) smallest rotations that take unit vectors (F, 3) to others.
-
-    Opposite vectors are turned about an axis at right angles; a zero vector turns nothing.
-    """
-    axis, cosine = np.cross(start, end), (start * end).sum(-1)
-    cross = _cross_matrix(axis)
-    turn = np.eye(3) + cross + cross @ cross / np.maximum(1 + cosine, 1e-12)[:, None, None]
-    opposite = cosine < -1 + 1e-9
-    if opposite.any():
-        away = np.eye(3)[np.abs(start[opposite]).argmin(1)]
-        about = np.cross(start[opposite], away)
-        about /= np.linalg.norm(about, axis=-1, keepdims=True)
-        turn[opposite] = 2 * about[:, :, None] * about[:, None] - np.eye(3)
-    still = ~(start.any(-1) & end.any(-1))
-    turn[still] = np.eye(3)
-    return turn
-
-
-def _cross_matrix(axis: np.ndarray) -> np.ndarray:
-    x, y, z = np.moveaxis(axis, -1, 0)
-    zero = np.zeros_like(x)
-    rows = [np.stack(row, -1) for row in ((zero, -z, y), (z, zero, -x), (-y, x, zero))]
-    return np.stack(rows, -2)
-
-
-def _best_turn(rest: np.ndarray, direction: np.ndarray) -> np.ndarray:
-    """(F, 3, 3) rotations that take rest directions (C, 3) nearest to directions (F, C, 3) (Kabsch 1976)."""
-    left, _, right = np.linalg.svd(np.einsum("fci,cj->fij", direction, rest))
-    flip = np.tile(np.ones(3), (len(direction), 1))
-    flip[:, 2] = np.sign(np.linalg.det(left @ right))
-    return (left * flip[:, None]) @ right
-
-
-def _euler(turn: np.ndarray) -> np.ndarray:
-    """(F, 3) degrees about z, x, y, in the order in which they multiply, without jumps of a whole turn."""
-    x = np.arcsin(np.clip(turn[:, 2, 1], -1, 1))
-    z = np.arctan2(-turn[:, 0, 1], turn[:, 1, 1])
-    y = np.arctan2(-turn[:, 2, 0], turn[:, 2, 2])
-    # Looking along the axis between, only the sum of the outer two angles is seen: it is given to z.
-    locked = np.abs(turn[:, 2, 1]) > 1 - 1e-9
-    z[locked] = np.arctan2(turn[locked, 1, 0], turn[locked, 0, 0])
-    y[locked] = 0
-    return np.degrees(np.unwrap(np.stack([z, x, y], -1), axis=0))

@@ -8,7 +8,7 @@ from pathlib import Path
 from poseda.export.bvh import bvh_text
 from poseda.export.poses import LiftedPoses
 from poseda.export.tables import csv_text, json_text, npz_bytes
-from poseda.runs.files import write_atomically
+from poseda.runs.atomic import write_atomically
 
 WHOLE: dict[str, Callable[[LiftedPoses], bytes]] = {
     ".npz": npz_bytes,

@@ -1,21 +1,20 @@
-"""An articulated body: joint angles within anatomical ranges to joint positions.
+"""An articulated body: joint angles within anatomical ranges, and the joint positions they give.
 
-The body frame is x forward, y left, z up, metres; angles are in degrees, positive in the direction that each
-name says, and mean the same on both sides (a left arm raised and a right arm raised both have ``raise`` > 0).
+The body frame is x forward, y left, z up, in metres. Angles are in degrees and positive in the direction that
+their name says. They mean the same on both sides: a raised left arm and a raised right arm both have
+``raise`` > 0.
 """
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
-from numpy.typing import NDArray
 
+from poseda.geometry.kinematics import forward_kinematics
+from poseda.geometry.rotation import Array, about_axis, unit
 from poseda.geometry.skeleton import H36M16
 
-Array = NDArray[np.float64]
-
 SKELETON = H36M16
+"""The joints of the articulated body."""
 
 CENTRAL_RANGES: dict[str, tuple[float, float]] = {
     "lean": (-20, 80),  # pelvis forward
@@ -96,15 +95,9 @@ def within_ranges(angles: Array) -> Array:
     return out
 
 
-def turn_about(axis: str, degrees: Array) -> Array:
-    """Rotation matrices (N, 3, 3) about one axis of the body frame by angles (N,), degrees."""
-    angle = np.radians(degrees)
-    sine, cosine = np.sin(angle), np.cos(angle)
-    one, two = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}[axis]
-    matrix = np.broadcast_to(np.eye(3), (*angle.shape, 3, 3)).copy()
-    matrix[..., one, one] = matrix[..., two, two] = cosine
-    matrix[..., two, one], matrix[..., one, two] = sine, -sine
-    return matrix
+def _turn(axis: str, degrees: Array) -> Array:
+    """Rotations (N, 3, 3) about an axis of the body frame by (N,) degrees."""
+    return about_axis(axis, np.radians(degrees))
 
 
 def posed(angles: Array, lengths: Array, heading: Array) -> Array:
@@ -119,63 +112,63 @@ def posed(angles: Array, lengths: Array, heading: Array) -> Array:
         (N, J, 3) metres, z up.
     """
     angle = {name: angles[:, index] for index, name in enumerate(DEGREES)}
-    pose = np.zeros((len(angles), SKELETON.num_joints, 3))
-    attach = partial(_attach, pose, lengths)
-    facing = turn_about("z", heading + angle["turn"])
-    pelvis = facing @ turn_about("x", -angle["tilt"]) @ turn_about("y", angle["lean"])
+    facing = _turn("z", heading + angle["turn"])
+    pelvis = facing @ _turn("x", -angle["tilt"]) @ _turn("y", angle["lean"])
     # The spine bends half below its middle joint and half above.
     flex, side, twist = angle["trunk_flex"] / 2, -angle["trunk_side"] / 2, angle["trunk_turn"] / 2
-    half = turn_about("z", twist) @ turn_about("x", side) @ turn_about("y", flex)
+    half = _turn("z", twist) @ _turn("x", side) @ _turn("y", flex)
     lower = pelvis @ half
     chest = lower @ half
-    head = chest @ turn_about("x", -angle["neck_side"]) @ turn_about("y", angle["neck_flex"])
-    attach("spine", lower, (0, 0, 1))
-    attach("thorax", chest, (0, 0, 1))
-    attach("head_top", head, (0.1, 0, 1))
+    head = chest @ _turn("x", -angle["neck_side"]) @ _turn("y", angle["neck_flex"])
+    direction = {
+        "spine": _along(lower, 0, 0, 1),
+        "thorax": _along(chest, 0, 0, 1),
+        "head_top": _along(head, 0.1, 0, 1),
+    }
     for name, sign in zip(SIDES, (1, -1), strict=True):
         own = {degree: angle[f"{name}_{degree}"] for degree in SIDED_RANGES}
         # An arm raised beyond 60 degrees takes the shoulder along.
         lift = own["shrug"] + 0.25 * np.clip(own["raise"] - 60, 0, None)
         thigh, arm = facing @ _thigh(own, sign), chest @ _upper_arm(own, sign)
-        attach(f"{name}_hip", pelvis, (0, sign, 0))
-        attach(f"{name}_knee", thigh, (0, 0, -1))
-        attach(f"{name}_ankle", thigh @ turn_about("y", own["knee"]), (0, 0, -1))
-        attach(f"{name}_shoulder", chest @ turn_about("x", sign * lift), (0, sign, -0.15))
-        attach(f"{name}_elbow", arm, (0, 0, -1))
-        attach(f"{name}_wrist", arm @ turn_about("y", -own["elbow"]), (0, 0, -1))
-    return pose
+        direction |= {
+            f"{name}_hip": _along(pelvis, 0, sign, 0),
+            f"{name}_knee": _along(thigh, 0, 0, -1),
+            f"{name}_ankle": _along(thigh @ _turn("y", own["knee"]), 0, 0, -1),
+            f"{name}_shoulder": _along(chest @ _turn("x", sign * lift), 0, sign, -0.15),
+            f"{name}_elbow": _along(arm, 0, 0, -1),
+            f"{name}_wrist": _along(arm @ _turn("y", -own["elbow"]), 0, 0, -1),
+        }
+    bones = np.stack([direction[joint] for joint in SKELETON.joint_names[1:]], 1)
+    root = np.zeros((len(angles), 3))
+    return forward_kinematics(root, lengths[..., None] * bones, SKELETON.parents)
 
 
-def _attach(
-    pose: Array, lengths: Array, joint: str, frame: Array, direction: tuple[float, float, float]
-) -> None:
-    """Put a joint (in place) at its bone's length from its parent, along a direction of a turned frame."""
-    index = SKELETON.joint(joint)
-    unit = np.array(direction) / np.linalg.norm(direction)
-    pose[:, index] = pose[:, SKELETON.parents[index]] + lengths[:, index - 1, None] * (frame @ unit)
+def _along(frame: Array, *direction: float) -> Array:
+    """(N, 3) unit vectors of a direction that is given in turned frames (N, 3, 3)."""
+    return np.asarray(frame @ unit(np.array(direction)))
 
 
 def _thigh(own: dict[str, Array], sign: int) -> Array:
-    """Turn (N, 3, 3) of one thigh from hanging; ``sign`` is 1 on the left and -1 on the right."""
-    forward, outward = turn_about("y", -own["thigh"]), turn_about("x", sign * own["spread"])
-    return forward @ outward @ turn_about("z", sign * own["thigh_twist"])
+    """Rotation (N, 3, 3) of one thigh from hanging; ``sign`` is 1 on the left and -1 on the right."""
+    forward, outward = _turn("y", -own["thigh"]), _turn("x", sign * own["spread"])
+    return forward @ outward @ _turn("z", sign * own["thigh_twist"])
 
 
 def _upper_arm(own: dict[str, Array], sign: int) -> Array:
-    """Turn (N, 3, 3) of one upper arm from hanging: raised in its plane, then twisted about itself."""
-    plane = turn_about("z", sign * own["plane"])
-    raised = plane @ turn_about("y", -own["raise"]) @ plane.transpose(0, 2, 1)
-    return raised @ turn_about("z", -sign * own["arm_twist"])
+    """Rotation (N, 3, 3) of one upper arm from hanging: it is raised in its plane, then twisted."""
+    plane = _turn("z", sign * own["plane"])
+    raised = plane @ _turn("y", -own["raise"]) @ plane.transpose(0, 2, 1)
+    return raised @ _turn("z", -sign * own["arm_twist"])
 
 
 def on_floor(pose: Array) -> Array:
-    """Stand clips on the floor z = 0 and let whatever touches it stay where it is.
+    """Stand clips on the floor z = 0 and keep the joint that touches it in its place.
 
     Args:
         pose: (C, F, J, 3) clips of frames with the pelvis at the origin, metres, z up.
 
     Returns:
-        (C, F, J, 3): the lowest point of each frame rests on the floor, and the body moves over it, so that a
+        (C, F, J, 3). The lowest point of each frame rests on the floor. The body moves over that point, so a
         walk advances by its own steps. The first frame's pelvis is above the origin.
     """
     clearance = np.full(SKELETON.num_joints, -np.inf)

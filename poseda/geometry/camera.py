@@ -9,19 +9,23 @@ r2 = x^2 + y^2, a point lands at
 
     focal * ((x, y) * (1 + k1 r2 + k2 r2^2 + k3 r2^3 + p1 x + p2 y) + (p1, p2) * r2) + center
 
-OpenCV's model differs in order and in the tangential terms; :meth:`Camera.from_opencv` fits ours to it.
+OpenCV's model differs in order and in the tangential terms; :mod:`poseda.geometry.opencv` converts it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
+import torch.export
 from torch import Tensor
+from torch.utils.data._utils.collate import default_collate_fn_map
+
+from poseda.geometry import opencv
 
 UNDISTORT_STEPS = 8
 """Newton steps that invert the distortion. Convergence is quadratic; lenses in use need four in float64."""
@@ -48,9 +52,20 @@ def _check_resolution(width: float, height: float) -> None:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Camera:
     """A table of cameras. A first dimension of 1 is shared by the whole batch.
+
+    Two cameras are equal only if they are the same object: the entries are tensors. A camera is a pytree, so
+    that it goes through ``torch.export``. ``torch.utils.data.default_collate`` joins samples by :meth:`cat`.
+
+    Example:
+        >>> K = torch.tensor([[[500.0, 0, 500], [0, 500, 250], [0, 0, 1]]])
+        >>> camera = Camera.from_intrinsics(K, width=1000, height=500)
+        >>> camera
+        Camera(focal=tensor([[1., 1.]]), center=tensor([[0., 0.]]), distortion=None, aspect=tensor([0.5000]))
+        >>> len(Camera.cat([camera, camera])[1:])
+        1
 
     Args:
         focal: (N, 2) focal lengths fx, fy in half screen widths.
@@ -89,16 +104,35 @@ class Camera:
                     f"camera.{name}: expected {self.focal.dtype} on {self.focal.device} as camera.focal, "
                     f"got {value.dtype} on {value.device}"
                 )
-        rows = len(self)
+        rows = self.num_rows
         for name in columns:
             value = getattr(self, name)
-            if value is not None and value.shape[0] not in (1, rows):
+            # One comparison at a time: under export sizes are symbols, which `in` does not compare by value.
+            if value is not None and value.shape[0] != 1 and value.shape[0] != rows:
                 raise ValueError(f"camera.{name}: expected {rows} rows or 1, got {value.shape[0]}")
 
     def __len__(self) -> int:
-        return max(
-            v.shape[0] for v in (self.focal, self.center, self.distortion, self.aspect) if v is not None
-        )
+        return self.num_rows
+
+    # Without this line Python would iterate by __getitem__ and make a small table of each row.
+    __iter__ = None
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of the table, 1 where shared. Under export a symbol, which ``len`` turns into a constant."""
+        entries = (self.focal, self.center, self.distortion, self.aspect)
+        sizes = [value.shape[0] for value in entries if value is not None and value.shape[0] != 1]
+        return max(sizes) if sizes else 1
+
+    @property
+    def device(self) -> torch.device:
+        """The device that holds every entry."""
+        return self.focal.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The floating-point dtype of every entry."""
+        return self.focal.dtype
 
     @classmethod
     def from_pixels(
@@ -143,45 +177,121 @@ class Camera:
             ValueError: if a shape is wrong or the misfit exceeds the tolerance; the message states the
             misfit.
         """
-        matrix = np.asarray(matrix, dtype=np.float64)
-        given = np.asarray(coefficients, dtype=np.float64).ravel()
-        if matrix.shape != (3, 3):
-            raise ValueError(f"matrix: expected shape (3, 3), got {matrix.shape}")
-        if given.size not in (0, 4, 5):
-            raise ValueError(f"coefficients: expected 0, 4 or 5 numbers (k1 k2 p1 p2 [k3]), got {given.size}")
-        fx, fy, cx, cy = matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]
-        if not given.any():
-            return cls.from_pixels(fx, fy, cx, cy, width, height)
-        k1, k2, p1, p2, k3 = np.concatenate([given, np.zeros(5 - given.size)])
-        grid_x, grid_y = np.meshgrid(np.linspace(0, width, 41), np.linspace(0, height, 41))
-        x, y = ((grid_x - cx) / fx).ravel(), ((grid_y - cy) / fy).ravel()
-        r2 = x * x + y * y
-        # OpenCV's displacement, then ours, which is linear in its five coefficients: least squares.
-        radial = k1 * r2 + k2 * r2**2 + k3 * r2**3
-        shift_x = x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x)
-        shift_y = y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y
-        basis_x = np.stack([x * r2, x * r2**2, x * r2**3, x * x + r2, x * y], -1)
-        basis_y = np.stack([y * r2, y * r2**2, y * r2**3, x * y, y * y + r2], -1)
-        basis, shift = (
-            np.concatenate([fx * basis_x, fy * basis_y]),
-            np.concatenate([fx * shift_x, fy * shift_y]),
-        )
-        fitted = np.linalg.lstsq(basis, shift, rcond=None)[0]
-        misfit = float(np.abs(basis @ fitted - shift).max())
-        if misfit > tolerance_px:
+        names = ("matrix", "coefficients")
+        camera = cls._normalized(opencv.read(matrix, width, height, coefficients, tolerance_px, names))
+        if len(camera) != 1:
             raise ValueError(
-                f"coefficients: OpenCV's distortion can be matched to {misfit:.2f} px only, expected at most "
-                f"{tolerance_px} px; undistort the 2D poses first"
+                f"matrix: expected one camera, got {len(camera)}; Camera.from_intrinsics takes several"
             )
-        return cls.from_pixels(fx, fy, cx, cy, width, height, fitted)
+        return camera.to(torch.float32)
+
+    @classmethod
+    def from_intrinsics(
+        cls,
+        K: Any,
+        width: Any,
+        height: Any,
+        distortion: Any = None,
+        *,
+        tolerance_px: float = 1.0,
+        dtype: torch.dtype | None = None,
+    ) -> Camera:
+        """Build a table of cameras from intrinsic matrices in pixels. Each argument has N rows or one.
+
+        Gradients reach focal lengths and centres, but not the distortion.
+
+        Args:
+            K: (N, 3, 3) or (3, 3) intrinsics in pixels, no skew: a tensor, an array or lists.
+            width, height: size of the pictures in pixels, one number or (N,).
+            distortion: (N, 5), (N, 4), (5,) or (4,) k1, k2, p1, p2[, k3] in OpenCV's order, or None. Radial
+                lenses are carried exactly, others fitted as by :meth:`from_opencv`.
+            tolerance_px: largest misfit to accept, in pixels.
+            dtype: of the camera. Default: that of K if it is a floating-point tensor, else float32.
+
+        Raises:
+            TypeError: if an argument does not consist of numbers.
+            ValueError: if a shape is wrong, K has skew, a length is not positive or a misfit exceeds the
+                tolerance.
+        """
+        camera = cls._normalized(opencv.read(K, width, height, distortion, tolerance_px))
+        floating = isinstance(K, Tensor) and K.is_floating_point()
+        return camera.to(dtype or (K.dtype if floating else torch.float32))
+
+    @classmethod
+    def _normalized(cls, pixels: opencv.Pixels) -> Camera:
+        width, height = pixels.size.unbind(-1)
+        return cls(
+            focal=2 * pixels.focal / width[:, None],
+            center=(2 * pixels.center - pixels.size) / width[:, None],
+            distortion=pixels.lens,
+            aspect=height / width,
+        )
+
+    @classmethod
+    def cat(cls, cameras: Iterable[Camera]) -> Camera:
+        """Join tables, one after the other. A shared camera becomes one row.
+
+        Where some cameras have distortion, the others get zeros. ``aspect`` is kept if all cameras have it.
+
+        Raises:
+            TypeError: if one is not a Camera, or they differ in dtype or device.
+            ValueError: if there are none.
+        """
+        cameras = list(cameras)
+        if not cameras:
+            raise ValueError("cameras: expected at least one camera, got none")
+        for number, camera in enumerate(cameras):
+            if not isinstance(camera, Camera):
+                raise TypeError(f"cameras[{number}]: expected a Camera, got {type(camera).__name__}")
+            if camera.dtype != cameras[0].dtype or camera.device != cameras[0].device:
+                raise TypeError(
+                    f"cameras[{number}]: expected {cameras[0].dtype} on {cameras[0].device} as cameras[0], "
+                    f"got {camera.dtype} on {camera.device}"
+                )
+        tables = [camera.expand(camera.num_rows) for camera in cameras]
+        aspect = [table.aspect for table in tables if table.aspect is not None]
+        distortion = None
+        if any(table.distortion is not None for table in tables):
+            pinhole = cameras[0].focal.new_zeros(1, 5)
+            lenses = ((table.distortion, table.num_rows) for table in tables)
+            distortion = torch.cat([pinhole.expand(n, 5) if lens is None else lens for lens, n in lenses])
+        return cls(
+            torch.cat([table.focal for table in tables]),
+            torch.cat([table.center for table in tables]),
+            distortion,
+            torch.cat(aspect) if len(aspect) == len(tables) else None,
+        )
 
     def to(self, *args: Any, **kwargs: Any) -> Camera:
         """Move or cast every entry, as ``Tensor.to``."""
         return self._map(lambda value: value.to(*args, **kwargs))
 
     def rows(self, index: Tensor) -> Camera:
-        """Pick rows by an int64 or boolean index; entries shared by the whole table stay shared."""
-        return self._map(lambda value: value if value.shape[0] == 1 and len(self) != 1 else value[index])
+        """The cameras of a batch that an int64 or boolean index picks; a shared camera stays shared."""
+        return self if self.num_rows == 1 else self[index]
+
+    def __getitem__(self, index: int | slice | Tensor | np.ndarray | list[int] | list[bool]) -> Camera:
+        """Pick rows, as many as the index names; an integer picks a table of one.
+
+        Entries with one row in a table of several stay so.
+
+        Raises:
+            IndexError: if there is no such row.
+            TypeError: if the index is of another type.
+        """
+        rows = self.num_rows
+        if isinstance(index, (int, np.integer)) and not isinstance(index, bool):
+            if not -rows <= index < rows:
+                raise IndexError(f"camera: expected one of {rows} rows, got {index}")
+            index = slice(index, index + 1 or None)  # the row after -1 is not row 0
+        elif isinstance(index, (Tensor, np.ndarray, list)):
+            index = torch.as_tensor(index)
+            index = index[None] if index.dim() == 0 else index
+        elif not isinstance(index, slice):
+            raise TypeError(
+                f"camera: expected an integer, a slice, a mask or an int64 index, got {type(index).__name__}"
+            )
+        return self._map(lambda value: value if value.shape[0] == 1 and rows != 1 else value[index])
 
     def expand(self, size: int) -> Camera:
         """Repeat a shared camera to ``size`` rows without copying."""
@@ -202,6 +312,18 @@ class Camera:
         return Camera(
             function(self.focal), function(self.center), optional(self.distortion), optional(self.aspect)
         )
+
+
+def _collated(batch: list[Camera], *, collate_fn_map: Any = None) -> Camera:
+    return Camera.cat(batch)
+
+
+# Under a name that outlives moves of this module: exported programs hold it.
+torch.export.register_dataclass(Camera, serialized_type_name="poseda.Camera")
+# Exported programs hold example inputs, which torch loads without running code only if it knows their types.
+torch.serialization.add_safe_globals([Camera])
+# The table in which torch documents that collating is extended.
+default_collate_fn_map[Camera] = _collated
 
 
 def distort(points: Tensor, distortion: Tensor | None) -> Tensor:

@@ -1,21 +1,22 @@
-"""Focal length and pitch of an unknown camera, from people who stand on one floor.
+"""Calibration from people: focal length, pitch and height of a camera that sees people stand on one floor.
 
-A person of stature h stands at foot ray r of a pinhole at height H above the floor, n the unit vector that
-points up. The head is seen along
+A pinhole stands at height H above the floor. A person of stature h has the feet on the ray r, and n is the
+unit vector that points up. Then the head lies on the ray
 
-    r - (m . r) m,        m = sqrt(h / H) n,
+    r - (m . r) m,        m = sqrt(h / H) n.
 
-a planar homology from feet to heads with three unknowns a view, besides the focal length that all rays share.
-Its fixed line is the horizon, its centre the vertical vanishing point, and only the two together give the
-focal length. So it is observable where the camera looks down (or up) on people who stand at different
-distances. A level camera, or people all equally far away, shows the same picture under any focal length.
+This is a planar homology from feet to heads. It has three unknowns in each view, besides the focal length
+that all rays share. Its fixed line is the horizon, and its centre is the vertical vanishing point. Only the
+two together give the focal length. So the camera must look down (or up), and people must stand at different
+distances. A level camera, or people who are all equally far away, give the same picture under any focal
+length.
 
-The fit takes feet as they are seen and leaves the error to the heads, because people lean: by the same share
-of their size wherever they stand. Persons who bend, sit or jump are weighed down as outliers (Cauchy's
-weights); the standard error is the sandwich estimator over whole stretches of time, because neighbouring
-frames err alike.
+The fit takes the feet as exact and leaves all error to the heads. For people lean, by a share of their size
+that does not depend on where they stand. Cauchy's weights reduce the influence of people who bend, sit or
+jump. The standard error is the sandwich estimator over stretches of time, because errors of neighbouring
+frames are alike.
 
-Stature itself sets no focal length; it turns the fit into the height of the camera in metres.
+The stature does not affect the focal length. It only gives the height of the camera in metres.
 """
 
 from __future__ import annotations
@@ -29,17 +30,17 @@ from torch import Tensor
 from poseda.geometry.skeleton import Skeleton
 
 STATURE = 1.62
-"""Metres from the ankles to the head's end of an adult of 1.75 m."""
+"""Metres from the ankles to the top of the head of an adult of 1.75 m."""
 
-JOINTS = ("left_ankle", "right_ankle", "head_top")
-"""What a skeleton must have for a person's foot and head to be found."""
+CALIBRATION_JOINTS = ("left_ankle", "right_ankle", "head_top")
+"""Joints that a skeleton needs for the calibration: they give a person's feet and head."""
 
 FIELDS_OF_VIEW = (15.0, 130.0)
-"""Degrees; an estimate outside is none."""
+"""Degrees; an estimate outside them is refused."""
 
 MAX_ERROR = 0.15
-"""Largest standard error of the log focal length with which an estimate is used. Cameras in use spread by
-0.35 about the assumed 55 degrees."""
+"""Largest standard error of the log focal length of an estimate that is used. The focal lengths of cameras in
+use have a standard deviation of 0.35 about the assumed 55 degrees."""
 
 MIN_ROWS = 30
 """Fewest standing poses to estimate from."""
@@ -48,8 +49,8 @@ MIN_DEPTH_RATIO = 1.25
 """Least distance of the farthest tenth of the poses over that of the nearest, within a view."""
 
 MAX_MISFIT = 0.15
-"""Largest typical distance between a head and where its foot says it is, as a share of the person's size:
-beyond, people do not stand on one floor."""
+"""Largest median distance between a head and its prediction, as a share of the person's size. Beyond it,
+people do not stand on one floor."""
 
 _MAX_ROWS, _MAX_VIEWS, _STRETCH = 3000, 32, 30
 _STEPS, _TOLERANCE = 60, 1e-9
@@ -57,16 +58,16 @@ _CAUCHY = 2.385  # 95 % as efficient as least squares on normal errors
 
 
 @dataclass(frozen=True)
-class ViewEstimate:
-    """What a fit found.
+class PeopleCalibration:
+    """A camera as calibrated from people.
 
     Args:
-        field_of_view: degrees across the picture's width, or None where it cannot be told.
-        interval: degrees, two standard errors to either side; None without an estimate. It held the truth in
-            about nine of ten simulated scenes.
+        field_of_view: degrees across the picture's width, or None where the people do not determine it.
+        interval: degrees, two standard errors to either side; None without an estimate. It contained the true
+            value in about nine of ten simulated scenes.
         pitch: degrees by which the camera looks down, the median over the views; None without an estimate.
-        height: metres of the camera above the people's ankles if they are of :data:`STATURE`, likewise.
-        poses: standing poses the fit rests on.
+        height: metres of the camera above the ankles of people of :data:`STATURE`, the median likewise.
+        poses: how many standing poses were fitted.
         reason: why there is no estimate; empty if there is one.
     """
 
@@ -78,9 +79,9 @@ class ViewEstimate:
     reason: str = ""
 
     def sentence(self) -> str:
-        """In words."""
+        """The result in words, without a full stop."""
         if self.field_of_view is None or self.interval is None:
-            return f"field of view cannot be told: {self.reason}"
+            return f"field of view cannot be estimated: {self.reason}"
         low, high = self.interval
         return (
             f"field of view {self.field_of_view:.0f} degrees ({low:.0f} to {high:.0f}), estimated from "
@@ -89,20 +90,20 @@ class ViewEstimate:
         )
 
 
-def estimate_view(
+def calibrate_from_people(
     pose_2d: Tensor, visible: Tensor | None, view: Tensor, track: Tensor, skeleton: Skeleton
-) -> ViewEstimate:
-    """Estimate the focal length that views share, and each view's pitch.
+) -> PeopleCalibration:
+    """Estimate the focal length that all views share, and the pitch and height of each.
 
-    Assumes a pinhole whose principal point is the middle of the picture, a camera that does not move within
-    a view, and a level floor. Roll is fitted along.
+    The camera is assumed to be a pinhole with its principal point in the middle of the picture. It must not
+    move within a view, and the floor must be level. The roll is estimated too.
 
     Args:
         pose_2d: (N, J, 2) screen coordinates.
         visible: (N, J) bool, or None where every joint is seen.
-        view: (N,) int64, the recording: one place of the camera each.
-        track: (N,) int64, the person of a recording; rows of a track in order of time.
-        skeleton: of the poses, with the joints :data:`JOINTS`.
+        view: (N,) int64, the recording. The camera has one place in each.
+        track: (N,) int64, the person of a recording. The rows of a track are in order of time.
+        skeleton: of the poses, with :data:`CALIBRATION_JOINTS`.
 
     Raises:
         ValueError: if the skeleton lacks those joints.
@@ -110,44 +111,44 @@ def estimate_view(
     foot, head, standing = _standing(pose_2d.double(), visible, skeleton)
     rows = _thinned(standing.nonzero()[:, 0], view)
     if len(rows) < MIN_ROWS:
-        return ViewEstimate(None, reason=f"expected {MIN_ROWS} standing poses, found {len(rows)}")
+        return PeopleCalibration(None, reason=f"expected {MIN_ROWS} standing poses, found {len(rows)}")
     _, view_of = view[rows].unique(return_inverse=True)
     scene = _Scene(foot[rows], head[rows], view_of, _stretches(track[rows]))
     fit = scene.best_fit()
-    return _judged(scene, fit)
+    return _accepted(scene, fit)
 
 
-def _judged(scene: _Scene, fit: _Fit) -> ViewEstimate:
-    """An estimate, or the reason why there is none."""
+def _accepted(scene: _Scene, fit: _Fit) -> PeopleCalibration:
+    """The estimate of a fit, or the reason why the fit is not accepted."""
     focal, error, poses = math.exp(fit.log_focal), fit.error, len(scene.foot)
     low, high = FIELDS_OF_VIEW
     reason = ""
     if fit.misfit > MAX_MISFIT:
-        reason = f"people do not stand on one floor before a camera that rests (misfit {fit.misfit:.0%})"
+        reason = f"people do not stand on one floor, or the camera moves (misfit {fit.misfit:.0%})"
     elif fit.depth_ratio < MIN_DEPTH_RATIO:
         reason = f"people stand at one distance (farthest over nearest {fit.depth_ratio:.2f})"
     elif not error <= MAX_ERROR:
         reason = f"the camera looks too level, or people move too little (error {min(error, 9.99):.0%})"
     elif not low < _degrees(focal) < high:
-        reason = f"the best fit, {_degrees(focal):.0f} degrees, is no camera's"
+        reason = f"the best fit, {_degrees(focal):.0f} degrees, is outside {low:g} to {high:g} degrees"
     if reason:
-        return ViewEstimate(None, poses=poses, reason=reason)
+        return PeopleCalibration(None, poses=poses, reason=reason)
     bounds = (_degrees(focal * math.exp(2 * error)), _degrees(focal * math.exp(-2 * error)))
-    return ViewEstimate(_degrees(focal), bounds, fit.pitch, fit.height, poses)
+    return PeopleCalibration(_degrees(focal), bounds, fit.pitch, fit.height, poses)
 
 
 def _degrees(focal: float) -> float:
-    """Field of view of a focal length in half widths."""
+    """Field of view of a focal length in half screen widths."""
     return math.degrees(2 * math.atan(1 / focal))
 
 
 def _standing(pose_2d: Tensor, visible: Tensor | None, skeleton: Skeleton) -> tuple[Tensor, Tensor, Tensor]:
-    """Feet (N, 2), heads (N, 2), and which poses may be of people who stand (N,).
+    """Feet (N, 2), heads (N, 2), and whether a pose may show a standing person (N,).
 
-    In 2D a body that stands is stretched: its head is about as far from its feet as the bones between are
-    long, and the feet are close together.
+    A standing body is stretched: the distance from feet to head is about the length of the bones between
+    them. Its feet are close together.
     """
-    left, right, top = (skeleton.joint(name) for name in JOINTS)
+    left, right, top = (skeleton.joint(name) for name in CALIBRATION_JOINTS)
     foot, head = (pose_2d[:, left] + pose_2d[:, right]) / 2, pose_2d[:, top]
     size = (head - foot).norm(dim=-1)
     apart = (pose_2d[:, left] - pose_2d[:, right]).norm(dim=-1)
@@ -162,7 +163,7 @@ def _standing(pose_2d: Tensor, visible: Tensor | None, skeleton: Skeleton) -> tu
 
 
 def _path(joint: int, skeleton: Skeleton) -> list[int]:
-    """The joint and all above it, up to the root."""
+    """The joint and its ancestors, up to the root."""
     path = [joint]
     while skeleton.parents[path[-1]] >= 0:
         path.append(skeleton.parents[path[-1]])
@@ -170,13 +171,13 @@ def _path(joint: int, skeleton: Skeleton) -> list[int]:
 
 
 def _path_length(pose_2d: Tensor, joint: int, skeleton: Skeleton) -> Tensor:
-    """(N,) length of the bones from the root to a joint, on the screen."""
+    """(N,) length on the screen of the bones from the root to a joint."""
     path = pose_2d[:, _path(joint, skeleton)]
     return (path[:, 1:] - path[:, :-1]).norm(dim=-1).sum(-1)
 
 
 def _thinned(rows: Tensor, view: Tensor) -> Tensor:
-    """Rows of the views with most of them, evenly thinned to what is quickly fitted."""
+    """Rows of the views with the most rows, evenly thinned to a number that is fitted quickly."""
     if not len(rows):
         return rows
     names, counts = view[rows].unique(return_counts=True)
@@ -187,14 +188,14 @@ def _thinned(rows: Tensor, view: Tensor) -> Tensor:
 
 
 def _stretches(track: Tensor) -> Tensor:
-    """(N,) stretches of time within tracks: what errs alike."""
+    """(N,) numbers of stretches of time within tracks: rows of one stretch have like errors."""
     change = torch.ones_like(track, dtype=torch.bool)
     change[1:] = track[1:] != track[:-1]
     number = change.cumsum(0) - 1
     begin = change.nonzero()[:, 0][number]
     within = torch.arange(len(track), device=track.device) - begin
-    pieces = number * (len(track) + 1) + within // _STRETCH
-    return pieces.unique(return_inverse=True)[1]
+    stretch = number * (len(track) + 1) + within // _STRETCH
+    return stretch.unique(return_inverse=True)[1]
 
 
 @dataclass(frozen=True)
@@ -214,7 +215,7 @@ class _Scene:
     Args:
         foot, head: (N, 2) float64 screen coordinates.
         view: (N,) 0 .. V-1.
-        stretch: (N,) groups of rows that err alike.
+        stretch: (N,) groups of rows with like errors.
     """
 
     def __init__(self, foot: Tensor, head: Tensor, view: Tensor, stretch: Tensor) -> None:
@@ -222,12 +223,12 @@ class _Scene:
         self.views = int(view.max()) + 1
 
     def best_fit(self) -> _Fit:
-        """The best of fits from several starts: the problem has more than one valley."""
+        """The best of fits from several starts, because the cost has several minima."""
         starts = [(fov, pitch) for fov in (30.0, 55.0, 90.0) for pitch in (5.0, 30.0)]
         return min((self._fit(*start) for start in starts), key=lambda fit: fit.cost)
 
     def residuals(self, log_focal: Tensor, up: Tensor, size: Tensor) -> Tensor:
-        """(N, 2) distance of heads from where feet say they are, in shares of the person's size.
+        """(N, 2) distance of heads from their predictions from the feet, in shares of the person's size.
 
         Args:
             log_focal: () log of half widths.
@@ -260,12 +261,12 @@ class _Scene:
         return torch.stack(columns, -1)
 
     def _size(self, log_focal: Tensor, up: Tensor) -> Tensor:
-        """(N, 1) how large people of full stature are there: the measured size shrinks when one leans."""
+        """(N, 1) the size of an upright person there; the measured size is smaller when the person leans."""
         expected = self.residuals(log_focal, up, torch.ones_like(self.foot[:, :1])) + self.head
         return (expected - self.foot).norm(dim=-1, keepdim=True)
 
     def _fit(self, fov: float, pitch: float) -> _Fit:
-        """Levenberg and Marquardt's steps from one start."""
+        """Levenberg-Marquardt steps from one start."""
         down = math.radians(pitch)
         up = self.foot.new_tensor([0.0, -math.cos(down), -math.sin(down)])
         log_focal = self.foot.new_tensor(-math.log(math.tan(math.radians(fov) / 2)))

@@ -1,19 +1,23 @@
-"""Global position alignment: where target people stand on the screen, and how large they are.
+"""Where people stand: their placement on the screen, and the root before the camera that explains it.
 
-Chai et al. (ICCV 2023), section 3.2: a source pose is put where a randomly drawn target pose stands, at that
-pose's size, and seen by its camera. Nothing is learned and only 2D target poses are needed. The geometry
-itself is inside :func:`poseda.ops.augment`; this file holds the table of placements it draws from.
+A placement is the root and the box of a 2D pose. Global position alignment (Chai et al., ICCV 2023, section
+3.2) puts a source pose at a placement of the target and sees it by the target's camera. Nothing is learned,
+and only 2D target poses are needed. :func:`poseda.ops.augment` does it. :class:`TargetPlacements` is the
+table it draws from.
+
+:func:`locate` answers another question: at which root a pose fits all of its joints in the picture best.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from poseda.geometry.camera import Camera
+from poseda.geometry.camera import Camera, undistort
 from poseda.geometry.skeleton import Skeleton
 
 MIN_BOX = 1e-3
@@ -22,19 +26,31 @@ MIN_BOX = 1e-3
 MIN_VISIBLE = 2
 """Fewest visible joints that span a box."""
 
+REFINEMENTS = 5
+"""Gauss-Newton steps of :func:`locate` after which the misfit in the picture no longer falls."""
 
-@dataclass(frozen=True)
+NEAREST = 0.01
+"""Metres; :func:`locate` takes no joint as nearer than this while it steps."""
+
+
+@dataclass(frozen=True, eq=False)
 class TargetPlacements:
     """Placements of M unlabelled target poses, resident on one device.
 
-    A row holds root and box of *one* pose: size and place are drawn together, so they stay correlated.
+    A row holds the root and the box of *one* pose. So size and place are drawn together and stay correlated.
+    ``torch.save(targets.state_dict(), path)`` keeps them for
+    ``TargetPlacements.from_state_dict(torch.load(path, weights_only=True))``.
 
     Args:
         placement: (M, 4) root u, v and box w, h, screen coordinates.
         camera: M cameras or one shared.
         pose_2d: (M, J, 2) the target poses themselves, the anchors of the 2D discriminator.
         visible: (M, J) bool, the joints that span each box, or None where all do.
-        dropped: poses of the target that gave no placement (root unseen or box degenerate).
+        dropped: how many poses of the target gave no placement: their root is unseen or their box empty.
+
+    Raises:
+        TypeError: if the mask is not bool.
+        ValueError: if a shape is not as above.
     """
 
     placement: Tensor
@@ -42,6 +58,21 @@ class TargetPlacements:
     pose_2d: Tensor
     visible: Tensor | None
     dropped: int
+
+    def __post_init__(self) -> None:
+        rows, joints = self.placement.shape[:1], self.pose_2d.shape[1:2]
+        for name, expected, shape in (
+            ("placement", "(M, 4)", (*rows, 4)),
+            ("pose_2d", "(M, J, 2)", (*rows, *joints, 2)),
+            ("visible", "(M, J)", (*rows, *joints)),
+        ):
+            value = getattr(self, name)
+            if value is not None and value.shape != shape:
+                raise ValueError(f"{name}: expected shape {expected}, got {tuple(value.shape)}")
+        if len(self.camera) not in (1, len(self)):
+            raise ValueError(f"camera: expected {len(self)} rows or 1, got {len(self.camera)}")
+        if self.visible is not None and self.visible.dtype != torch.bool:
+            raise TypeError(f"visible: expected torch.bool, got {self.visible.dtype}")
 
     @classmethod
     def build(
@@ -81,7 +112,7 @@ class TargetPlacements:
         kept = seen[usable]
         return cls(
             placement=placement[usable],
-            camera=camera.rows(usable) if len(camera) > 1 else camera,
+            camera=camera.rows(usable),
             pose_2d=torch.where(kept[..., None], pose_2d[usable], placement[usable][:, None, :2]),
             visible=None if bool(kept.all()) else kept,
             dropped=int((~usable).sum()),
@@ -122,7 +153,7 @@ class TargetPlacements:
     def hide(self, pose_2d: Tensor, index: Tensor, root: int) -> Tensor:
         """Put the joints that these rows do not see on the root, as ``pose_2d`` of the table has them.
 
-        A discriminator that compares poses with target poses would else tell them by what is unseen.
+        Otherwise a discriminator could tell poses from target poses by their unseen joints.
 
         Args:
             pose_2d: (N, J, 2) complete poses placed like the rows.
@@ -132,15 +163,56 @@ class TargetPlacements:
         mask = self.joint_mask(index)
         return pose_2d if mask is None else pose_2d.where(mask[..., None], pose_2d[:, root : root + 1])
 
-    def to(self, device: torch.device | str) -> TargetPlacements:
-        """Move the table to a device."""
+    def to(self, *args: Any, **kwargs: Any) -> TargetPlacements:
+        """Move the table or cast its coordinates, as ``Tensor.to``. The mask of seen joints stays bool."""
+        placement = self.placement.to(*args, **kwargs)
         return replace(
             self,
-            placement=self.placement.to(device),
-            camera=self.camera.to(device),
-            pose_2d=self.pose_2d.to(device),
-            visible=None if self.visible is None else self.visible.to(device),
+            placement=placement,
+            camera=self.camera.to(*args, **kwargs),
+            pose_2d=self.pose_2d.to(*args, **kwargs),
+            visible=None if self.visible is None else self.visible.to(placement.device),
         )
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The table as tensors by name. Entries that are None are left out."""
+        entries: dict[str, Tensor | None] = {
+            "placement": self.placement,
+            "pose_2d": self.pose_2d,
+            "visible": self.visible,
+            "dropped": torch.tensor(self.dropped),
+            **{f"camera.{entry.name}": getattr(self.camera, entry.name) for entry in fields(Camera)},
+        }
+        return {name: value for name, value in entries.items() if value is not None}
+
+    @classmethod
+    def from_state_dict(cls, state: Mapping[str, Tensor]) -> TargetPlacements:
+        """Rebuild what :meth:`state_dict` gave. No skeleton is needed.
+
+        Raises:
+            TypeError, ValueError: naming the entry, what was expected and what came.
+        """
+        lens = [f"camera.{entry.name}" for entry in fields(Camera)]
+        needed = {"placement", "pose_2d", "dropped", "camera.focal", "camera.center"}
+        if not needed <= set(state) <= needed | {"visible", *lens}:
+            raise ValueError(
+                f"state: expected {', '.join(sorted(needed))} and optionally visible, camera.distortion and "
+                f"camera.aspect, got {', '.join(map(str, state)) or 'nothing'}"
+            )
+        for name, value in state.items():
+            if not isinstance(value, Tensor):
+                raise TypeError(f"{name}: expected a tensor, got {type(value).__name__}")
+        return cls(
+            placement=state["placement"],
+            camera=Camera(**{name.removeprefix("camera."): state[name] for name in lens if name in state}),
+            pose_2d=state["pose_2d"],
+            visible=state.get("visible"),
+            dropped=int(state["dropped"]),
+        )
+
+
+# Checkpoints that hold a whole table: torch loads them without running code only if it knows the type.
+torch.serialization.add_safe_globals([TargetPlacements])
 
 
 def measure(pose_2d: Tensor, skeleton: Skeleton) -> Tensor:
@@ -165,3 +237,57 @@ def measure_seen(pose_2d: Tensor, seen: Tensor, root: int) -> tuple[Tensor, Tens
     placement = torch.cat([pose_2d[:, root], size], -1)
     usable = seen[:, root] & (seen.sum(1) >= MIN_VISIBLE) & (size.sum(-1) > MIN_BOX)
     return placement, usable & placement.isfinite().all(-1)
+
+
+def locate(
+    local: Tensor, screen: Tensor, camera: Camera, seen: Tensor | None = None, refinements: int = 0
+) -> Tensor:
+    """Find the roots at which poses fit their 2D joints best, by least squares.
+
+    A joint seen along the ray (x, y, 1) gives the equation ``X + tx = x (Z + tz)``, and a like one for y.
+    Both are linear in the root. Their solution weighs joints alike in space. Each refinement is a
+    Gauss-Newton step on the misfit in the picture of a lens without distortion.
+
+    Args:
+        local: (N, J, 3) metres, relative to the root.
+        screen: (N, J, 2) screen coordinates.
+        camera: N cameras or one shared, of the same dtype.
+        seen: (N, J) bool, or None where all are.
+        refinements: Gauss-Newton steps after the linear solution.
+
+    Returns:
+        (N, 3) metres; NaN where the seen joints determine no root before the camera.
+    """
+    plane = (screen - camera.center[:, None]) / camera.focal[:, None]
+    ray = undistort(plane, camera.distortion)
+    weight = torch.ones_like(ray)
+    if seen is not None:
+        weight = weight * seen[..., None]
+        ray = ray.where(seen[..., None], torch.zeros_like(ray))
+    root = _solve(ray, ray * local[..., 2:] - local[..., :2], weight)
+    for _ in range(refinements):
+        placed = local + root[:, None]
+        depth = placed[..., 2:].clamp(min=NEAREST)
+        shown = placed[..., :2] / depth
+        scale = weight * (camera.focal[:, None] / depth) ** 2
+        root = root + _solve(shown, (ray - shown) * depth, scale)
+    behind = (local[..., 2] + root[:, None, 2]) <= 0
+    if seen is not None:
+        behind = behind & seen
+    return root.masked_fill((behind.any(1) | ~root.isfinite().all(1))[:, None], torch.nan)
+
+
+def _solve(slope: Tensor, rhs: Tensor, weight: Tensor) -> Tensor:
+    """Solve ``tx - slope tz = rhs`` over all joints, and the like for y, by least squares.
+
+    Args:
+        slope, rhs, weight: (N, J, 2), for x and y.
+
+    Returns:
+        (N, 3), NaN where there is no single solution.
+    """
+    matrix = torch.cat([torch.eye(2).to(slope).expand(*slope.shape, 2), -slope[..., None]], -1)
+    flat, scale = matrix.flatten(1, 2), weight.flatten(1, 2)[..., None]
+    across = (flat * scale).transpose(1, 2)
+    solution, failed = torch.linalg.solve_ex(across @ flat, across @ rhs.flatten(1, 2)[..., None])
+    return solution[..., 0].masked_fill((failed != 0)[:, None], torch.nan)

@@ -8,16 +8,14 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from poseda.config import Arm, LiftConfig, RunConfig, SmoothingConfig, from_json
+from poseda.config import Arm, LiftConfig, RunConfig, SmoothingConfig
 from poseda.datasets.detections import DEFAULT_CONFIDENCE
-from poseda.evaluation import gate
-from poseda.geometry.root import root_relative
+from poseda.geometry.kinematics import root_relative
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters import FlipAverage
 from poseda.lifters.predict import predict
-from poseda.runs.checkpoint import CheckpointError
-from poseda.runs.weights import adapted_lifter, weights_path
-from poseda.training import read_folder
+from poseda.runs import RunFolder
+from poseda.runs.verdict import preferred
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ class AdaptedLifter:
         Args:
             run: what ``poseda adapt`` wrote.
             arm: default the model that the run's gate.json recommends; without that file the first it has of
-                :data:`poseda.evaluation.gate.PREFERRED`.
+                :data:`poseda.runs.verdict.PREFERRED`.
             seed: default the run's first.
             device: where to lift.
             lifter: the module that was adapted, if it was given in place of a name; it is copied.
@@ -77,24 +75,19 @@ class AdaptedLifter:
             ValueError: if the folder holds no such lifter; the message lists those there are. Also if the run
                 adapted a module that is not given here.
         """
-        run = Path(run)
-        record = read_folder(run)
-        config = from_json(record["config"])
+        folder = RunFolder(run)
+        record, config = folder.read_record(), folder.read_config()
         seed = config.seeds[0] if seed is None else seed
-        there = [name for name in config.arms if weights_path(run, seed, name, "lifter").exists()]
-        verdict = None if arm is not None else gate.read_verdict(run)
-        chosen = arm or (gate.preferred(there) if verdict is None else verdict["recommended"])
-        if chosen is None or not weights_path(run, seed, chosen, "lifter").exists():
+        there = [name for name in config.arms if folder.weights(seed, name, "lifter").exists()]
+        verdict = None if arm is not None else folder.verdict.read()
+        chosen = arm or (preferred(there) if verdict is None else verdict["recommended"])
+        if chosen is None or not folder.weights(seed, chosen, "lifter").exists():
             wanted = "an adapted lifter" if chosen is None else f"the lifter of arm {chosen}"
-            advised = "" if verdict is None else f", which {gate.FILE} recommends,"
+            advised = "" if verdict is None else f", which {folder.verdict.name} recommends,"
             found = ", ".join(there) or "none"
             raise ValueError(f"--model: expected {wanted} of seed {seed}{advised} in {run}, found {found}")
         skeleton = Skeleton.named(record["data"]["skeleton"])
-        try:
-            adapted = adapted_lifter(run, seed, chosen, config, skeleton, lifter)
-        except CheckpointError as error:
-            path = str(weights_path(run, seed, chosen, "lifter"))
-            raise ValueError(str(error) if path in str(error) else f"{path}: {error}") from error
+        adapted = folder.lifter(seed, chosen, config, skeleton, lifter)
         return cls(adapted.to(device).eval(), skeleton, config, chosen, seed)
 
     @property

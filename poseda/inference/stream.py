@@ -14,7 +14,8 @@ import numpy as np
 import torch
 
 from poseda.datasets.detections import Intrinsics
-from poseda.datasets.formats.text import Sightings, fail, numbers, record, whole
+from poseda.datasets.formats.field import Field
+from poseda.datasets.formats.sightings import Sightings
 from poseda.datasets.layouts import Layout
 from poseda.datasets.records import DataError
 from poseda.export.tables import pose_object
@@ -153,18 +154,14 @@ class LineLifter:
             return {"line": number, "error": str(error)}
 
     def _lifted(self, line: bytes, number: int) -> dict[str, Any]:
-        where = f"line {number}"
+        place = Field(STDIN, f"line {number}")
         try:
-            content = record(STDIN, where, json.loads(line))
-        except DataError:
-            raise
+            content = place.at(place.where, json.loads(line))
         except (ValueError, RecursionError) as error:
-            raise fail(STDIN, where, "a JSON object", f"text that is none ({error})") from error
-        person = content.get("person", 0)
-        if not isinstance(person, str | int) or isinstance(person, bool):
-            raise fail(STDIN, f"{where} person", "a number or a name", type(person).__name__)
-        frame = whole(STDIN, f"{where} frame", content.get("frame", number - 1))
-        pose, seen, camera = self._read(where, content.get("keypoints"))
+            raise place.fail("a JSON object", f"other text ({error})") from error
+        person = content.get("person", 0).name()
+        frame = content.get("frame", number - 1).whole()
+        pose, seen, camera = self._read(content["keypoints"])
         past = self._remembered(person)
         past.age = np.where(seen, 0, past.age + 1)
         past.pose_2d = np.where(seen[:, None], pose, past.pose_2d)
@@ -175,15 +172,13 @@ class LineLifter:
             return key | pose_object(None, None, self.model.skeleton)
         return key | pose_object(*self._placed(past, camera), self.model.skeleton)
 
-    def _read(self, where: str, keypoints: Any) -> tuple[np.ndarray, np.ndarray, Camera]:
+    def _read(self, keypoints: Field) -> tuple[np.ndarray, np.ndarray, Camera]:
         """(J, 2) screen coordinates in the model's joints, which are seen (J,), and the camera."""
-        three = isinstance(keypoints, list) and keypoints and isinstance(keypoints[0], list)
-        width = len(keypoints[0]) if three else 3
-        points = numbers(STDIN, f"{where} keypoints", keypoints, (-1, 2 if width == 2 else 3))
-        if width == 2:
+        points = keypoints.numbers(("N", (2, 3)))
+        if points.shape[1] == 2:
             points = np.concatenate([points, np.ones((len(points), 1))], 1)
         found = Sightings(STDIN, "JSON lines", self.layout)
-        found.add(points, f"{where} keypoints", 0)
+        found.add(points, keypoints, 0)
         poses = found.detections(self.image_size).on_screen(
             self.model.skeleton,
             intrinsics=self.intrinsics,

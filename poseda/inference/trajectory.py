@@ -1,7 +1,7 @@
 """Where lifted people stand: global position alignment, solved for the root.
 
-:func:`poseda.geometry.locate.locate` answers another question: where a pose fits all of its joints best. Here
-it stands as in training, by the place and the box of the detected one.
+:func:`poseda.geometry.placements.locate` answers another question: where a pose fits all of its joints best.
+Here it stands as in training, by the place and the box of the detected one.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from poseda.geometry.root import root_relative
+from poseda.geometry.kinematics import root_relative
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters.flip import mirror
 from poseda.lifters.windows import lift_batch, lift_clips

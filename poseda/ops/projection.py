@@ -34,8 +34,9 @@ def project(points: Tensor, camera: Camera) -> Tensor:
         raise ValueError(f"points: expected shape (N, P, 3) or (N, T, P, 3), got {tuple(points.shape)}")
     if not isinstance(camera, Camera):
         raise TypeError(f"camera: expected a poseda.geometry.camera.Camera, got {type(camera).__name__}")
-    if len(camera) not in (1, points.shape[0]):
-        raise ValueError(f"camera: expected {points.shape[0]} rows or 1, got {len(camera)}")
+    rows = camera.num_rows  # a symbol under export, unlike len
+    if rows != 1 and rows != points.shape[0]:
+        raise ValueError(f"camera: expected {points.shape[0]} rows or 1, got {rows}")
     if camera.focal.dtype in HALF:
         camera = camera.to(torch.float32)
     if camera.focal.dtype != points.dtype or camera.focal.device != points.device:
@@ -43,7 +44,6 @@ def project(points: Tensor, camera: Camera) -> Tensor:
             f"camera: expected {points.dtype} on {points.device} as points, "
             f"got {camera.focal.dtype} on {camera.focal.device}"
         )
-    rows = len(camera)
     entries = [camera.focal, camera.center]
     entries.append(camera.focal.new_zeros(1, 5) if camera.distortion is None else camera.distortion)
     table = torch.cat([entry.expand(rows, -1) for entry in entries], -1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from poseda.report.alignment import FoundAlignment
+from poseda.report.alignment import describe_alignment
 from poseda.report.summary import (
     COLUMNS,
     MOTION,
@@ -23,11 +23,11 @@ __all__ = [
     "COLUMNS",
     "MOTION",
     "SPLIT_TITLES",
-    "FoundAlignment",
     "RunRecord",
     "Summary",
     "cells",
     "columns_of",
+    "describe_alignment",
     "headings",
     "markdown",
     "shown_split",
@@ -44,13 +44,14 @@ def write_report(out: Path) -> list[Path]:
         OSError: if a file is missing, or the folder cannot be written.
     """
     from poseda.report.page import build_page
-    from poseda.runs.files import write_atomically
+    from poseda.runs import RunFolder
+    from poseda.runs.atomic import write_atomically
 
-    record = RunRecord.read(out)
-    contents = {"report.md": summary_text(record), "report.html": build_page(record)}
-    for name, text in contents.items():
-        write_atomically(out / name, text.encode())
-    return [out / name for name in contents]
+    folder, record = RunFolder(out), RunRecord.read(out)
+    contents = {folder.summary_path: summary_text(record), folder.report_path: build_page(record)}
+    for path, text in contents.items():
+        write_atomically(path, text.encode())
+    return list(contents)
 
 
 def summary_text(record: RunRecord) -> str:

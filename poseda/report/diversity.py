@@ -1,4 +1,4 @@
-"""How far a generator takes poses from where they were: turns, lengths and tilt, from the gallery alone."""
+"""How far a generator takes poses from where they were: turns, lengths and tilt, from the samples alone."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 from poseda import ops
-from poseda.geometry.rotation import rotation_matrix
+from poseda.geometry.rotation import angle_between, rotation_matrix
 from poseda.geometry.skeleton import Skeleton
+from poseda.geometry.standing import body_axis, missing_joints
 
 
 @dataclass(frozen=True)
 class Diversity:
-    """What changed in the valid poses of a gallery.
+    """What changed in the valid poses of the samples.
 
     Args:
         turn: (N, K) angle between each bone and what became of it, the body's own turn undone, degrees.
@@ -34,17 +35,17 @@ class Diversity:
     tilt_after: np.ndarray | None
 
 
-def measure(gallery: Mapping[str, np.ndarray], notes: Mapping[str, Any]) -> Diversity | None:
+def measure(samples: Mapping[str, np.ndarray], notes: Mapping[str, Any]) -> Diversity | None:
     """Compare source poses with augmented ones; None where a run had no generator or did not keep its turns.
 
     Args:
-        gallery, notes: gallery.safetensors of a run.
+        samples, notes: as a run keeps them.
     """
-    if "augmented_body" not in gallery or not gallery["augmented_valid"].any():
+    if "augmented_body" not in samples or not samples["augmented_valid"].any():
         return None
-    valid = gallery["augmented_valid"].astype(bool)
+    valid = samples["augmented_valid"].astype(bool)
     before, after, body = (
-        torch.from_numpy(gallery[name][valid]).double()
+        torch.from_numpy(samples[name][valid]).double()
         for name in ("source_3d", "augmented_3d", "augmented_body")
     )
     skeleton = Skeleton(notes["skeleton"], tuple(notes["joint_names"]), tuple(notes["parents"]))
@@ -52,30 +53,21 @@ def measure(gallery: Mapping[str, np.ndarray], notes: Mapping[str, Any]) -> Dive
     turned = (rotation_matrix(body)[:, None] @ old[..., None])[..., 0]
     tilts = _tilts(before, after, skeleton)
     return Diversity(
-        _between(turned, new).numpy(),
+        angle_between(turned, new).rad2deg().numpy(),
         (100 * (new.norm(dim=-1) / old.norm(dim=-1).clamp_min(1e-9) - 1)).numpy(),
         body.norm(dim=-1).rad2deg().numpy(),
         *tilts,
     )
 
 
-def _between(one: Tensor, other: Tensor) -> Tensor:
-    """Angles between vectors (..., 3), degrees; exact near 0 and 180, too."""
-    sine = torch.linalg.cross(one, other).norm(dim=-1)
-    return torch.atan2(sine, (one * other).sum(-1)).rad2deg()
-
-
 def _tilts(
     before: Tensor, after: Tensor, skeleton: Skeleton
 ) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
-    from poseda.training.view_alignment import body_axis, check_skeleton
-
-    try:
-        check_skeleton(skeleton)
-    except ValueError:
+    if missing_joints(skeleton):
         return None, None
     upward = torch.tensor([0.0, -1.0, 0.0], dtype=before.dtype)
     one, other = (
-        _between(body_axis(pose, skeleton), upward.expand(len(pose), 3)) for pose in (before, after)
+        angle_between(body_axis(pose, skeleton), upward.expand(len(pose), 3)).rad2deg()
+        for pose in (before, after)
     )
     return one.numpy(), other.numpy()

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from poseda.evaluation.gate import preferred
 from poseda.report.arms import meaning_of, tone_of
 from poseda.report.summary import shown_split, summarise
 from poseda.report.tables import change_of
 from poseda.runs.record import RunRecord
+from poseda.runs.verdict import preferred
 
 TILES = {
     "reprojection_px": ("Reprojection error", "px", "after the best placement, in a picture 1000 px wide"),

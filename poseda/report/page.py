@@ -9,7 +9,7 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from poseda.report import gallery, headline, sections
+from poseda.report import headline, samples, sections
 from poseda.report.arms import TARGET, colours
 from poseda.report.viewer import viewer_data
 from poseda.runs.record import RunRecord
@@ -30,9 +30,9 @@ def build_page(record: RunRecord) -> str:
             glance=headline.tiles(record, models),
             viewer=viewer_data(record, models),
             labelfree=sections.labelfree(record, models),
-            placements=gallery.placements(record),
-            examples=gallery.examples(record),
-            generator=gallery.generator(record),
+            placements=samples.placements(record),
+            examples=samples.examples(record),
+            generator=samples.generator(record),
             alignment=sections.alignment(record),
             results=sections.results(record, models),
             training=sections.training(record),

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.fabric import Fabric
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from poseda.runs.files import write_atomically
+from poseda.runs.atomic import write_atomically
 
 HEADER = "poseda"
 """Header entry of the safetensors file that holds the JSON."""
@@ -46,6 +46,45 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise CheckpointError(
             f"{path}: expected a checkpoint of poseda, got a file that cannot be read ({error})"
         ) from error
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint of a run folder.
+
+    Args:
+        path: of the file.
+        writes: false in all but one of several processes of a run; writing then has no effect.
+    """
+
+    path: Path
+    writes: bool = True
+
+    def exists(self) -> bool:
+        """Whether the file is there."""
+        return self.path.exists()
+
+    def load(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Read tensors and notes.
+
+        Raises:
+            CheckpointError: if the file is not there, not one of ours or damaged.
+        """
+        return load_checkpoint(self.path)
+
+    def save(self, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:
+        """Replace tensors and notes.
+
+        Raises:
+            OSError: if the file cannot be written; the old checkpoint stays.
+        """
+        if self.writes:
+            save_checkpoint(self.path, tensors, notes)
+
+    def remove(self) -> None:
+        """Remove the file, if it is there."""
+        if self.writes:
+            self.path.unlink(missing_ok=True)
 
 
 def pack_optimizer(prefix: str, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -90,17 +129,3 @@ def unpack_module(prefix: str, module: torch.nn.Module, tensors: Mapping[str, Te
         raise CheckpointError(
             f"expected the tensors of {prefix} in the checkpoint, got others ({first})"
         ) from error
-
-
-def pack_scaler(fabric: Fabric) -> dict[str, Tensor]:
-    """State of the gradient scaler of 16-mixed; empty under other precisions."""
-    state = fabric.strategy.precision.state_dict()
-    return {f"scaler.{name}": torch.tensor(value, dtype=torch.float64) for name, value in state.items()}
-
-
-def unpack_scaler(fabric: Fabric, tensors: Mapping[str, Tensor]) -> None:
-    """Put back what :func:`pack_scaler` took."""
-    state = fabric.strategy.precision.state_dict()
-    if state:
-        kept = {name: type(value)(tensors[f"scaler.{name}"].item()) for name, value in state.items()}
-        fabric.strategy.precision.load_state_dict(kept)

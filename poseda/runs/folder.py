@@ -1,159 +1,299 @@
-"""The run folder: who may write to it, and the files that say how its numbers came about."""
+"""The run folder: the names of its files, and how a run begins in it or goes on."""
 
 from __future__ import annotations
 
-import json
-import platform
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import torch
+from torch import nn
 
-from poseda.config import RunConfig, TargetDataConfig, check_resumable, from_json, to_json
-from poseda.datasets import Domains, OwnDomains
-from poseda.evaluation import gate
-from poseda.evaluation.gate import Verdict
-from poseda.runs.checkpoint import load_checkpoint
-from poseda.runs.files import is_leftover, write_json
+from poseda import lifters
+from poseda.config import RunConfig, arm_name, check_resumable, from_json, to_json
+from poseda.datasets import Domains
+from poseda.geometry.skeleton import Skeleton
+from poseda.lifters.sizes import build_lifter
+from poseda.runs.atomic import JsonFile, is_leftover
+from poseda.runs.card import protocol_card
+from poseda.runs.checkpoint import Checkpoint, CheckpointError, unpack_module
+from poseda.runs.journal import Journal
 from poseda.runs.lock import NAME as LOCK
 from poseda.runs.lock import FolderError, FolderLock
+from poseda.runs.origin import describe_data, versions
+from poseda.runs.renamed import path_in
+from poseda.runs.results import Results
+from poseda.runs.verdict import Verdict, VerdictFile
 
-PACKAGES = ("poseda", "torch", "numpy", "lightning", "safetensors")
-
-
-def lock_folder(out: Path, wanted: bool) -> FolderLock:
-    """The lock of a run folder, taken if the folder was ever a run's; nothing is written to others.
-
-    Args:
-        out: the folder.
-        wanted: whether this process, of several, is the one to hold it.
-
-    Raises:
-        FolderError: if another run has it.
-    """
-    lock = FolderLock(out, wanted)
-    try:
-        if (out / LOCK).exists():
-            lock.take()
-    except OSError as error:
-        raise _unusable(out, error) from error
-    return lock
+PARTIAL = ".partial"
+"""Ending of the checkpoint of an unfinished phase."""
 
 
-def open_folder(
-    config: RunConfig,
-    domains: Domains,
-    splits: Sequence[str],
-    lock: FolderLock,
-    verdict: Verdict | None = None,
-) -> RunConfig:
-    """Make the run folder, or check that it holds the run to resume; write what says how it came about.
+class RunFolder:
+    """What a run leaves behind, by name. Folders of 0.1.0 are read, and continued, under the names they have.
 
     Args:
-        config: resolved.
-        domains: to be named in the record.
-        splits: with labels.
-        lock: of the folder; held afterwards.
-        verdict: of the gate, or None where it was not asked.
-
-    Returns:
-        the configuration, with the arms and seeds of the resumed run before the new ones.
-
-    Raises:
-        FolderError: if the folder is in use by another run, or there is none to resume.
+        path: of the folder; made by :meth:`open`.
+        writes: false in all but one of several processes of a run; writing and locking then have no effect.
     """
-    data = describe_data(domains)
-    _examine(config, data)  # what is refused is left without a lock's file
-    try:
-        lock.take()
-        config, earlier = _examine(config, data)  # another run may have come between
-        _remove_leftovers(config.out)
-        _write_record(config, domains, splits, data, earlier)
-        if verdict is None:
-            (config.out / gate.FILE).unlink(missing_ok=True)  # of an earlier start that did ask
-        else:
-            write_json(config.out / gate.FILE, verdict.to_json(gate.recommend(verdict, config.arms)))
-    except OSError as error:
-        raise _unusable(config.out, error) from error
-    return config
 
+    def __init__(self, path: Path | str, writes: bool = True) -> None:
+        self.path, self.writes = Path(path), writes
+        self._lock = FolderLock(self.path, writes)
 
-def _examine(config: RunConfig, data: dict[str, str]) -> tuple[RunConfig, list[dict[str, str]]]:
-    """The configuration to run, and the versions a resumed run was computed with before.
+    # ------------------------------------------------------------------------------------ what it holds
 
-    Raises:
-        FolderError: if the folder holds what it should not, or no run to resume.
-    """
-    if not config.resume:
-        if _occupied(config.out):
+    @property
+    def begun(self) -> bool:
+        """Whether the folder holds a run."""
+        return self._config.exists()
+
+    def read_record(self) -> dict[str, Any]:
+        """How the run came about: ``config``, ``versions``, ``earlier_versions``, ``seeds`` and ``data``.
+
+        Raises:
+            FolderError: if the file is not there or damaged.
+        """
+        try:
+            record: dict[str, Any] = self._config.read()
+            from_json(record["config"])
+            record["config"]["arms"] = list(map(arm_name, record["config"]["arms"]))
+            for entry in ("name", "skeleton", "sha256"):
+                record["data"][entry]
+            record["versions"]["poseda"]
+            return record
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            path, reason = self._config.path, error.__cause__ or error
             raise FolderError(
-                f"--out: expected a new or empty folder, got {config.out} with files in it; "
-                f"--resume continues it"
+                f"{path}: expected the {path.name} of a run, found none that can be read ({reason})"
+            ) from error
+
+    def read_config(self) -> RunConfig:
+        """The configuration of the run.
+
+        Raises:
+            FolderError: if the file is not there or damaged.
+        """
+        return from_json(self.read_record()["config"])
+
+    @property
+    def card(self) -> JsonFile:
+        """The protocol card."""
+        return self._json("protocol.json")
+
+    @property
+    def results(self) -> Results:
+        """Scores of each arm, seed and split."""
+        return Results(self._json("results.json"), self.read_config)
+
+    @property
+    def journal(self) -> Journal:
+        """What was logged in training."""
+        return Journal(self.path / "metrics.jsonl", self.writes)
+
+    @property
+    def verdict(self) -> VerdictFile:
+        """What the gate found, and the model that it recommends."""
+        return VerdictFile(self._json("gate.json"))
+
+    @property
+    def labelfree(self) -> JsonFile:
+        """Numbers of each model on the target's own 2D."""
+        return self._json("labelfree.json")
+
+    @property
+    def evaluation(self) -> JsonFile:
+        """Scores of a later evaluation."""
+        return self._json("evaluation.json")
+
+    @property
+    def samples(self) -> Checkpoint:
+        """Poses on their way through the method."""
+        return self._tensors(path_in(self.path, "samples.safetensors"))
+
+    @property
+    def clips(self) -> Checkpoint:
+        """Predictions of each model on clips of the target, to view."""
+        return self._tensors(self.path / "clips.safetensors")
+
+    @property
+    def report_path(self) -> Path:
+        """The page that shows the run."""
+        return self.path / "report.html"
+
+    @property
+    def summary_path(self) -> Path:
+        """The report in Markdown."""
+        return self.path / "report.md"
+
+    def arm_path(self, seed: int, arm: str) -> Path:
+        """The folder of one arm and seed."""
+        return path_in(self.path / f"seed{seed}", arm)
+
+    def weights(self, seed: int, arm: str, phase: str) -> Checkpoint:
+        """What a phase of an arm and seed ended with: ``lifter``, ``generator``, ``view_alignment``."""
+        return self._tensors(path_in(self.arm_path(seed, arm), f"{phase}.safetensors"))
+
+    def partial(self, seed: int, arm: str, phase: str) -> Checkpoint:
+        """A phase as it was put away before its end."""
+        return self._tensors(self.arm_path(seed, arm) / f"{phase}{PARTIAL}")
+
+    def partials(self) -> list[Checkpoint]:
+        """All phases that are unfinished."""
+        return [self._tensors(path) for path in sorted(self.path.rglob(f"*{PARTIAL}"))]
+
+    def lifter(
+        self, seed: int, arm: str, config: RunConfig, skeleton: Skeleton, given: nn.Module | None = None
+    ) -> nn.Module:
+        """The lifter that an arm ended with.
+
+        Args:
+            seed, arm: whose lifter.
+            config: of the run.
+            skeleton: of its poses.
+            given: the module that was adapted, if it was given in place of a name; it is copied.
+
+        Raises:
+            ValueError: if its file is not there or damaged, or the run adapted a module that is not given.
+        """
+        if given is None and config.lifter not in lifters.names():
+            raise ValueError(
+                f"lifter: expected one of {', '.join(lifters.names())}, or the module that a program gave "
+                f"the run, got {config.lifter!r}"
             )
-        return config, []
-    saved = read_folder(config.out)
-    earlier = saved.get("earlier_versions", [])
-    if saved["versions"] not in (versions(), *earlier):
-        earlier = [*earlier, saved["versions"]]
-    return _resumed(config, saved, data), earlier
+        lifter, file = build_lifter(config, skeleton, given), self.weights(seed, arm, "lifter")
+        weights, _ = file.load()
+        try:
+            unpack_module("lifter", lifter, weights)
+        except CheckpointError as error:
+            raise CheckpointError(f"{file.path}: {error}") from error
+        return lifter
 
+    @property
+    def _config(self) -> JsonFile:
+        return self._json("config.json")
 
-def _remove_leftovers(out: Path) -> None:
-    """Remove what killed writes left behind; only the holder of the lock may."""
-    for path in filter(is_leftover, list(out.rglob("*"))):
-        path.unlink()
+    def _json(self, name: str) -> JsonFile:
+        return JsonFile(self.path / name, self.writes)
 
+    def _tensors(self, path: Path) -> Checkpoint:
+        return Checkpoint(path, self.writes)
 
-def _write_record(
-    config: RunConfig,
-    domains: Domains,
-    splits: Sequence[str],
-    data: dict[str, str],
-    earlier: list[dict[str, str]],
-) -> None:
-    record = {
-        "config": to_json(config),
-        "versions": versions(),
-        "earlier_versions": earlier,
-        "seeds": list(config.seeds),
-        "data": data,
-    }
-    write_json(config.out / "config.json", record)
-    write_json(config.out / "protocol.json", protocol_card(config, domains, splits))
+    # ------------------------------------------------------------------------------- how a run begins
 
+    def locked(self) -> FolderLock:
+        """The right to write, for a ``with`` block; it is held until the last block of this folder ends.
 
-def _occupied(out: Path) -> bool:
-    """Whether a folder holds anything but what a run leaves that was killed during its first write."""
-    try:
-        if out.exists() and not out.is_dir():
-            raise FolderError(f"--out: expected a folder, got the file {out}")
-        return out.exists() and any(not is_leftover(path) and path.name != LOCK for path in out.iterdir())
-    except OSError as error:
-        raise _unusable(out, error) from error
+        Entering the block raises :class:`FolderError` if another run has it.
+        """
+        return self._lock
 
+    def claim(self) -> None:
+        """Take the lock, if the folder was ever a run's; nothing is written to others.
 
-def _unusable(out: Path, error: OSError) -> FolderError:
-    return FolderError(f"--out: expected a folder that can be written, got {out} ({error.strerror or error})")
+        Raises:
+            FolderError: if another run has it.
+        """
+        try:
+            if (self.path / LOCK).exists():
+                self._lock.take()
+        except OSError as error:
+            raise self._unusable(error) from error
 
+    def release(self) -> None:
+        """Let go of the lock; without effect where it is not held."""
+        self._lock.release()
 
-def check_partials(out: Path, device: str) -> None:
-    """Check that what is unfinished was begun on this kind of device: its random numbers exist there only.
+    def open(
+        self, config: RunConfig, domains: Domains, splits: Sequence[str], verdict: Verdict | None = None
+    ) -> RunConfig:
+        """Begin a run here or, with ``config.resume``, go on with the one that is; write how it came about.
 
-    Raises:
-        FolderError: if not.
-    """
-    for path in sorted(out.rglob("*.partial")):
-        begun = load_checkpoint(path)[1].get("device", device)
-        if begun != device:
-            raise FolderError(
-                f"--device: the run to resume has {path.relative_to(out)} unfinished on {begun}, got {device}"
+        The lock is held afterwards.
+
+        Args:
+            config: resolved.
+            domains: to be named in the record.
+            splits: with labels.
+            verdict: of the gate, or None where it was not asked.
+
+        Returns:
+            the configuration, with the arms and seeds of the resumed run before the new ones.
+
+        Raises:
+            FolderError: if the folder is in use by another run, or there is none to resume.
+        """
+        data = describe_data(domains)
+        self._examine(config, data)  # what is refused is left without a lock's file
+        try:
+            self._lock.take()
+            config, earlier = self._examine(config, data)  # another run may have come between
+            self._remove_leftovers()
+            record = {"config": to_json(config), "versions": versions(), "earlier_versions": earlier}
+            self._config.write(record | {"seeds": list(config.seeds), "data": data})
+            self.card.write(protocol_card(config, domains, splits))
+            self.verdict.write(verdict, config.arms)
+        except OSError as error:
+            raise self._unusable(error) from error
+        return config
+
+    def check_partials(self, device: str) -> None:
+        """Check that unfinished phases were begun on this kind of device: random numbers exist there only.
+
+        Raises:
+            FolderError: if not.
+        """
+        for unfinished in self.partials():
+            begun = unfinished.load()[1].get("device", device)
+            if begun != device:
+                name = unfinished.path.relative_to(self.path)
+                raise FolderError(
+                    f"--device: the run to resume has {name} unfinished on {begun}, got {device}"
+                )
+
+    def _examine(self, config: RunConfig, data: dict[str, str]) -> tuple[RunConfig, list[dict[str, str]]]:
+        """The configuration to run, and the versions a resumed run was computed with before.
+
+        Raises:
+            FolderError: if the folder holds what it should not, or no run to resume.
+        """
+        if not config.resume:
+            if self._occupied():
+                raise FolderError(
+                    f"--out: expected a new or empty folder, got {self.path} with files in it; "
+                    f"--resume continues it"
+                )
+            return config, []
+        saved = self.read_record()
+        self.results.read()  # a damaged file is refused before training
+        earlier = saved.get("earlier_versions", [])
+        if saved["versions"] not in (versions(), *earlier):
+            earlier = [*earlier, saved["versions"]]
+        return _resumed(config, saved, data), earlier
+
+    def _occupied(self) -> bool:
+        """Whether the folder holds anything but what a run leaves that was killed during its first write."""
+        try:
+            if self.path.exists() and not self.path.is_dir():
+                raise FolderError(f"--out: expected a folder, got the file {self.path}")
+            return self.path.exists() and any(
+                not is_leftover(path) and path.name != LOCK for path in self.path.iterdir()
             )
+        except OSError as error:
+            raise self._unusable(error) from error
+
+    def _remove_leftovers(self) -> None:
+        """Remove what killed writes left behind; only the holder of the lock may."""
+        for path in filter(is_leftover, list(self.path.rglob("*"))):
+            path.unlink()
+
+    def _unusable(self, error: OSError) -> FolderError:
+        reason = error.strerror or error
+        return FolderError(f"--out: expected a folder that can be written, got {self.path} ({reason})")
 
 
 def _resumed(config: RunConfig, saved: dict[str, Any], data: dict[str, str]) -> RunConfig:
+    """The configuration with the arms and seeds of the run to resume before its own."""
     try:
         check_resumable(config, saved["config"])
     except ValueError as error:
@@ -168,99 +308,3 @@ def _resumed(config: RunConfig, saved: dict[str, Any], data: dict[str, str]) -> 
         arms=tuple(dict.fromkeys(before.arms + config.arms)),
         seeds=tuple(dict.fromkeys(before.seeds + config.seeds)),
     )
-
-
-def read_folder(out: Path) -> dict[str, Any]:
-    """Read config.json of a run folder.
-
-    Raises:
-        FolderError: if it is not there or damaged.
-    """
-    path = out / "config.json"
-    try:
-        record: dict[str, Any] = json.loads(path.read_text())
-        from_json(record["config"])
-        for entry in ("name", "skeleton", "sha256"):
-            record["data"][entry]
-        record["versions"]["poseda"]
-        return record
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise FolderError(
-            f"{path}: expected the config.json of a run, found none that can be read ({error})"
-        ) from error
-
-
-def versions() -> dict[str, str]:
-    """Versions of what the numbers depend on."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    # With the build, such as +cu130, which the metadata of torch's wheels leaves out.
-    found["torch"] = str(torch.__version__)
-    return found
-
-
-def describe_data(domains: Domains) -> dict[str, str]:
-    """Which data: its name, skeleton and content hash."""
-    return {"name": domains.name, "skeleton": domains.skeleton.name, "sha256": domains.fingerprint()}
-
-
-def protocol_card(config: RunConfig, domains: Domains, splits: Sequence[str]) -> dict[str, str]:
-    """What a reader must know to compare the numbers with others'; ``splits`` are those with labels."""
-    skeleton = domains.skeleton
-    camera = {"target camera": domains.camera} if isinstance(domains, OwnDomains) else {}
-    if "target_test" in splits:
-        target = "inductive: unlabelled 2D of target_train is adapted on, target_test holds other clips"
-    else:
-        target = "unlabelled 2D is adapted on; it has no labels, so the numbers are of source_val"
-    worse = config.target_data
-    if worse != TargetDataConfig():
-        target += (
-            f"; made worse first: {worse.size or 'all'} poses, noise of {worse.noise:g} half screen widths, "
-            f"focal length off by {worse.focal_error:+.0%}"
-        )
-    return {
-        "data": domains.name,
-        "joints": f"all {skeleton.num_joints} of {skeleton.name}, root-relative by subtraction",
-        "frames": _describe_frames(config),
-        "2D source": "as the data file gives it",
-        "test-time flip": "averaged with the mirrored pose" if config.training.flip else "off",
-        "scale fix": "none",
-        "target": target,
-        **camera,
-        "selection": "none: averaged weights of the last step; no target label in any choice",
-        "seeds": ", ".join(map(str, config.seeds)),
-        "averages": "pooled over joints and frames",
-        "PCK, AUC": "joints strictly under 150 mm; mean of PCK at 0, 5, ... 150 mm",
-    }
-
-
-def _describe_frames(config: RunConfig) -> str:
-    if config.frames == 1:
-        return "1"
-    what = "past frames" if config.network.causal else "frames around each"
-    within = f"{config.frames}: {what}, within its clip, whose first or last frame is repeated at the ends"
-    return f"{within}; a lifter of every frame is tested on windows side by side"
-
-
-def evaluation_card(record: dict[str, Any], domains: Domains, split: str) -> dict[str, str]:
-    """The card of a later evaluation, perhaps on other data than the run's.
-
-    Args:
-        record: config.json of the run.
-        domains: evaluated on.
-        split: of the domains.
-    """
-    learned, evaluated = record["data"], describe_data(domains)
-    card = protocol_card(from_json(record["config"]), domains, ("target_test",)) | {"split": split}
-    if learned["sha256"] != evaluated["sha256"]:
-        card["target"] = (
-            f"other data: the lifters were adapted on {learned['name']}, evaluated on {evaluated['name']}; "
-            f"whether the two share clips was not checked"
-        )
-    elif split == "source_val":
-        card["target"] = "unlabelled 2D of target_train was adapted on; the numbers are of source_val"
-    return card

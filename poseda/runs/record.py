@@ -1,16 +1,18 @@
-"""A run folder as reports read it: JSON and safetensors, nothing that could run code."""
+"""A finished run as reports read it: JSON and arrays, nothing that could run code."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from poseda.evaluation.gate import read_verdict
-from poseda.report.alignment import FoundAlignment
+from poseda.config import arm_name
+from poseda.runs.atomic import JsonFile
+from poseda.runs.checkpoint import Checkpoint
+from poseda.runs.folder import RunFolder
+from poseda.runs.view_alignment import FoundAlignment
 
 Arrays = dict[str, np.ndarray]
 
@@ -20,14 +22,14 @@ class RunRecord:
     """What a finished run left behind.
 
     Args:
-        config: config.json: options, versions, data.
-        card: protocol.json.
-        results: rows of results.json.
-        journal: lines of metrics.jsonl.
-        gallery, gallery_notes: gallery.safetensors, poses on their way through the method.
-        gate: gate.json, or None where the gate was not asked.
-        labelfree: labelfree.json, or None in runs older than it.
-        clips, clip_notes: clips.safetensors, empty in runs older than it.
+        config: options, versions, data.
+        card: the protocol card.
+        results: rows, one for each arm, seed and split.
+        journal: lines logged in training.
+        samples, sample_notes: poses on their way through the method.
+        gate: verdict of the gate, or None where the gate was not asked.
+        labelfree: label-free numbers, or None in runs older than they are.
+        clips, clip_notes: predictions to view, empty in runs older than they are.
         alignment: what `gpa_lpa_view` found, or None where it was no arm.
     """
 
@@ -35,8 +37,8 @@ class RunRecord:
     card: dict[str, str]
     results: list[dict[str, Any]]
     journal: list[dict[str, Any]]
-    gallery: Arrays
-    gallery_notes: dict[str, Any]
+    samples: Arrays
+    sample_notes: dict[str, Any]
     gate: dict[str, Any] | None
     labelfree: dict[str, Any] | None
     clips: Arrays
@@ -48,35 +50,46 @@ class RunRecord:
         """Read a run folder.
 
         Raises:
-            ValueError: if a checkpoint in it is damaged.
+            ValueError: if a file in it is damaged; the message names it.
             OSError: if a file that every run has is missing.
         """
-
-        def optional(name: str) -> Any:
-            return json.loads((out / name).read_text()) if (out / name).exists() else None
-
-        gallery, gallery_notes = _arrays(out / "gallery.safetensors")
-        clips, clip_notes = _arrays(out / "clips.safetensors")
-        config = json.loads((out / "config.json").read_text())
+        folder = RunFolder(out)
+        config = folder.read_record()
+        samples, sample_notes = _arrays(folder.samples)
+        clips, clip_notes = _clips(folder.clips)
         return cls(
             config=config,
-            card=json.loads((out / "protocol.json").read_text()),
-            results=json.loads((out / "results.json").read_text()),
-            journal=[json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()],
-            gallery=gallery,
-            gallery_notes=gallery_notes,
-            gate=read_verdict(out),
-            labelfree=optional("labelfree.json"),
+            card=folder.card.read(),
+            results=folder.results.read(),
+            journal=folder.journal.read(),
+            samples=samples,
+            sample_notes=sample_notes,
+            gate=folder.verdict.read(),
+            labelfree=_labelfree(folder.labelfree),
             clips=clips,
             clip_notes=clip_notes,
-            alignment=FoundAlignment.read(out, config["config"]["seeds"]),
+            alignment=FoundAlignment.read(folder, config["config"]["seeds"]),
         )
 
 
-def _arrays(path: Path) -> tuple[Arrays, dict[str, Any]]:
-    from poseda.runs.checkpoint import load_checkpoint
-
-    if not path.exists():
+def _arrays(file: Checkpoint) -> tuple[Arrays, dict[str, Any]]:
+    if not file.exists():
         return {}, {}
-    tensors, notes = load_checkpoint(path)
+    tensors, notes = file.load()
     return {name: value.numpy() for name, value in tensors.items()}, notes
+
+
+def _clips(file: Checkpoint) -> tuple[Arrays, dict[str, Any]]:
+    """Arrays and notes of predictions, by the names that arms have today."""
+    arrays, notes = _arrays(file)
+    for first in notes.get("models", ()):
+        arrays[f"lifted.{arm_name(first)}"] = arrays.pop(f"lifted.{first}")
+    return arrays, notes | ({"models": list(map(arm_name, notes["models"]))} if notes else {})
+
+
+def _labelfree(file: JsonFile) -> dict[str, Any] | None:
+    """Label-free numbers by the names that arms have today."""
+    if not file.exists():
+        return None
+    numbers: dict[str, Any] = file.read()
+    return numbers | {"models": {arm_name(arm): of_arm for arm, of_arm in numbers["models"].items()}}

@@ -14,7 +14,7 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 
 from poseda.config import Compile
-from poseda.runs.journal import TrainingError
+from poseda.training.errors import TrainingError
 
 AUTO_STEPS = 5000
 """Fewest steps for which ``auto`` compiles, on CUDA alone: compiling takes about half a minute. Our

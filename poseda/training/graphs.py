@@ -18,7 +18,7 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 
 from poseda.config import RunConfig
-from poseda.runs.journal import TrainingError
+from poseda.training.errors import TrainingError
 
 WARM_UP = 3
 """Steps of a kind that run as they are before one is captured: libraries choose kernels, optimisers make

@@ -21,6 +21,7 @@ from poseda.method import losses
 from poseda.runs import checkpoint
 from poseda.training import compilation, parallel
 from poseda.training.average import Average
+from poseda.training.fabric import pack_scaler
 from poseda.training.graphs import Graphs
 from poseda.training.health import NonFiniteWatch
 from poseda.training.pairs import Pairs
@@ -80,7 +81,7 @@ class LifterPhase:
             fabric,
         )
         # A fused step unscales the gradients itself, too late for them to be clipped.
-        self._scaled = bool(checkpoint.pack_scaler(fabric))
+        self._scaled = bool(pack_scaler(fabric))
         optimizer = torch.optim.AdamW(
             lifter.parameters(),
             config.learning_rate,

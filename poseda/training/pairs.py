@@ -60,6 +60,11 @@ class Recipe:
     target_labels: bool = False
     aligned: bool = False
 
+    @property
+    def steered(self) -> bool:
+        """Whether a lifter's error steers the generator."""
+        return self.adversary.feedback != "none"
+
 
 def recipe_of(arm: Arm, config: RunConfig) -> Recipe:
     """Spell an arm out."""

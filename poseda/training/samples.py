@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 
 from poseda.config import RunConfig
 from poseda.method.generator import Generator
-from poseda.runs.checkpoint import save_checkpoint
+from poseda.runs.checkpoint import Checkpoint
 from poseda.training.pairs import Resident, carry_out
 
 POSES = 2000
@@ -16,12 +14,12 @@ POSES = 2000
 
 
 @torch.no_grad()
-def save_gallery(path: Path, data: Resident, generator: Generator | None, config: RunConfig) -> None:
+def save_samples(file: Checkpoint, data: Resident, generator: Generator | None, config: RunConfig) -> None:
     """Write matching rows: source pose, target pose, source placed like the target, and that one augmented,
     with the rotation vector of its body.
 
     Args:
-        path: of the safetensors file.
+        file: where they are kept.
         data: resident.
         generator: trained, or None where no arm has one.
         config: for the op's modes.
@@ -54,4 +52,4 @@ def save_gallery(path: Path, data: Resident, generator: Generator | None, config
         }
     skeleton = data.skeleton
     notes = {"skeleton": skeleton.name, "parents": skeleton.parents, "joint_names": skeleton.joint_names}
-    save_checkpoint(path, tensors, notes | {"dropped_targets": data.placements.dropped})
+    file.save(tensors, notes | {"dropped_targets": data.placements.dropped})

@@ -1,23 +1,25 @@
-"""One phase of one arm and seed, run to its end: checkpoints, log lines, and new starts after a collapse."""
+"""One phase of one arm and seed, run to its end: checkpoints, log lines, and restarts after a collapse."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 from zlib import crc32
 
 import torch
 from lightning.fabric import Fabric
 from torch import Tensor
 
-from poseda.config import RENAMED_ARMS, RunConfig
-from poseda.runs import checkpoint
-from poseda.runs.journal import CollapseError, Journal, Meters, NonFiniteError
-from poseda.runs.weights import weights_path
+from poseda.config import RunConfig
+from poseda.runs import RunFolder
+from poseda.runs.checkpoint import CheckpointError
+from poseda.runs.renamed import FIRST_ARM_NAMES
+from poseda.training.errors import CollapseError, NonFiniteError
+from poseda.training.fabric import pack_scaler, unpack_scaler
 from poseda.training.health import CollapseWatch, NonFiniteWatch
+from poseda.training.meters import Meters
 
 
 class Phase(Protocol):
@@ -61,16 +63,39 @@ class Silent:
     def phase_finished(self, title: str) -> None: ...
 
 
-_FIRST_NAMES: dict[str, str] = {name: first for first, name in RENAMED_ARMS.items()}
-
-
 def stage_seed(seed: int, arm: str, phase: str) -> int:
     """Seed of one phase: independent of which other arms run and in what order.
 
     An arm that was renamed keeps its first name here, so that its random numbers stay the same.
     """
-    arm = _FIRST_NAMES.get(arm, arm)
-    return crc32(f"{seed}/{arm}/{phase}".encode())
+    return crc32(f"{seed}/{FIRST_ARM_NAMES.get(arm, arm)}/{phase}".encode())
+
+
+Build = Callable[[torch.Generator], Phase]
+"""Makes a phase, given the generator of all its random draws."""
+
+
+class Stages:
+    """Runs the phases of a run: what all of them share.
+
+    Args:
+        config: of the run.
+        fabric: device and precision; nothing has been trained with it yet.
+        folder: of the run, where checkpoints and log lines go.
+        observer: told of progress.
+    """
+
+    def __init__(self, config: RunConfig, fabric: Fabric, folder: RunFolder, observer: Observer) -> None:
+        self.config, self.fabric, self.folder, self.observer = config, fabric, folder, observer
+        self.fresh_scaler = pack_scaler(fabric)
+
+    def run(self, seed: int, arm: str, name: str, build: Build) -> dict[str, Tensor]:
+        """Run a phase of an arm and seed to its end, or load what it left; return its result.
+
+        Raises:
+            TrainingError: if a value is no longer finite, nothing is valid, or too many restarts collapsed.
+        """
+        return Stage(self, seed, arm, name, build).run()
 
 
 @dataclass(frozen=True)
@@ -81,59 +106,43 @@ class _Collapse:
     reason: str
 
 
-@dataclass
 class Stage:
     """A phase of an arm and seed.
 
     Args:
-        config: of the run.
-        fabric: device and precision.
-        journal: where log lines go.
-        observer: told of progress.
+        stages: what it shares with others.
         seed: of the run, one of several.
         arm: whose phase it is.
         name: of the phase.
-        build: makes the phase, given the generator of all its random draws.
-        fresh_scaler: state of the gradient scaler before any training.
+        build: makes the phase.
     """
 
-    config: RunConfig
-    fabric: Fabric
-    journal: Journal
-    observer: Observer
-    seed: int
-    arm: str
-    name: str
-    build: Callable[[torch.Generator], Phase]
-    fresh_scaler: dict[str, Tensor]
-
-    def __post_init__(self) -> None:
-        self.finished = weights_path(self.config.out, self.seed, self.arm, self.name)
-        self.partial = self.finished.with_suffix(".partial")
-        self.title = f"{self.arm} · {self.name} · seed {self.seed}"
+    def __init__(self, stages: Stages, seed: int, arm: str, name: str, build: Build) -> None:
+        self.config, self.fabric, self.observer = stages.config, stages.fabric, stages.observer
+        self.seed, self.arm, self.name, self.build = seed, arm, name, build
+        self.journal = stages.folder.journal
+        self.finished = stages.folder.weights(seed, arm, name)
+        self.partial = stages.folder.partial(seed, arm, name)
+        self.title = f"{arm} · {name} · seed {seed}"
+        self._fresh_scaler = stages.fresh_scaler
 
     def run(self) -> dict[str, Tensor]:
-        """Run the phase to its end, or load what it left; return its result.
-
-        Raises:
-            TrainingError: if a value is no longer finite, nothing is valid, or too many starts collapsed.
-        """
+        """Run the phase to its end, or load what it left; return its result."""
         done = self.finished.exists()
         self.fabric.barrier()  # several processes must see the same files before any writes more of them
         if done:
-            self._remove_partial()  # a run may be killed between the two
-            return checkpoint.load_checkpoint(self.finished)[0]
+            self.partial.remove()  # a run may be killed between the two
+            return self.finished.load()[0]
         phase, first, restarts = self._begin()
         self.fabric.barrier()
         self.observer.phase_started(self.title, phase.steps, first)
         while collapse := self._train(phase, first, restarts):
             restarts += 1
-            phase, first = self._start_anew(collapse, restarts)
+            phase, first = self._restart(collapse, restarts)
         result = phase.result()
-        notes = {"step": phase.steps, "arm": self.arm, "seed": self.seed}
-        self._save(self.finished, result, notes)
+        self.finished.save(result, {"step": phase.steps, "arm": self.arm, "seed": self.seed})
         self.fabric.barrier()
-        self._remove_partial()
+        self.partial.remove()
         self.observer.phase_finished(self.title)
         return result
 
@@ -168,14 +177,14 @@ class Stage:
         # Dropout and initial weights draw from torch's own generator; everything else from rng.
         self.fabric.seed_everything(stage_seed(self.seed, self.arm, start), verbose=False)
         rng = torch.Generator(self.fabric.device).manual_seed(stage_seed(self.seed, self.arm, self.name))
-        checkpoint.unpack_scaler(self.fabric, self.fresh_scaler)
+        unpack_scaler(self.fabric, self._fresh_scaler)
         return self.build(rng)
 
     def _begin(self) -> tuple[Phase, int, int]:
-        """The phase, its next step and its new starts so far: as it was put away, or from its beginning."""
+        """The phase, its next step and its restarts so far: as it was put away, or from its beginning."""
         phase, first, restarts = self._make(self.name), 0, 0
         if self.partial.exists():
-            state, notes = checkpoint.load_checkpoint(self.partial)
+            state, notes = self.partial.load()
             self._take_up(phase, state)
             torch.set_rng_state(state["torch_rng"])
             if "cuda_rng" in state:
@@ -184,7 +193,7 @@ class Stage:
         self.journal.rewind(self.name, self.seed, self.arm, first, restarts)
         return phase, first, restarts
 
-    def _start_anew(self, collapse: _Collapse, restarts: int) -> tuple[Phase, int]:
+    def _restart(self, collapse: _Collapse, restarts: int) -> tuple[Phase, int]:
         """The phase as it was last healthy, with new random numbers; return it and its next step.
 
         Raises:
@@ -192,7 +201,7 @@ class Stage:
         """
         if restarts > self.config.health.restarts:
             raise CollapseError(
-                f"{self.title}: collapsed at step {collapse.step} after {restarts - 1} new starts: "
+                f"{self.title}: collapsed at step {collapse.step} after {restarts - 1} restarts: "
                 f"{collapse.reason}; --generator-training and --health hold the options that bear on this",
                 collapse.step,
                 collapse.reason,
@@ -200,7 +209,7 @@ class Stage:
         start = f"{self.name}/{restarts}"
         phase, first = self._make(start), 0
         if self.partial.exists():
-            state, notes = checkpoint.load_checkpoint(self.partial)
+            state, notes = self.partial.load()
             first = notes["step"]
             if first:
                 self._take_up(phase, state)
@@ -219,27 +228,18 @@ class Stage:
         return phase, first
 
     def _put_away(self, phase: Phase, done: int, restarts: int) -> None:
-        state = phase.state() | checkpoint.pack_scaler(self.fabric) | {"torch_rng": torch.get_rng_state()}
+        state = phase.state() | pack_scaler(self.fabric) | {"torch_rng": torch.get_rng_state()}
         if self.fabric.device.type == "cuda":
             state["cuda_rng"] = torch.cuda.get_rng_state(self.fabric.device)
         notes = {"step": done, "device": self.fabric.device.type}
-        self._save(self.partial, state, notes | ({"restarts": restarts} if restarts else {}))
-
-    def _save(self, path: Path, tensors: dict[str, Tensor], notes: dict[str, Any]) -> None:
-        """Of several processes, the first writes for all."""
-        if self.fabric.is_global_zero:
-            checkpoint.save_checkpoint(path, tensors, notes)
-
-    def _remove_partial(self) -> None:
-        if self.fabric.is_global_zero:
-            self.partial.unlink(missing_ok=True)
+        self.partial.save(state, notes | ({"restarts": restarts} if restarts else {}))
 
     def _take_up(self, phase: Phase, state: dict[str, Tensor]) -> None:
         try:
-            checkpoint.unpack_scaler(self.fabric, state)
+            unpack_scaler(self.fabric, state)
             phase.load(state)
         except (KeyError, IndexError, RuntimeError, ValueError) as error:
-            raise checkpoint.CheckpointError(
-                f"{self.partial}: expected a checkpoint of {self.title}, got one that does not fit "
+            raise CheckpointError(
+                f"{self.partial.path}: expected a checkpoint of {self.title}, got one that does not fit "
                 f"({' '.join(str(error).split())})"
             ) from error

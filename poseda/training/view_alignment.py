@@ -28,14 +28,12 @@ from poseda.geometry.camera import Camera, pitch_roll, up_of
 from poseda.geometry.placements import TargetPlacements
 from poseda.geometry.rotation import shortest_turn
 from poseda.geometry.skeleton import Skeleton
+from poseda.geometry.standing import body_axis, missing_joints
 from poseda.lifters.predict import predict
 from poseda.method.generator import random_proposal
 from poseda.ops._arguments import AugmentedPose
-from poseda.runs.journal import TrainingError
+from poseda.training.errors import TrainingError
 from poseda.training.pairs import Pairs, Resident, Shuffle, source_like_target
-
-STANDING_UP = ("ankle", "shoulder")
-"""A body stands up along the line from the middle of its left and right … to that of its left and right …"""
 
 MEAN_STEPS = 20
 """Steps towards the geometric median."""
@@ -92,8 +90,7 @@ def check_skeleton(skeleton: Skeleton) -> None:
     Raises:
         ValueError: naming the joints that are missing.
     """
-    wanted = [f"{side}_{name}" for name in STANDING_UP for side in ("left", "right")]
-    missing = [name for name in wanted if name not in skeleton.joint_names]
+    missing = missing_joints(skeleton)
     if missing:
         raise ValueError(
             f"arms: gpa_lpa_view needs a skeleton with {', '.join(missing)}, which {skeleton.name} lacks"
@@ -119,15 +116,6 @@ def views_of(camera: Camera, rows: int, config: AlignmentConfig) -> Tensor:
     if 0 < int(count[~kept].sum()) < config.min_poses and bool(kept.any()):
         number[~kept] = number[count.argmax()]
     return number[view]
-
-
-def body_axis(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
-    """The direction in which each of the bodies (N, J, 3) stands up: (N, 3), unit."""
-    low, high = (
-        pose_3d[:, [skeleton.joint(f"{side}_{name}") for side in ("left", "right")]].mean(1)
-        for name in STANDING_UP
-    )
-    return nn.functional.normalize(high - low, dim=-1)
 
 
 def mean_up(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:

@@ -83,12 +83,12 @@ def test_record_holds_what_the_table_shows(tmp_path: Path, monkeypatch: pytest.M
     ("options", "named"),
     [
         (["--device", "tpu"], "--device: expected auto, cpu, cuda or cuda:INDEX, got 'tpu'"),
-        (["--device", "cuda:99"], "--device: expected one that is there, got 'cuda:99'"),
-        (["--threads", "0"], "--threads: expected numbers above 0, got 0"),
-        (["--batches", "8", "0"], "--batches: expected numbers above 0, got 0"),
+        (["--device", "cuda:99"], "--device: expected a device of this machine, which has"),
+        (["--threads", "0"], "--threads: expected a number above 0, got 0"),
+        (["--batches", "8", "0"], "--batches: expected a number above 0, got 0"),
         (["--batches", "many"], "--batches"),
         (["--loud"], "--loud"),
-        (["--markdown", "nowhere.json"], "--markdown: expected a file to read, got nowhere.json"),
+        (["--markdown", "nowhere.json"], "--markdown: expected a file or folder, got nowhere.json"),
         (["--markdown", "{text}"], "--markdown: expected a record that --json wrote"),
         (["--json", "{text}/r.json"], "--json: expected a file to write"),
     ],
@@ -105,4 +105,4 @@ def test_bad_input_is_one_sentence(
     given = [option.format(text=tmp_path / "text") for option in options]
     assert main(["bench", *given]) == 2
     sentence = capsys.readouterr().err.strip()
-    assert sentence.startswith("poseda bench: ") and named in sentence and "\n" not in sentence
+    assert sentence.startswith("poseda: ") and named in sentence and "\n" not in sentence

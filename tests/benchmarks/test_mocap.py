@@ -184,8 +184,8 @@ def test_a_queue_refuses_other_motion_files_options_and_company(
         assert "no other run writes to" in refused(*reproduce(mocap_folder, finished, *options))
         assert main(reproduce(mocap_folder, finished, *options, "--tables")) == 0
     for option in (("--data", "x.npz"), ("--gate", "on")):
-        assert "one that the queue sets itself" in refused(*reproduce(mocap_folder, finished, *option))
-    assert "expected one of arms" in refused("magic")
+        assert "one that the program sets itself" in refused(*reproduce(mocap_folder, finished, *option))
+    assert "expected a queue among arms" in refused("magic")
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(QueueError, match="--out: expected a folder that can be written"),
@@ -197,14 +197,14 @@ def test_a_queue_refuses_other_motion_files_options_and_company(
 def test_an_arm_that_fails_does_not_hold_up_the_others(
     mocap_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    adapt = Run._adapt
+    adapt = Run.adapt
 
     def fail(self: Run, seed: int, arm: Any) -> Any:
         if arm == "gpa":
             raise NonFiniteError("gpa · lifter: lifter_loss became non-finite")
         return adapt(self, seed, arm)
 
-    monkeypatch.setattr(Run, "_adapt", fail)
+    monkeypatch.setattr(Run, "adapt", fail)
     options = ["--pairs", "p1", "--splits", "0", "--seeds", "0", "--arms", "gpa", "source_only"]
     assert main(reproduce(mocap_folder, tmp_path / "q", *options)) == 1
     captured = capsys.readouterr()

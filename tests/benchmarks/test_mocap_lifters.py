@@ -171,7 +171,9 @@ def test_what_a_queue_sets_or_lacks_is_refused(
         return capsys.readouterr().err
 
     for option in (("--lifter", "stgcn"), ("--frames=9",), ("--network.width", "64"), ("--data", "x.npz")):
-        assert f"{option[0]}: expected options of the recipe, got one" in refused("lifters", *option)
+        assert f"{option[0].partition('=')[0]}: expected options of the recipe, got one" in refused(
+            "lifters", *option
+        )
     assert "--lifters: expected some of simple_baseline, semgcn" in refused("lifters", "--lifters", "magic")
     assert "lifters: expected none twice" in refused("lifters", "--lifters", "stgcn", "stgcn")
     for queue in ("arms", "ablations", "baseline"):

@@ -31,13 +31,11 @@ def line(step: int, spread: float, **more: Any) -> dict[str, Any]:
     return own | {"bone_spread": spread, "valid_share": 0.9, "discriminator_2d": 0.2, "seconds": 1.5} | more
 
 
-def test_an_outcome_is_read_off_the_lines_that_stand(tmp_path: Path) -> None:
+def test_an_outcome_is_read_off_the_lines_that_stand() -> None:
     anew = {"step": 50, "phase": "generator", "seed": 3, "arm": "gpa_lpa"}
     anew |= {"restart": 1, "collapsed_at": 150, "reason": "flat"}
     others = [line(50, 0.0, seed=4), line(50, 0.0, arm="lpa"), line(50, 0.0, phase="lifter")]
-    journal = tmp_path / "metrics.jsonl"
-    lines = [line(50, 0.4), anew, line(100, 0.005, discriminator_2d=0.01), line(150, 0.3), *others]
-    journal.write_text("".join(f"{json.dumps(entry)}\n" for entry in lines))
+    journal = [line(50, 0.4), anew, line(100, 0.005, discriminator_2d=0.01), line(150, 0.3), *others]
     found = read_outcome(journal, 3, CollapseWatch(HealthConfig()))
     final = {"bone_spread": 0.3, "valid_share": 0.9, "discriminator_2d": 0.2}
     lowest = {"bone_spread": 0.005, "valid_share": 0.9, "discriminator_2d": 0.01}

@@ -135,7 +135,7 @@ def test_plus_does_without_each_of_its_parts(
     assert len({line["mean"]["mpjpe"] for line in table["variants"]}) == len(names) + 1
     runs = tmp_path / "q/runs/p2_split0"
     build = {
-        name: load_checkpoint(runs / name / "seed0/gpa_lpa_view/alignment.safetensors")[0]["build"]
+        name: load_checkpoint(runs / name / "seed0/gpa_lpa_view/view_alignment.safetensors")[0]["build"]
         for name in (BASE, "view-without-build")
     }
     assert build[BASE].abs().max() > 1e-3 and build["view-without-build"].abs().max() == 0

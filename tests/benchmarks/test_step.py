@@ -124,7 +124,7 @@ def test_a_record_holds_what_the_tables_show(tmp_path: Path, monkeypatch: pytest
         (["--lifters", "nobody"], "--lifters"),
         (["--extras", "graphs"], "--extras: expected a CUDA device for graphs, got cpu"),
         (["--device", "tpu"], "--device: expected auto"),
-        (["--markdown", "nowhere.json"], "--markdown: expected a file to read"),
+        (["--markdown", "nowhere.json"], "--markdown: expected a file or folder, got nowhere.json"),
     ],
 )
 def test_bad_input_is_one_sentence(
@@ -132,4 +132,4 @@ def test_bad_input_is_one_sentence(
 ) -> None:
     assert bench_step.main(options) == 2
     sentence = capsys.readouterr().err.strip()
-    assert sentence.startswith("bench_training_step: ") and named in sentence and "\n" not in sentence
+    assert sentence.startswith("benchmarks.step: ") and named in sentence and "\n" not in sentence

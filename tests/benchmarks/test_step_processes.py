@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
-from programs import load_program
 
-PROGRAM = Path(__file__).parents[2] / "benchmarks" / "step" / "processes.py"
+from benchmarks.step import processes as program
+
 SMALL = ["--steps", "2", "--rounds", "1", "--width", "16", "--batches", "16"]
 
 
-@pytest.fixture
-def program() -> ModuleType:
-    return load_program(PROGRAM)
+def run(*options: str) -> int:
+    code: int = program.main([*SMALL, *options])
+    return code
 
 
-def call(program: ModuleType, monkeypatch: pytest.MonkeyPatch, *options: str) -> None:
-    monkeypatch.setattr(sys, "argv", [str(PROGRAM), *SMALL, *options])
-    program.main()
-
-
-def test_one_process_and_two_end_at_one_loss(
-    program: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_one_process_and_two_end_at_one_loss(tmp_path: Path) -> None:
     out = tmp_path / "processes.json"
-    call(program, monkeypatch, "--json", str(out))
+    assert run("--json", str(out)) == 0
     one, two = json.loads(out.read_text())["results"]
     assert (one["processes"], two["processes"]) == (1, 2)
     assert one["speedup"] == 1 and two["seconds"] > 0
@@ -36,32 +27,31 @@ def test_one_process_and_two_end_at_one_loss(
 
 
 def test_other_losses_are_no_comparison(
-    program: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(program, "train", lambda processes, *_: {"seconds": 1.0, "loss": 1.0 + processes})
-    with pytest.raises(SystemExit, match=r"2 processes end at a loss of 3\.0, 1 at 2\.0"):
-        call(program, monkeypatch)
-    assert not capsys.readouterr().out
+    assert run() == 1
+    shown = capsys.readouterr()
+    assert "2 processes end at a loss of 3.0, 1 at 2.0" in shown.err and not shown.out
 
 
-def test_a_batch_that_does_not_split_is_refused(
-    program: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit):
-        call(program, monkeypatch, "--processes", "1", "3")
+def test_a_batch_that_does_not_split_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--processes", "1", "3") == 2
     assert "--processes: expected divisors of --batches 16, got 3" in capsys.readouterr().err
 
 
-def test_processes_that_fail_end_it_in_their_words(
-    program: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with pytest.raises(SystemExit, match=r"(?s)^bench_processes: 1 processes ended with status 1:.*nobody"):
-        call(program, monkeypatch, "--processes", "1", "--lifter", "nobody")
+def test_processes_that_fail_end_it_in_their_words(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--processes", "1", "--lifter", "nobody") == 1
+    sentence = capsys.readouterr().err
+    assert sentence.startswith("benchmarks.step.processes: 1 processes ended with status 1")
+    assert "nobody" in sentence
 
 
 def test_a_record_that_cannot_be_kept_is_refused_before_measuring(
-    program: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
     monkeypatch.setattr(program, "train", lambda *_: pytest.fail("measured"))
-    with pytest.raises(SystemExit, match="--json: expected a file to write"):
-        call(program, monkeypatch, "--json", str(tmp_path))
+    assert run("--json", str(tmp_path)) == 2
+    assert "--json: expected a file to write" in capsys.readouterr().err

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import ModuleType
 
 import pytest
-from programs import load_program
 
+from benchmarks.step import profile as program
 from poseda.training.stage import Stage
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-@pytest.fixture(scope="module")
-def program() -> ModuleType:
-    return load_program(Path(__file__).parents[2] / "benchmarks" / "step" / "profile.py")
-
-
-def test_a_profile_accounts_for_all_time(tmp_path: Path, program: ModuleType) -> None:
+def test_a_profile_accounts_for_all_time(tmp_path: Path) -> None:
     make, out = Stage._make, tmp_path / "profile.json"
     options = "--preset tiny --gate off --arms gpa_lpa --device cpu --training.pretrain-steps 12"
     steps = "--training.adapt-steps 12 --generator-training.steps 35"
@@ -44,6 +38,6 @@ def test_a_profile_accounts_for_all_time(tmp_path: Path, program: ModuleType) ->
         )
 
 
-def test_bad_input_is_one_sentence(program: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_input_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     assert program.main(["--preset", "huge"]) == 2
-    assert capsys.readouterr().err.startswith("profile_adaptation: preset: expected one of")
+    assert capsys.readouterr().err.startswith("benchmarks.step.profile: --preset: expected one of")

@@ -67,7 +67,7 @@ def test_labels_of_the_target_are_refused_by_name(tmp_path):
     domains = own_domains(write_source(tmp_path / "source.npz"), tmp_path / "gym.json", SIZE)
     assert len(domains.evaluation("source_val")) == 5
     with pytest.raises(
-        NoLabelsError, match="gym: target_test: expected 3D labels, found 2D detections without any"
+        NoLabelsError, match="gym: target_test: expected 3D labels, found 2D detections without labels"
     ):
         domains.evaluation()
     with pytest.raises(DataError, match="gym: oracle: expected 3D labels"):

@@ -16,9 +16,10 @@ from poseda.config import preset
 from poseda.datasets import AdaptationData, LabelledPoses, UnlabelledPoses, open_domains
 from poseda.evaluation import gate
 from poseda.evaluation.distance import ClipDistances, inhomogeneity, screen_features
-from poseda.evaluation.gate import Margin, Verdict, judge, preferred, recommend
+from poseda.evaluation.gate import judge
 from poseda.geometry.camera import Camera
 from poseda.geometry.skeleton import H36M16
+from poseda.runs.verdict import Margin, Verdict, preferred, recommend
 
 LENS = Camera.from_field_of_view(60, 1000, 1000)
 

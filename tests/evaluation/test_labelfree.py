@@ -11,7 +11,7 @@ from torch import Tensor
 from poseda.datasets import UnlabelledPoses
 from poseda.evaluation import labelfree
 from poseda.geometry.camera import Camera, project
-from poseda.geometry.locate import REFINEMENTS, locate
+from poseda.geometry.placements import REFINEMENTS, locate
 from poseda.geometry.skeleton import H36M16, Skeleton
 
 LENS = Camera(
@@ -133,13 +133,13 @@ def test_alignment_shrinks_the_distances_it_should() -> None:
     local, root = people(400)
     source = project(local + root[:, None], LENS)
     target = 1.4 * project(local.roll(1, 0) + root[:, None], LENS) + torch.tensor([0.2, 0.1])
-    gallery = {
+    samples = {
         "source_2d": source,
         "target_2d": target,
         "aligned_2d": target.roll(7, 0),
         "aligned_valid": torch.ones(400, dtype=torch.bool),
     }
-    found = labelfree.alignment(gallery, H36M16)
+    found = labelfree.distances_from_target(samples, H36M16)
     assert set(found) == {"source", "aligned"} and set(found["source"]) == {"root", "size", "posture"}
     assert found["source"]["root"] > 0.05 and found["source"]["size"] > 0.05
     assert found["source"]["posture"] < 0.02

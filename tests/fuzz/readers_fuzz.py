@@ -38,12 +38,13 @@ import test_bvh
 import test_detections
 import test_frames
 import test_mpi_inf_3dhp
+import test_pickle
 import test_sources
-import test_unpickle
 
 from poseda.datasets import DataError, open_domains, read_detections, read_source
-from poseda.datasets.formats.calibration import read_intrinsics
-from poseda.datasets.formats.unpickle import unpickle
+from poseda.datasets.formats.cameras import read_intrinsics
+from poseda.datasets.formats.field import Field
+from poseda.datasets.formats.pickle import unpickle
 from poseda.geometry.skeleton import H36M16
 
 SIZE = (1920, 1080)
@@ -306,7 +307,7 @@ def targets(folder: Path) -> dict[str, Target]:
         (path.parent / "annot.mat").write_bytes(matlab[0])
         return read_source(path.parent / "annot.mat")
 
-    plain = [pickle.dumps(test_unpickle.PLAIN, protocol) for protocol in range(6)]
+    plain = [pickle.dumps(test_pickle.PLAIN, protocol) for protocol in range(6)]
     return {
         "keypoint JSON": Target("file.json", keypoint_files, detections, damage_json),
         "DeepLabCut CSV": Target("file.csv", csvs, lambda path: read_detections(path, SIZE), damage_text),
@@ -329,7 +330,7 @@ def targets(folder: Path) -> dict[str, Target]:
             lambda path: read_source(folder / "h36m.npz", cameras=path),
             damage_json,
         ),
-        "pickle": Target("file", plain, lambda path: unpickle(path.read_bytes(), str(path)), damage_bytes),
+        "pickle": Target("file", plain, lambda path: unpickle(path.read_bytes(), Field(path)), damage_bytes),
     }
 
 

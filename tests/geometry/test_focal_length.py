@@ -16,7 +16,7 @@ from poseda.datasets import DataError, own_domains
 from poseda.datasets.filming import look_at
 from poseda.datasets.synthetic.embedded import EmbeddedDomains
 from poseda.geometry.camera import Camera, denormalize_screen, project
-from poseda.geometry.focal_length import STATURE, estimate_view
+from poseda.geometry.focal_length import STATURE, calibrate_from_people
 from poseda.geometry.skeleton import COCO17, H36M16
 
 SIZE = (1280, 720)
@@ -76,7 +76,7 @@ def one_view(pose_2d: Tensor) -> Tensor:
 )
 def test_upright_people_give_the_camera_exactly(scene: Scene) -> None:
     pose_2d = statues(scene)
-    found = estimate_view(pose_2d, None, one_view(pose_2d), torch.arange(len(pose_2d)), H36M16)
+    found = calibrate_from_people(pose_2d, None, one_view(pose_2d), torch.arange(len(pose_2d)), H36M16)
     assert found.field_of_view == pytest.approx(scene.fov, abs=1e-3)
     assert found.pitch == pytest.approx(scene.pitch, abs=1e-3)
     assert found.height == pytest.approx(scene.height, abs=1e-4)
@@ -86,7 +86,7 @@ def test_views_share_the_focal_length_and_have_pitches_of_their_own() -> None:
     scenes = [Scene(pitch=pitch, height=height) for pitch, height in ((10, 2.0), (20, 3.0), (30, 4.0))]
     pose_2d = torch.cat([statues(scene, 40) for scene in scenes])
     view = torch.arange(3).repeat_interleave(40)
-    found = estimate_view(pose_2d, None, view, torch.arange(120), H36M16)
+    found = calibrate_from_people(pose_2d, None, view, torch.arange(120), H36M16)
     assert found.field_of_view == pytest.approx(60, abs=1e-3)
     assert found.pitch == pytest.approx(20, abs=1e-3) and found.height == pytest.approx(3, abs=1e-3)
 
@@ -94,7 +94,7 @@ def test_views_share_the_focal_length_and_have_pitches_of_their_own() -> None:
 def test_people_in_motion_give_the_camera_within_its_stated_error() -> None:
     pose_2d, clip = actors(Scene())
     pose_2d = pose_2d + 0.003 * torch.randn(pose_2d.shape, dtype=torch.float64)  # 2 px
-    found = estimate_view(pose_2d, None, one_view(pose_2d), clip, H36M16)
+    found = calibrate_from_people(pose_2d, None, one_view(pose_2d), clip, H36M16)
     assert found.interval is not None and found.interval[0] < 60 < found.interval[1]
     assert found.interval[1] - found.interval[0] < 30 and found.poses > 300
     assert found.pitch == pytest.approx(20, abs=3) and found.height == pytest.approx(2.5, abs=0.3)
@@ -110,18 +110,18 @@ def test_people_in_motion_give_the_camera_within_its_stated_error() -> None:
 def test_what_no_picture_shows_is_not_estimated(scene: Scene, reason: str) -> None:
     pose_2d, clip = actors(scene)
     pose_2d = pose_2d + 0.003 * torch.randn(pose_2d.shape, dtype=torch.float64)
-    found = estimate_view(pose_2d, None, one_view(pose_2d), clip, H36M16)
+    found = calibrate_from_people(pose_2d, None, one_view(pose_2d), clip, H36M16)
     assert found.field_of_view is None and reason in found.reason and reason in found.sentence()
 
 
 def test_too_few_or_unseen_people_are_not_estimated_from() -> None:
     pose_2d = statues(Scene())
     track = torch.arange(len(pose_2d))
-    few = estimate_view(pose_2d[:20], None, one_view(pose_2d[:20]), track[:20], H36M16)
+    few = calibrate_from_people(pose_2d[:20], None, one_view(pose_2d[:20]), track[:20], H36M16)
     assert few.field_of_view is None and few.reason == "expected 30 standing poses, found 20"
     visible = torch.ones(pose_2d.shape[:2], dtype=torch.bool)
     visible[:, H36M16.joint("head_top")] = False
-    hidden = estimate_view(pose_2d, visible, one_view(pose_2d), track, H36M16)
+    hidden = calibrate_from_people(pose_2d, visible, one_view(pose_2d), track, H36M16)
     assert hidden.field_of_view is None and hidden.reason.endswith("found 0")
 
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 
@@ -145,3 +150,94 @@ def test_a_draw_needs_no_generator() -> None:
     one = targets.draw(100)["placement_index"]
     torch.manual_seed(5)
     assert torch.equal(one, targets.draw(100)["placement_index"]) and one.unique().numel() > 5
+
+
+def seen_from_three_cameras() -> TargetPlacements:
+    pose = poses(*[[[0.0, 0.0], [0.5, 0.25 * row], [0.25, 0.5]] for row in range(3)])
+    rig = Camera(torch.tensor([[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]]), torch.zeros(1, 2), aspect=torch.ones(3))
+    return TargetPlacements.build(pose, rig, STICK, torch.tensor([[True, True, False]]).expand(3, 3))
+
+
+def test_a_cast_leaves_the_mask_alone() -> None:
+    table = seen_from_three_cameras()
+    double = table.to(torch.float64)
+    assert table.visible is not None and double.visible is not None
+    assert double.visible.dtype == torch.bool and torch.equal(double.visible, table.visible)
+    assert {double.placement.dtype, double.pose_2d.dtype, double.camera.dtype} == {torch.float64}
+    assert torch.equal(double.placement.float(), table.placement) and double.dropped == table.dropped
+    placed = ops.augment(
+        torch.tensor([[[0.0, 0.0, 5.0], [1.0, 0.0, 5.0], [0.0, 1.0, 5.0]]]).double().expand(4, 3, 3),
+        skeleton=STICK,
+        **double.draw(4),
+    )
+    assert placed.pose_2d.dtype == torch.float64 and placed.valid.all()
+
+
+def test_a_move_takes_everything_along() -> None:
+    moved = seen_from_three_cameras().to(torch.device("meta"), non_blocking=True)
+    entries = [moved.placement, moved.pose_2d, moved.visible, moved.camera.focal, moved.camera.aspect]
+    assert all(entry is not None and entry.device.type == "meta" for entry in entries)
+
+
+LOAD = """
+import sys, torch
+state = torch.load(sys.argv[1], weights_only=True)
+from poseda.geometry.placements import TargetPlacements
+table = TargetPlacements.from_state_dict(state)
+whole = torch.load(sys.argv[2], weights_only=True)["targets"]
+for found in (table, whole):
+    print(found.placement.tolist(), found.camera.focal.tolist(), found.camera.distortion)
+    print(found.visible.tolist(), found.dropped)
+    print(found.draw(2, torch.Generator().manual_seed(3))["placement_index"].tolist())
+"""
+
+
+def test_saved_placements_load_in_a_fresh_process_without_running_code(tmp_path: Path) -> None:
+    table = seen_from_three_cameras()
+    assert table.visible is not None
+    torch.save(table.state_dict(), tmp_path / "state.pt")
+    torch.save({"targets": table}, tmp_path / "whole.pt")
+    files = [str(tmp_path / "state.pt"), str(tmp_path / "whole.pt")]
+    run = subprocess.run([sys.executable, "-P", "-c", LOAD, *files], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    index = table.sample(2, torch.Generator().manual_seed(3)).tolist()
+    lines = [
+        f"{table.placement.tolist()} {table.camera.focal.tolist()} None",
+        f"{table.visible.tolist()} 0",
+        f"{index}",
+    ]
+    assert run.stdout.splitlines() == 2 * lines
+
+
+def test_a_state_without_a_mask_or_lens_gives_none_of_them() -> None:
+    state = TargetPlacements.build(poses([[0.0, 0.0], [0.5, 0.0], [0.0, 0.5]]), camera(), STICK).state_dict()
+    assert sorted(state) == ["camera.center", "camera.focal", "dropped", "placement", "pose_2d"]
+    again = TargetPlacements.from_state_dict(state)
+    assert again.visible is None and again.camera.aspect is None and len(again.camera) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"placement": None}, ValueError, "state: expected camera.center, camera.focal, dropped, placement"),
+        ({"other": torch.zeros(1)}, ValueError, "state: expected .*, got .*other"),
+        ({"pose_2d": [1.0]}, TypeError, "pose_2d: expected a tensor, got list"),
+        ({"placement": torch.zeros(3, 3)}, ValueError, r"placement: expected shape \(M, 4\), got \(3, 3\)"),
+        ({"pose_2d": torch.zeros(4, 3, 2)}, ValueError, r"pose_2d: expected shape \(M, J, 2\)"),
+        ({"visible": torch.ones(3, 3)}, TypeError, "visible: expected torch.bool, got torch.float32"),
+        ({"camera.focal": torch.ones(2, 2)}, ValueError, "camera.focal: expected 3 rows or 1, got 2"),
+        ({"camera.center": torch.ones(3, 3)}, ValueError, r"camera.center: expected shape \(N, 2\)"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_damaged_state_is_refused_by_name(
+    change: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    state = {**seen_from_three_cameras().state_dict(), **change}
+    with pytest.raises(error, match=f"^{message}"):
+        TargetPlacements.from_state_dict({name: value for name, value in state.items() if value is not None})
+
+
+def test_tables_are_equal_if_they_are_the_same_object() -> None:
+    table = seen_from_three_cameras()
+    assert table == table and table != seen_from_three_cameras()

@@ -14,12 +14,13 @@ from torch import Tensor, nn
 
 from poseda import lifters, training
 from poseda.cli import main
-from poseda.config import LifterTrainingConfig, from_json
+from poseda.config import LifterTrainingConfig
 from poseda.datasets import Domains
 from poseda.evaluation.evaluate import evaluate_folder
 from poseda.geometry.skeleton import Skeleton
 from poseda.inference import AdaptedLifter
 from poseda.lifters import registry
+from poseda.runs import RunFolder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -85,9 +86,8 @@ def test_a_module_handed_over_adapts_and_is_left_as_it_is(
     record = json.loads((run.out / "config.json").read_text())["config"]
     assert record["lifter"].endswith(".Flat")
     expected = [row for row in results if row["split"] == "target_test"]
-    config = from_json(record)
     test = domains.evaluation()
-    rows = evaluate_folder(run.out, config, test, domains.skeleton, "target_test", lifter=lifter)
+    rows = evaluate_folder(RunFolder(run.out), test, domains.skeleton, "target_test", lifter=lifter)
     assert rows == expected
     adapted = AdaptedLifter.load(str(run.out), "gpa_lpa", lifter=lifter)
     assert torch.equal(adapted.lifter.lift.weight, weights(run.out, "gpa_lpa")["lifter.lift.weight"])

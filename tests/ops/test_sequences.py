@@ -19,10 +19,11 @@ from poseda.config import AdversaryConfig, Arm, LifterTrainingConfig, RunConfig
 from poseda.datasets import Domains
 from poseda.datasets.order import pieces
 from poseda.evaluation.evaluate import evaluate
-from poseda.geometry.root import root_relative
+from poseda.geometry.kinematics import root_relative
 from poseda.geometry.skeleton import H36M16
 from poseda.lifters import build
 from poseda.lifters.predict import lift_windows, predict
+from poseda.lifters.sizes import build_lifter
 from poseda.training.pairs import Pairs, PairSource, Resident, Shuffle, recipe_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -140,7 +141,7 @@ def test_a_clip_is_lifted_without_a_look_at_others(name: str, domains: Domains) 
     piece = pieces(poses)
     torch.manual_seed(1)
     run = short_run(Path(), frames=9, lifter=name, network=small_lifter())
-    lifter = training.build_lifter(run, domains.skeleton)
+    lifter = build_lifter(run, domains.skeleton)
     with torch.no_grad():
         for parameter in lifter.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
@@ -161,7 +162,7 @@ def test_a_clip_is_lifted_without_a_look_at_others(name: str, domains: Domains) 
 
 def test_motion_is_scored_where_rows_are_frames_in_order(domains: Domains, tmp_path: Path) -> None:
     run = short_run(tmp_path)
-    lifter = training.build_lifter(run, domains.skeleton)
+    lifter = build_lifter(run, domains.skeleton)
     poses = domains.evaluation()
     scores = evaluate(lifter, poses, domains.skeleton, run)
     assert scores["mpjve"] > 0 and scores["acceleration_error"] > 0 and scores["frames"] == 1

@@ -9,7 +9,7 @@ import pytest
 
 from poseda.report.charts import density_map, dots, histogram, lines
 from poseda.report.curves import PANELS, curves
-from poseda.report.gallery import draw_body, root_and_size
+from poseda.report.samples import draw_body, root_and_size
 
 
 def test_roots_in_one_quarter_of_the_screen_shade_one_cell_of_it() -> None:

@@ -14,17 +14,17 @@ from poseda.cli import main
 from poseda.geometry.rotation import rotation_matrix
 from poseda.geometry.skeleton import H36M16
 from poseda.ops.samples import augment_arguments
-from poseda.report import FoundAlignment, RunRecord, page
-from poseda.report.alignment import View
+from poseda.report import RunRecord, describe_alignment, page
 from poseda.report.diversity import measure
-from poseda.runs.checkpoint import load_checkpoint
+from poseda.runs import RunFolder
+from poseda.runs.view_alignment import FoundAlignment, View
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 NOTES = {"skeleton": "h36m16", "parents": H36M16.parents, "joint_names": H36M16.joint_names}
 
 
-def gallery(after: torch.Tensor, before: torch.Tensor, body: torch.Tensor) -> dict[str, np.ndarray]:
+def samples(after: torch.Tensor, before: torch.Tensor, body: torch.Tensor) -> dict[str, np.ndarray]:
     valid = torch.ones(len(before), dtype=torch.bool)
     valid[-1] = False
     tensors = {"source_3d": before, "augmented_3d": after, "augmented_body": body, "augmented_valid": valid}
@@ -41,7 +41,7 @@ def test_turns_lengths_and_tilts_are_what_was_done_to_the_poses() -> None:
     across = torch.linalg.cross(bone, torch.ones_like(bone))
     turn = math.radians(40) * across / across.norm(dim=-1, keepdim=True)
     after[:, wrist] = after[:, elbow] + 1.5 * (rotation_matrix(turn) @ bone[..., None])[..., 0]
-    found = measure(gallery(after, before, body), NOTES)
+    found = measure(samples(after, before, body), NOTES)
     assert found is not None
     expected = np.zeros((4, H36M16.num_bones))
     expected[:, wrist - 1] = 40
@@ -54,7 +54,7 @@ def test_turns_lengths_and_tilts_are_what_was_done_to_the_poses() -> None:
         upright[:, H36M16.joint(f"{side}_shoulder"), 1] = -0.5
         upright[:, H36M16.joint(f"{side}_ankle"), 1] = 0.9
     leaning = upright @ rotation_matrix(body[0]).T
-    found = measure(gallery(leaning, upright, body[:2]), NOTES)
+    found = measure(samples(leaning, upright, body[:2]), NOTES)
     assert found is not None and found.tilt_before is not None and found.tilt_after is not None
     np.testing.assert_allclose(found.tilt_before, 0, atol=1e-9)
     np.testing.assert_allclose(found.tilt_after, np.degrees(0.3))
@@ -62,7 +62,7 @@ def test_turns_lengths_and_tilts_are_what_was_done_to_the_poses() -> None:
 
 def test_bodies_that_cannot_stand_have_no_tilt_and_runs_without_turns_no_diversity() -> None:
     pose = torch.randn(3, 3, 3)
-    kept = gallery(pose, pose, torch.zeros(3, 3))
+    kept = samples(pose, pose, torch.zeros(3, 3))
     notes = {"skeleton": "dog", "parents": (-1, 0, 1), "joint_names": ("hip", "chest", "nose")}
     found = measure(kept, notes)
     assert found is not None and found.tilt_before is None and found.turn.max() < 1e-3
@@ -77,12 +77,12 @@ FOUND = FoundAlignment(
 
 
 def test_what_plus_found_is_one_line_with_the_largest_first() -> None:
-    assert FOUND.sentence() == (
+    assert describe_alignment(FOUND) == (
         "gpa_lpa_view found pitch/roll of -8.0°/+1.5°, +4.0°/0.0°; "
         "bones to knee -3.0 %, head top +1.5 %, hip +0.5 %"
     )
     many = dataclasses.replace(FOUND, views=FOUND.views * 3)
-    assert "+1.5° and 3 views more; bones" in many.sentence()
+    assert "+1.5° and 3 views more; bones" in describe_alignment(many)
 
 
 def test_a_run_tells_what_changed_what_plus_found_and_where_it_started_anew(
@@ -95,8 +95,8 @@ def test_a_run_tells_what_changed_what_plus_found_and_where_it_started_anew(
     assert main([*adapt, "--out", str(out)]) == 0
     record = RunRecord.read(out)
     assert record.alignment is not None
-    assert record.alignment.sentence() in " ".join(capsys.readouterr().out.split())
-    notes = [load_checkpoint(out / f"seed{seed}/gpa_lpa_view/alignment.safetensors")[1] for seed in (0, 1)]
+    assert describe_alignment(record.alignment) in " ".join(capsys.readouterr().out.split())
+    notes = [RunFolder(out).weights(seed, "gpa_lpa_view", "view_alignment").load()[1] for seed in (0, 1)]
     assert record.alignment.views[0].pitch == tuple(found["views"][0]["pitch"] for found in notes)
     assert record.alignment.build["knee"] == tuple(found["build"]["right_knee"] for found in notes)
     text = (out / "report.html").read_text()

@@ -162,7 +162,7 @@ TITLES = {
     "labelfree": "Without labels",
     "clips": "Predictions on the target",
     "journal": "Training",
-    "gallery": "Where people stand",
+    "samples": "Where people stand",
     "results": "With labels",
 }
 """Part of a record to the section that shows it."""
@@ -170,7 +170,7 @@ TITLES = {
 
 @pytest.mark.parametrize("missing", ["gate", *TITLES])
 def test_the_page_does_without_a_part(record: RunRecord, missing: str) -> None:
-    empty: Any = {"gate": None, "labelfree": None, "clips": {}, "journal": [], "gallery": {}, "results": []}
+    empty: Any = {"gate": None, "labelfree": None, "clips": {}, "journal": [], "samples": {}, "results": []}
     text = page.build_page(dataclasses.replace(record, **{missing: empty[missing]}))
     outline, titles = Outline(text), re.findall("<h2>([^<]*)", text)
     assert not outline.open and "Protocol" in titles

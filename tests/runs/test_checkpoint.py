@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from poseda.runs import checkpoint
-from poseda.runs.journal import Journal, Meters, NonFiniteError
+from poseda.runs.journal import Journal
+from poseda.training.errors import NonFiniteError
+from poseda.training.meters import Meters
 
 
 def test_tensors_and_notes_come_back_as_they_went(tmp_path: Path) -> None:

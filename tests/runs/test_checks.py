@@ -12,7 +12,7 @@ import pytest
 import torch
 from lightning.fabric import Fabric
 from lightning.fabric.plugins import MixedPrecision
-from runs import KillAt, short_run
+from runs import KillAt, equal, short_run, weights
 
 from poseda import device, report, training
 from poseda.cli import main
@@ -20,11 +20,9 @@ from poseda.config import LifterTrainingConfig, RunConfig
 from poseda.datasets import Domains, NoLabelsError
 from poseda.datasets.own import OwnDomains
 from poseda.geometry.placements import TargetPlacements
+from poseda.lifters.sizes import build_lifter
 from poseda.ops import _native as native
-from poseda.runs import folder
-from poseda.runs.checkpoint import load_checkpoint, save_checkpoint
-from poseda.runs.weights import weights_path
-from poseda.training import run as run_module
+from poseda.runs import RunFolder, folder
 from poseda.training.adversarial import GeneratorPhase
 from poseda.training.pairs import recipe_of
 
@@ -181,14 +179,14 @@ def test_a_source_behind_the_camera_is_refused(
 
 def test_training_on_no_valid_pair_stops_the_run(tmp_path: Path, domains: Domains) -> None:
     run = training.prepare(small(tmp_path / "r"), domains)
-    run._pretrain(0)
+    run.pretrain(0)
     away = run.data.source.pose_3d * torch.tensor([1.0, 1.0, -1.0])
     run.data = dataclasses.replace(run.data, source=dataclasses.replace(run.data.source, pose_3d=away))
     run.data.source.pose_3d[:, 3] = torch.nan
     with pytest.raises(
         training.NothingValidError, match=r"gpa · lifter · seed 0: valid_share: .* none in the last 2 steps"
     ):
-        run._adapt(0, "gpa")
+        run.adapt(0, "gpa")
     assert not (tmp_path / "r" / "seed0" / "gpa" / "lifter.safetensors").exists()
 
 
@@ -229,7 +227,7 @@ def test_fakes_are_judged_with_the_unseen_joints_of_their_anchors(tmp_path: Path
         run.data,
         placements=TargetPlacements.build(placements.pose_2d, placements.camera, domains.skeleton, seen),
     )
-    lifter = run_module.build_lifter(run.config, domains.skeleton)
+    lifter = build_lifter(run.config, domains.skeleton)
     for arm, hidden in (("gpa_lpa", True), ("lpa", False)):
         rng = torch.Generator().manual_seed(0)
         recipe = recipe_of(arm, run.config)  # type: ignore[arg-type]
@@ -249,10 +247,10 @@ def test_an_unfinished_phase_stays_on_its_kind_of_device(
     run = small(tmp_path / "r")
     with pytest.raises(KeyboardInterrupt):
         training.prepare(run, domains, KillAt("gpa · lifter", 4)).train()
-    partial = tmp_path / "r" / "seed0" / "gpa" / "lifter.partial"
-    tensors, notes = load_checkpoint(partial)
+    partial = RunFolder(run.out).partial(0, "gpa", "lifter")
+    tensors, notes = partial.load()
     assert notes == {"step": 2, "device": "cpu"}
-    save_checkpoint(partial, tensors, notes | {"device": "cuda"})
+    partial.save(tensors, notes | {"device": "cuda"})
     again = dataclasses.replace(run, resume=True)
     with pytest.raises(
         training.FolderError, match=r"--device: .*lifter\.partial unfinished on cuda, got cpu"
@@ -279,7 +277,7 @@ def test_half_precision_resumes_with_its_gradient_scale(
         scaler = torch.amp.GradScaler("cpu", init_scale=2.0**6, growth_interval=3)
         return Fabric(accelerator="cpu", plugins=[MixedPrecision("16-mixed", "cpu", scaler)])
 
-    monkeypatch.setattr(training, "start_fabric", half_precision)
+    monkeypatch.setattr("poseda.training.preparation.start_fabric", half_precision)
     steps = LifterTrainingConfig(pretrain_steps=8, adapt_steps=8, batch=32, ema=0.9)
     whole, cut = (small(tmp_path / name, training=steps) for name in ("whole", "cut"))
     run = training.prepare(whole, domains)
@@ -287,11 +285,10 @@ def test_half_precision_resumes_with_its_gradient_scale(
     assert run.fabric.strategy.precision.state_dict()["scale"] > 2.0**6
     with pytest.raises(KeyboardInterrupt):
         training.prepare(cut, domains, KillAt("gpa · lifter", 6)).train()
-    unfinished = weights_path(cut.out, 0, "gpa", "lifter").with_suffix(".partial")
-    assert load_checkpoint(unfinished)[0]["scaler.scale"] == 2.0**7
+    unfinished = RunFolder(cut.out).partial(0, "gpa", "lifter")
+    assert unfinished.load()[0]["scaler.scale"] == 2.0**7
     assert training.prepare(dataclasses.replace(cut, resume=True), domains).train() == expected
-    lifters = [load_checkpoint(weights_path(run.out, 0, "gpa", "lifter"))[0] for run in (whole, cut)]
-    assert all(torch.equal(lifters[0][name], lifters[1][name]) for name in lifters[0])
+    assert equal(weights(whole.out, "gpa"), weights(cut.out, "gpa"))
 
 
 # ------------------------------------------------------------------------------------------ own footage

@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from poseda.cli import main
+from poseda.runs.atomic import is_leftover
 from poseda.runs.checkpoint import load_checkpoint
-from poseda.runs.files import is_leftover
 
 RUN = ["adapt", "--preset", "tiny", "--device", "cpu", "--arms", "gpa_lpa", "--log-every", "5"]
 RUN += ["--training.pretrain-steps", "20", "--training.adapt-steps", "20", "--generator-training.steps", "20"]

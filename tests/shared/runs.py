@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from poseda.config import Arm, GeneratorTrainingConfig, LifterTrainingConfig, NetworkConfig, RunConfig, preset
-from poseda.runs.checkpoint import load_checkpoint
-from poseda.runs.weights import weights_path
+from poseda.runs import RunFolder
 
 
 def short_run(out: Path, *arms: Arm, steps: int = 15, every: int = 5, **changes: Any) -> RunConfig:
@@ -34,12 +34,33 @@ def small_lifter(causal: bool = False) -> NetworkConfig:
 
 def weights(out: Path, arm: str, phase: str = "lifter") -> dict[str, torch.Tensor]:
     """What a phase of the first seed ended with."""
-    return load_checkpoint(weights_path(out, 0, arm, phase))[0]
+    return RunFolder(out).weights(0, arm, phase).load()[0]
 
 
 def equal(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> bool:
     """Whether two checkpoints are the same bits."""
     return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
+
+
+def as_0_1_0_left_it(out: Path) -> Path:
+    """Give a run folder the names that 0.1.0 wrote: of the arm `gpa_lpa_view`, and of two files."""
+    for folder in [*out.glob("seed*/gpa_lpa_view")]:
+        folder.rename(folder.with_name("plus"))
+    files = {
+        "view_alignment.safetensors": "alignment.safetensors",
+        "samples.safetensors": "gallery.safetensors",
+    }
+    for today, first in files.items():
+        for path in [*out.rglob(today)]:
+            path.rename(path.with_name(first))
+    for path in (*out.glob("*.json"), *out.glob("*.jsonl")):
+        path.write_text(path.read_text().replace("gpa_lpa_view", "plus"))
+    clips = RunFolder(out).clips
+    if clips.exists():
+        tensors, notes = clips.load()
+        renamed = {name.replace("gpa_lpa_view", "plus"): value for name, value in tensors.items()}
+        clips.save(renamed, json.loads(json.dumps(notes).replace("gpa_lpa_view", "plus")))
+    return out
 
 
 class KillAt:

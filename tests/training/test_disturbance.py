@@ -13,6 +13,7 @@ from poseda.config import LifterTrainingConfig, RunConfig, TargetDataConfig, fro
 from poseda.datasets import AdaptationData, Domains, open_domains
 from poseda.evaluation import gate
 from poseda.method import losses
+from poseda.runs.card import protocol_card
 from poseda.training.disturbance import disturb
 
 
@@ -68,9 +69,9 @@ def test_a_run_adapts_to_the_worse_target_and_says_so(tmp_path: Path, domains: D
     assert len(run.data.placements) + run.data.placements.dropped == 30
     worse = gate.judge(disturb(domains.adaptation(), config.target_data))
     assert run.verdict == worse != gate.judge(domains.adaptation())
-    card = training.protocol_card(config, domains, run.splits)["target"]
+    card = protocol_card(config, domains, run.splits)["target"]
     assert "made worse first: 30 poses, noise of 0.01 half screen widths" in card
-    assert "worse" not in training.protocol_card(preset("tiny"), domains, run.splits)["target"]
+    assert "worse" not in protocol_card(preset("tiny"), domains, run.splits)["target"]
 
 
 def test_a_record_older_than_worse_targets_is_read() -> None:
@@ -108,7 +109,7 @@ def test_noise_on_training_input_leaves_the_truth_alone(tmp_path: Path, domains:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(LifterPhase, "_add_noise", look)
-        run._pretrain(0)
+        run.pretrain(0)
     before, after = seen[0]
     assert (after.pose_2d - before.pose_2d).std().item() == pytest.approx(0.05, rel=0.05)
     assert after.pose_3d is before.pose_3d

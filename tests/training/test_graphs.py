@@ -65,8 +65,8 @@ def train(run: RunConfig, domains: Domains, observer: Any = None) -> None:
     """All phases of an arm, without what comes after."""
     prepared = training.prepare(run, domains, observer)
     with prepared.lock:
-        prepared._pretrain(0)
-        prepared._adapt(0, run.arms[0])
+        prepared.pretrain(0)
+        prepared.adapt(0, run.arms[0])
 
 
 def both(tmp_path: Path, domains: Domains, steps: int, **changes: Any) -> list[RunConfig]:
@@ -359,7 +359,7 @@ def test_the_compiler_is_told_what_is_captured(
     monkeypatch.setattr("poseda.training.compilation.pays", pays)
     for choice in ("on", "off"):
         run = run_of(tmp_path / choice, 1, arm="source_only", graphs=choice)
-        training.prepare(run, domains)._pretrain(0)
+        training.prepare(run, domains).pretrain(0)
     assert asked == [("auto", True), ("auto", False)]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from runs import equal, weights
 from torch import nn
 
 from poseda import training
@@ -25,8 +26,7 @@ from poseda.config import (
     preset,
 )
 from poseda.datasets import Domains, open_domains
-from poseda.runs.checkpoint import load_checkpoint
-from poseda.runs.weights import weights_path
+from poseda.runs import RunFolder
 from poseda.training.health import CollapseWatch, NonFiniteWatch
 from poseda.training.stage import Silent
 
@@ -198,7 +198,7 @@ def test_a_collapse_is_started_anew_and_then_ends_the_run(
             told.append((step, reason))
 
     sentence = (
-        rf"gpa_lpa · generator · seed 0: collapsed at step \d+ after 2 new starts: {reason} in 2 log lines"
+        rf"gpa_lpa · generator · seed 0: collapsed at step \d+ after 2 restarts: {reason} in 2 log lines"
     )
     with pytest.raises(training.CollapseError, match=sentence):
         training.prepare(run, domains, Told()).train()
@@ -207,8 +207,8 @@ def test_a_collapse_is_started_anew_and_then_ends_the_run(
     assert [(event["step"], event["reason"]) for event in found] == told
     for event in found:  # two sick lines came after the checkpoint it went back to
         assert event["step"] <= event["collapsed_at"] - 10
-    partial = weights_path(run.out, 0, "gpa_lpa", "generator").with_suffix(".partial")
-    assert load_checkpoint(partial)[1]["step"] == found[-1]["step"], "the last healthy state is kept"
+    partial = RunFolder(run.out).partial(0, "gpa_lpa", "generator")
+    assert partial.load()[1]["step"] == found[-1]["step"], "the last healthy state is kept"
 
 
 def test_the_command_line_tells_a_collapse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -216,7 +216,7 @@ def test_the_command_line_tells_a_collapse(tmp_path: Path, capsys: pytest.Captur
     steps = ["--training.pretrain-steps", "4", "--arms", "gpa_lpa", "--out", str(tmp_path / "r")]
     assert main(["adapt", "--preset", "tiny", "--device", "cpu", *steps, *options]) == 1
     shown = capsys.readouterr()
-    assert "started anew from step 0 with a new seed" in " ".join(shown.out.split())
+    assert "starts again from step 0 with another seed" in " ".join(shown.out.split())
     assert shown.err.count("\n") == 1 and "bone_spread below 9 in 1 log lines in a row" in shown.err
 
 
@@ -247,16 +247,14 @@ def test_a_new_start_heals_and_a_kill_after_it_changes_nothing(
                 raise KeyboardInterrupt
 
     for killed_at in (15, 25):
-        resume = (cut.out / "config.json").exists()
+        resume = RunFolder(cut.out).begun
         with pytest.raises(KeyboardInterrupt):
             training.prepare(dataclasses.replace(cut, resume=resume), domains, KillAfter()).train()
         if killed_at == 15:  # killed before its first checkpoint, but for the one of the new start itself
             KillAfter.anew = True
     assert training.prepare(dataclasses.replace(cut, resume=True), domains).train() == results
-    tables = [load_checkpoint(weights_path(run.out, 0, "gpa_lpa", "generator"))[0] for run in (whole, cut)]
-    assert all(torch.equal(tables[0][name], tables[1][name]) for name in tables[0])
-    other = load_checkpoint(weights_path(never.out, 0, "gpa_lpa", "generator"))[0]
-    assert not all(torch.equal(tables[0][name], other[name]) for name in other)
+    assert equal(weights(whole.out, "gpa_lpa", "generator"), weights(cut.out, "gpa_lpa", "generator"))
+    assert not equal(weights(whole.out, "gpa_lpa", "generator"), weights(never.out, "gpa_lpa", "generator"))
     assert events(cut.out) == events(whole.out)
 
 

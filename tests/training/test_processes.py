@@ -16,7 +16,7 @@ from torch import distributed, nn
 from poseda.cli import main
 from poseda.lifters.dropout import Dropout
 from poseda.lifters.graph import NodeNorm
-from poseda.runs.files import is_leftover
+from poseda.runs.atomic import is_leftover
 from poseda.training import parallel
 
 RUN = ["adapt", "--preset", "tiny", "--device", "cpu", "--arms", "gpa_lpa", "--log-every", "5"]

@@ -16,8 +16,8 @@ from torch import Tensor
 from poseda import training
 from poseda.config import ARMS, AdversaryConfig, Arm, LifterTrainingConfig, PlacementConfig
 from poseda.datasets import Domains
-from poseda.runs.journal import Meters
 from poseda.training.graphs import WARM_UP
+from poseda.training.meters import Meters
 from poseda.training.stage import Phase, Stage
 
 pytestmark = pytest.mark.usefixtures("one_thread")

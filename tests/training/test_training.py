@@ -21,10 +21,9 @@ from poseda.config import (
     RunConfig,
 )
 from poseda.datasets import Domains, LabelledPoses, open_domains
-from poseda.geometry.root import root_relative
+from poseda.geometry.kinematics import root_relative
 from poseda.lifters import mirror
 from poseda.lifters.predict import predict
-from poseda.runs.weights import weights_path
 from poseda.training.pairs import PairSource, Resident, Shuffle, recipe_of
 from poseda.training.stage import stage_seed
 
@@ -58,7 +57,11 @@ def test_a_killed_run_resumes_to_the_same_bits(
         training.prepare(cut, domains, KillAt(killed_in, 10)).train()
     results = training.prepare(dataclasses.replace(cut, resume=True), domains).train()
     assert results == expected
-    own = ("scout", "alignment", "generator", "lifter") if arm == "gpa_lpa_view" else ("generator", "lifter")
+    own = (
+        ("scout", "view_alignment", "generator", "lifter")
+        if arm == "gpa_lpa_view"
+        else ("generator", "lifter")
+    )
     for owner, phase in (("pretrained", "lifter"), *((arm, phase) for phase in own)):
         assert equal(weights(whole.out, owner, phase), weights(cut.out, owner, phase)), (owner, phase)
     assert not list(cut.out.rglob("*.partial"))
@@ -101,11 +104,11 @@ def test_no_arm_but_the_oracle_ever_asks_for_target_labels(tmp_path: Path, domai
     sealed.open = True  # that labels are there is checked before training; they are dropped again
     run = training.prepare(short_run(tmp_path / "r", "gpa"), sealed)
     sealed.open = False
-    run._pretrain(0)
+    run.pretrain(0)
     for arm in ("source_only", "gpa", "lpa", "gpa_lpa", "random", "poseaug"):
-        run._adapt(0, arm)
+        run.adapt(0, arm)
     assert sealed.oracle_asked == 0
-    run._adapt(0, "oracle")
+    run.adapt(0, "oracle")
     assert sealed.oracle_asked == 1
 
 
@@ -211,16 +214,16 @@ def test_invalid_poses_are_harmless_and_a_non_finite_loss_stops_the_run(
     tmp_path: Path, domains: Domains
 ) -> None:
     run = training.prepare(short_run(tmp_path / "r", "gpa"), domains)
-    run._pretrain(0)
+    run.pretrain(0)
     broken = run.data.source.pose_3d.clone()
     broken[::2, 3] = float("nan")  # a NaN pose is invalid once placed, but captured pairs go as they are
     run.data = dataclasses.replace(run.data, source=dataclasses.replace(run.data.source, pose_3d=broken))
-    run._adapt(0, "gpa")
+    run.adapt(0, "gpa")
     with pytest.raises(
         training.NonFiniteError, match=r"source_only.*lifter_loss became non-finite at step 0"
     ):
-        run._adapt(0, "source_only")
-    assert not weights_path(run.config.out, 0, "source_only", "lifter").exists()
+        run.adapt(0, "source_only")
+    assert not run.folder.weights(0, "source_only", "lifter").exists()
 
 
 def test_gpa_lowers_the_error_where_only_the_camera_differs(tmp_path: Path, domains: Domains) -> None:

@@ -14,8 +14,8 @@ from poseda.datasets import AdaptationData, UnlabelledPoses, open_domains
 from poseda.geometry.camera import Camera, pitch_roll, up_of
 from poseda.geometry.rotation import rotation_matrix
 from poseda.geometry.skeleton import H36M16, Skeleton
-from poseda.runs.journal import TrainingError
 from poseda.training import view_alignment as alignment
+from poseda.training.errors import TrainingError
 from poseda.training.pairs import Proposal, Resident, carry_out, source_like_target
 
 

@@ -1,1 +1,1 @@
-"""Files that people bring: a module a format. Nothing in a file is ever run."""
+"""Readers of the files that people bring, a module a format. Nothing in a file is ever executed."""

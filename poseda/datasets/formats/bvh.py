@@ -1,40 +1,26 @@
-"""BVH motion capture: hierarchy, channels, forward kinematics, and which of its joints is which of ours."""
+"""BVH motion capture: the file's hierarchy and channels, and where its joints are by forward kinematics."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from poseda.datasets.formats.text import fail, read_text
+from poseda.datasets.formats.field import Field
+from poseda.datasets.formats.files import read_text
+from poseda.geometry.kinematics import chain_rotations, forward_kinematics
+from poseda.geometry.rotation import about_axis
 
-MAX_BVH_JOINTS = 512
-MAX_BVH_NUMBERS = 1 << 27
-"""Most numbers of the motion part read, 1 GiB."""
+MAX_JOINTS = 512
+"""Most joints of a hierarchy."""
 
-LEG_LENGTH = 0.85
-"""Thigh and shin of an adult, metres: tells the unit of a file."""
+MAX_NUMBERS = 1 << 27
+"""Most numbers of the motion part, 1 GiB."""
 
-UNITS = {"metres": 1.0, "centimetres": 0.01, "millimetres": 0.001, "inches": 0.0254, "CMU's": 0.0254 / 0.45}
-
-_SIDED = {
-    "hip": "upleg upperleg thigh hip femur hipjoint",
-    "knee": "leg lowerleg lowleg shin calf knee tibia",
-    "ankle": "foot ankle",
-    "shoulder": "arm upperarm uparm shldr humerus shoulder",
-    "elbow": "forearm lowerarm lowarm elbow radius",
-    "wrist": "hand wrist",
-}
-_MIDDLE = {
-    "spine": "spine1 chest spine02 spine2 lowerback spine",
-    "thorax": "neck necktwist01 neck1 thorax upperneck",
-    "head": "head",
-}
-"""Words that stand for a joint, in order of preference: in most files the "shoulder" is the collar bone, so
-the upper arm comes first; "leg" is the shin in files that have an "upleg"."""
+CHANNELS = tuple(f"{axis}{kind}" for kind in ("position", "rotation") for axis in "XYZ")
+"""Every channel that a joint may have."""
 
 
 @dataclass
@@ -69,25 +55,22 @@ class Bvh:
     frame_time: float
 
 
-CHANNELS = tuple(f"{axis}{kind}" for kind in ("position", "rotation") for axis in "XYZ")
-
-
-class _Tokens:
+class _Words:
     """Words of the hierarchy, one by one."""
 
-    def __init__(self, path: Path, text: str) -> None:
-        self.path, self.words, self.at = path, text.split(), 0
+    def __init__(self, file: Field, text: str) -> None:
+        self.hierarchy, self.words, self.at = file.at("HIERARCHY"), text.split(), 0
 
-    def next(self, wanted: str) -> str:
+    def next(self, expected: str) -> str:
         if self.at >= len(self.words):
-            raise fail(self.path, "HIERARCHY", wanted, "its end")
+            raise self.hierarchy.fail(expected, "its end")
         self.at += 1
         return self.words[self.at - 1]
 
     def expect(self, *choices: str) -> str:
         word = self.next(" or ".join(choices))
         if word not in choices:
-            raise fail(self.path, "HIERARCHY", " or ".join(choices), word[:40])
+            raise self.hierarchy.fail(" or ".join(choices), word[:40])
         return word
 
     def number(self, where: str) -> float:
@@ -95,9 +78,9 @@ class _Tokens:
         try:
             value = float(word)
         except ValueError as error:
-            raise fail(self.path, where, "a number", word[:40]) from error
+            raise self.hierarchy.at(where).fail("a number", word[:40]) from error
         if not np.isfinite(value):
-            raise fail(self.path, where, "a finite number", word[:40])
+            raise self.hierarchy.at(where).fail("a finite number", word[:40])
         return value
 
     def until_brace(self) -> str:
@@ -111,55 +94,55 @@ class _Tokens:
 def read_bvh(path: Path) -> Bvh:
     """Read a BVH file and compute where its joints are.
 
-    Rotations multiply in the channels' order; position channels of a joint replace its offset, the root's
-    too.
+    Rotations multiply in the order of the channels. Position channels of a joint replace its offset, also
+    those of the root.
 
     Raises:
-        DataError: if the file is no BVH or damaged.
+        DataError: if the file is not a BVH or is damaged.
     """
-    text = read_text(path)
-    head, found, motion = text.partition("MOTION")
+    file = Field(path)
+    head, found, motion = read_text(path).partition("MOTION")
     if not found:
-        raise fail(path, "MOTION", "this section", "none")
-    joints = _hierarchy(path, head)
-    values, frame_time = _motion(path, motion, sum(len(joint.channels) for joint in joints))
-    return Bvh(joints, _kinematics(joints, values), frame_time)
+        raise file.at("MOTION").fail("this section", "none")
+    joints = _hierarchy(_Words(file, head))
+    values, frame_time = _motion(file, motion, sum(len(joint.channels) for joint in joints))
+    return Bvh(joints, _positions(joints, values), frame_time)
 
 
-def _hierarchy(path: Path, text: str) -> list[BvhJoint]:
-    tokens, joints, open_joints = _Tokens(path, text), list[BvhJoint](), list[int]()
-    tokens.expect("HIERARCHY")
-    tokens.expect("ROOT")
+def _hierarchy(words: _Words) -> list[BvhJoint]:
+    joints, open_joints = list[BvhJoint](), list[int]()
+    words.expect("HIERARCHY")
+    words.expect("ROOT")
     word = "ROOT"
     while True:
         if word in ("ROOT", "JOINT", "End"):
             parent = open_joints[-1] if open_joints else -1
-            name = tokens.until_brace()
-            joints.append(_joint(tokens, f"{joints[parent].name}_end" if word == "End" else name, parent))
+            name = words.until_brace()
+            joints.append(_joint(words, f"{joints[parent].name}_end" if word == "End" else name, parent))
             open_joints.append(len(joints) - 1)
-            if len(joints) > MAX_BVH_JOINTS:
-                raise fail(path, "HIERARCHY", f"at most {MAX_BVH_JOINTS} joints", "more")
+            if len(joints) > MAX_JOINTS:
+                raise words.hierarchy.fail(f"at most {MAX_JOINTS} joints", "more")
         else:
             open_joints.pop()
         if not open_joints:
             return joints
-        word = tokens.expect("JOINT", "End", "}")
+        word = words.expect("JOINT", "End", "}")
 
 
-def _joint(tokens: _Tokens, name: str, parent: int) -> BvhJoint:
-    """OFFSET and, but for end sites, CHANNELS."""
-    tokens.expect("OFFSET")
-    joint = BvhJoint(name, parent, np.array([tokens.number(f"{name} OFFSET") for _ in range(3)]))
-    if tokens.words[tokens.at : tokens.at + 1] == ["CHANNELS"]:
-        tokens.next("CHANNELS")
-        count = tokens.number(f"{name} CHANNELS")
+def _joint(words: _Words, name: str, parent: int) -> BvhJoint:
+    """A joint's OFFSET and CHANNELS; an end site has no channels."""
+    words.expect("OFFSET")
+    joint = BvhJoint(name, parent, np.array([words.number(f"{name} OFFSET") for _ in range(3)]))
+    if words.words[words.at : words.at + 1] == ["CHANNELS"]:
+        words.next("CHANNELS")
+        count = words.number(f"{name} CHANNELS")
         if count not in range(7):
-            raise fail(tokens.path, f"{name} CHANNELS", "0 to 6", f"{count:g}")
-        joint.channels = [tokens.expect(*CHANNELS) for _ in range(int(count))]
+            raise words.hierarchy.at(f"{name} CHANNELS").fail("0 to 6", f"{count:g}")
+        joint.channels = [words.expect(*CHANNELS) for _ in range(int(count))]
     return joint
 
 
-def _motion(path: Path, text: str, width: int) -> tuple[np.ndarray, float]:
+def _motion(file: Field, text: str, width: int) -> tuple[np.ndarray, float]:
     """(N, width) channel values and the frame time."""
     match = re.match(r"\s*Frames:\s*(\d{1,9})\s+Frame Time:\s*(\S+)[ \t]*\r?\n?", text)
     try:
@@ -167,14 +150,13 @@ def _motion(path: Path, text: str, width: int) -> tuple[np.ndarray, float]:
     except ValueError:
         frames = 0
     if match is None or frames < 1 or not 0 < frame_time < 10:
-        raise fail(
-            path, "MOTION", "Frames: and Frame Time: in seconds", text[:60].split("\n")[0] or "nothing"
-        )
-    if frames * width > MAX_BVH_NUMBERS:
-        raise fail(path, "Frames", f"at most {MAX_BVH_NUMBERS} numbers", f"{frames} x {width}")
+        found = text[:60].split("\n")[0] or "nothing"
+        raise file.at("MOTION").fail("Frames: and Frame Time: in seconds", found)
+    if frames * width > MAX_NUMBERS:
+        raise file.at("Frames").fail(f"at most {MAX_NUMBERS} numbers", f"{frames} x {width}")
     lines = [line for line in text[match.end() :].splitlines() if line.strip()]
     if len(lines) != frames:
-        raise fail(path, "MOTION", f"{frames} lines", f"{len(lines)}")
+        raise file.at("MOTION").fail(f"{frames} lines", f"{len(lines)}")
     values = np.empty((frames, width))
     for at, line in enumerate(lines):
         words = line.split()
@@ -183,91 +165,29 @@ def _motion(path: Path, text: str, width: int) -> tuple[np.ndarray, float]:
                 raise ValueError(f"{len(words)} numbers")
             values[at] = [float(word) for word in words]
         except ValueError as error:
-            raise fail(path, f"frame {at}", f"{width} numbers", str(error)[:60]) from error
+            raise file.at(f"frame {at}").fail(f"{width} numbers", str(error)[:60]) from error
     if not np.isfinite(values).all() or np.abs(values).max() > 1e9:
-        raise fail(path, "MOTION", "finite numbers", "NaN, Inf or beyond 1e9")
+        raise file.at("MOTION").fail("finite numbers", "NaN, Inf or beyond 1e9")
     return values, frame_time
 
 
-def _kinematics(joints: Sequence[BvhJoint], values: np.ndarray) -> np.ndarray:
+def _positions(joints: list[BvhJoint], values: np.ndarray) -> np.ndarray:
+    """(N, J, 3) from the channel values (N, width)."""
     frames = len(values)
-    position = np.empty((frames, len(joints), 3))
-    rotation = np.empty((frames, len(joints), 3, 3))
+    offset = np.stack([np.tile(joint.offset, (frames, 1)) for joint in joints], 1)
+    rotation = np.tile(np.eye(3), (frames, len(joints), 1, 1))
     column = 0
     for at, joint in enumerate(joints):
-        own, turn = np.tile(joint.offset, (frames, 1)), np.tile(np.eye(3), (frames, 1, 1))
         for channel in joint.channels:
-            axis, kind = "XYZ".index(channel[0]), channel[1:]
+            axis, kind = channel[0].lower(), channel[1:]
             if kind == "position":
-                own[:, axis] = values[:, column]
+                offset[:, at, "xyz".index(axis)] = values[:, column]
             else:
-                turn = turn @ _about(axis, np.radians(values[:, column]))
+                rotation[:, at] = rotation[:, at] @ about_axis(axis, np.radians(values[:, column]))
             column += 1
-        if joint.parent < 0:
-            position[:, at], rotation[:, at] = own, turn
-        else:
-            parent = rotation[:, joint.parent]
-            position[:, at] = position[:, joint.parent] + np.einsum("nij,nj->ni", parent, own)
-            rotation[:, at] = parent @ turn
-    return position
-
-
-def _about(axis: int, angle: np.ndarray) -> np.ndarray:
-    """(N, 3, 3) rotations about a coordinate axis."""
-    out = np.tile(np.eye(3), (len(angle), 1, 1))
-    one, two = (axis + 1) % 3, (axis + 2) % 3
-    cosine, sine = np.cos(angle), np.sin(angle)
-    out[:, one, one], out[:, one, two] = cosine, -sine
-    out[:, two, one], out[:, two, two] = sine, cosine
-    return out
-
-
-# --------------------------------------------------------------------------------------------- joint names
-
-
-def match_joints(
-    path: Path, joints: Sequence[BvhJoint], given: Mapping[str, str] | None = None
-) -> dict[str, int]:
-    """Which joint of the file is which of ours.
-
-    Args:
-        path: for complaints.
-        joints: of the file.
-        given: our joint to the file's name for it, where its name does not tell.
-
-    Returns:
-        index by our names: both sides' hip, knee, ankle, shoulder, elbow and wrist, spine, thorax, head, and
-        ``head_end`` where the head has an end site away from it.
-
-    Raises:
-        DataError: if a joint is not found; the message names the file's.
-    """
-    plain = {_plain(joint.name): at for at, joint in reversed(list(enumerate(joints)))}
-    exact = {joint.name: at for at, joint in enumerate(joints)}
-    wanted = {name: words.split() for name, words in _MIDDLE.items()}
-    for side, short in (("left", "l"), ("right", "r")):
-        for joint, stems in _SIDED.items():
-            wanted[f"{side}_{joint}"] = [
-                form for w in stems.split() for form in (side + w, short + w, w + side, w + short)
-            ]
-    found: dict[str, int] = {}
-    for name, words in wanted.items():
-        if given and name in given:
-            at = exact.get(given[name])
-        else:
-            at = next((plain[word] for word in words if word in plain), None)
-        if at is None:
-            tried = given[name] if given and name in given else ", ".join(words[:4])
-            names = ", ".join(joint.name for joint in joints)[:200]
-            raise fail(path, name, f"a joint of that meaning ({tried})", f"only {names}")
-        found[name] = at
-    ends = [i for i, j in enumerate(joints) if j.parent == found["head"] and j.name.endswith("_end")]
-    if ends and np.linalg.norm(joints[ends[0]].offset) > 0:
-        found["head_end"] = ends[0]
-    return found
-
-
-def _plain(name: str) -> str:
-    """Lower case without prefix (mixamorig:, Bip01), blanks and underscores."""
-    name = name.rsplit(":", 1)[-1].lower()
-    return re.sub(r"[\s_.\-]", "", re.sub(r"^(bip0?1|cc_base|b)[\s_]", "", name))
+    parents = [joint.parent for joint in joints]
+    rotation = chain_rotations(rotation, parents)
+    bones = offset[:, 1:].copy()
+    for bone, parent in enumerate(parents[1:]):
+        bones[:, bone] = np.einsum("nij,nj->ni", rotation[:, parent], bones[:, bone])
+    return forward_kinematics(offset[:, 0], bones, parents)

@@ -1,7 +1,7 @@
 """MATLAB 5 files: numeric arrays and cells of them, which is what pose data sets use. numpy only.
 
-Every element is bounded by the bytes around it, so a file cannot announce more than it holds; compressed
-variables may expand :data:`MAX_EXPANSION`-fold.
+The bytes around an element bound its size, so a file cannot announce more than it holds. Compressed variables
+may expand up to :func:`poseda.datasets.formats.limits.most_expanded`.
 """
 
 from __future__ import annotations
@@ -13,17 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from poseda.datasets.formats.text import fail
+from poseda.datasets.formats import limits
+from poseda.datasets.formats.field import Field
+from poseda.datasets.formats.files import read_bytes
 from poseda.datasets.records import DataError
-
-MAX_FILE = 1 << 31
-"""Largest MATLAB file read, bytes."""
-
-MAX_EXPANSION = 64
-"""A compressed variable may be this many times larger than the file; pose data compress about twofold."""
-
-FREE_BYTES = 1 << 26
-"""Variables up to this size are expanded whatever the file's size."""
 
 MAX_DEPTH = 8
 """Deepest nesting of cells."""
@@ -37,41 +30,37 @@ _COMPLEX = 0x0800
 
 
 class _SkippedError(Exception):
-    """A variable of a class that is not read (text, structures, sparse arrays)."""
+    """A variable of a class that is left out: text, a structure, a sparse array."""
 
 
-def read_mat(path: Path) -> dict[str, Any]:
+def read_mat(path: Path) -> Field:
     """Read the numeric variables of a MATLAB 5 file.
 
     Returns:
-        arrays by name, and cells as flat lists of such (MATLAB's column order); others are left out.
+        an object of arrays by name. Cells are flat lists of arrays in MATLAB's column order. Other variables
+        are left out.
 
     Raises:
-        DataError: if the file is damaged.
+        DataError: if the file cannot be read or is damaged.
     """
+    file, data = Field(path), read_bytes(path, limits.MAX_MATLAB)
+    order = {b"IM": "<", b"MI": ">"}.get(data[126:128])
+    if order is None:
+        raise file.fail("a MATLAB 5 file", "another header")
     try:
-        size = path.stat().st_size
-        if size > MAX_FILE:
-            raise fail(path, "file", f"at most {MAX_FILE} bytes", f"{size} bytes")
-        data = path.read_bytes()
-        order = {b"IM": "<", b"MI": ">"}.get(data[126:128])
-        if order is None:
-            raise fail(path, "file", "a MATLAB 5 file", "another header")
-        return _variables(path, memoryview(data)[128:], order)
+        return Field(path, value=_variables(file, memoryview(data)[128:], order))
     except DataError:
         raise
-    except OSError as error:
-        raise fail(path, "file", "a file that can be read", error.strerror or error) from error
     except (ValueError, struct.error, zlib.error, OverflowError, MemoryError) as error:
-        raise fail(path, "file", "a MATLAB 5 file", f"a damaged one ({error})") from error
+        raise file.fail("a MATLAB 5 file", f"a damaged one ({error})") from error
 
 
-def _variables(path: Path, data: memoryview, order: str) -> dict[str, Any]:
+def _variables(file: Field, data: memoryview, order: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     while len(data):
         kind, content, data = _element(data, order)
         if kind == _COMPRESSED:
-            content = memoryview(_expanded(path, content))
+            content = memoryview(_expanded(file, content))
             kind, content, _ = _element(content, order)
         if kind != _MATRIX:
             raise ValueError(f"element of type {kind} where a variable should be")
@@ -83,17 +72,16 @@ def _variables(path: Path, data: memoryview, order: str) -> dict[str, Any]:
     return found
 
 
-def _expanded(path: Path, content: memoryview) -> bytes:
-    allowed = max(FREE_BYTES, MAX_EXPANSION * path.stat().st_size)
-    machine = zlib.decompressobj()
+def _expanded(file: Field, content: memoryview) -> bytes:
+    allowed, machine = limits.most_expanded(file.path), zlib.decompressobj()
     data = machine.decompress(content, allowed)
     if machine.unconsumed_tail:
-        raise fail(path, "variable", f"at most {allowed} bytes in a file of this size", "more")
+        raise file.at("variable").fail(f"at most {allowed} bytes in a file of this size", "more")
     return data
 
 
 def _element(data: memoryview, order: str) -> tuple[int, memoryview, memoryview]:
-    """Type and content of the first element, and what follows it."""
+    """Type and content of the first element, and the bytes after it."""
     first = struct.unpack_from(f"{order}I", data)[0]
     if first >> 16:  # small elements hold their length in the type's upper half
         kind, size, start, end = first & 0xFFFF, first >> 16, 4, 8
@@ -104,7 +92,7 @@ def _element(data: memoryview, order: str) -> tuple[int, memoryview, memoryview]
         # Elements are padded to 8 bytes; compressed ones are not.
         end = start + size + (0 if kind == _COMPRESSED else -size % 8)
     if start + size > len(data):
-        raise ValueError(f"element of {size} bytes where {len(data) - start} are left")
+        raise ValueError(f"element of {size} bytes, but only {len(data) - start} are left")
     return kind, data[start : start + size], data[end:]
 
 

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from poseda.datasets.conversion import conversion
-from poseda.datasets.filming import labelled, screen_of, together
-from poseda.datasets.formats.calibration import read_cameras
-from poseda.datasets.formats.deeplabcut import check_size, import_h5py
+from poseda.datasets.detections import Intrinsics
+from poseda.datasets.filming import labelled, screen_of
+from poseda.datasets.formats.cameras import pixel_lens, read_cameras
+from poseda.datasets.formats.field import Field
+from poseda.datasets.formats.files import read_text
+from poseda.datasets.formats.hdf5 import open_hdf5, read_dataset
 from poseda.datasets.formats.mat import read_mat
 from poseda.datasets.formats.npz import Archive
-from poseda.datasets.formats.text import fail, numbers, read_text, record
 from poseda.datasets.layouts import MPI_INF_3DHP_17, MPI_INF_3DHP_28, SPIN24, Layout
-from poseda.datasets.records import DataError, LabelledPoses
+from poseda.datasets.records import LabelledPoses, concatenated
 from poseda.geometry.camera import Camera
-from poseda.geometry.locate import locate
+from poseda.geometry.placements import locate
 from poseda.geometry.skeleton import Skeleton
 
 OUTDOORS = ("TS5", "TS6")
@@ -30,177 +32,152 @@ OUTDOOR_CLIPS = 1000
 
 MILLIMETRE = 1e-3
 
-Lens = tuple[Camera, float, float]
-"""A camera of one row, and width and height of its picture."""
+# -------------------------------------------------------------------------------------------- training set
 
 
 def read_annot(
     files: Sequence[Path], skeleton: Skeleton, cameras: str | Path | None, stride: int
 ) -> LabelledPoses:
-    """``S1/Seq1/annot.mat`` and its like: 28 joints in 14 cameras, millimetres in each camera's frame.
+    """``S1/Seq1/annot.mat`` and the like: 28 joints in 14 cameras, millimetres in each camera's frame.
 
     Cameras come from ``camera.calibration`` beside the file, as the data set has it, or from the user's JSON.
     """
     convert, parts = conversion(MPI_INF_3DHP_28, skeleton), []
     joints = len(MPI_INF_3DHP_28)
-    for number, file in enumerate(files):
-        content = read_mat(file)
-        cells = [
-            _cells(file, content, name, joints * width) for name, width in (("annot2", 2), ("annot3", 3))
-        ]
-        lenses = _training_lenses(file, cameras)
-        if not len(cells[0]) == len(cells[1]) == len(lenses):
-            found = f"{len(cells[0])}, {len(cells[1])} and {len(lenses)}"
-            raise fail(file, "annot2, annot3, cameras", "as many of each", found)
-        for camera, (flat_2d, flat_3d, (lens, width, height)) in enumerate(zip(*cells, lenses, strict=True)):
+    for number, path in enumerate(files):
+        file = read_mat(path)
+        cells_2d, cells_3d = (_cells(file[f"annot{width}"], joints * width) for width in (2, 3))
+        lenses = _training_lenses(path, cameras)
+        if not len(cells_2d) == len(cells_3d) == len(lenses):
+            found = f"{len(cells_2d)}, {len(cells_3d)} and {len(lenses)}"
+            raise file.at("annot2, annot3, cameras").fail("as many of each", found)
+        for camera, (flat_2d, flat_3d, lens) in enumerate(zip(cells_2d, cells_3d, lenses, strict=True)):
             if len(flat_2d) != len(flat_3d):
-                raise fail(file, f"annot3{{{camera}}}", f"{len(flat_2d)} frames as annot2", len(flat_3d))
+                raise file.at(f"annot3{{{camera}}}").fail(f"{len(flat_2d)} frames as annot2", len(flat_3d))
             pixels = convert(flat_2d[::stride].reshape(-1, joints, 2))[0]
             pose = convert(flat_3d[::stride].reshape(-1, joints, 3))[0] * MILLIMETRE
             clip = np.full(len(pose), number * len(lenses) + camera)
-            name = "/".join(file.parts[-3:-1])
+            name = "/".join(path.parts[-3:-1])
             columns = {"subject": np.full(len(pose), name), "camera": np.full(len(pose), camera)}
-            parts.append(labelled(pose, lens, clip, columns, screen_of(pixels, width, height)))
-    return together(parts)
+            parts.append(labelled(pose, lens.camera, clip, columns, screen_of(pixels, *lens.size)))
+    return concatenated(parts)
 
 
-def _cells(path: Path, content: dict[str, Any], name: str, width: int) -> list[np.ndarray]:
+def _cells(field: Field, width: int) -> list[np.ndarray]:
     """A cell a camera, each (N, width) finite numbers."""
-    cells = content.get(name)
+    cells = field.value
     if not isinstance(cells, list) or not cells:
-        raise fail(path, name, "a cell for each camera", type(cells).__name__)
-    for at, cell in enumerate(cells):
-        if not isinstance(cell, np.ndarray) or cell.ndim != 2 or cell.shape[1] != width or not len(cell):
-            found = cell.shape if isinstance(cell, np.ndarray) else type(cell).__name__
-            raise fail(path, f"{name}{{{at}}}", f"numbers of shape (N, {width})", found)
-        if not np.isfinite(cell).all():
-            raise fail(path, f"{name}{{{at}}}", "finite numbers", "NaN or Inf")
-    return [np.asarray(cell, np.float64) for cell in cells]
+        raise field.fail("a cell for each camera")
+    places = [field.at(f"{field.where}{{{index}}}", cell) for index, cell in enumerate(cells)]
+    for place in places:
+        if isinstance(place.value, np.ndarray) and not len(place.value):
+            raise place.fail("at least one frame")
+    return [place.array(("N", width)) for place in places]
 
 
-def _training_lenses(file: Path, cameras: str | Path | None) -> list[Lens]:
+def _training_lenses(path: Path, cameras: str | Path | None) -> list[Intrinsics]:
     if cameras is not None:
-        entries = read_cameras(cameras, "mpi_inf_3dhp").get("training_cameras")
-        if not isinstance(entries, list):
-            raise fail(Path(cameras), "training_cameras", "a list", type(entries).__name__)
-        return [_json_lens(Path(cameras), f"training_cameras[{at}]", e) for at, e in enumerate(entries)]
-    beside = file.with_name("camera.calibration")
+        return [
+            _json_lens(entry)
+            for entry in read_cameras(cameras, "mpi_inf_3dhp")["training_cameras"].elements()
+        ]
+    beside = path.with_name("camera.calibration")
     if not beside.is_file():
-        raise fail(file, "cameras", "camera.calibration beside it, or a JSON (--cameras)", "neither")
+        raise Field(path, "cameras").fail("camera.calibration beside it, or a JSON (--cameras)", "neither")
     return read_calibration(beside)
 
 
-def read_calibration(path: Path) -> list[Lens]:
+def read_calibration(path: Path) -> list[Intrinsics]:
     """Cameras of a ``camera.calibration`` file: ``size`` and ``intrinsic`` (4 x 4) of each.
 
     Raises:
-        DataError: if the file is none.
+        DataError: if the file is not of this form.
     """
-    sizes: list[np.ndarray] = []
-    matrices: list[np.ndarray] = []
+    file = Field(path)
+    found: dict[str, list[np.ndarray]] = {"size": [], "intrinsic": []}
     for line in read_text(path).splitlines():
-        words = line.split()
-        if words[:1] in (["size"], ["intrinsic"]):
-            count = 2 if words[0] == "size" else 16
+        name, *words = line.split() or [""]
+        if name in found:
             try:
-                values = numbers(path, words[0], [float(word) for word in words[1:]], (count,))
+                numbers = [float(word) for word in words]
             except ValueError as error:
-                raise (
-                    error
-                    if isinstance(error, DataError)
-                    else fail(path, words[0], "numbers", str(error)[:60])
-                ) from error
-            (sizes if count == 2 else matrices).append(values)
+                raise file.at(name).fail("numbers", str(error)[:60]) from error
+            found[name].append(file.at(name, numbers).numbers((2 if name == "size" else 16,)))
+    sizes, matrices = found["size"], found["intrinsic"]
     if not sizes or len(sizes) != len(matrices):
-        raise fail(path, "size, intrinsic", "as many of each", f"{len(sizes)} and {len(matrices)}")
+        raise file.at("size, intrinsic").fail("as many of each", f"{len(sizes)} and {len(matrices)}")
     return [
-        _checked_lens(path, m.reshape(4, 4)[:2, :3], s[0], s[1]) for s, m in zip(sizes, matrices, strict=True)
+        _lens(file.at("intrinsic"), matrix.reshape(4, 4), size)
+        for matrix, size in zip(matrices, sizes, strict=True)
     ]
 
 
-def _checked_lens(
-    path: Path, matrix: np.ndarray, width: float, height: float, distortion: Any = None
-) -> Lens:
-    (fx, _, cx), (_, fy, cy) = matrix
-    known = np.isfinite([fx, fy, cx, cy, width, height, *(() if distortion is None else distortion)]).all()
-    if not (known and min(fx, fy) > 0 and min(width, height) >= 1):
-        raise fail(path, "intrinsic", "positive focal lengths and size", f"{fx}, {fy}, {width} x {height}")
-    return Camera.from_pixels(fx, fy, cx, cy, width, height, distortion), float(width), float(height)
+def _lens(place: Field, matrix: np.ndarray, size: np.ndarray) -> Intrinsics:
+    (fx, _, cx), (_, fy, cy) = matrix[:2, :3]
+    finite = np.isfinite([fx, fy, cx, cy, *size]).all()
+    if not (finite and min(fx, fy) > 0 and size.min() >= 1 and (size % 1 == 0).all()):
+        raise place.fail("positive focal lengths and size", f"{fx}, {fy}, {size[0]} x {size[1]}")
+    width, height = map(int, size)
+    return Intrinsics(Camera.from_pixels(fx, fy, cx, cy, width, height), (width, height))
 
 
-def _json_lens(path: Path, where: str, entry: Any) -> Lens:
-    """A camera of a cameras JSON; of several published focal lengths the first counts."""
-    entry = record(path, where, entry)
-    focal = entry.get("focal_length") or (entry.get("focal_length_published_variants") or [None])[0]
-    fx, fy = numbers(path, f"{where}.focal_length", focal, (2,))
-    cx, cy = numbers(path, f"{where}.center", entry.get("center"), (2,))
-    size = numbers(path, f"{where}.res_w", [entry.get("res_w"), entry.get("res_h")], (2,))
-    radial = numbers(path, f"{where}.radial_distortion", entry.get("radial_distortion") or [0, 0, 0], (3,))
-    tangential = numbers(path, f"{where}.tangential", entry.get("tangential_distortion") or [0, 0], (2,))
-    bent = np.concatenate([radial, tangential])
-    matrix = np.array([[fx, 0, cx], [0, fy, cy]])
-    return _checked_lens(path, matrix, size[0], size[1], bent if bent.any() else None)
+def _json_lens(entry: Field) -> Intrinsics:
+    """A camera of a cameras JSON, without distortion where all coefficients are zero."""
+    lens = pixel_lens(entry)
+    camera = lens.camera() if lens.distortion.any() else replace(lens.camera(), distortion=None)
+    return Intrinsics(camera, lens.size)
 
 
-def _test_lenses(path: Path, cameras: str | Path | None) -> tuple[Lens, Lens]:
-    """The studio's camera (TS1 to TS4) and the one outdoors (TS5, TS6)."""
-    if cameras is None:
-        raise fail(path, "cameras", "a JSON with MPI-INF-3DHP's test cameras (--cameras)", "none")
-    source = Path(cameras)
-    entries = record(source, "test_set", read_cameras(cameras, "mpi_inf_3dhp").get("test_set"))
-    studio, field = (
-        _json_lens(source, f"test_set.{name}", entries.get(name)) for name in ("TS1-TS4", "TS5-TS6")
-    )
-    return studio, field
+# ------------------------------------------------------------------------------------------------ test set
 
 
 def read_annot_data(
     files: Sequence[Path], skeleton: Skeleton, cameras: str | Path | None, stride: int
 ) -> LabelledPoses:
-    """``TS1/annot_data.mat`` and its like (HDF5, needs h5py): 17 joints, frames marked valid.
+    """``TS1/annot_data.mat`` and the like (HDF5, needs h5py): 17 joints, frames marked valid.
 
     3D is ``univ_annot3``, which the official evaluation uses.
     """
     parts = []
-    for number, file in enumerate(files):
-        pixels, pose, valid = _test_arrays(file)
+    for number, path in enumerate(files):
+        pixels, pose, valid = _test_arrays(path)
         kept = np.flatnonzero(valid)[::stride]
-        outdoors = file.parent.name.upper() in OUTDOORS
-        lens = _test_lenses(file, cameras)[outdoors]
-        columns = {"subject": np.full(len(kept), file.parent.name), "frame": kept}
+        outdoors = path.parent.name.upper() in OUTDOORS
+        lens = _test_lenses(path, cameras)[outdoors]
+        columns = {"subject": np.full(len(kept), path.parent.name), "frame": kept}
         parts.append(
             _placed(pixels[kept], pose[kept] * MILLIMETRE, MPI_INF_3DHP_17, skeleton, lens, number, columns)
         )
-    return together([part for part in parts if len(part)])
+    return concatenated([part for part in parts if len(part)])
+
+
+def _test_lenses(path: Path, cameras: str | Path | None) -> tuple[Intrinsics, Intrinsics]:
+    """The studio's camera (TS1 to TS4) and the one outdoors (TS5, TS6)."""
+    if cameras is None:
+        raise Field(path, "cameras").fail("a JSON with MPI-INF-3DHP's test cameras (--cameras)", "none")
+    entries = read_cameras(cameras, "mpi_inf_3dhp")["test_set"]
+    return _json_lens(entries["TS1-TS4"]), _json_lens(entries["TS5-TS6"])
 
 
 def _test_arrays(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(N, 17, 2) pixels, (N, 17, 3) millimetres, (N,) bool."""
-    h5py, out = import_h5py(path), []
-    try:
-        with h5py.File(path, "r") as file:
-            for name in ("annot2", "univ_annot3", "valid_frame"):
-                if name not in file:
-                    raise fail(path, name, "this member", ", ".join(file)[:80])
-                check_size(path, name, file[name])
-                out.append(np.asarray(file[name][()], np.float64))
-    except DataError:
-        raise
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:
-        raise fail(path, "file", "annot_data.mat", f"one that does not read ({error})") from error
-    rows, joints = out[0].shape[0], len(MPI_INF_3DHP_17)
-    for name, array, shape in zip(
-        ("annot2", "univ_annot3", "valid_frame"), out, ((1, joints, 2), (1, joints, 3), (1,)), strict=True
-    ):
+    file, names = Field(path), ("annot2", "univ_annot3", "valid_frame")
+    with open_hdf5(path, "annot_data.mat") as content:
+        for name in names:
+            if name not in content:
+                raise file.at(name).fail("this member", ", ".join(content)[:80])
+        arrays = [np.asarray(read_dataset(file.at(name, content[name])), np.float64) for name in names]
+    rows, joints = arrays[0].shape[0], len(MPI_INF_3DHP_17)
+    for name, array, shape in zip(names, arrays, ((1, joints, 2), (1, joints, 3), (1,)), strict=True):
         if array.shape != (rows, *shape) or not np.isfinite(array).all():
-            raise fail(path, name, f"finite numbers of shape ({rows}, {str(shape)[1:]}", array.shape)
-    return out[0][:, 0], out[1][:, 0], out[2][:, 0] > 0
+            raise file.at(name).fail(f"finite numbers of shape {(rows, *shape)}", array.shape)
+    return arrays[0][:, 0], arrays[1][:, 0], arrays[2][:, 0] > 0
 
 
 def read_spin(archive: Archive, skeleton: Skeleton, cameras: str | Path | None, stride: int) -> LabelledPoses:
     """SPIN's mpi_inf_3dhp_valid.npz: ``part`` (N, 24, 3) pixels, ``S`` (N, 24, 4) metres, pelvis at zero.
 
-    The place in space that SPIN left out is the one from which the 2D annotations are seen.
+    SPIN left out where the poses stand: they are put where the 2D annotations see them.
     """
     names = archive.read("imgname", ("N",), "U")
     rows = len(names)
@@ -222,7 +199,7 @@ def read_spin(archive: Archive, skeleton: Skeleton, cameras: str | Path | None, 
         columns = {"image": names[index]}
         pixels, pose = part[index, :, :2], local[index, :, :3]
         parts.append(_placed(pixels, pose, SPIN24, skeleton, lens, clip, columns))
-    return together(parts)
+    return concatenated(parts)
 
 
 def _placed(
@@ -230,14 +207,14 @@ def _placed(
     pose: np.ndarray,
     layout: Layout,
     skeleton: Skeleton,
-    lens: Lens,
+    lens: Intrinsics,
     clip: np.ndarray | int,
     columns: dict[str, np.ndarray],
 ) -> LabelledPoses:
-    """Poses put where they are seen as annotated: least squares over the root of each."""
-    convert, (camera, width, height) = conversion(layout, skeleton), lens
-    screen, local = screen_of(convert(pixels)[0], width, height), convert(pose)[0]
+    """Poses at the roots at which they fit their 2D annotations best."""
+    convert = conversion(layout, skeleton)
+    screen, local = screen_of(convert(pixels)[0], *lens.size), convert(pose)[0]
     local = local - local[:, :1]
-    root = locate(torch.from_numpy(local), torch.from_numpy(screen), camera.to(torch.float64)).numpy()
+    root = locate(torch.from_numpy(local), torch.from_numpy(screen), lens.camera.to(torch.float64)).numpy()
     clips = np.broadcast_to(np.asarray(clip, np.int64), (len(pose),))
-    return labelled(local + root[:, None], camera, clips, columns, screen)
+    return labelled(local + root[:, None], lens.camera, clips, columns, screen)

@@ -1,7 +1,6 @@
-"""Domain npz files: one archive holds the four splits, a member a field, named ``{split}_{field}``.
+"""npz files: members are read one by one, when they are asked for, and checked before they are expanded.
 
-Members are read one by one and only when asked for, so :meth:`ArchiveDomains.adaptation` works on a file
-without the target's 3D poses. Nothing is unpickled, and no member is expanded before its header is checked.
+Python's pickle never reads a member: :mod:`poseda.datasets.formats.pickle` reads objects as data.
 """
 
 from __future__ import annotations
@@ -10,23 +9,18 @@ import hashlib
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
-from poseda.datasets.formats.unpickle import unpickle
-from poseda.datasets.records import (
-    DataError,
-)
-
-MAX_EXPANSION = 64
-"""A pose member may be this many times larger than the whole file; real poses compress about twofold."""
-
-FREE_BYTES = 1 << 26
-"""Members up to this size are read whatever the file's size: constant columns compress without bound."""
-
+from poseda.datasets.formats.field import Field, Shape, fits, kind
+from poseda.datasets.formats.limits import most_expanded
+from poseda.datasets.formats.pickle import unpickle
+from poseda.datasets.records import DataError
 
 _BROKEN = (
     OSError,
@@ -40,9 +34,8 @@ _BROKEN = (
     SyntaxError,
     tokenize.TokenError,
 )
-"""What zipfile and numpy raise on damaged archives (RuntimeError: encryption, unknown compression; the last
-two: numpy's parser of headers)."""
-
+"""What zipfile and numpy raise on damaged archives. RuntimeError stands for encryption and for unknown
+compression. The last two come from numpy's parser of headers."""
 
 _KINDS = {
     "f": "floating point",
@@ -81,31 +74,31 @@ class Archive:
         return name in self.members
 
     def fail(self, name: str, expected: str, found: object) -> DataError:
-        """The one sentence in which every complaint about a member is made."""
-        return DataError(f"{self.path}: {name}: expected {expected}, found {found}")
+        """The error to raise about a member; its message is one sentence."""
+        return Field(self.path, name).fail(expected, found)
 
     def header(self, name: str) -> tuple[tuple[int, ...], np.dtype]:
         """Shape and dtype of a member, from its first bytes.
 
         Raises:
-            DataError: if the member is missing, damaged, holds objects, or would expand beyond reason.
+            DataError: if the member is missing, damaged, holds objects, or would expand beyond the limit.
         """
-        if name not in self:
-            raise self._absent(name)
-        info = self.members[name]
-        try:
-            with zipfile.ZipFile(self.path) as archive, archive.open(info) as member:
-                shape, dtype = _read_header(member)
-                start = member.tell()
-        except _BROKEN as error:
-            raise self.fail(name, "a numpy array", f"a damaged member ({_brief(error)})") from error
+        with self._opened(name) as member:
+            shape, dtype = _read_header(member)
+            start = member.tell()
         if dtype.hasobject:
             raise self.fail(name, "plain numbers or text", "Python objects, which are not unpickled")
-        self._check_size(name, start, shape, dtype)
+        size = dtype.itemsize
+        for length in shape:
+            size *= length
+        stored = self.members[name].file_size
+        if start + size != stored:
+            raise self.fail(name, f"{start + size} bytes for {dtype} {shape}", f"{stored} bytes")
+        self._check_expansion(name, size, f"{dtype} {shape}, {size} bytes")
         return shape, dtype
 
-    def read_objects(self, name: str) -> object:
-        """Read a member that holds Python objects: arrays and plain containers, through our own unpickler.
+    def objects(self, name: str) -> Field:
+        """Read a member that holds Python objects: arrays and plain containers.
 
         Returns:
             the object itself where the member is a single one (VideoPose3D's files), else the array.
@@ -113,47 +106,38 @@ class Archive:
         Raises:
             DataError: if it is missing, damaged, too large, or holds anything else.
         """
-        if name not in self:
-            raise self._absent(name)
-        info = self.members[name]
-        allowed = self._allowed()
-        if info.file_size > allowed:
-            raise self.fail(
-                name, f"at most {allowed} bytes in a file of this size", f"{info.file_size} bytes"
-            )
-        try:
-            with zipfile.ZipFile(self.path) as archive, archive.open(info) as member:
-                shape, dtype = _read_header(member)
-                content = member.read(info.file_size)
-        except _BROKEN as error:
-            raise self.fail(name, "a numpy array", f"a damaged member ({_brief(error)})") from error
+        if name in self:
+            size = self.members[name].file_size
+            self._check_expansion(name, size, f"{size} bytes")
+        with self._opened(name) as member:
+            shape, dtype = _read_header(member)
+            content = member.read(self.members[name].file_size)
         if dtype != np.dtype(object):
             raise self.fail(name, "Python objects", dtype)
-        value = unpickle(content, f"{self.path}: {name}")
+        field = Field(self.path, name)
+        value = unpickle(content, field)
         if not isinstance(value, np.ndarray) or value.shape != shape:
-            raise self.fail(name, f"objects of shape {shape}", getattr(value, "shape", type(value).__name__))
-        return value[()] if value.ndim == 0 else value
+            raise self.fail(name, f"objects of shape {shape}", getattr(value, "shape", kind(value)))
+        return field.at(name, value[()] if value.ndim == 0 else value)
 
-    def _absent(self, name: str) -> DataError:
-        near = ", ".join(sorted(self.members)[:8])
-        return self.fail(name, "this member", f"a file with {len(self.members)} others ({near}, ...)")
+    @contextmanager
+    def _opened(self, name: str) -> Iterator[IO[bytes]]:
+        """A member as a file; damage that shows while it is read becomes a refusal."""
+        if name not in self:
+            near = ", ".join(sorted(self.members)[:8])
+            raise self.fail(name, "this member", f"a file with {len(self.members)} others ({near}, ...)")
+        try:
+            with zipfile.ZipFile(self.path) as archive, archive.open(self.members[name]) as member:
+                yield member
+        except _BROKEN as error:
+            raise self.fail(name, "a numpy array", f"a damaged member ({_brief(error)})") from error
 
-    def _allowed(self) -> int:
-        return max(FREE_BYTES, MAX_EXPANSION * self.path.stat().st_size)
-
-    def _check_size(self, name: str, start: int, shape: tuple[int, ...], dtype: np.dtype) -> None:
-        info, size = self.members[name], dtype.itemsize
-        for length in shape:
-            size *= length
-        if start + size != info.file_size:
-            raise self.fail(name, f"{start + size} bytes for {dtype} {shape}", f"{info.file_size} bytes")
-        allowed = self._allowed()
+    def _check_expansion(self, name: str, size: int, shown: str) -> None:
+        allowed = most_expanded(self.path)
         if size > allowed:
-            raise self.fail(
-                name, f"at most {allowed} bytes in a file of this size", f"{dtype} {shape}, {size} bytes"
-            )
+            raise self.fail(name, f"at most {allowed} bytes in a file of this size", shown)
 
-    def read(self, name: str, shape: tuple[int | str, ...], kinds: str = "f") -> np.ndarray:
+    def read(self, name: str, shape: Shape, kinds: str = "f") -> np.ndarray:
         """Read one member.
 
         Args:
@@ -165,11 +149,9 @@ class Archive:
             DataError: if shape, dtype or content is not as expected.
         """
         found, dtype = self.header(name)
-        fits = len(found) == len(shape) and all(
-            length > 0 if isinstance(wanted, str) else length == wanted
-            for wanted, length in zip(shape, found, strict=True)
-        )
-        if not fits:
+        if not fits(shape, found) or any(
+            isinstance(wanted, str) and length == 0 for wanted, length in zip(shape, found, strict=True)
+        ):
             wanted = f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
             raise self.fail(name, f"shape {wanted}" + " with N > 0" * ("N" in shape), f"shape {found}")
         if dtype.kind not in kinds:

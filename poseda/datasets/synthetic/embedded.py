@@ -1,8 +1,9 @@
-"""The embedded domains: a studio and a field with a known gap, made on the spot; nothing need be downloaded.
+"""The embedded domains: a studio and a field with a known gap, computed without any file.
 
-Synthetic people (:mod:`poseda.geometry.anatomy`) act out a repertoire (``repertoire``) before
-a rig of cameras. Between source and target differ, by the constants below: distance, focal length, height and
-pitch of the cameras, lens distortion, shape of the picture, body proportions, and what people do.
+Synthetic people (:mod:`poseda.geometry.anatomy`) act out a repertoire
+(:mod:`poseda.datasets.synthetic.repertoire`) before a rig of cameras. Source and target differ in the
+constants below: distance, focal length, height and pitch of the cameras, lens distortion, shape of the
+picture, body proportions, and motions.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from poseda.datasets.filming import NEAREST, look_at
+from poseda.datasets.filming import FixedCamera, film, labelled, look_at, pitch_of
 from poseda.datasets.records import SPLITS, AdaptationData, LabelledPoses, UnlabelledPoses, check_evaluated
 from poseda.datasets.synthetic.repertoire import (
     FRAME_RATE,
@@ -24,8 +25,9 @@ from poseda.datasets.synthetic.repertoire import (
     Repertoire,
     draw_clips,
 )
-from poseda.geometry.anatomy import SKELETON, Array, on_floor, posed
-from poseda.geometry.camera import Camera, project
+from poseda.geometry.anatomy import SKELETON, on_floor, posed
+from poseda.geometry.camera import Camera
+from poseda.geometry.rotation import Array
 from poseda.geometry.skeleton import Skeleton
 
 CLIPS: dict[str, int] = {"source": 1000, "source_val": 200, "target_train": 400, "target_test": 200}
@@ -38,7 +40,7 @@ BONE_LENGTHS: dict[str, float] = {
 """Length of the bone that ends at each joint, of an adult of 1.75 m, metres."""
 
 CLIP_STRIDE = 1_000_000
-"""Clip numbers of successive splits start this far apart, so that no two splits share one."""
+"""Clip numbers of successive splits start this far apart, so that no two splits share a number."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Population:
     """Bodies of one domain.
 
     Args:
-        people: how many different ones.
+        people: their number.
         proportions: factor of the bone that ends at each joint.
         stature: standard deviation of the common factor.
         build: standard deviation of each symmetric group's own factor.
@@ -70,7 +72,7 @@ class Rig:
         distortion: k1, k2, k3, p1, p2 of every camera.
         aspect: height over width of the picture.
         cameras: how many, evenly around the origin.
-        reach: people's clips are centred within this distance of the origin, metres.
+        reach: clips are centred within this distance of the origin along each axis, metres.
     """
 
     distance: tuple[float, float]
@@ -86,7 +88,7 @@ class Rig:
 
 @dataclass(frozen=True)
 class Domain:
-    """Who does what before which cameras."""
+    """People, their motions, and the cameras that film them."""
 
     population: Population
     rig: Rig
@@ -150,7 +152,7 @@ class EmbeddedDomains:
         return SKELETON
 
     def adaptation(self) -> AdaptationData:
-        """What may be learned from: the target's 3D poses stay behind."""
+        """The data to learn from, without the target's 3D poses."""
         target = self._split("target_train")
         return AdaptationData(
             self.skeleton,
@@ -190,23 +192,41 @@ class EmbeddedDomains:
         return self._made[split]
 
 
-@dataclass(frozen=True)
-class _Take:
-    """Clips acted in the world, not yet filmed: N = clips * FRAMES rows, clip by clip in order of time."""
-
-    pose: Array  # (N, J, 3) metres, z up
-    camera: np.ndarray  # (N,) which camera of the rig films the row
-    clip: np.ndarray  # (N,)
-    columns: dict[str, np.ndarray]  # (N,) each
-
-
 def _render(split: str, clips: int, seed: int) -> LabelledPoses:
-    """Act and film one split."""
+    """Act and film one split, and keep the rows that are wholly in the picture."""
     domain = DOMAINS[split]
     # People and cameras belong to the domain, motion to the split.
     shared = np.random.default_rng([seed, len(SPLITS) + (domain is FIELD)])
-    people, rig = _people(domain.population, shared), _Cameras(domain.rig, shared)
-    return _film(_act(split, clips, people, np.random.default_rng([seed, SPLITS.index(split)])), rig)
+    people, cameras = _people(domain.population, shared), _placed(domain.rig, shared)
+    take = _act(split, clips, people, np.random.default_rng([seed, SPLITS.index(split)]))
+    own = cameras.rows(take.camera)
+    shot = film(take.pose, own)
+    kept = shot.in_front & shot.on_screen
+    columns = {**take.columns, "camera": take.camera, "pitch": own.pitch, "rotation": own.rotation}
+    return labelled(
+        shot.pose_3d[kept],
+        own.lens.rows(torch.from_numpy(kept)),
+        take.clip[kept],
+        {name: values[kept] for name, values in columns.items()},
+        shot.pose_2d[kept],
+    )
+
+
+@dataclass(frozen=True)
+class _Take:
+    """Clips in the world that are not filmed yet: N = clips * FRAMES rows, clip by clip in order of time.
+
+    Args:
+        pose: (N, J, 3) metres, z up.
+        camera: (N,) the camera of the rig that films the row.
+        clip: (N,).
+        columns: (N,) each.
+    """
+
+    pose: Array
+    camera: np.ndarray
+    clip: np.ndarray
+    columns: dict[str, np.ndarray]
 
 
 def _act(split: str, clips: int, people: Array, rng: np.random.Generator) -> _Take:
@@ -233,24 +253,6 @@ def _act(split: str, clips: int, people: Array, rng: np.random.Generator) -> _Ta
     )
 
 
-def _film(take: _Take, rig: _Cameras) -> LabelledPoses:
-    """See each row through its camera and keep the rows that are wholly on screen."""
-    view = take.camera
-    pose = np.einsum("nij,nkj->nki", rig.rotation[view], take.pose - rig.position[view, None])
-    pose_3d, lens = torch.from_numpy(pose), rig.lens.rows(torch.from_numpy(view))
-    pose_2d = project(pose_3d, lens)
-    edge = torch.from_numpy(np.stack([np.ones_like(rig.aspect), rig.aspect], -1)[view])
-    keep = (pose_3d[..., 2] > NEAREST).all(1) & (pose_2d.abs() < edge[:, None]).flatten(1).all(1)
-    columns = {**take.columns, "camera": view, "pitch": rig.pitch[view], "rotation": rig.rotation[view]}
-    return LabelledPoses(
-        pose_3d[keep].float(),
-        pose_2d[keep].float(),
-        lens.rows(keep).to(torch.float32),
-        torch.from_numpy(take.clip)[keep],
-        {name: values[keep.numpy()] for name, values in columns.items()},
-    )
-
-
 def _people(population: Population, rng: np.random.Generator) -> Array:
     """(P, K) bone lengths, metres."""
     stems = [name.removeprefix("left_").removeprefix("right_") for name in SKELETON.joint_names[1:]]
@@ -260,25 +262,19 @@ def _people(population: Population, rng: np.random.Generator) -> Array:
     return mean * stature * build[:, list(SKELETON.bone_groups)]
 
 
-class _Cameras:
-    """The cameras of a rig, placed."""
-
-    def __init__(self, rig: Rig, rng: np.random.Generator) -> None:
-        count = rig.cameras
-        around = np.radians((np.arange(count) + rng.uniform(-0.25, 0.25, count)) * 360 / count)
-        distance, height, aim = (
-            rng.uniform(*limits, count) for limits in (rig.distance, rig.height, rig.aim)
-        )
-        self.position = np.stack([distance * np.cos(around), distance * np.sin(around), height], -1)
-        self.rotation = look_at(
-            self.position, np.array([0.0, 0.0, 1.0]) * aim[:, None], rig.roll * rng.standard_normal(count)
-        )
-        self.aspect = np.full(count, rig.aspect)
-        self.pitch = np.degrees(np.arcsin(-self.rotation[:, 2, 2]))
-        focal = rng.uniform(*rig.focal, (count, 1)).repeat(2, 1)
-        self.lens = Camera(
-            focal=torch.from_numpy(focal),
-            center=torch.from_numpy(rng.uniform(-0.02, 0.02, (count, 2))),
-            distortion=torch.tensor([rig.distortion] * count, dtype=torch.float64),
-            aspect=torch.from_numpy(self.aspect),
-        )
+def _placed(rig: Rig, rng: np.random.Generator) -> FixedCamera:
+    """The cameras of a rig in the world, one row each."""
+    count = rig.cameras
+    around = np.radians((np.arange(count) + rng.uniform(-0.25, 0.25, count)) * 360 / count)
+    distance, height, aim = (rng.uniform(*limits, count) for limits in (rig.distance, rig.height, rig.aim))
+    position = np.stack([distance * np.cos(around), distance * np.sin(around), height], -1)
+    target = np.array([0.0, 0.0, 1.0]) * aim[:, None]
+    rotation = look_at(position, target, rig.roll * rng.standard_normal(count))
+    focal = rng.uniform(*rig.focal, (count, 1)).repeat(2, 1)
+    lens = Camera(
+        focal=torch.from_numpy(focal),
+        center=torch.from_numpy(rng.uniform(-0.02, 0.02, (count, 2))),
+        distortion=torch.tensor([rig.distortion] * count, dtype=torch.float64),
+        aspect=torch.full((count,), rig.aspect, dtype=torch.float64),
+    )
+    return FixedCamera(rotation, position, lens, pitch_of(rotation))

@@ -1,7 +1,7 @@
-"""What people do: postures, arm gestures and gaits as tables of angles, and clips drawn from them.
+"""Motions of the synthetic people: postures, arm gestures and gaits as tables of angles, and clips of them.
 
-A posture is a line between two tables of angles (shallow and deep); a clip moves along it between a few key
-moments, with each degree of freedom varied a little. Arms are drawn apart from legs and trunk, so that few
+A posture is a line between two tables of angles, shallow and deep. A clip moves along the line between a few
+key moments, and each degree of freedom varies a little. Arms are drawn apart from legs and trunk, so that few
 entries give many combinations.
 """
 
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from poseda.geometry.anatomy import DEGREES, SIDED_RANGES, SIDES, Array, column, mirrored, within_ranges
+from poseda.geometry.anatomy import DEGREES, SIDED_RANGES, SIDES, column, mirrored, within_ranges
+from poseda.geometry.rotation import Array
 
 FRAMES = 20
 """Frames of a clip."""
@@ -21,7 +22,7 @@ FRAME_RATE = 10.0
 """Frames a second."""
 
 KEYS = 4
-"""Key moments of a clip; between two of them the angles glide."""
+"""Key moments of a clip, between which the angles are interpolated."""
 
 Line = tuple[float, float]
 """An angle at the shallow and at the deep end of a posture, degrees."""
@@ -40,7 +41,7 @@ REST: dict[str, Line] = {
     "lean": (2, 2), "trunk_flex": (3, 3), "neck_flex": (6, 6), "spread": (4, 4), "thigh_twist": (4, 4),
     "knee": (6, 6), "raise": (4, 4), "plane": (30, 30), "arm_twist": (15, 15), "elbow": (14, 14),
 }  # fmt: skip
-"""Standing relaxed: what every posture starts from."""
+"""Standing relaxed: the base of every posture."""
 
 POSTURES: dict[str, dict[str, Line]] = {
     "stand": {"lean": (0, 4), "trunk_turn": (-8, 8), "tilt": (-3, 3)},
@@ -96,7 +97,7 @@ GESTURES: dict[str, dict[str, Line]] = {
         "right_raise": (30, 85), "right_plane": (10, 50), "right_elbow": (40, 15),
     },
 }  # fmt: skip
-"""Arms, on top of a posture."""
+"""Angles of the arms, which replace those of a posture."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,7 @@ def _choose(clips: int, weights: Mapping[str, float], rng: np.random.Generator) 
 
 
 def _table(overrides: Mapping[str, Line]) -> Array:
-    """(2, D) angles at the shallow and deep end; NaN where nothing is said."""
+    """(2, D) angles at the shallow and at the deep end; NaN where the table has none."""
     table = np.full((2, len(DEGREES)), np.nan)
     for name, line in overrides.items():
         for degree in [f"{side}_{name}" for side in SIDES] if name in SIDED_RANGES else [name]:
@@ -229,7 +230,7 @@ def _bump(phase: Array, centre: float, width: float) -> Array:
 
 
 def _walking(angles: Array, gait: Gait, gesture: np.ndarray, rng: np.random.Generator) -> Array:
-    """Put a gait's legs, trunk and (where the arms are free) arm swing over drawn angles (C, F, D)."""
+    """Replace legs and trunk of drawn angles (C, F, D) by a gait's, and free arms by its arm swing."""
     clips, out = len(angles), angles.copy()
     stride = rng.uniform(*gait.stride, (clips, 1))
     cycles = rng.random((clips, 1)) + rng.uniform(*gait.cadence, (clips, 1)) * np.arange(FRAMES) / FRAME_RATE

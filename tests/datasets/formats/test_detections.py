@@ -209,8 +209,8 @@ def test_unknown_size_and_wrong_units_are_named(write):
 
 BAD: dict[str, tuple[Any, str]] = {
     "empty": ("", "file: expected content, found an empty file"),
-    "no JSON": ("{ nothing", "file: expected JSON, found text that is none"),
-    "deep": ("[" * 100_000, "file: expected JSON, found text that is none"),
+    "no JSON": ("{ nothing", "file: expected JSON, found other text"),
+    "deep": ("[" * 100_000, "file: expected JSON, found other text"),
     "other JSON": ({"a": 1}, "file: expected COCO results .*, found an object with a"),
     "a list of numbers": ([1, 2], "file: expected COCO results .*, found other JSON"),
     "15 joints": (
@@ -225,10 +225,13 @@ BAD: dict[str, tuple[Any, str]] = {
         [{"image_id": 0, "keypoints": [1, 2]}],
         "expected three numbers a joint, found 2 numbers",
     ),
-    "words": ([{"image_id": 0, "keypoints": ["x"] * 51}], r"expected numbers of shape \(N\), found others"),
+    "words": (
+        [{"image_id": 0, "keypoints": ["x"] * 51}],
+        r"expected numbers of shape \(N\), found other values",
+    ),
     "ragged": (
         [instance(person(17)) | {"keypoints": [[1, 2], [3]]}],
-        r"expected numbers of shape \(N, 2\), found others",
+        r"expected numbers of shape \(N, 2\), found other values",
     ),
     "nothing seen": ({"images": [], "annotations": []}, "detections: expected at least one pose"),
     "unknown image": (
@@ -237,7 +240,7 @@ BAD: dict[str, tuple[Any, str]] = {
     ),
     "no id": (
         [{"image_id": None, "keypoints": [1, 2, 3]}],
-        "image_id: expected a number or a name, found NoneType",
+        "image_id: expected an integer or a name, found nothing",
     ),
     "frame without number": (
         [{"frame_id": "x", "instances": []}],
@@ -272,7 +275,7 @@ def test_what_cannot_be_read_is_named(tmp_path):
     ):
         read_detections(tmp_path)
     (tmp_path / "latin.json").write_bytes(b'{"a": "\xe9"}')
-    with pytest.raises(DataError, match="file: expected UTF-8 text, found byte 7 that is none"):
+    with pytest.raises(DataError, match="file: expected UTF-8 text, found byte 0xe9 at position 7"):
         read_detections(tmp_path / "latin.json")
     np.savez(tmp_path / "other.npz", a=1)
     with pytest.raises(DataError, match="members: expected positions_2d, keypoints or pose_2d, found a"):
@@ -285,7 +288,7 @@ def test_what_cannot_be_read_is_named(tmp_path):
 
 
 def test_large_text_is_refused_before_it_is_read(write, monkeypatch):
-    monkeypatch.setattr("poseda.datasets.formats.text.MAX_TEXT", 100)
+    monkeypatch.setattr("poseda.datasets.formats.limits.MAX_TEXT", 100)
     with pytest.raises(DataError, match="file: expected at most 100 bytes, found"):
         read_detections(write([result(0, person(17))]), SIZE)
 

@@ -157,10 +157,10 @@ def test_deeplabcut_h5_reads_its_pickled_headings_as_data(tmp_path, monkeypatch)
 
 BAD: dict[str, tuple[Any, str]] = {
     "OpenPose of another model": (openpose(person(18)), "pose_keypoints_2d: expected 75 numbers, found 54"),
-    "people": ({"people": 3}, "people: expected a list, found int"),
+    "people": ({"people": 3}, "people: expected a list, found an integer"),
     "landmarks": (
         [[{"x": 1, "y": 2}] * 5],
-        r"landmarks: expected numbers of shape \(33, 3\), found shape \(5, 3\)",
+        r"\[0\]: expected 33 landmarks, found 5",
     ),
 }
 
@@ -177,7 +177,7 @@ CSV = {
     "scorer,net\ncoords,x\n0,1\n": "headings: expected rows bodyparts and coords, found scorer, coords",
     "bodyparts,a,a\ncoords,x\n0,1\n": "headings: expected 1 columns in each row",
     "bodyparts,a,a\ncoords,x,y\n0,1\n": "row 0: expected 3 columns, found 2",
-    "bodyparts,a,a\ncoords,x,y\n0,1,b\n": "row 0: expected numbers, found others",
+    "bodyparts,a,a\ncoords,x,y\n0,1,b\n": "row 0: expected numbers, found other values",
     "bodyparts,a,a\ncoords,x,z\n0,1,2\n": "a: expected a column y, found none",
 }
 

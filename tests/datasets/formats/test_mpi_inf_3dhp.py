@@ -15,7 +15,7 @@ from sources import body, reprojects
 
 from poseda.datasets import DataError, read_source
 from poseda.datasets.conversion import conversion
-from poseda.datasets.formats.calibration import read_intrinsics
+from poseda.datasets.formats.cameras import read_intrinsics
 from poseda.datasets.formats.mat import read_mat
 from poseda.datasets.layouts import MPI_INF_3DHP_17, MPI_INF_3DHP_28, SPIN24
 from poseda.geometry.camera import Camera, denormalize_screen, project
@@ -122,7 +122,7 @@ def test_mpi_inf_3dhp_without_cameras_or_with_other_contents_is_named(tmp_path):
         read_source(file)
     empty, wide = np.zeros((5, 84)), np.zeros((5, 50))
     for change, message in (
-        ({"annot2": [np.zeros((5, 56))]}, "annot3: expected a cell for each camera, found NoneType"),
+        ({"annot2": [np.zeros((5, 56))]}, "annot3: expected a cell for each camera, found nothing"),
         ({"annot2": [wide], "annot3": [empty]}, r"annot2\{0\}: expected numbers of shape \(N, 56\), found"),
         ({"annot2": [wide[:, :1] + np.full((5, 56), np.nan)], "annot3": [empty]}, "expected finite numbers"),
     ):
@@ -134,8 +134,8 @@ def test_matlab_files_hold_what_was_written(tmp_path):
     values = {"wide": np.arange(6.0).reshape(2, 3), "a": np.arange(4, dtype=np.uint8).reshape(4, 1)}
     cell = [np.ones((1, 2)), [np.zeros((2, 1)), np.full((1, 1), 7.0)]]
     found = read_mat(mat_file(tmp_path / "x.mat", **values, nested=cell))
-    assert np.array_equal(found["wide"], values["wide"]) and found["a"].dtype == np.float64
-    assert found["a"].ravel().tolist() == [0, 1, 2, 3] and found["nested"][1][1].item() == 7
+    assert np.array_equal(found["wide"].value, values["wide"]) and found["a"].value.dtype == np.float64
+    assert found["a"].value.ravel().tolist() == [0, 1, 2, 3] and found["nested"].value[1][1].item() == 7
 
 
 def test_damaged_matlab_files_raise_nothing_but_data_errors(tmp_path):
@@ -167,7 +167,7 @@ def test_a_damaged_shape_is_not_quoted_at_length(tmp_path):
 
 
 def test_a_matlab_bomb_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("poseda.datasets.formats.mat.FREE_BYTES", 1 << 16)
+    monkeypatch.setattr("poseda.datasets.formats.limits.FREE_BYTES", 1 << 16)
     path = mat_file(tmp_path / "bomb.mat", True, big=np.zeros((1000, 1000)))
     with pytest.raises(
         DataError, match=r"variable: expected at most \d+ bytes in a file of this size, found more"

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from poseda.datasets import SPLITS, AdaptationData, DataError, open_domains
-from poseda.datasets.formats import npz as archive_module
+from poseda.datasets.formats import limits
 from poseda.datasets.formats.npz import Archive
 from poseda.geometry.skeleton import COCO17
 
@@ -346,7 +346,7 @@ def test_a_header_that_does_not_fit_its_member_is_refused(table, write, content,
 
 
 def test_a_member_that_expands_beyond_reason_is_refused_before_it_is_read(table, write, monkeypatch):
-    monkeypatch.setattr(archive_module, "FREE_BYTES", 1 << 20)
+    monkeypatch.setattr(limits, "FREE_BYTES", 1 << 20)
     rows = 1 << 18
     content = npy(f"({rows}, 16, 2)", bytes(rows * 16 * 2 * 4))
     path = with_member(write(table), "source_pose_2d", content)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,3 +41,48 @@ def is_leftover(path: Path) -> bool:
 def write_json(path: Path, content: Any) -> None:
     """Write JSON atomically."""
     write_atomically(path, (json.dumps(content, indent=2) + "\n").encode())
+
+
+@dataclass(frozen=True)
+class JsonFile:
+    """A JSON file of a run folder.
+
+    Args:
+        path: of the file.
+        writes: false in all but one of several processes of a run; writing then has no effect.
+    """
+
+    path: Path
+    writes: bool = True
+
+    def exists(self) -> bool:
+        """Whether the file is there."""
+        return self.path.exists()
+
+    def read(self) -> Any:
+        """The content.
+
+        Raises:
+            OSError: if the file cannot be read.
+            ValueError: if it holds no JSON; the message names the file.
+        """
+        try:
+            return json.loads(self.path.read_text())
+        except ValueError as error:
+            raise ValueError(
+                f"{self.path}: expected JSON, found a file that cannot be read ({error})"
+            ) from error
+
+    def write(self, content: Any) -> None:
+        """Replace the content.
+
+        Raises:
+            OSError: if the file cannot be written; the old content stays.
+        """
+        if self.writes:
+            write_json(self.path, content)
+
+    def remove(self) -> None:
+        """Remove the file, if it is there."""
+        if self.writes:
+            self.path.unlink(missing_ok=True)

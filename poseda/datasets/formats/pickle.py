@@ -1,11 +1,15 @@
-"""The stack machine under :func:`unpickle`, and what it builds for admitted names.
+"""Pickles read as data: the part of the format that arrays and plain containers need.
 
-Memory is bounded by the length of the pickle: what operations build, they build from bytes in it, and what
-arrays copy is counted.
+Python's own unpickler calls what the file names. This machine cannot call anything. It knows numpy's arrays,
+dtypes and scalars by name and builds them itself. It knows lists, tuples, dicts, sets, text, bytes and
+numbers, and refuses the rest. Text of Python 2 is read as latin-1, in which numpy's bytes survive.
+
+Memory is bounded by the length of the pickle: operations build from bytes in it, and copies are counted.
 """
 
 from __future__ import annotations
 
+import codecs
 import re
 import struct
 from collections.abc import Callable
@@ -14,8 +18,13 @@ from typing import Any
 
 import numpy as np
 
+from poseda.datasets.formats.field import Field
+
+MAX_OPERATIONS = 5_000_000
+"""Most operations of a pickle. Each builds at most one small object of its own."""
+
 FREE_BYTES = 1 << 24
-"""What arrays may hold in all beyond the length of the pickle."""
+"""Bytes that arrays may hold together beyond the length of the pickle."""
 
 _ADMITTED = {
     "ndarray": re.compile(r"numpy (?:ndarray)|numpy\.(?:_?core\.)?multiarray ndarray"),
@@ -27,43 +36,45 @@ _ADMITTED = {
     "bytes": re.compile(r"(?:__builtin__|builtins) (?:bytes|bytearray)"),
     "set": re.compile(r"(?:__builtin__|builtins) (?:set|frozenset)"),
 }
-"""The only names a pickle may use, each a word for what this module does in its place."""
+"""The only names that a pickle may use, by a word for what this module does instead of calling them."""
 
 _DTYPE = re.compile(r"[<>=|]?(?:[biufc]\d{1,2}|b1|\?|[SUV]\d{1,6}|O\d?|[bBhHiIlLqQefdg])")
 _KINDS = "biufcSUO"
 
 
 class RefusedError(Exception):
-    """What the pickle holds that is not admitted."""
+    """Content that is not admitted; the message says what it is."""
 
 
 @dataclass(frozen=True)
 class Name:
-    """A global the pickle refers to, by the word of :data:`_ADMITTED`."""
+    """A global that the pickle refers to, by the word of :data:`_ADMITTED`."""
 
     word: str
 
 
 @dataclass
 class Dtype:
-    """A dtype under construction: numpy writes the byte order after the rest."""
+    """A dtype under construction: numpy writes the byte order last."""
 
     value: np.dtype
 
 
 @dataclass
 class Unfilled:
-    """An array that numpy writes as an empty one first; ``value`` once its contents came."""
+    """An array that numpy writes empty at first; ``value`` is set when its content comes."""
 
     value: np.ndarray | None = None
 
 
 class Mark:
-    """Where a group of operands begins."""
+    """The beginning of a group of operands."""
 
 
 @dataclass
 class Machine:
+    """The stack, the memory and the position in a pickle."""
+
     data: bytes
     at: int = 0
     stack: list[Any] = field(default_factory=list)
@@ -74,7 +85,7 @@ class Machine:
 
     def take(self, size: int) -> bytes:
         if size < 0 or self.at + size > len(self.data):
-            raise RefusedError(f"{size} bytes announced where {len(self.data) - self.at} are left")
+            raise RefusedError(f"{size} bytes announced, but only {len(self.data) - self.at} left")
         self.at += size
         return self.data[self.at - size : self.at]
 
@@ -110,7 +121,7 @@ class Machine:
         return values[::-1]
 
     def values(self) -> list[Any]:
-        """A group of plain values, for a container."""
+        """Values down to the last mark, for a container."""
         values = self.group()
         if any(isinstance(value, Name) for value in values):
             raise RefusedError("a name used as a value")
@@ -118,7 +129,7 @@ class Machine:
 
     def top(self, kind: type) -> Any:
         if not self.stack or not isinstance(self.stack[-1], kind):
-            raise RefusedError(f"an operation on what is no {kind.__name__}")
+            raise RefusedError(f"an operation on something other than a {kind.__name__}")
         return self.stack[-1]
 
     # --------------------------------------------------------------------------------------------- memory
@@ -139,7 +150,7 @@ class Machine:
         self.stack.append(value)
 
     def count(self, size: int) -> None:
-        """Keep account of what is built out of what is already there: the way to multiply memory."""
+        """Count bytes that are copied from what is there already: only copies can multiply memory."""
         self.built += size
         if self.built > len(self.data) + FREE_BYTES:
             raise RefusedError(f"more than {len(self.data) + FREE_BYTES} bytes out of {len(self.data)}")
@@ -154,11 +165,11 @@ class Machine:
         raise RefusedError(f"the name {module}.{word}")
 
     def reduce(self) -> None:
-        """Stand in for the call: build what the admitted name would have built."""
+        """Build what a call of the admitted name would have built."""
         arguments = self.stack.pop() if self.stack else None
         function = self.stack.pop() if self.stack else None
         if not isinstance(function, Name) or not isinstance(arguments, tuple):
-            raise RefusedError("a call of what is no name")
+            raise RefusedError("a call of something other than a name")
         build = _BUILDERS.get(function.word)
         if build is None:
             raise RefusedError(f"a call of {function.word}")
@@ -168,7 +179,7 @@ class Machine:
         """Fill the array, or finish the dtype, below the state on the stack."""
         state = self.pop()
         if not isinstance(state, tuple) or not self.stack:
-            raise RefusedError("a state that is no tuple")
+            raise RefusedError("a state that is not a tuple")
         top = self.stack[-1]
         if isinstance(top, Dtype):
             _finish_dtype(top, state)
@@ -178,7 +189,9 @@ class Machine:
         else:
             raise RefusedError(f"a state for {type(top).__name__.lower()}")
 
-    def set_items(self, target: dict[Any, Any], items: list[Any]) -> None:
+    def set_items(self, items: list[Any]) -> None:
+        """Put keys and values, one after the other, into the dict on top."""
+        target = self.top(dict)
         if len(items) % 2:
             raise RefusedError("a key without its value")
         for key, value in zip(items[::2], items[1::2], strict=True):
@@ -229,7 +242,7 @@ def _finish_dtype(dtype: Dtype, state: tuple[Any, ...]) -> None:
 
 def _array(machine: Machine, shape: Any, dtype: Any, fortran: Any, content: Any) -> np.ndarray:
     if not isinstance(shape, tuple) or len(shape) > 32:
-        raise RefusedError("a shape that is none")
+        raise RefusedError("a shape that is not a tuple")
     if any(not isinstance(n, int) or n < 0 for n in shape) or not isinstance(dtype, Dtype):
         raise RefusedError(f"an array of shape {str(shape)[:60]}")
     length = 1
@@ -238,7 +251,7 @@ def _array(machine: Machine, shape: Any, dtype: Any, fortran: Any, content: Any)
     order: Any = "F" if fortran in (True, "F") else "C"
     if dtype.value.hasobject:
         if not isinstance(content, list) or len(content) != length:
-            raise RefusedError(f"an array of {length} objects without as many")
+            raise RefusedError(f"an array of {length} objects with another number of them")
         machine.count(8 * length)
         flat = np.empty(length, object)
         for at, item in enumerate(content):
@@ -255,7 +268,7 @@ def _array(machine: Machine, shape: Any, dtype: Any, fortran: Any, content: Any)
 
 def _empty(machine: Machine, kind: Any, shape: Any = (0,), typecode: Any = b"b") -> Unfilled:
     if not isinstance(kind, Name) or kind.word != "ndarray":
-        raise RefusedError("a reconstruction of what is no array")
+        raise RefusedError("a reconstruction of something other than an array")
     return Unfilled()
 
 
@@ -284,7 +297,7 @@ def _new_bytes(machine: Machine, content: Any = b"", encoding: Any = "latin-1") 
 
 def _new_set(machine: Machine, items: Any = ()) -> set[Any]:
     if not isinstance(items, list | tuple):
-        raise RefusedError("a set of what is no list")
+        raise RefusedError("a set of something other than a list")
     machine.count(16 * len(items))
     return {checked_key(item) for item in items}
 
@@ -298,3 +311,181 @@ _BUILDERS: dict[str, Callable[..., Any]] = {
     "bytes": _new_bytes,
     "set": _new_set,
 }
+
+
+# ------------------------------------------------------------------------------------------------ operations
+
+
+def _push(read: Callable[[Machine], Any]) -> Callable[[Machine], None]:
+    return lambda machine: machine.stack.append(read(machine))
+
+
+def _sized(form: str, finish: Callable[[bytes], Any]) -> Callable[[Machine], None]:
+    return _push(lambda machine: finish(machine.take(machine.number(form))))
+
+
+def _decimal(line: bytes) -> int | bool:
+    text = line.decode("ascii").rstrip("L")
+    return text == "01" if text in ("00", "01") else int(text)
+
+
+def _quoted(line: bytes) -> str:
+    if len(line) < 2 or line[:1] != line[-1:] or line[:1] not in (b"'", b'"'):
+        raise RefusedError("text without its quotes")
+    return codecs.escape_decode(line[1:-1])[0].decode("latin-1")
+
+
+def _tuple(size: int) -> Callable[[Machine], None]:
+    def make(machine: Machine) -> None:
+        if len(machine.stack) < size or any(
+            isinstance(value, Mark | Unfilled) for value in machine.stack[-size:]
+        ):
+            raise RefusedError("a tuple without its values")
+        machine.stack[-size:] = [tuple(machine.stack[-size:])]
+
+    return make
+
+
+def _append(machine: Machine) -> None:
+    value = machine.pop()
+    machine.top(list).append(value)
+
+
+def _extend(machine: Machine) -> None:
+    values = machine.values()
+    machine.top(list).extend(values)
+
+
+def _new_dict(machine: Machine) -> None:
+    items = machine.values()
+    machine.stack.append({})
+    machine.set_items(items)
+
+
+def _add_items(machine: Machine) -> None:
+    items = machine.values()
+    machine.top(set).update(map(checked_key, items))
+
+
+def _stacked_name(machine: Machine) -> None:
+    word, module = machine.pop(), machine.pop()
+    machine.name(as_text(module), as_text(word))
+
+
+def _text_name(machine: Machine) -> None:
+    module = machine.line().decode("latin-1")
+    machine.name(module, machine.line().decode("latin-1"))
+
+
+def _utf8(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogatepass")
+
+
+def _latin(raw: bytes) -> str:
+    return raw.decode("latin-1")
+
+
+def _long(raw: bytes) -> int:
+    return int.from_bytes(raw, "little", signed=True)
+
+
+_OPCODES: dict[bytes, Callable[[Machine], Any]] = {
+    b"\x80": lambda m: m.take(1),
+    b"\x95": lambda m: m.take(8),
+    b"(": _push(lambda m: Mark()),
+    b"0": lambda m: m.pop(),
+    b"1": lambda m: m.group(),
+    b"N": _push(lambda m: None),
+    b"\x88": _push(lambda m: True),
+    b"\x89": _push(lambda m: False),
+    b"I": _push(lambda m: _decimal(m.line())),
+    b"L": _push(lambda m: _decimal(m.line())),
+    b"J": _push(lambda m: m.number("<i")),
+    b"K": _push(lambda m: m.number("<B")),
+    b"M": _push(lambda m: m.number("<H")),
+    b"\x8a": _sized("<B", _long),
+    b"\x8b": _sized("<i", _long),
+    b"F": _push(lambda m: float(m.line())),
+    b"G": _push(lambda m: struct.unpack(">d", m.take(8))[0]),
+    b"S": _push(lambda m: _quoted(m.line())),
+    b"T": _sized("<i", _latin),
+    b"U": _sized("<B", _latin),
+    b"V": _push(lambda m: m.line().decode("raw-unicode-escape")),
+    b"X": _sized("<I", _utf8),
+    b"\x8c": _sized("<B", _utf8),
+    b"\x8d": _sized("<Q", _utf8),
+    b"B": _sized("<I", bytes),
+    b"C": _sized("<B", bytes),
+    b"\x8e": _sized("<Q", bytes),
+    b"\x96": _sized("<Q", bytes),
+    b"]": _push(lambda m: []),
+    b"a": _append,
+    b"e": _extend,
+    b"l": _push(lambda m: m.values()),
+    b")": _push(lambda m: ()),
+    b"t": _push(lambda m: tuple(m.group())),
+    b"\x85": _tuple(1),
+    b"\x86": _tuple(2),
+    b"\x87": _tuple(3),
+    b"}": _push(lambda m: {}),
+    b"d": _new_dict,
+    b"s": lambda m: m.set_items([m.pop(), m.pop()][::-1]),
+    b"u": lambda m: m.set_items(m.values()),
+    b"\x8f": _push(lambda m: set()),
+    b"\x90": _add_items,
+    b"\x91": _push(lambda m: frozenset(map(checked_key, m.values()))),
+    b"p": lambda m: m.put(int(m.line())),
+    b"q": lambda m: m.put(m.number("<B")),
+    b"r": lambda m: m.put(m.number("<I")),
+    b"\x94": lambda m: m.put(len(m.memo)),
+    b"g": lambda m: m.get(int(m.line())),
+    b"h": lambda m: m.get(m.number("<B")),
+    b"j": lambda m: m.get(m.number("<I")),
+    b"c": _text_name,
+    b"\x93": _stacked_name,
+    b"R": lambda m: m.reduce(),
+    b"b": lambda m: m.build(),
+}
+_REFUSED_OPCODES = {
+    b"i": "an instance of a class (INST)", b"o": "an instance of a class (OBJ)",
+    b"\x81": "an instance of a class (NEWOBJ)", b"\x92": "an instance of a class (NEWOBJ_EX)",
+    b"\x82": "an extension code", b"\x83": "an extension code", b"\x84": "an extension code",
+    b"P": "a persistent id", b"Q": "a persistent id", b"\x97": "a buffer outside the file",
+    b"\x98": "a buffer outside the file", b"2": "a duplicated value",
+}  # fmt: skip
+
+
+def unpickle(data: bytes, place: Field) -> Any:
+    """Read a pickle that holds arrays and plain containers.
+
+    Args:
+        data: the pickle.
+        place: where it is, for messages.
+
+    Returns:
+        lists, tuples, dicts, sets, text, bytes (bytearray, too), numbers and numpy arrays and scalars.
+
+    Raises:
+        DataError: if it holds anything else, by name, or is damaged.
+    """
+    try:
+        return _run(Machine(data))
+    except RefusedError as error:
+        found = str(error)
+    except (ValueError, TypeError, OverflowError, MemoryError, RecursionError, struct.error) as error:
+        found = f"a damaged pickle ({error})"
+    raise place.fail("a pickle of arrays and plain containers", " ".join(found.split())[:160])
+
+
+def _run(machine: Machine) -> Any:
+    for _ in range(MAX_OPERATIONS):
+        opcode = machine.take(1)
+        if opcode == b".":
+            result = machine.pop()
+            return result.value if isinstance(result, Dtype) else result
+        if opcode in _REFUSED_OPCODES:
+            raise RefusedError(_REFUSED_OPCODES[opcode])
+        if opcode not in _OPCODES:
+            raise RefusedError(f"the unknown opcode {opcode!r}")
+        _OPCODES[opcode](machine)
+    raise RefusedError(f"more than {MAX_OPERATIONS} operations")

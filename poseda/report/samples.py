@@ -18,7 +18,7 @@ STAGES = {
     "aligned": Key("source after GPA", tone_of("gpa")),
     "augmented": Key("source after GPA and LPA", tone_of("gpa_lpa")),
 }
-"""What the gallery holds of each source pose, in the method's order."""
+"""What the samples hold of each source pose, in the method's order."""
 
 TARGET_KEY = Key("target, 2D only", TARGET)
 
@@ -61,16 +61,16 @@ def root_and_size(
 
 def placements(record: RunRecord) -> dict[str, Any] | None:
     """Maps of roots, histograms of sizes, distances from the target; None where a run kept no poses."""
-    gallery = record.gallery
-    if not gallery:
+    samples = record.samples
+    if not samples:
         return None
-    root, seen = _root(record), gallery.get("target_seen")
-    measured = {TARGET_KEY: root_and_size(gallery["target_2d"], root, seen)}
+    root, seen = _root(record), samples.get("target_seen")
+    measured = {TARGET_KEY: root_and_size(samples["target_2d"], root, seen)}
     for name, key in STAGES.items():
-        valid = _valid(gallery, name)
+        valid = _valid(samples, name)
         if valid.any():
             shown = None if seen is None else seen[valid]
-            measured[key] = root_and_size(gallery[f"{name}_2d"][valid], root, shown)
+            measured[key] = root_and_size(samples[f"{name}_2d"][valid], root, shown)
     across, down = (
         1.05 * max(float(np.abs(place[:, axis]).max()) for place, _ in measured.values()) for axis in (0, 1)
     )
@@ -89,16 +89,16 @@ def placements(record: RunRecord) -> dict[str, Any] | None:
 
 
 def _root(record: RunRecord) -> int:
-    return list(record.gallery_notes["parents"]).index(-1)
+    return list(record.sample_notes["parents"]).index(-1)
 
 
-def _valid(gallery: dict[str, np.ndarray], name: str) -> np.ndarray:
+def _valid(samples: dict[str, np.ndarray], name: str) -> np.ndarray:
     """(N,) bool: which poses of a stage are there; none where the run has no such stage."""
-    if f"{name}_2d" not in gallery:
-        return np.zeros(len(gallery["source_2d"]), bool)
-    if f"{name}_valid" not in gallery:
-        return np.ones(len(gallery[f"{name}_2d"]), bool)
-    return gallery[f"{name}_valid"].astype(bool)
+    if f"{name}_2d" not in samples:
+        return np.zeros(len(samples["source_2d"]), bool)
+    if f"{name}_valid" not in samples:
+        return np.ones(len(samples[f"{name}_2d"]), bool)
+    return samples[f"{name}_valid"].astype(bool)
 
 
 def _distances(record: RunRecord) -> dict[str, Any] | None:
@@ -122,37 +122,37 @@ def _distances(record: RunRecord) -> dict[str, Any] | None:
 
 def examples(record: RunRecord) -> dict[str, Any] | None:
     """Some poses, stage after stage on the screen, then from the side; None where no pose is valid."""
-    gallery = record.gallery
-    if not gallery:
+    samples = record.samples
+    if not samples:
         return None
-    last = "augmented" if "augmented_2d" in gallery else "aligned"
-    usable = np.flatnonzero(_valid(gallery, "aligned") & _valid(gallery, last))[:EXAMPLES]
+    last = "augmented" if "augmented_2d" in samples else "aligned"
+    usable = np.flatnonzero(_valid(samples, "aligned") & _valid(samples, last))[:EXAMPLES]
     if not len(usable):
         return None
-    parents = list(record.gallery_notes["parents"])
+    parents = list(record.sample_notes["parents"])
     columns = {"source": STAGES["source"], "target": TARGET_KEY}
     columns |= {name: STAGES[name] for name in ("aligned", last)}
     rows = []
     for row in usable:
-        shown = np.concatenate([gallery[f"{name}_2d"][row] for name in columns])
+        shown = np.concatenate([samples[f"{name}_2d"][row] for name in columns])
         # One square window for all of a row, so that place and size can be compared along it.
         middle, reach = (shown.min(0) + shown.max(0)) / 2, 0.55 * float(np.ptp(shown, axis=0).max())
         bodies = [
             draw_body(
-                (gallery[f"{name}_2d"][row] - middle) / reach, parents, key.tone, _seen(gallery, name, row)
+                (samples[f"{name}_2d"][row] - middle) / reach, parents, key.tone, _seen(samples, name, row)
             )
             for name, key in columns.items()
         ]
-        side = gallery[f"{last}_3d"][row][:, [2, 1]]
+        side = samples[f"{last}_3d"][row][:, [2, 1]]
         side = (side - side.mean(0)) / SIDE_REACH
         rows.append([*bodies, draw_body(side, parents, columns[last].tone)])
     keys = [*columns.values(), Key(f"{STAGES[last].text}, from the side", STAGES[last].tone)]
     return {"legend": keys, "rows": rows}
 
 
-def _seen(gallery: dict[str, np.ndarray], name: str, row: int) -> np.ndarray | None:
+def _seen(samples: dict[str, np.ndarray], name: str, row: int) -> np.ndarray | None:
     """(J,) bool: which joints of a pose were detected; None where all are known."""
-    return gallery["target_seen"][row].astype(bool) if name == "target" and "target_seen" in gallery else None
+    return samples["target_seen"][row].astype(bool) if name == "target" and "target_seen" in samples else None
 
 
 def draw_body(pose: np.ndarray, parents: list[int], tone: str, seen: np.ndarray | None = None) -> Body:
@@ -170,7 +170,7 @@ def draw_body(pose: np.ndarray, parents: list[int], tone: str, seen: np.ndarray 
 
 def generator(record: RunRecord) -> dict[str, Any] | None:
     """Histograms of what the generator changes; None where a run had none."""
-    found = measure(record.gallery, record.gallery_notes)
+    found = measure(record.samples, record.sample_notes)
     if found is None:
         return None
     options = record.config["config"]["generator"]

@@ -1,21 +1,22 @@
-"""What a run can show without labels: predictions on the target's own 2D, measured, some kept to view."""
+"""A run without labels: its lifters measured on the target's own 2D, and some predictions to view."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from poseda.config import RunConfig
 from poseda.datasets import AdaptationData, LabelledPoses, UnlabelledPoses
 from poseda.datasets.order import pieces
 from poseda.evaluation import labelfree
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters.predict import predict
-from poseda.runs.checkpoint import load_checkpoint, save_checkpoint
-from poseda.runs.files import write_json
+from poseda.runs import RunFolder
+from poseda.runs.checkpoint import Checkpoint
+from poseda.runs.verdict import source_model
 
 ROWS = 20_000
 """Target poses measured, in whole clips as far as they fit."""
@@ -33,46 +34,43 @@ IN_ORDER = 0.5
 """Successive frames of a recording differ less than this share of what random ones of it do."""
 
 
-def save_evidence(
-    out: Path,
+def measure_without_labels(
+    folder: RunFolder,
     data: AdaptationData,
     models: Mapping[str, nn.Module],
-    source_model: str,
-    flip: bool,
-    frames: int = 1,
+    config: RunConfig,
 ) -> None:
-    """Write labelfree.json and clips.safetensors.
+    """Write the label-free numbers of a run and the clips to view.
 
     Args:
-        out: the run folder, which holds the gallery already.
+        folder: of the run, which holds its samples already.
         data: all that was learned from; its target is what is lifted here.
-        models: lifters by arm.
-        source_model: which of them the others are compared with.
-        flip: average with the mirrored prediction.
-        frames: T of the lifters. The rows of the target's clips are taken for successive frames.
+        models: lifters by arm; the source model is among them, and the others are compared with it.
+        config: of the run. The rows of the target's clips are taken for successive frames.
     """
     skeleton = data.skeleton
     target = data.target.rows(_whole_clips(data.target.clip, ROWS)).to("cpu")
     pose_2d = labelfree.hidden_on_root(target, skeleton)
-    piece = pieces(target)
+    flip, frames, piece = config.training.flip, config.frames, pieces(target)
+    source = source_model(config.arms)
     lifted = {
         arm: predict(model, pose_2d.to(_device(model)), skeleton, flip, frames, piece).cpu()
         for arm, model in models.items()
     }
     seen = labelfree.seen_joints(target)
-    gallery, _ = load_checkpoint(out / "gallery.safetensors")
+    samples, _ = folder.samples.load()
     numbers: dict[str, Any] = {
-        "source_model": source_model,
+        "source_model": source,
         "labels": _labels(data.source_val, skeleton),
         "models": {
             arm: labelfree.describe(pose, target, skeleton)
-            | {"moved_mm": labelfree.moved(pose, lifted[source_model], seen)}
+            | {"moved_mm": labelfree.moved(pose, lifted[source], seen)}
             for arm, pose in lifted.items()
         },
-        "distances": labelfree.alignment(gallery, skeleton),
+        "distances": labelfree.distances_from_target(samples, skeleton),
     }
-    write_json(out / "labelfree.json", numbers)
-    _save_clips(out / "clips.safetensors", target, lifted, skeleton)
+    folder.labelfree.write(numbers)
+    _save_clips(folder.clips, target, lifted, skeleton)
 
 
 def _device(model: nn.Module) -> torch.device:
@@ -98,7 +96,7 @@ def _whole_clips(clip: Tensor, rows: int) -> Tensor:
 
 
 def _save_clips(
-    path: Path, target: UnlabelledPoses, lifted: Mapping[str, Tensor], skeleton: Skeleton
+    file: Checkpoint, target: UnlabelledPoses, lifted: Mapping[str, Tensor], skeleton: Skeleton
 ) -> None:
     """Write the first frames of some clips: 2D, what was seen of it, and each model's pose."""
     chosen = _choose_clips(target.clip)
@@ -124,7 +122,7 @@ def _save_clips(
             for clip, part in zip(chosen, rows, strict=True)
         ],
     }
-    save_checkpoint(path, tensors, notes)
+    file.save(tensors, notes)
 
 
 def _choose_clips(clip: Tensor) -> list[int]:

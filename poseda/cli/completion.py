@@ -1,0 +1,33 @@
+"""Completion of commands and options in a shell: ``source <(poseda --completion bash)``."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from cyclopts import App
+
+from poseda.cli.options import UsageError
+from poseda.cli.parser import parser
+from poseda.config.fields import guess
+
+SHELLS = ("bash", "zsh", "fish")
+
+
+def script(shell: str, commands: dict[str, str]) -> str:
+    """The script that completes commands and options.
+
+    Args:
+        shell: one of :data:`SHELLS`.
+        commands: what each command does; its module holds its ``PROGRAM``.
+
+    Raises:
+        UsageError: if the shell is not known.
+    """
+    if shell not in SHELLS:
+        known = ", ".join(SHELLS)
+        raise UsageError(f"--completion: expected one of {known}, got {shell!r}{guess(shell, SHELLS)}")
+    app = App(name="poseda", help_flags=(), version_flags=("--version",))
+    for name in commands:
+        program = import_module(f"poseda.cli.{name}").PROGRAM
+        app.command(parser(program, program.fields()), name=name)
+    return str(app.generate_completion(shell=shell))  # type: ignore[arg-type]

@@ -1,0 +1,115 @@
+"""The parser: a program's options as cyclopts reads them, from the command line and from a file."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_origin
+
+from cyclopts import App, CycloptsError, Parameter, Token, convert
+from cyclopts.config import Dict
+from cyclopts.exceptions import CoercionError
+
+from poseda.cli.config_file import ConfigFileError, read
+from poseda.cli.options import Program, UsageError, negative_name, option_name
+from poseda.cli.wording import explain
+from poseda.config.fields import Field
+from poseda.config.limits import Bare, Found, Renamed, notes
+
+if TYPE_CHECKING:
+    from cyclopts.argument import ArgumentCollection
+
+
+def read_arguments(program: Program, arguments: list[str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The values of the options that were given, and the files that some of them come from, by name.
+
+    Raises:
+        UsageError: if arguments or a file are not understood.
+    """
+    fields, files = program.fields(), dict[str, str]()
+    app = parser(program, fields)
+    app.config = [partial(_take_file, files)]
+    try:
+        _, bound, _ = app.parse_args(arguments, exit_on_error=False, print_error=False)
+    except ConfigFileError as error:
+        raise UsageError(str(error)) from error
+    except CycloptsError as error:
+        raise UsageError(explain(error, program)) from error
+    values = {entry.name: bound.arguments.get(_key(entry)) for entry in fields}
+    for entry in fields:
+        if (value := values[entry.name]) is not None and (bare := notes(entry.hint, Bare)):
+            values[entry.name] = value[0] if value else Path(bare[0].value)
+    return {name: value for name, value in values.items() if value is not None}, files
+
+
+def parser(program: Program, fields: list[Field]) -> App:
+    """The options as parameters of a function, which is what cyclopts reads."""
+
+    def command(**_: Any) -> None:
+        """Is never called: the options are all that is wanted."""
+
+    parameters = [_parameter(entry, entry.name == program.positional) for entry in fields]
+    parameters.sort(key=lambda parameter: parameter.kind)
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    app = App(
+        name=program.name,
+        help=program.about,
+        help_flags=(),
+        version_flags=(),
+        default_parameter=Parameter(allow_repeating=True, negative_iterable=(), negative_none=()),
+    )
+    app.default(command)
+    return app
+
+
+def _key(entry: Field) -> str:
+    return entry.name.replace(".", "__")
+
+
+def _parameter(entry: Field, positional: bool) -> inspect.Parameter:
+    kind: Any = entry.kind
+    many: bool | tuple[int, int] = get_origin(entry.kind) is tuple
+    if notes(entry.hint, Bare):
+        kind, many = tuple[Path, ...], (0, 1)
+    found = notes(entry.hint, Found)
+    reading = Parameter(
+        name=entry.name.upper() if positional else option_name(entry.name),
+        negative=(negative_name(entry.name),) if kind is bool else (),
+        converter=partial(_convert, entry),
+        consume_multiple=many,
+        allow_leading_hyphen=bool(found) and found[0].dash,
+    )
+    return inspect.Parameter(
+        _key(entry),
+        inspect.Parameter.POSITIONAL_ONLY if positional else inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[kind, reading],
+    )
+
+
+def _convert(entry: Field, kind: Any, tokens: tuple[Token, ...]) -> Any:
+    """The value of an option: of a list that is given twice the later one, under today's names."""
+    tokens = tokens[max(at for at, token in enumerate(tokens) if token.index == 0) :]
+    for renamed in notes(entry.hint, Renamed):
+        tokens = tuple(token.evolve(value=renamed.names.get(token.value, token.value)) for token in tokens)
+    for token in tokens:
+        rounded = kind in (int, tuple[int, ...]) and not re.fullmatch(r"[+-]?\d[\d_]*", token.value)
+        if rounded or (kind is Path and not token.value):  # cyclopts would take 2.5 for 2, nothing for .
+            raise CoercionError(token=token, target_type=kind)
+    return convert(kind, tokens)
+
+
+def _take_file(
+    files: dict[str, str], app: App, commands: tuple[str, ...], arguments: ArgumentCollection
+) -> None:
+    """Add the options of --config that are not on the command line."""
+    tokens = next(argument.tokens for argument in arguments if argument.name == option_name("config"))
+    if not tokens:
+        return
+    path = Path(tokens[-1].value)
+    Dict(read(path), source=str(path))(app, commands, arguments)
+    for argument in arguments:
+        if argument.tokens and argument.tokens[0].source == str(path):
+            files[argument.field_info.name.replace("__", ".")] = str(path)

@@ -1,0 +1,67 @@
+"""From the options of `poseda adapt` to a run: what preset, lifter and device decide, and the data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from poseda.cli.options import UsageError
+from poseda.config import FOOTAGE_ARMS, RunConfig, preset
+from poseda.config.fields import changed
+
+if TYPE_CHECKING:
+    from poseda.datasets import Domains
+
+
+def resolve(given: Mapping[str, Any]) -> RunConfig:
+    """The run that options ask for.
+
+    Defaults come from the preset. With footage, the arms are those that need no labels. The size of the
+    network follows from lifter and device. Every option that is given wins over all of these.
+
+    Args:
+        given: values of the given options by name, such as ``training.batch``.
+
+    Raises:
+        ConfigError: if a value is out of range or two values do not fit.
+        ValueError: if the device is unknown or not there.
+    """
+    config = preset(given.get("preset", "default"))
+    if "target" in given:
+        # gpa_lpa_view aligns single frames
+        config = replace(config, arms=FOOTAGE_ARMS if given.get("frames", 1) == 1 else FOOTAGE_ARMS[:-1])
+    config = changed(config, given)
+
+    from poseda.lifters.sizes import usual_size
+
+    size = {name: getattr(usual_size(config), name) for name in ("width", "blocks")}
+    chosen = {f"network.{name}": value for name, value in size.items() if f"network.{name}" not in given}
+    return changed(config, chosen)
+
+
+def open_chosen(config: RunConfig) -> Domains:
+    """The data of a run.
+
+    Raises:
+        UsageError: if they cannot be read or used.
+    """
+    from poseda.config import picture_size
+    from poseda.datasets import open_domains, own_domains
+
+    try:
+        if config.target is None:
+            return open_domains(config.data, size=config.domain_size)
+        return own_domains(
+            config.source,
+            config.target,
+            picture_size(config.image_size),
+            config.fov,
+            cameras=config.cameras,
+            intrinsics=config.intrinsics,
+            min_confidence=config.min_confidence,
+            layout=config.layout,
+            stride=config.stride,
+        )
+    except (ValueError, OSError) as error:
+        raise UsageError(str(error)) from error

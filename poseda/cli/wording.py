@@ -1,0 +1,82 @@
+"""How mistakes on a command line and in a file read: what was expected, what came, what may be meant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+
+from cyclopts import (
+    CoercionError,
+    CycloptsError,
+    MissingArgumentError,
+    UnknownOptionError,
+    UnusedCliTokensError,
+)
+from cyclopts.exceptions import ConsumeMultipleError
+
+from poseda.cli.options import Program, option_name
+from poseda.config.fields import Field, guess
+from poseda.config.limits import words
+
+if TYPE_CHECKING:
+    from cyclopts import Token
+
+
+def explain(error: CycloptsError, program: Program) -> str:
+    """One sentence on why arguments were not understood."""
+    if isinstance(error, UnknownOptionError):
+        return _unknown(error.token, program)
+    if isinstance(error, UnusedCliTokensError):
+        stray = (error.unused_tokens or ["more"])[0]
+        return f"expected options, which begin with --, got {stray!r}"
+    entry = _entry(error, program)
+    if entry is None:
+        return str(error)
+    name, wanted = program.name_of(entry.name), words(entry.hint)
+    if isinstance(error, ConsumeMultipleError):
+        return f"{name}: expected at most one value, got {error.actual_count}"
+    if isinstance(error, MissingArgumentError):
+        return f"{name}: expected {wanted}, got nothing"
+    if isinstance(error, CoercionError) and error.token is not None:
+        where = name if error.token.source == "cli" else f"{error.token.source}: {entry.name}"
+        return (
+            f"{where}: expected {wanted}, got {error.token.value!r}{_choice(entry.kind, error.token.value)}"
+        )
+    return f"{name}: {error}"
+
+
+def _unknown(token: Token, program: Program) -> str:
+    """An option that the program does not have, on the command line or in a file."""
+    from_file = token.source != "cli"
+    typed = (token.keyword or token.value).partition("=")[0]
+    name = typed.strip("[]").replace("][", ".") if from_file else typed.lstrip("-").replace("-", "_")
+    where = f"{token.source}: {name}" if from_file else typed
+    if program.sets & {name, name.partition(".")[0]}:
+        return f"{where}: expected options of the recipe, got one that the program sets itself"
+    known = [entry.name for entry in program.fields()]
+    if any(other.startswith(f"{name}.") for other in known):
+        return f"{where}: expected options of this section, such as {_first(name, known, from_file)}"
+    meant = guess(name, known, str if from_file else program.name_of)
+    return f"{where}: expected an option of {program.name}, got an unknown one{meant}"
+
+
+def _first(section: str, known: list[str], from_file: bool) -> str:
+    option = next(name for name in known if name.startswith(f"{section}."))
+    return option if from_file else option_name(option)
+
+
+def _choice(kind: Any, value: str) -> str:
+    """What may be meant instead."""
+    if get_origin(kind) is tuple and "," in value:
+        return "; separate values with spaces"
+    for part in (kind, *get_args(kind)):
+        if get_origin(part) is Literal:
+            return guess(value, get_args(part))
+    return ""
+
+
+def _entry(error: CycloptsError, program: Program) -> Field | None:
+    """The option that an error is about."""
+    if error.argument is None:
+        return None
+    name = error.argument.field_info.name.replace("__", ".")
+    return next((entry for entry in program.fields() if entry.name == name), None)

@@ -1,0 +1,102 @@
+"""Files as bytes, text and JSON; what kind of file one is; files in natural order."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from poseda.datasets.formats import limits
+from poseda.datasets.formats.field import Field
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[Field]:
+    """Give the file as a field, and turn an error of the file system into a refusal.
+
+    Raises:
+        DataError: if the file cannot be read.
+    """
+    try:
+        yield Field(path)
+    except OSError as error:
+        raise Field(path).fail("a file that can be read", error.strerror or error) from error
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """Read a file of at most so many bytes.
+
+    Raises:
+        DataError: if it cannot be read or is larger.
+    """
+    with reading(path) as file:
+        size = path.stat().st_size
+        if size > most:
+            raise file.fail(f"at most {most} bytes", f"{size} bytes")
+        return path.read_bytes()
+
+
+def read_text(path: Path) -> str:
+    """Read a text file.
+
+    Raises:
+        DataError: if it cannot be read, is too large or is not UTF-8.
+    """
+    content = read_bytes(path, limits.MAX_TEXT)
+    try:
+        return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        found = f"byte 0x{content[error.start]:02x} at position {error.start}"
+        raise Field(path).fail("UTF-8 text", found) from error
+
+
+def read_json(path: Path) -> Field:
+    """Read a JSON file.
+
+    Raises:
+        DataError: if it cannot be read or is not JSON.
+    """
+    text = read_text(path)
+    try:
+        return Field(path, value=json.loads(text))
+    except (ValueError, RecursionError) as error:
+        raise Field(path).fail("JSON", f"other text ({error})") from error
+
+
+def kind_of(path: Path) -> str:
+    """What a file is by its first bytes: npz, hdf5, mat5, pickle, bvh, json or text.
+
+    Raises:
+        DataError: if it cannot be read or is empty.
+    """
+    with reading(path) as field, path.open("rb") as file:
+        head = file.read(1024)
+    if not head.strip():
+        raise field.fail("content", "an empty file")
+    if head.startswith(b"MATLAB 5.0"):
+        return "mat5"
+    if head.startswith((b"\x89HDF\r\n\x1a\n", b"MATLAB 7.3")):
+        return "hdf5"
+    if head.startswith(b"PK\x03\x04"):
+        return "npz"
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text.startswith(b"HIERARCHY"):
+        return "bvh"
+    if text[:1] in (b"{", b"["):
+        return "json"
+    if head[:1] == b"\x80" or head[:2] in (b"(d", b"(l", b"(i"):
+        return "pickle"
+    return "text"
+
+
+def in_natural_order(paths: Sequence[Path]) -> list[Path]:
+    """Sort by name with numbers in order of value: frame 10 comes after frame 9."""
+
+    def key(path: Path) -> list[tuple[int, str]]:
+        return [
+            (int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d{1,18})", path.name)
+        ]
+
+    return sorted(paths, key=key)

@@ -1,0 +1,68 @@
+"""The protocol card: what a reader must know to compare the numbers of a run with others'."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from poseda.config import RunConfig, TargetDataConfig, from_json
+from poseda.datasets import Domains, OwnDomains
+from poseda.runs.origin import describe_data
+
+
+def protocol_card(config: RunConfig, domains: Domains, splits: Sequence[str]) -> dict[str, str]:
+    """What a reader must know to compare the numbers with others'; ``splits`` are those with labels."""
+    skeleton = domains.skeleton
+    camera = {"target camera": domains.camera} if isinstance(domains, OwnDomains) else {}
+    if "target_test" in splits:
+        target = "inductive: unlabelled 2D of target_train is adapted on, target_test holds other clips"
+    else:
+        target = "unlabelled 2D is adapted on; it has no labels, so the numbers are of source_val"
+    worse = config.target_data
+    if worse != TargetDataConfig():
+        target += (
+            f"; made worse first: {worse.size or 'all'} poses, noise of {worse.noise:g} half screen widths, "
+            f"focal length off by {worse.focal_error:+.0%}"
+        )
+    return {
+        "data": domains.name,
+        "joints": f"all {skeleton.num_joints} of {skeleton.name}, root-relative by subtraction",
+        "frames": _describe_frames(config),
+        "2D source": "as the data file gives it",
+        "test-time flip": "averaged with the mirrored pose" if config.training.flip else "off",
+        "scale fix": "none",
+        "target": target,
+        **camera,
+        "selection": "none: averaged weights of the last step; no target label in any choice",
+        "seeds": ", ".join(map(str, config.seeds)),
+        "averages": "pooled over joints and frames",
+        "PCK, AUC": "joints strictly under 150 mm; mean of PCK at 0, 5, ... 150 mm",
+    }
+
+
+def _describe_frames(config: RunConfig) -> str:
+    if config.frames == 1:
+        return "1"
+    what = "past frames" if config.network.causal else "frames around each"
+    within = f"{config.frames}: {what}, within its clip, whose first or last frame is repeated at the ends"
+    return f"{within}; a lifter of every frame is tested on windows side by side"
+
+
+def evaluation_card(record: dict[str, Any], domains: Domains, split: str) -> dict[str, str]:
+    """The card of a later evaluation, perhaps on other data than the run's.
+
+    Args:
+        record: config.json of the run.
+        domains: evaluated on.
+        split: of the domains.
+    """
+    learned, evaluated = record["data"], describe_data(domains)
+    card = protocol_card(from_json(record["config"]), domains, ("target_test",)) | {"split": split}
+    if learned["sha256"] != evaluated["sha256"]:
+        card["target"] = (
+            f"other data: the lifters were adapted on {learned['name']}, evaluated on {evaluated['name']}; "
+            f"whether the two share clips was not checked"
+        )
+    elif split == "source_val":
+        card["target"] = "unlabelled 2D of target_train was adapted on; the numbers are of source_val"
+    return card

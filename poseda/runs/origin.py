@@ -1,0 +1,30 @@
+"""Where the numbers of a run come from: the versions they were computed with, and the data."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+import torch
+
+from poseda.datasets import Domains
+
+PACKAGES = ("poseda", "torch", "numpy", "lightning", "safetensors")
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the numbers depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    # With the build, such as +cu130, which the metadata of torch's wheels leaves out.
+    found["torch"] = str(torch.__version__)
+    return found
+
+
+def describe_data(domains: Domains) -> dict[str, str]:
+    """Which data: its name, skeleton and content hash."""
+    return {"name": domains.name, "skeleton": domains.skeleton.name, "sha256": domains.fingerprint()}

@@ -1,0 +1,182 @@
+"""The verdict of the do-no-harm gate, as a run folder keeps it, and the model that it recommends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from poseda.config import Arm, arm_name
+from poseda.runs.atomic import JsonFile
+
+RESAMPLES = 1000
+"""Times the source's clips are divided anew."""
+
+LIMIT = 0.975
+"""Quantile of the distances between halves that the target must exceed."""
+
+FEW = 5
+"""Fewer target clips than this are called few: whole clips then differ much by chance alone."""
+
+PREFERRED: tuple[Arm, ...] = ("gpa_lpa_view", "gpa_lpa", "gpa", "lpa", "random", "poseaug", "source_only")
+"""Which of the arms that were asked for is recommended; the oracle saw labels and never is."""
+
+PRETRAINED = "pretrained"
+"""What the lifter is called, in files and logs, before any arm has touched it."""
+
+
+@dataclass(frozen=True)
+class Margin:
+    """One feature's comparison; distances are coefficients of inhomogeneity, 0 to 1.
+
+    Args:
+        halves: between halves of the source, median over the resamples.
+        limit: quantile :data:`LIMIT` of the same.
+        target: from half the source to the target, median.
+    """
+
+    halves: float
+    limit: float
+    target: float
+
+    @property
+    def ratio(self) -> float:
+        """The target's distance over the limit: above 1 is more than chance."""
+        return self.target / self.limit if self.limit > 0 else float("inf") if self.target > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate found.
+
+    Args:
+        margins: by feature.
+        unit: what was resampled.
+        source, target: how many of these units each domain has.
+        compared: how many stood on the target's side of each comparison.
+    """
+
+    margins: dict[str, Margin]
+    unit: Literal["clips", "blocks of frames"]
+    source: int
+    target: int
+    compared: int
+
+    @property
+    def adapt(self) -> bool:
+        """Whether some feature exceeds its limit."""
+        return any(margin.ratio > 1 for margin in self.margins.values())
+
+    @property
+    def finding(self) -> str:
+        """What was found, without the numbers behind it."""
+        if self.adapt:
+            ratio = max(margin.ratio for margin in self.margins.values())
+            return (
+                f"Adapt: the target's 2D poses differ from the source's by {ratio:.1f} times "
+                f"what chance explains"
+            )
+        return (
+            "Keep the source model: the target's 2D poses differ from the source's by no more than "
+            "chance explains"
+        )
+
+    @property
+    def numbers(self) -> str:
+        """What the finding rests on."""
+        margins = ", ".join(
+            f"{name} {margin.target:.4f} (limit {margin.limit:.4f})" for name, margin in self.margins.items()
+        )
+        doubt = ""
+        if self.compared < FEW and not self.adapt:
+            doubt = f"; with only {self.compared} of the target's {self.unit} a small gap cannot be seen"
+        return (
+            f"distance in {margins}; {100 * LIMIT:g} % of {RESAMPLES} random splits of the source's "
+            f"{self.unit} stay below the limit{doubt}"
+        )
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in plain words: the finding, then what it rests on."""
+        return f"{self.finding}. In numbers: {self.numbers}."
+
+    def to_json(self, recommended: str) -> dict[str, Any]:
+        """What gate.json holds."""
+        return {
+            "verdict": "adapt" if self.adapt else "keep",
+            "recommended": recommended,
+            "finding": self.finding,
+            "numbers": self.numbers,
+            "sentence": self.sentence,
+            "distance": "energy distance, normalised (coefficient of inhomogeneity)",
+            "quantile": LIMIT,
+            "resamples": RESAMPLES,
+            "unit": self.unit,
+            "units": {"source": self.source, "target": self.target, "compared": self.compared},
+            **{name: {**asdict(margin), "ratio": margin.ratio} for name, margin in self.margins.items()},
+        }
+
+
+def source_model(arms: Sequence[Arm]) -> str:
+    """Name of the source model: the arm, or the pre-trained lifter where that arm was not asked for."""
+    return "source_only" if "source_only" in arms else PRETRAINED
+
+
+def recommend(verdict: Verdict | None, arms: Sequence[Arm]) -> str:
+    """The model to use: the source model unless the verdict, if there is one, is to adapt."""
+    keep = source_model(arms)
+    if verdict is not None and not verdict.adapt:
+        return keep
+    return preferred(arms) or keep
+
+
+def preferred(arms: Sequence[Arm]) -> Arm | None:
+    """The first of :data:`PREFERRED` that is among the arms; None where there is none."""
+    return next((arm for arm in PREFERRED if arm in arms), None)
+
+
+@dataclass(frozen=True)
+class VerdictFile:
+    """gate.json: the verdict and the model that it recommends. It is there where the gate was asked.
+
+    Args:
+        file: where it is kept.
+    """
+
+    file: JsonFile
+
+    @property
+    def name(self) -> str:
+        """Of the file."""
+        return self.file.path.name
+
+    def read(self) -> dict[str, Any] | None:
+        """What :meth:`Verdict.to_json` gave; None where the gate was not asked.
+
+        Raises:
+            ValueError: if the file is damaged; the message names it.
+        """
+        if not self.file.exists():
+            return None
+        try:
+            record: dict[str, Any] = self.file.read()
+            record["recommended"] = arm_name(record["recommended"])
+            if record["recommended"] not in (*PREFERRED, PRETRAINED):
+                raise ValueError(record["recommended"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{self.file.path}: expected the verdict of the gate, found none that can be read"
+            ) from error
+        return record
+
+    def write(self, verdict: Verdict | None, arms: Sequence[Arm]) -> None:
+        """Keep a verdict and the model that it recommends.
+
+        Args:
+            verdict: of the gate. None, where it was not asked, removes that of an earlier start.
+            arms: of the run, among which one is recommended.
+        """
+        if verdict is None:
+            self.file.remove()
+        else:
+            self.file.write(verdict.to_json(recommend(verdict, arms)))

@@ -1,0 +1,119 @@
+"""What a run trains: a lifter or a generator, with the data that it learns from."""
+
+from __future__ import annotations
+
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor, nn
+
+from poseda.config import RunConfig
+from poseda.datasets import LabelledPoses
+from poseda.geometry.skeleton import Skeleton
+from poseda.lifters.sizes import build_lifter
+from poseda.method.generator import Generator
+from poseda.runs import RunFolder
+from poseda.runs.checkpoint import unpack_module
+from poseda.runs.verdict import PRETRAINED
+from poseda.training import compilation
+from poseda.training.adversarial import GeneratorPhase
+from poseda.training.lifting import LifterPhase, PairDraw
+from poseda.training.pairs import PairSource, Recipe, Resident, recipe_of
+from poseda.training.stage import Build, Phase
+from poseda.training.view_alignment import ScoutPairs
+
+
+class Phases:
+    """Builds the phases of a run, and what comes of them.
+
+    Args:
+        config: of the run.
+        fabric: device and precision.
+        folder: of the run, whose lifters phases begin with.
+        skeleton: of all poses.
+        given: the lifter to adapt in place of the one that the configuration names.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        fabric: Fabric,
+        folder: RunFolder,
+        skeleton: Skeleton,
+        given: nn.Module | None = None,
+    ) -> None:
+        self.config, self.fabric, self.folder = config, fabric, folder
+        self.skeleton, self.given = skeleton, given
+
+    def pretraining(self, data: Resident) -> Build:
+        """A fresh lifter learns the source."""
+        recipe, steps = recipe_of("source_only", self.config), self.config.training.pretrain_steps
+
+        def build(rng: torch.Generator) -> Phase:
+            pairs = PairSource(recipe, data, self.config, rng.initial_seed(), rng)
+            return self._lifter_phase(self._fresh_lifter(), pairs, steps)
+
+        return build
+
+    def adaptation(
+        self,
+        seed: int,
+        recipe: Recipe,
+        data: Resident,
+        generator: Generator | None = None,
+        oracle: LabelledPoses | None = None,
+    ) -> Build:
+        """The pre-trained lifter of a seed learns an arm's pairs."""
+
+        def build(rng: torch.Generator) -> Phase:
+            pairs = PairSource(recipe, data, self.config, rng.initial_seed(), rng, generator, oracle)
+            lifter = self.trained_lifter(seed, PRETRAINED)
+            return self._lifter_phase(lifter, pairs, self.config.training.adapt_steps)
+
+        return build
+
+    def generation(self, seed: int, recipe: Recipe, data: Resident) -> Build:
+        """A generator learns to change poses, and the pre-trained lifter steers it where the recipe says."""
+
+        def build(rng: torch.Generator) -> Phase:
+            # A lifter that is not read is built all the same: its weights are drawn before the generator's.
+            lifter = self.trained_lifter(seed, PRETRAINED) if recipe.steered else self._fresh_lifter()
+            lifter = lifter.to(self.fabric.device)
+            return GeneratorPhase(recipe, data, self.config, rng.initial_seed(), rng, lifter, self.fabric)
+
+        return build
+
+    def scouting(self, seed: int, levelled: Resident) -> Build:
+        """The pre-trained lifter of a seed learns poses under any tilt and build."""
+
+        def build(rng: torch.Generator) -> Phase:
+            pairs = ScoutPairs(levelled, self.config, rng.initial_seed(), rng)
+            lifter = self.trained_lifter(seed, PRETRAINED)
+            return self._lifter_phase(lifter, pairs, self.config.alignment.steps)
+
+        return build
+
+    def trained_lifter(self, seed: int, arm: str) -> nn.Module:
+        """The lifter that an arm of the run ended with, on the device."""
+        lifter = self.folder.lifter(seed, arm, self.config, self.skeleton, self.given)
+        return lifter.to(self.fabric.device)
+
+    def lifter_of(self, weights: dict[str, Tensor]) -> nn.Module:
+        """A lifter with the weights that a phase gave, on the device."""
+        lifter = self._fresh_lifter().to(self.fabric.device)
+        unpack_module("lifter", lifter, weights)
+        return lifter
+
+    def generator_of(self, recipe: Recipe, weights: dict[str, Tensor]) -> Generator:
+        """A generator with the weights that a phase gave, on the device."""
+        generator = Generator(self.skeleton, self.config.generator, recipe.placement == "learned")
+        unpack_module("generator", generator, weights)
+        return generator.to(self.fabric.device).eval()
+
+    def _fresh_lifter(self) -> nn.Module:
+        return build_lifter(self.config, self.skeleton, self.given)
+
+    def _lifter_phase(self, lifter: nn.Module, pairs: PairDraw, steps: int) -> LifterPhase:
+        captured = self.config.graphs == "on"
+        compiled = compilation.pays(self.config.compile, lifter, self.fabric, steps, captured)
+        options = self.config.training
+        return LifterPhase(lifter, pairs, self.skeleton, options, steps, self.fabric, compiled, captured)

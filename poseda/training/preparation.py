@@ -1,0 +1,81 @@
+"""Everything that a user can get wrong, checked before a run begins."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from torch import nn
+
+from poseda.config import RunConfig
+from poseda.datasets import Domains
+from poseda.datasets.sequences import check_sequences
+from poseda.evaluation import gate
+from poseda.evaluation.evaluate import labelled_splits
+from poseda.lifters.check import check_lifter
+from poseda.lifters.predict import target_frame
+from poseda.lifters.sizes import build_lifter
+from poseda.runs import RunFolder
+from poseda.training.disturbance import disturb
+from poseda.training.fabric import start_fabric
+from poseda.training.pairs import Resident, recipe_of
+from poseda.training.parallel import follows
+from poseda.training.run import Run
+from poseda.training.stage import Observer
+from poseda.training.view_alignment import check_skeleton
+
+
+def prepare(
+    config: RunConfig,
+    domains: Domains,
+    observer: Observer | None = None,
+    lifter: nn.Module | None = None,
+) -> Run:
+    """Check everything a user can get wrong, then open the run folder; nothing is written before.
+
+    Args:
+        config: of the run.
+        domains: to adapt on.
+        observer: told of progress.
+        lifter: any module (N, T, J, 2) to (N, T or 1, J, 3), T = ``config.frames``, to adapt in place of the
+            one that the configuration names. It is copied; every seed begins with its weights.
+
+    Raises:
+        ValueError: one sentence: a device or lifter that is not there, data or a folder that cannot be used.
+    """
+    if lifter is not None:
+        config = replace(config, lifter=f"{type(lifter).__module__}.{type(lifter).__qualname__}")
+    folder = RunFolder(config.out, writes=not follows())
+    folder.claim()
+    try:
+        return _prepare(config, domains, folder, observer, lifter)
+    except BaseException:
+        folder.release()
+        raise
+
+
+def _prepare(
+    config: RunConfig,
+    domains: Domains,
+    folder: RunFolder,
+    observer: Observer | None,
+    lifter: nn.Module | None,
+) -> Run:
+    fabric = start_fabric(config)
+    built = build_lifter(config, domains.skeleton, lifter)
+    check_lifter(built, config, domains.skeleton)
+    if "gpa_lpa_view" in config.arms:
+        check_skeleton(domains.skeleton)
+    adaptation = disturb(domains.adaptation(), config.target_data)
+    data = Resident.load(adaptation, fabric.device, config.frames, target_frame(built, config.frames))
+    verdict = None if config.gate == "off" else gate.judge(adaptation)
+    if config.gate == "on" and verdict is not None and not verdict.adapt:
+        config = replace(config, arms=("source_only",))
+    splits = labelled_splits(domains, config.frames)
+    if any(recipe_of(arm, config).target_labels for arm in config.arms):
+        check_sequences(domains.oracle(), config.frames, "target_train")
+    if config.resume:
+        folder.check_partials(fabric.device.type)
+    if folder.writes:
+        config = folder.open(config, domains, splits, verdict)
+    config = fabric.broadcast(config)
+    return Run(domains, data, config, fabric, folder, observer, splits, verdict, lifter)

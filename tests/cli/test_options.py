@@ -1,0 +1,190 @@
+"""Spelling, help and refusals of the command line, of every command alike."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.mocap import program as mocap
+from benchmarks.step import lifters, processes, profile, step
+from poseda import __version__
+from poseda.cli import COMMANDS, adapt, bench, evaluate, info, lift, main
+from poseda.cli.help import help_text
+from poseda.cli.options import Program, UsageError, parse
+from poseda.config.fields import help_texts
+
+OURS = [module.PROGRAM for module in (adapt, lift, evaluate, bench, info, step, lifters, processes, profile)]
+QUEUES = [
+    mocap.program_of(name, __import__(f"benchmarks.mocap.{name}", fromlist=[name])) for name in mocap.QUEUES
+]
+PROGRAMS = pytest.mark.parametrize("program", [*OURS, *QUEUES], ids=lambda program: program.name)
+
+
+def given(program: Program, *arguments: str) -> dict[str, object]:
+    return dict(parse(program, list(arguments))[0].values)
+
+
+def test_options_are_spelled_with_dashes_or_underscores_and_lists_with_spaces() -> None:
+    expected = {"training.adapt_steps": 20, "image_size": "1920x1080"}
+    for name, size in (("adapt-steps", "image-size"), ("adapt_steps", "image_size")):
+        assert given(adapt.PROGRAM, f"--training.{name}", "20", f"--{size}", "1920x1080") == expected
+        assert given(adapt.PROGRAM, f"--training.{name}=20", f"--{size}=1920x1080") == expected
+    assert given(adapt.PROGRAM, "--arms", "gpa", "lpa", "--seeds", "0", "-1") == {
+        "arms": ("gpa", "lpa"),
+        "seeds": (0, -1),
+    }
+    assert given(adapt.PROGRAM, "--target-data.focal-error", "-0.1") == {"target_data.focal_error": -0.1}
+
+
+def test_flags_are_switched_on_and_off() -> None:
+    assert given(adapt.PROGRAM, "--resume", "--training.no-flip") == {"resume": True, "training.flip": False}
+    assert given(adapt.PROGRAM, "--no-resume", "--training.flip") == {"resume": False, "training.flip": True}
+
+
+def test_a_path_may_be_left_out_where_its_option_says_so(tmp_path: Path) -> None:
+    assert given(bench.PROGRAM, "--json", "--quick") == {"json": Path("-"), "quick": True}
+    assert given(bench.PROGRAM, "--json", "r.json") == {"json": Path("r.json")}
+    (tmp_path / "config.json").write_text("")
+    assert given(lift.PROGRAM, "--input", "-", "--model", str(tmp_path))["input"] == Path("-")
+    assert given(evaluate.PROGRAM, str(tmp_path)) == {"run": tmp_path}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (["adpt"], "adapt"),
+        (["adapt", "--trainin.batch", "3"], "--training.batch"),
+        (["adapt", "--adapt-steps", "3"], "--training.adapt-steps"),
+        (["adapt", "--batch", "3"], "--training.batch or --generator-training.batch"),
+        (["adapt", "--ressume"], "--resume"),
+        (["adapt", "--preset", "tinny"], "tiny"),
+        (["adapt", "--arms", "gpa_lpa_veiw"], "gpa_lpa_view"),
+        (["lift", "--modle", "r"], "--model"),
+        (["bench", "--batch", "8"], "--batches"),
+        (["info", "--jason"], "--json"),
+    ],
+)
+def test_a_mistyped_name_is_answered_with_the_one_that_may_be_meant(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], meant: str
+) -> None:
+    assert main(arguments) == 2
+    assert capsys.readouterr().err.endswith(f"; did you mean {meant}?\n")
+
+
+def test_all_that_is_missing_is_named_at_once(tmp_path: Path) -> None:
+    for program, names in ((lift.PROGRAM, "--model and --input"), (evaluate.PROGRAM, "RUN")):
+        with pytest.raises(UsageError, match=f"^expected {names}, got none$"):
+            parse(program, [])
+
+
+def test_a_message_names_other_options_as_they_are_typed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["adapt", "--preset", "tiny", "--adversary.pool", "8"]) == 2
+    expected = "--adversary.pool: expected at least --generator-training.batch = 64, got 8"
+    assert capsys.readouterr().err == f"poseda: {expected}\n"
+
+
+@PROGRAMS
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_help_fits_the_terminal_and_shows_what_people_use(program: Program, width: int) -> None:
+    short, whole = help_text(program, width=width), help_text(program, everything=True, width=width)
+    for text in (short, whole):
+        assert max(map(len, text.splitlines())) <= max(width, 80)
+        assert not re.search(r":\w+:|``|None|\|PATH|_conf", text)
+    options = [line for line in short.splitlines() if re.match(r"  (-|[A-Z]+ )", line)]
+    assert len(options) <= 18
+    for entry in program.fields():
+        assert program.name_of(entry.name) in whole
+
+
+def test_help_says_more_when_it_is_asked_to(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["adapt", "--preset", "tiny", "--help"]) == 0
+    short = capsys.readouterr().out
+    assert main(["adapt", "--help-all"]) == 0
+    whole = capsys.readouterr().out
+    for option in ("--data", "--arms", "--lifter", "--seeds", "--preset", "--out", "--resume", "--device"):
+        assert f"  {option}" in short and f"  {option}" in whole
+    assert "--training.adapt-steps" not in short and "--help-all" in short
+    assert "--training.adapt-steps" in whole and "[0.205]" in whole and "training: How the lifter" in whole
+
+
+@PROGRAMS
+def test_every_option_has_a_help_text_of_short_sentences(program: Program) -> None:
+    for record in program.records:
+        for name, text in help_texts(record).items():
+            assert text.endswith("."), name
+            for sentence in re.split(r"[.:;] ", text):
+                assert len(sentence.split()) <= 25, f"{name}: {sentence}"
+
+
+def test_the_commands_and_the_version_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    assert all(f"  {command}" in shown for command in COMMANDS)
+    assert main([]) == 2
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.endswith(f"poseda {__version__}\n")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_learns_commands_and_options(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--completion", shell]) == 0
+    script = capsys.readouterr().out
+    assert all(command in script for command in COMMANDS)
+    assert "generator-training.steps" in script and "smooth.filter" in script
+
+
+def test_an_unknown_shell_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--completion", "bsh"]) == 2
+    assert capsys.readouterr().err.startswith("poseda: --completion: expected one of bash, zsh, fish")
+
+
+WITHOUT_TORCH = """
+import sys
+
+class Forbidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "numpy", "lightning", "matplotlib"):
+            raise AssertionError(f"{name} was imported")
+
+sys.meta_path.insert(0, Forbidden())
+from poseda.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        ("adapt --data nowhere.npz", 2, "--data: expected a file or folder, got nowhere.npz"),
+        ("adapt --target footage/vedio.json", 2, "did you mean footage/video.json?"),
+        ("adapt --target footage --source nowhere", 2, "--source: expected a file or folder, got nowhere"),
+        ("adapt --target footage --cameras no.json", 2, "--cameras: expected a file or folder, got no.json"),
+        ("adapt --target footage --intrinsics no.json", 2, "--intrinsics: expected a file or folder"),
+        ("lift --model footage --input -", 2, "--model: expected the folder of a run, got footage without"),
+        ("lift --model run --input nowhere", 2, "--input: expected a file or folder, got nowhere"),
+        ("evaluate nowhere", 2, "RUN: expected the folder of a run, got nowhere, which does not exist"),
+        ("evaluate run --data nowhere", 2, "--data: expected a file or folder, got nowhere"),
+        ("bench --markdown nowhere", 2, "--markdown: expected a file or folder, got nowhere"),
+        ("adapt --training.batch 1", 2, "--training.batch: expected a number of at least 4, got 1"),
+        ("adapt --bogus", 2, "--bogus: expected an option of poseda adapt"),
+        ("--help", 0, "usage: poseda COMMAND"),
+        ("--version", 0, "poseda "),
+        ("adapt --help", 0, "usage: poseda adapt"),
+        ("lift --help-all", 0, "usage: poseda lift"),
+    ],
+)
+def test_mistakes_and_help_need_no_torch(tmp_path: Path, line: str, code: int, said: str) -> None:
+    (tmp_path / "footage").mkdir()
+    (tmp_path / "footage" / "video.json").touch()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").touch()
+    command = [sys.executable, "-c", WITHOUT_TORCH, *line.split()]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=os.environ)
+    assert done.returncode == code and said in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["footage", "run"]

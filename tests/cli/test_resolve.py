@@ -1,0 +1,164 @@
+"""Which value counts: of the preset, a file, an option, or one that follows from lifter and device."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from poseda.cli import main
+from poseda.cli.adapt import parse_run
+from poseda.cli.recipe import resolve
+from poseda.config import preset, to_json
+from poseda.config.fields import flatten
+
+
+def run_of(line: str) -> dict[str, object]:
+    """The options of the run that a command line asks for, by name."""
+    return flatten(to_json(parse_run(line.split())))
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "run.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_the_later_of_two_presets_counts_in_every_number() -> None:
+    assert run_of("--device cpu --preset full --preset tiny") == run_of("--device cpu --preset tiny")
+    tiny = flatten(to_json(preset("tiny")))
+    assert run_of("--preset full --preset=tiny --device cpu") == tiny | {"device": "cpu"}
+
+
+@pytest.mark.parametrize("line", ["--preset tiny --training.batch 8", "--training.batch 8 --preset tiny"])
+def test_an_option_wins_over_the_preset_wherever_it_stands(line: str) -> None:
+    run = run_of(line)
+    assert run["training.batch"] == 8 and run["training.adapt_steps"] == 60
+
+
+def test_the_later_of_two_values_counts() -> None:
+    run = run_of("--preset tiny --frames 3 --frames 1 --resume --no-resume --arms gpa lpa --arms random")
+    assert (run["frames"], run["resume"], run["arms"]) == (1, False, ["random"])
+
+
+def test_a_file_stands_between_preset_and_options(tmp_path: Path) -> None:
+    path = written(tmp_path, "preset: tiny\ntraining:\n  batch: 8\n  adapt_steps: 7\nseeds: [3, 4]\n")
+    for line in (f"--config {path} --training.batch 16", f"--training.batch 16 --config {path}"):
+        run = run_of(line)
+        assert (run["training.batch"], run["training.adapt_steps"], run["seeds"]) == (16, 7, [3, 4])
+        assert run["training.pretrain_steps"] == 60, "of the preset that the file names"
+    assert run_of(f"--config {path} --preset default")["training.pretrain_steps"] == 1500
+
+
+def test_words_of_a_file_stay_words_and_null_is_not_given(tmp_path: Path) -> None:
+    path = written(tmp_path, "preset: tiny\ngate: on\ncompile: off\nresume: yes\ntarget: null\ndata:\n")
+    run = run_of(f"--config {path}")
+    assert (run["gate"], run["compile"], run["resume"]) == ("on", "off", True)
+    assert run["target"] is None and run["data"] is None and run["arms"] == list(preset("tiny").arms)
+
+
+def test_a_printed_configuration_asks_for_the_same_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = "--preset tiny --lifter stgcn --frames 9 --arms gpa --seeds 1 2 --gate on --training.no-flip"
+    assert main(["adapt", *line.split(), "--print-config"]) == 0
+    path = written(tmp_path, capsys.readouterr().out)
+    assert run_of(f"--config {path}") == run_of(line)
+    assert not (tmp_path / "poseda-run").exists()
+
+
+def test_the_record_of_a_run_asks_for_the_same_run_under_todays_names(tmp_path: Path) -> None:
+    record = to_json(preset("tiny"))
+    record |= {"arms": ["gpa", "plus"], "seeds": [5], "out": "elsewhere"}
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"config": record, "versions": {}, "data": {}}, indent=2))
+    expected = flatten(record) | {"arms": ["gpa", "gpa_lpa_view"], "out": "new"}
+    assert run_of(f"--config {path} --out new") == expected
+
+
+def test_an_arm_may_have_the_name_it_had_before() -> None:
+    assert run_of("--preset tiny --arms plus gpa")["arms"] == ["gpa_lpa_view", "gpa"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("training:\n  adapt_step: 3\n", "run.yaml: training.adapt_step: expected an option of poseda adapt"),
+        ("training:\n  adapt_step: 3\n", "did you mean training.adapt_steps?"),
+        ("training: 3\n", "run.yaml: training: expected options of this section"),
+        ("training:\n  batch: abc\n", "run.yaml: training.batch: expected a whole number, got 'abc'"),
+        ("training:\n  batch: 1\n", "run.yaml: training.batch: expected a number of at least 4, got 1"),
+        ("seeds: [[1]]\n", "run.yaml: seeds: expected a value or a list of values"),
+        ("seeds: [1\n", "run.yaml, which is not one (line 2)"),
+        ("seeds\n", "expected lines as `seeds: [0, 1]`"),
+        ("a: &a {x: *a}\n", "run.yaml, which is not one (line 1)"),
+        ("training: {batch: {x: 1}}\n", "run.yaml: training.batch: expected a value or a list of values"),
+        ("training.batch: 1\n", "run.yaml: training.batch: expected a number of at least 4, got 1"),
+        ("? [1]\n: 2\n", "run.yaml, which is not one (line 1)"),
+        ("data: nowhere.npz\n", "run.yaml: data: expected a file or folder, got nowhere.npz"),
+    ],
+)
+def test_a_mistake_in_a_file_is_named_with_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, sentence: str
+) -> None:
+    path = written(tmp_path, text)
+    assert main(["adapt", "--config", str(path), "--out", str(tmp_path / "r")]) == 2
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "r").exists()
+
+
+def test_nothing_in_a_file_is_executed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = written(tmp_path, 'preset: tiny\nlayout: !!python/object/apply:os.mkdir ["made"]\n')
+    assert main(["adapt", "--config", str(path), "--out", "r"]) == 2
+    assert "run.yaml: layout: expected text" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["adapt", "--config", "nowhere.yaml"]) == 2
+    assert "--config: expected a file to read, got nowhere.yaml" in capsys.readouterr().err
+
+
+def test_footage_is_aligned_too_unless_the_lifter_sees_several_frames() -> None:
+    target = {"target": Path("footage.json"), "device": "cpu"}
+    assert "gpa_lpa_view" in resolve(target).arms and "gpa_lpa_view" in resolve(target | {"frames": 1}).arms
+    several = resolve(target | {"lifter": "videopose3d", "frames": 9})
+    assert several.frames == 9 and several.arms == ("source_only", "gpa", "gpa_lpa")
+    assert resolve(target | {"arms": ("lpa",)}).arms == ("lpa",)
+    assert resolve({"preset": "tiny"}).arms == preset("tiny").arms
+
+
+@pytest.mark.parametrize(
+    ("options", "device", "size"),
+    [
+        ("", "cpu", (256, 2)),
+        ("--lifter mixste", "cpu", (48, 2)),
+        ("--lifter mixste", "cuda", (512, 8)),
+        ("--lifter mixste --preset full", "cpu", (512, 8)),
+        ("--lifter mixste --preset tiny", "cuda", (32, 1)),
+        ("--lifter stgcn --preset tiny", "cpu", (8, 1)),
+        ("--lifter mixste --network.width=96", "cuda", (96, 8)),
+        ("--lifter simple_baseline --network.blocks 3", "cuda", (1024, 3)),
+        ("--lifter of_another", "cuda", (256, 2)),
+    ],
+)
+def test_the_network_has_the_size_that_suits_lifter_and_device(
+    monkeypatch: pytest.MonkeyPatch, options: str, device: str, size: tuple[int, int]
+) -> None:
+    monkeypatch.setattr("poseda.lifters.sizes.choose", lambda name: torch.device(device))
+    network = parse_run([*options.split(), "--network.dropout", "0.3"]).network
+    assert (network.width, network.blocks) == size and network.dropout == 0.3
+
+
+def test_a_network_that_a_file_sizes_keeps_its_size_on_every_device(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("poseda.lifters.sizes.choose", lambda name: torch.device("cuda"))
+    path = written(tmp_path, "lifter: mixste\nnetwork: {width: 96}\n")
+    network = parse_run(["--config", str(path)]).network
+    assert (network.width, network.blocks) == (96, 8)
