@@ -1,4 +1,4 @@
-"""Where the domains of a queue lie, and what they were built from."""
+"""Domain files of a queue: where they are, and from which motion files they were built."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from poseda.datasets import DataError
 from poseda.runs.atomic import write_atomically, write_json
 
 SOURCES = "sources.json"
-"""The file of a queue's folder that holds the hashes of the motion files."""
+"""The file with the hashes of the motion files, in a queue's folder."""
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """One split of one pair of domains.
+    """One pair of domains, split by one seed.
 
     Args:
         mocap: folder of motion files.
-        folder: where built domains are kept.
-        pair: which benchmark.
+        folder: of the built domain files.
+        pair: the benchmark.
         split: seed of its construction.
-        sequences: whole clips in order, for lifters that see several frames, instead of frames by themselves.
+        sequences: whether it holds whole clips in order, for lifters of several frames, or single frames.
     """
 
     mocap: Path
@@ -50,7 +50,7 @@ class Benchmark:
             frames: that the lifter sees at once.
 
         Raises:
-            ValueError: if it sees several, and the benchmark holds frames by themselves.
+            ValueError: if it sees several, and the benchmark holds single frames.
         """
         if frames > 1 and not sequences:
             raise ValueError(
@@ -65,14 +65,14 @@ class Benchmark:
 
     @property
     def path(self) -> Path:
-        """The domain npz, there or not."""
+        """The domain npz, which may not exist yet."""
         return self.folder / f"{self.name}.npz"
 
     def build(self) -> Path:
-        """Build the domain npz unless it is there.
+        """Build the domain npz unless it exists.
 
         Raises:
-            DataError: if a motion file is missing or not as expected.
+            DataError: if a motion file is missing or damaged.
         """
         if not self.path.exists():
             content = io.BytesIO()
@@ -99,7 +99,7 @@ def hash_sources(mocap: Path) -> dict[str, str]:
 
 
 def check_sources(mocap: Path, out: Path) -> dict[str, str]:
-    """Hash the motion files and check that what lies in ``out`` was begun with the same ones.
+    """Hash the motion files, and check that the queue in ``out`` was begun with the same ones.
 
     Raises:
         DataError: if not.
@@ -107,16 +107,16 @@ def check_sources(mocap: Path, out: Path) -> dict[str, str]:
     hashes, begun = hash_sources(mocap), recorded_sources(out)
     for name, found in hashes.items():
         if begun.get(name, found) != found:
-            raise DataError(f"--mocap: expected the {name} that {out} was begun with, got another one")
+            raise DataError(f"--mocap: expected the {name} that {out} was begun with, got another file")
     return hashes
 
 
 def record_sources(hashes: dict[str, str], out: Path) -> None:
-    """Write down which motion files ``out`` is begun with."""
+    """Record the motion files with which the queue in ``out`` is begun."""
     write_json(out / SOURCES, hashes)
 
 
 def recorded_sources(out: Path) -> dict[str, str]:
-    """What :func:`record_sources` wrote; empty where it did not."""
+    """The hashes that :func:`record_sources` wrote, or none."""
     path = out / SOURCES
     return json.loads(path.read_text()) if path.exists() else {}

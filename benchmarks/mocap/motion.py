@@ -1,16 +1,17 @@
 """Two-domain benchmarks from real motion capture and real camera calibrations.
 
-``p1`` is a camera gap: CMU clips under the Human3.6M rig, then other CMU clips (the same people and database
-on both sides) under the chest and knee cameras of MPI-INF-3DHP. ``p2`` is the full gap: Bandai motions on the
-bodies of some CMU subjects under the Human3.6M rig, then other CMU subjects under the MPI-INF-3DHP cameras.
-``dev`` has p2's source, and as its target the very subjects who lend p2 their bodies: recipes are chosen on
-it, as none of its target's people or clips is in p2's target.
-``p0`` has no gap: the clips of p1, both parts under the Human3.6M rig; the gate must keep the source model.
+- ``p1`` is a camera gap. The source is CMU clips under the Human3.6M rig. The target is other CMU clips, of
+  the same people, under the chest and knee cameras of MPI-INF-3DHP.
+- ``p2`` is the full gap. The source is Bandai motions on the bodies of some CMU subjects (the donors) under
+  the Human3.6M rig. The target is other CMU subjects under the MPI-INF-3DHP cameras.
+- ``dev`` has p2's source, and the donors as its target. None of them is in p2's target, so recipes are chosen
+  on it.
+- ``p0`` has no gap: the clips of p1, both parts under the Human3.6M rig. The gate must keep the source model.
 
-The motion lies in a folder the user brings: ``cmu.npz``, ``cmu_retargeted.npz``, ``bandai1.npz`` and
-``bandai2.npz`` with positions (N, 16, 3) in metres, z up, and ``cameras.json`` with the calibrations. Nothing
-of it is part of this package. Splits share no clip and are balanced within each subject. The result is the
-table that :class:`poseda.datasets.domain_file.DomainFile` reads, the same bits for the same seed.
+The user brings a folder with ``cmu.npz``, ``cmu_retargeted.npz``, ``bandai1.npz`` and ``bandai2.npz``, which
+hold positions (N, 16, 3) in metres, z up, and ``cameras.json`` with the calibrations. The package holds none
+of them. Splits share no clip and are balanced within each subject. The result is the table that
+:class:`poseda.datasets.domain_file.DomainFile` reads, with the same bits for the same seed.
 """
 
 from __future__ import annotations
@@ -35,27 +36,26 @@ from poseda.geometry.skeleton import H36M16
 BENCHMARKS = PAIRS
 
 FILES = ("cmu.npz", "cmu_retargeted.npz", "bandai1.npz", "bandai2.npz", "cameras.json")
-"""What the folder of motion files holds."""
+"""The files of the folder."""
 
 SKELETON = H36M16
 CLAVICLES = [SKELETON.joint(f"{side}_shoulder") - 1 for side in ("left", "right")]
-"""The bones whose direction is part of a body rather than of a posture."""
+"""The bones whose direction belongs to a body, not to a posture."""
 
 BODY_DONORS = ("cmu02", "cmu03", "cmu07", "cmu09", "cmu12")
-"""Subjects whose bodies the Bandai motions are put on; none of them is in p2's target."""
+"""Donors: the Bandai motions are put on their bodies, and none of them is in p2's target."""
 
 ALSO_DONOR = "cmu07@iclone"
-"""One of the donors again, retargeted: kept out of p2's target, too."""
-
+"""A donor's retargeted motion, which is not in p2's target either."""
 
 LOW_PITCH = 13.0
-"""Degrees; MPI-INF-3DHP's chest and knee cameras look down less than this, its ceiling cameras more."""
+"""Degrees by which MPI-INF-3DHP's chest and knee cameras look down at most; its ceiling cameras exceed it."""
 
 P2_SOURCE_ROWS = 40_000
-"""Frames of p2's source, drawn from all that there are; sequences take all."""
+"""Frames of p2's source, drawn from all frames; sequences take all."""
 
 STUDIO_SPREAD, FIELD_SPREAD = 0.7, 0.5
-"""How far clips are shifted on the floor under either rig, metres."""
+"""Largest shift of clips on the floor under either rig, metres along each axis."""
 
 REACH = 1.2
 """People stay within this distance of the middle of the capture volume along each axis, metres."""
@@ -89,7 +89,7 @@ class Filming:
     Args:
         rig: its cameras.
         views: cameras a frame.
-        spread: clips are shifted by up to this along each axis, metres.
+        spread: largest shift of clips along each axis, metres.
     """
 
     rig: Sequence[FixedCamera]
@@ -114,15 +114,16 @@ def build_benchmark(
         folder: with the motion and calibration files.
         benchmark: ``p0``, ``p1``, ``p2`` or ``dev``.
         seed: of splits, cameras and placements.
-        sequences: film whole clips in order with fixed cameras a clip and mark invalid frames, instead of
-            giving each frame its own cameras, dropping invalid frames and shuffling.
+        sequences: whether to film whole clips in order, with fixed cameras for each, and to mark invalid
+            frames. Otherwise each frame has its own cameras, invalid frames are left out, and the rest is
+            shuffled.
 
     Returns:
         Arrays by member name, ready for ``numpy.savez_compressed``.
 
     Raises:
         ValueError: if the benchmark is unknown.
-        DataError: if a file is missing or not as expected.
+        DataError: if a file is missing or damaged.
     """
     if benchmark not in BENCHMARKS:
         raise ValueError(f"benchmark: expected one of {', '.join(BENCHMARKS)}, got {benchmark!r}")
@@ -148,7 +149,7 @@ def build_benchmark(
 
 
 def _bandai(folder: Path, cmu: Motion, rng: np.random.Generator, sequences: bool) -> Motion:
-    """p2's source: Bandai motions on the donors' bodies."""
+    """Bandai motions on the donors' bodies, the source of p2."""
     donors = []
     for subject in BODY_DONORS:
         pose = cmu.pose[cmu.subject == subject]
@@ -166,10 +167,10 @@ def _bandai(folder: Path, cmu: Motion, rng: np.random.Generator, sequences: bool
 
 
 def read_motion(folder: Path, *names: str) -> Motion:
-    """Read motion files and number their clips on.
+    """Read motion files as one table, with clips of different numbers.
 
     Raises:
-        DataError: if a file is missing or not as expected.
+        DataError: if a file is missing or damaged.
     """
     parts: list[Motion] = []
     offset = 0
@@ -214,7 +215,7 @@ def read_rigs(path: Path) -> tuple[list[FixedCamera], list[FixedCamera]]:
 
 
 def split_clips(motion: Motion, rng: np.random.Generator, share: float) -> tuple[Motion, Motion]:
-    """Split by clips: the first part gets ``share`` of each subject's frames, as far as whole clips allow."""
+    """Split by clips. The first part gets about ``share`` of each subject's frames."""
     first = np.zeros(len(motion.clip), bool)
     for subject in np.unique(motion.subject):
         own = motion.subject == subject
@@ -228,7 +229,7 @@ def split_clips(motion: Motion, rng: np.random.Generator, share: float) -> tuple
 
 
 def on_other_bodies(motion: Motion, donors: Sequence[Body], rng: np.random.Generator) -> Motion:
-    """The same motion with a donor's bone lengths (+-4 % stature) and clavicle directions, clip by clip."""
+    """The same motion, with a donor's bone lengths (+-4 % stature) and clavicle directions for each clip."""
     own, out = _mean_clavicles(motion.pose), np.empty_like(motion.pose)
     ankles = [SKELETON.joint(f"{side}_ankle") for side in ("right", "left")]
     for clip in np.unique(motion.clip):
@@ -249,7 +250,7 @@ def on_other_bodies(motion: Motion, donors: Sequence[Body], rng: np.random.Gener
 
 
 def place_clips(motion: Motion, rng: np.random.Generator, spread: float) -> Motion:
-    """Turn each clip about the vertical, keep it within :data:`REACH` of the middle, shift it a little."""
+    """Rotate each clip about the vertical, keep it within :data:`REACH` of the middle, and shift it."""
     out = motion.pose.copy()
     for clip in np.unique(motion.clip):
         rows = motion.clip == clip

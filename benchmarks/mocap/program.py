@@ -9,7 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from poseda.cli import attempt, check_command, command_list
-from poseda.cli.options import Given, Program, UsageError, read
+from poseda.cli.options import read
+from poseda.cli.program import Given, Program, UsageError
 from poseda.cli.recipe import resolve
 from poseda.cli.screen import complain, print_json, say
 from poseda.config import RunConfig

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from poseda.cli import attempt
-from poseda.cli.options import Program, UsageError, read
+from poseda.cli.options import read
+from poseda.cli.program import Program, UsageError
 from poseda.cli.screen import complain, say
 from poseda.config.limits import Found, check_fields
 

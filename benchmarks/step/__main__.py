@@ -5,6 +5,6 @@ See :mod:`benchmarks.step.step`.
 
 import sys
 
-from benchmarks.step.step import main
+from benchmarks.step.program import main
 
 sys.exit(main())

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import torch
 from rich.console import Console
@@ -30,7 +30,8 @@ from poseda.bench.record import (
     show_seconds,
 )
 from poseda.cli import attempt
-from poseda.cli.options import Program, UsageError, read
+from poseda.cli.options import read
+from poseda.cli.program import Program, UsageError
 from poseda.cli.screen import say
 from poseda.config import RunConfig
 from poseda.config.limits import Above, Distinct, Found, check_fields
@@ -66,7 +67,7 @@ class LifterOptions:
 
     quick: bool = False
     """Measure eager lifters only, in short rounds of small batches."""
-    lifters: Annotated[tuple[Lifter, ...], Distinct()] = tuple(SMALL)  # type: ignore[assignment]
+    lifters: Annotated[tuple[Lifter, ...], Distinct()] = get_args(Lifter)
     """Lifters to measure."""
     frames: Annotated[tuple[Annotated[int, Above(0)], ...], Distinct(least=0)] = ()
     """Frames of a window, for lifters that see as many. Default: by lifter."""

@@ -22,7 +22,8 @@ from typing import Annotated, Any
 
 from poseda.bench.record import check_writable, machine, show_seconds
 from poseda.cli import attempt
-from poseda.cli.options import Program, UsageError, read
+from poseda.cli.options import read
+from poseda.cli.program import Program, UsageError
 from poseda.cli.screen import complain, say
 from poseda.config import ConfigError
 from poseda.config.limits import Above, Distinct, check_fields

@@ -28,7 +28,8 @@ from torch.profiler import ProfilerActivity, profile
 from poseda import training
 from poseda.bench.record import machine, rich_table, show_seconds
 from poseda.cli import attempt
-from poseda.cli.options import Given, Program, UsageError, read
+from poseda.cli.options import read
+from poseda.cli.program import Given, Program, UsageError
 from poseda.cli.recipe import open_chosen, resolve
 from poseda.config import RunConfig
 from poseda.device import peak_memory

@@ -14,13 +14,12 @@ from __future__ import annotations
 
 import json
 import statistics
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from operator import truediv
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 from unittest.mock import patch
 
 import torch
@@ -37,16 +36,11 @@ from poseda.bench.op import (
 )
 from poseda.bench.record import (
     about,
-    check_writable,
     machine,
     markdown_table,
-    read_record,
     rich_table,
     show_seconds,
 )
-from poseda.cli import attempt
-from poseda.cli.options import Program, UsageError, read
-from poseda.cli.screen import say
 from poseda.config import (
     AdversaryConfig,
     GeneratorTrainingConfig,
@@ -54,9 +48,8 @@ from poseda.config import (
     NetworkConfig,
     RunConfig,
 )
-from poseda.config.limits import Above, Distinct, Found, check_fields
 from poseda.datasets import AdaptationData, open_domains
-from poseda.device import choose, peak_memory
+from poseda.device import peak_memory
 from poseda.lifters.sizes import SMALL, build_lifter, count_parameters
 from poseda.method.generator import Generator
 from poseda.ops import reference
@@ -65,9 +58,6 @@ from poseda.training.fabric import start_fabric
 from poseda.training.lifting import LifterPhase
 from poseda.training.meters import Meters
 from poseda.training.pairs import PairSource, TrainingData, augment_pairs, recipe_of
-
-NAME = "benchmarks.step"
-"""What the program calls itself."""
 
 POSES = 1_559_752
 """Poses of an epoch: the training frames of Human3.6M in all cameras."""
@@ -302,7 +292,7 @@ class StepBench:
                     meters.add(at, phase.step(at % phase.steps))
                     at += 1
                     if at % LOG_EVERY == 0:
-                        meters.read(NAME)
+                        meters.read("a step")
 
         return slot
 
@@ -376,75 +366,3 @@ def to_markdown(record: dict[str, Any]) -> str:
     for title, headings, cells in tables(record):
         lines += ["", f"{title}:", "", *markdown_table(headings, cells)]
     return "\n".join(lines)
-
-
-Network = Literal["simple_baseline", "videopose3d", "semgcn", "stgcn", "mixste", "dstformer"]
-
-
-@dataclass(frozen=True)
-class StepOptions:
-    """A training step of ours beside the classic loop."""
-
-    device: str = "cpu"
-    """Where to compute: auto, cpu, cuda or cuda:INDEX."""
-    lifters: Annotated[tuple[Network, ...], Distinct()] = tuple(NETWORKS)  # type: ignore[assignment]
-    """Lifters to train."""
-    width: Annotated[int, Above(0)] | None = None
-    """Features of every lifter. Default: by lifter."""
-    batch: Annotated[int, Above(0)] = 1024
-    """Poses per step."""
-    steps: Annotated[int, Above(0)] = 8
-    """Steps of a slot."""
-    threads: Annotated[int, Above(0)] = 1
-    """CPU threads."""
-    extras: Annotated[tuple[Literal["compiled", "bf16", "graphs"], ...], Distinct(least=0)] = ()
-    """Measure ours with these options, too: compiled, bf16, graphs."""
-    quick: bool = False
-    """Take short rounds."""
-    json: Path | None = None
-    """Record the results in this file."""
-    markdown: Annotated[Path | None, Found()] = None
-    """Measure nothing, but print this record as Markdown."""
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-
-
-PROGRAM = Program(
-    f"python -m {NAME}",
-    "Time a training step of ours, of ours with the eager reference, and of the classic loop.",
-    (StepOptions,),
-)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point of ``benchmarks/step``; returns 2 for bad input."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    return attempt(lambda: _main(given), NAME)
-
-
-def _main(arguments: list[str]) -> int:
-    options = read(PROGRAM, arguments, lambda given: given.build(StepOptions))
-    try:
-        if options.markdown is not None:
-            say(read_record(options.markdown, to_markdown))
-            return 0
-        device = str(choose(options.device))
-        if "graphs" in options.extras and not device.startswith("cuda"):
-            raise UsageError(f"--extras: expected a CUDA device for graphs, got {device}")
-        if options.json is not None:
-            check_writable(options.json)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-    run(
-        device=device,
-        lifters=options.lifters,
-        batch=options.batch,
-        steps=options.steps,
-        threads=options.threads,
-        width=options.width,
-        extras=options.extras,
-        quick=options.quick,
-        json_path=options.json,
-    )
-    return 0

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
-from poseda.cli.options import INTERRUPTED, Finished, UsageError
+from poseda.cli.program import INTERRUPTED, Finished, UsageError
 from poseda.cli.screen import complain, say
 
 UNREAD = 141
@@ -27,8 +27,10 @@ COMMANDS = {
 """What each command does; its module has the same name."""
 
 
-LAST = """`poseda adapt` needs no options.
-poseda --version shows the version. poseda --completion bash|zsh|fish prints a script for the shell."""
+LAST = (
+    "poseda adapt needs no options. poseda --version shows the version, and "
+    "poseda --completion bash|zsh|fish a script that completes options in a shell."
+)
 """The end of the text of --help."""
 
 
@@ -107,7 +109,13 @@ def check_command(given: str, commands: dict[str, str], what: str) -> None:
 
 def command_list(usage: str, commands: dict[str, str], last: str) -> str:
     """The text of --help of a program with commands."""
-    width = max(map(len, commands))
-    lines = [f"  {name:<{width}}  {does}" for name, does in commands.items()]
-    more = f"{usage} --help lists the options of one. {last}"
+    from shutil import get_terminal_size
+    from textwrap import fill
+
+    width, column = min(get_terminal_size((80, 24)).columns, 110), max(map(len, commands)) + 4
+    lines = [
+        fill(does, width, initial_indent=f"  {name}".ljust(column), subsequent_indent=" " * column)
+        for name, does in commands.items()
+    ]
+    more = fill(f"{usage} --help lists the options of one. {last}", width)
     return "\n".join([f"usage: {usage} [options]", "", *lines, "", more])

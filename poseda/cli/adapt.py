@@ -6,7 +6,8 @@ import contextlib
 import os
 from pathlib import Path
 
-from poseda.cli.options import Program, UsageError, read
+from poseda.cli.options import read
+from poseda.cli.program import Program, UsageError
 from poseda.cli.recipe import open_chosen, resolve
 from poseda.cli.screen import ProgressBars, complain, open_console, print_card, print_json, print_table
 from poseda.config import RunConfig

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from poseda.cli.options import Program, UsageError, read
+from poseda.cli.options import read
+from poseda.cli.program import Program, UsageError
 from poseda.cli.screen import say
 from poseda.config import BenchConfig
 

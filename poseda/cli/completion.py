@@ -6,8 +6,8 @@ from importlib import import_module
 
 from cyclopts import App
 
-from poseda.cli.options import UsageError
 from poseda.cli.parser import parser
+from poseda.cli.program import UsageError
 from poseda.config.fields import guess
 
 SHELLS = ("bash", "zsh", "fish")

@@ -10,7 +10,7 @@ from textwrap import wrap
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
-from poseda.cli.options import Program, negative_name
+from poseda.cli.program import Program, negative_name
 from poseda.config import FileConfig
 from poseda.config.fields import Field, fields_of, help_texts
 from poseda.config.limits import Bare, PictureSize, members, notes, parts

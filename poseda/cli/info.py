@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from poseda.cli.options import Program, read
+from poseda.cli.options import read
+from poseda.cli.program import Program
 from poseda.cli.screen import print_json, say
 from poseda.config import InfoConfig
 

@@ -8,7 +8,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from poseda.cli.options import INTERRUPTED, Program, UsageError, read
+from poseda.cli.options import read
+from poseda.cli.program import INTERRUPTED, Program, UsageError
 from poseda.cli.screen import LateBar, complain, open_console, print_json
 from poseda.config import LiftConfig
 

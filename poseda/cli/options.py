@@ -1,132 +1,18 @@
-"""From arguments to records: the one parser of all programs, and how it refuses.
-
-The options of a program are the fields of its records. Values come from three places. A preset gives the
-defaults, a file of --config changes them, and options change both, wherever they stand. Of an option that is
-given twice, the later one counts.
-"""
+"""From arguments to records: what every program does with its command line, and how it refuses."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable
+from dataclasses import MISSING
+from typing import TYPE_CHECKING, TypeVar
 
+from poseda.cli.program import Finished, Given, Program, UsageError
 from poseda.cli.screen import say
 
 if TYPE_CHECKING:
-    from poseda.config.fields import Field
+    pass
 
-Record = TypeVar("Record")
 Made = TypeVar("Made")
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells give it."""
-
-
-class UsageError(Exception):
-    """A mistake of the user's; the message is one sentence."""
-
-
-class Finished(Exception):
-    """All that was asked for has been shown, as with --help."""
-
-
-def option_name(name: str) -> str:
-    """An option as it is typed: ``--training.adapt-steps``."""
-    return f"--{name.replace('_', '-')}"
-
-
-def negative_name(name: str) -> str:
-    """The opposite of a flag as it is typed: ``--training.no-flip``."""
-    section, dot, flag = name.rpartition(".")
-    return option_name(f"{section}{dot}no-{flag}")
-
-
-@dataclass(frozen=True)
-class Program:
-    """What is typed on a command line, and what its options are.
-
-    Args:
-        name: as it is typed: ``poseda adapt``.
-        about: what it does, a sentence.
-        records: whose fields are the options. Of fields with one name, that of the first record counts.
-        common: options that --help shows. Empty: all.
-        positional: the option that is given without its name, if there is one.
-        sets: options and sections that the program sets itself and refuses.
-    """
-
-    name: str
-    about: str
-    records: tuple[type, ...]
-    common: tuple[str, ...] = ()
-    positional: str = ""
-    sets: frozenset[str] = frozenset()
-
-    def fields(self) -> list[Field]:
-        """All options, those without a section first."""
-        from poseda.config import FileConfig
-        from poseda.config.fields import fields_of
-
-        found: dict[str, Field] = {}
-        for at, record in enumerate((*self.records, FileConfig)):
-            for entry in fields_of(record):
-                if not (at and self.sets & {entry.name, entry.section}):
-                    found.setdefault(entry.name, entry)
-        return sorted(found.values(), key=lambda entry: entry.section != "")
-
-    def name_of(self, option: str) -> str:
-        """An option as it is typed here."""
-        return option.upper() if option == self.positional else option_name(option)
-
-    def refusal(self, error: Exception) -> UsageError:
-        """A mistake that was found later, with its option named as it is typed."""
-        return UsageError(self.sentence(error, self.name_of))
-
-    def sentence(self, error: Exception, name_of: Callable[[str], str]) -> str:
-        """What an error says, with options called as ``name_of`` calls them."""
-        from poseda.config.limits import ConfigError
-
-        if isinstance(error, ConfigError):
-            return error.naming(name_of)
-        name, colon, rest = str(error).partition(":")
-        if colon and name in {entry.name for entry in self.fields()}:
-            return f"{name_of(name)}:{rest}"
-        return str(error)
-
-
-@dataclass(frozen=True)
-class Given:
-    """What was given to a program.
-
-    Args:
-        program: which one.
-        values: of the given options alone, by name.
-        files: names of the files that options come from, by option.
-    """
-
-    program: Program
-    values: Mapping[str, Any]
-    files: Mapping[str, str] = field(default_factory=dict)
-
-    def build(self, record: type[Record]) -> Record:
-        """A record with the given values, and its own defaults elsewhere."""
-        from poseda.config.fields import build
-
-        rest = self.without(record)
-        return build(record, {name: value for name, value in self.values.items() if name not in rest})
-
-    def without(self, record: Any) -> dict[str, Any]:
-        """The given values that do not belong to a record."""
-        from poseda.config.fields import fields_of
-
-        own = {entry.name for entry in fields_of(record)}
-        return {name: value for name, value in self.values.items() if name not in own}
-
-    def name_of(self, option: str) -> str:
-        """An option as it was given: on the command line or in a file."""
-        if option in self.files:
-            return f"{self.files[option]}: {option}"
-        return self.program.name_of(option)
 
 
 def read(program: Program, arguments: list[str], make: Callable[[Given], Made]) -> Made:

@@ -13,7 +13,7 @@ from cyclopts.config import Dict
 from cyclopts.exceptions import CoercionError
 
 from poseda.cli.config_file import ConfigFileError, read
-from poseda.cli.options import Program, UsageError, negative_name, option_name
+from poseda.cli.program import Program, UsageError, negative_name, option_name
 from poseda.cli.wording import explain
 from poseda.config.fields import Field
 from poseda.config.limits import Bare, Found, Renamed, notes

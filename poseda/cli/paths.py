@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from poseda.config.limits import Found, notes
 
 if TYPE_CHECKING:
-    from poseda.cli.options import Given
+    from poseda.cli.program import Given
 
 SEARCHED = 10_000
 """Most files of a folder among which a similar name is looked for."""

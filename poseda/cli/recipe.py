@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from poseda.cli.options import UsageError
+from poseda.cli.program import UsageError
 from poseda.config import FOOTAGE_ARMS, RunConfig, preset
 from poseda.config.fields import changed
 

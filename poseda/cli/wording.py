@@ -13,7 +13,7 @@ from cyclopts import (
 )
 from cyclopts.exceptions import ConsumeMultipleError
 
-from poseda.cli.options import Program, option_name
+from poseda.cli.program import Program, option_name
 from poseda.config.fields import Field, guess
 from poseda.config.limits import words
 

@@ -31,7 +31,7 @@ class Recipe:
 
     Args:
         weights: source joint to weight; the weights sum to one.
-        note: in words, or empty where the joint is taken over as it is.
+        note: how it is made, in words; empty where the joint is copied.
     """
 
     weights: Mapping[str, float]
@@ -55,7 +55,7 @@ def _beyond(start: tuple[str, ...], end: tuple[str, ...], share: float) -> Recip
     weights = {joint: -share / len(start) for joint in start}
     weights |= {joint: (1 + share) / len(end) for joint in end}
     way = f"{' and '.join(start)} to {' and '.join(end)}"
-    return Recipe(weights, f"extrapolated from {way}, {share:.2g} of the way beyond")
+    return Recipe(weights, f"extrapolated from {way}, and {share:.2g} of that way beyond")
 
 
 _HIPS, _SHOULDERS, _EARS = (
@@ -115,12 +115,12 @@ TO_H36M17: dict[str, dict[str, Recipe]] = {
     "h36m16": {joint: _same(joint) for joint in H36M17.joint_names if joint != "nose"}
     | {"nose": _mean("thorax", "head_top")},
 }
-"""Source layout to the recipe of each joint of h36m17; h36m16 takes those of its own names."""
+"""Source layout to the recipe of each joint of h36m17. h36m16 takes the recipes of its own joints."""
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """A tested way from one set of joints to another.
+    """A tested conversion from one set of joints to another.
 
     Args:
         source: J_s joints.
@@ -134,7 +134,7 @@ class Conversion:
 
     @property
     def made_up(self) -> dict[str, str]:
-        """Target joints that are not source joints taken over as they are, and how each is made."""
+        """Target joints that are not copies of source joints, and how each is made."""
         return {joint: recipe.note for joint, recipe in self.recipes.items() if recipe.note}
 
     @cached_property
@@ -179,7 +179,7 @@ class Conversion:
 
 
 def conversion(source: Layout | str, target: Skeleton | str) -> Conversion:
-    """Find the way from a layout to a skeleton.
+    """Find the conversion from a layout to a skeleton.
 
     Args:
         source: a layout, or the name of a built-in one.
@@ -201,3 +201,20 @@ def conversion(source: Layout | str, target: Skeleton | str) -> Conversion:
             f"{', '.join(missing)}; it has {', '.join(source.joint_names)}"
         )
     return Conversion(source, target, recipes)
+
+
+def made_up_table() -> str:
+    """The joints of h36m17 that each built-in layout lacks and how they are made, as a Markdown table.
+
+    h36m16 has the same joints but for the nose. Layouts with the same recipes share their rows.
+    """
+    layouts: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for name in TO_H36M17:
+        made_up = tuple(conversion(name, H36M17).made_up.items())
+        layouts.setdefault(made_up, []).append(f"`{name}`")
+    rows = [
+        f"| {', '.join(names)} | {joint} | {note} |"
+        for made_up, names in layouts.items()
+        for joint, note in made_up
+    ]
+    return "\n".join(["| layout | joint | how it is made |", "|---|---|---|", *rows])

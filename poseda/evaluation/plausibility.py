@@ -1,9 +1,8 @@
-"""Whether a body could stand as a pose says: joint angles against the anatomical ranges of the embedded body.
+"""Whether a human body can take a pose: its joint angles against their anatomical ranges.
 
-Angles are read off joint positions in frames that the trunk itself gives, so neither gravity nor the camera
-matters. They are those of :mod:`poseda.geometry.anatomy`, which holds the ranges: this is its way back, for
-the angles that positions determine. A twist shows in the direction in which a knee or an elbow bends, so a
-knee that bends backwards is one twisted by 180 degrees.
+Angles are measured in frames of the trunk, so neither gravity nor the camera matters. They are the angles of
+:mod:`poseda.geometry.anatomy`, as far as joint positions determine them. The twist of a limb is the direction
+in which its knee or elbow bends. So a knee that bends backwards is twisted by 180 degrees.
 """
 
 from __future__ import annotations
@@ -17,10 +16,10 @@ from poseda.geometry.anatomy import CENTRAL_RANGES, HIP_FLEXION, SIDED_RANGES, S
 from poseda.geometry.skeleton import Skeleton
 
 TOLERANCE = 15.0
-"""Degrees beyond a range that are let pass: joints of a data set are not those of a skeleton model."""
+"""Degrees beyond a range that are accepted, because data sets place their joints differently."""
 
 BENT = 30.0
-"""Degrees; below it, a knee's or elbow's direction of bending is not determined well enough to judge."""
+"""Degrees; a knee or elbow that is bent less has no reliable direction of bending."""
 
 LIMITS: dict[str, tuple[float, float]] = {
     "hip": (
@@ -33,18 +32,19 @@ LIMITS: dict[str, tuple[float, float]] = {
     "elbow direction": SIDED_RANGES["arm_twist"],
     "neck": (0.0, CENTRAL_RANGES["neck_flex"][1]),
 }
-"""Degrees. Seen from the lower half of the trunk, the hip's range takes up half of the trunk's flexion."""
+"""Ranges in degrees. The hip is measured against the lower half of the trunk, so its range includes half of
+the trunk's flexion."""
 
 
 def joint_angles(pose: Tensor, skeleton: Skeleton) -> dict[str, Tensor]:
-    """Angles that have a limit.
+    """Angles that have a range.
 
     Args:
         pose: (N, J, 3) metres in any right-handed frame.
-        skeleton: its joints are found by name; those that it lacks leave their angles out.
+        skeleton: its joints are found by name. Without a joint, its angles are left out.
 
     Returns:
-        By name of :data:`LIMITS`: (N, S) degrees, S of 1 or 2 sides; NaN where undetermined.
+        By name of :data:`LIMITS`: (N, S) degrees for S = 1 or 2 sides, NaN where undetermined.
     """
     at = {name: pose[:, index].double() for index, name in enumerate(skeleton.joint_names)}
     if not all(f"{side}_{name}" in at for side in SIDES for name in ("hip", "shoulder")):
@@ -79,13 +79,13 @@ def joint_angles(pose: Tensor, skeleton: Skeleton) -> dict[str, Tensor]:
 
 
 def outside(angles: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Which poses lie outside each limit by more than :data:`TOLERANCE`.
+    """Which poses are outside each range by more than :data:`TOLERANCE`.
 
     Args:
         angles: of :func:`joint_angles`.
 
     Returns:
-        By name of :data:`LIMITS`: (N,) bool, on either side of the body. Undetermined angles are inside.
+        By name of :data:`LIMITS`: (N,) bool, true if either side is outside. Undetermined angles are inside.
     """
     return {
         name: ((angle < LIMITS[name][0] - TOLERANCE) | (angle > LIMITS[name][1] + TOLERANCE)).any(1)
@@ -98,7 +98,7 @@ def _unit(vector: Tensor) -> Tensor:
 
 
 def _frame(left: Tensor, up: Tensor, keep_up: bool) -> Tensor:
-    """(N, 3, 3) rows forward, left, up; one of the two given directions is kept, the other made square."""
+    """(N, 3, 3) rows forward, left, up. One of the given directions is kept, the other made orthogonal."""
     if keep_up:
         up = _unit(up)
         left = _unit(left - (left * up).sum(-1, keepdim=True) * up)
@@ -126,9 +126,10 @@ def _bend(first: Tensor, second: Tensor) -> Tensor:
 
 
 def _thigh_twist(thigh: Tensor, shin: Tensor) -> Tensor:
-    """Turn of the leg about the thigh, to the left: 0 where the shin goes straight back.
+    """Rotation of the leg about the thigh, to the left: 0 where the shin points straight back.
 
-    The thigh hangs along (0, 0, -1), is turned about x by its spread, then about y by its flexion; undone.
+    The thigh hangs along (0, 0, -1). It is rotated about x by its spread, then about y by its flexion. Both
+    are undone here.
     """
     flexion, spread = torch.atan2(thigh[:, 0], -thigh[:, 2]), torch.asin(thigh[:, 1].clamp(-1, 1))
     x, y, z = shin.unbind(-1)
@@ -137,9 +138,9 @@ def _thigh_twist(thigh: Tensor, shin: Tensor) -> Tensor:
 
 
 def _arm_twist(arm: Tensor, forearm: Tensor) -> Tensor:
-    """Turn of the arm about itself, to the left: 0 where the forearm goes forward as the arm hangs.
+    """Rotation of the arm about itself, to the left: 0 where the forearm of a hanging arm points forward.
 
-    The arm hangs along (0, 0, -1) and is raised by the smallest turn; undone.
+    The arm hangs along (0, 0, -1) and is raised by the smallest rotation, which is undone here.
     """
     axis = torch.stack([arm[:, 1], -arm[:, 0], torch.zeros_like(arm[:, 0])], -1)
     sine, cosine = axis.norm(dim=-1, keepdim=True), -arm[:, 2:]

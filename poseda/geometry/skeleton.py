@@ -42,6 +42,14 @@ class Skeleton:
     parts: Mapping[str, tuple[int, ...]] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
+        self._check_tree()
+        self._check_parts()
+        # Computed now: under Python 3.11 torch.compile cannot enter the lock of a cached_property.
+        for name, member in vars(type(self)).items():
+            if isinstance(member, cached_property):
+                getattr(self, name)
+
+    def _check_tree(self) -> None:
         joints = len(self.joint_names)
         if not 2 <= joints <= MAX_JOINTS:
             raise ValueError(f"skeleton {self.name!r}: expected 2 to {MAX_JOINTS} joints, got {joints}")
@@ -61,6 +69,9 @@ class Skeleton:
                 f"skeleton {self.name!r}: symmetric_joints must name each joint at most once and lie in "
                 f"0 .. {joints - 1}, got {self.symmetric_joints}"
             )
+
+    def _check_parts(self) -> None:
+        joints = len(self.joint_names)
         for part, bones in self.parts.items():
             if (
                 not bones

@@ -156,7 +156,7 @@ class LineLifter:
     def _lifted(self, line: bytes, number: int) -> dict[str, Any]:
         place = Field(STDIN, f"line {number}")
         try:
-            content = place.at(place.where, json.loads(line))
+            content = place.holding(json.loads(line))
         except (ValueError, RecursionError) as error:
             raise place.fail("a JSON object", f"other text ({error})") from error
         person = content.get("person", 0).name()

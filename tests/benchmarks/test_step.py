@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from unittest.mock import patch
 
 import pytest
@@ -13,6 +13,7 @@ import torch
 from benchmarks.step import step as bench_step
 from benchmarks.step import stopwatch
 from benchmarks.step.classic import classic_scores
+from benchmarks.step.program import Network, main
 from benchmarks.step.step import StepBench, step_config
 from poseda import ops
 from poseda.bench.op import Call, Clock
@@ -126,6 +127,10 @@ def test_a_record_holds_what_the_tables_show(tmp_path: Path, monkeypatch: pytest
     )
 
 
+def test_every_lifter_may_be_asked_for() -> None:
+    assert get_args(Network) == tuple(bench_step.NETWORKS)
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [
@@ -139,6 +144,6 @@ def test_a_record_holds_what_the_tables_show(tmp_path: Path, monkeypatch: pytest
 def test_bad_input_is_one_sentence(
     capsys: pytest.CaptureFixture[str], options: list[str], named: str
 ) -> None:
-    assert bench_step.main(options) == 2
+    assert main(options) == 2
     sentence = capsys.readouterr().err.strip()
     assert sentence.startswith("benchmarks.step: ") and named in sentence and "\n" not in sentence

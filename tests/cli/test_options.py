@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks.mocap import program as mocap
-from benchmarks.step import lifters, processes, profile, step
+from benchmarks.step import lifters, processes, profile
+from benchmarks.step import program as step
 from poseda import __version__
 from poseda.cli import COMMANDS, adapt, bench, evaluate, info, lift, main
 from poseda.cli.help import help_text
-from poseda.cli.options import Program, UsageError, parse
+from poseda.cli.options import parse
+from poseda.cli.program import Program, UsageError
 from poseda.config.fields import help_texts
 
 OURS = [module.PROGRAM for module in (adapt, lift, evaluate, bench, info, step, lifters, processes, profile)]
@@ -121,10 +123,14 @@ def test_every_option_has_a_help_text_of_short_sentences(program: Program) -> No
                 assert len(sentence.split()) <= 25, f"{name}: {sentence}"
 
 
-def test_the_commands_and_the_version_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_commands_and_the_version_are_shown(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     assert main(["--help"]) == 0
     shown = capsys.readouterr().out
     assert all(f"  {command}" in shown for command in COMMANDS)
+    assert max(map(len, shown.splitlines())) <= 80
     assert main([]) == 2
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.endswith(f"poseda {__version__}\n")

@@ -157,12 +157,15 @@ def test_smoothing_calms_the_motion(
         (["--arm", "lpa"], "--model: expected the lifter of arm lpa of seed 0"),
         (["--seed", "7"], "--model: expected the lifter of arm gpa of seed 7, which gate.json recommends"),
         (["--output", "o.fbx"], "--output: expected a file ending in .npz, .json, .csv, .bvh, got o.fbx"),
-        (["--smooth.window", "4"], "smooth.window: expected an odd number of at least 5, got 4"),
-        (["--input", "nowhere.json"], "nowhere.json: file: expected a file that can be read"),
-        (["--min-confidence", "1.5"], "min_confidence: expected a share from 0 to 1, got 1.5"),
-        (["--rate", "0"], "rate: expected a number above 0, got 0.0"),
-        (["--input", "-", "--smooth.filter", "savgol"], "smooth.filter: expected one_euro or none"),
-        (["--input", "-", "--fov", "estimate"], "fov: expected degrees for --input -"),
+        (["--smooth.window", "4"], "--smooth.window: expected a number of at least 5, got 4"),
+        (
+            ["--input", "nowhere.json"],
+            "--input: expected a file or folder, got nowhere.json, which does not exist",
+        ),
+        (["--min-confidence", "1.5"], "--min-confidence: expected a share from 0 to 1, got 1.5"),
+        (["--rate", "0"], "--rate: expected a number above 0, got 0.0"),
+        (["--input", "-", "--smooth.filter", "savgol"], "--smooth.filter: expected one_euro or none"),
+        (["--input", "-", "--fov", "estimate"], "--fov: expected degrees for --input -"),
     ],
 )
 def test_mistakes_are_one_sentence(

@@ -293,6 +293,7 @@ def test_no_kernel_leaves_its_arrays(tmp_path: Path) -> None:
         LIBRARY: str(library),
         "LD_PRELOAD": runtime.stdout.strip(),
         "ASAN_OPTIONS": "detect_leaks=0",
+        "PYTEST_ADDOPTS": "",  # this one runs in one process, whatever the outer one does
     }
     # -P: else the source tree, without the compiled libraries, comes before the installed package.
     tests = [sys.executable, "-P", "-m", "pytest", "-q", "-x", "-s", __file__]

@@ -323,9 +323,9 @@ def test_own_footage_is_adapted_to(tmp_path: Path, footage: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        (["--target", "{file}", "--data", "p.npz"], "target: expected --target or --data, got both"),
+        (["--target", "{file}", "--data", "{file}"], "--target: expected --target or --data, got both"),
         (["--fov", "60"], "fov: expected --target beside it"),
-        (["--target", "{file}", "--image-size", "wide"], "image_size: expected WIDTHxHEIGHT"),
+        (["--target", "{file}", "--image-size", "wide"], "--image-size: expected WIDTHxHEIGHT"),
         (["--target", "{file}", "--image-size", "1280x720", "--arms", "oracle"], "gym: oracle: expected 3D"),
         (["--target", "nowhere.json"], "nowhere.json"),
     ],

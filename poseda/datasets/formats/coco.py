@@ -96,7 +96,7 @@ def track_of(item: Field, default: int) -> int:
     track = item["track_id"] if "track_id" in item else item["idx"]
     if isinstance(track.value, list):
         first = track.value[0] if track.value and not isinstance(track.value[0], list) else None
-        track = track.at(track.where, first)
+        track = track.holding(first)
     return default if track.value is None else track.whole()
 
 

@@ -101,7 +101,7 @@ def read_deeplabcut_h5(path: Path) -> Sightings:
         pickled = _bytes(groups[0].attrs["non_index_axes"])
         values = read_dataset(file.at("table", groups[0]["table"]))
     headings = file.at("non_index_axes")
-    columns = _columns(headings.at(headings.where, unpickle(pickled, headings)))
+    columns = _columns(headings.holding(unpickle(pickled, headings)))
     if values.dtype.names is None or not {"index", "values_block_0"} <= set(values.dtype.names):
         raise file.at("table").fail("columns index and values_block_0", values.dtype)
     table = np.asarray(values["values_block_0"], np.float64)

@@ -15,7 +15,7 @@ Shape = Sequence[int | str | tuple[int, ...]]
 """A shape to expect: a letter stands for any length, a tuple for one of several."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: files of a million poses make millions of these
 class Field:
     """A cursor on a value of a file.
 
@@ -33,6 +33,12 @@ class Field:
         """Another place of the same file."""
         return Field(self.path, where, value)
 
+    def holding(self, value: Any) -> Field:
+        """The same place with another value."""
+        return Field(self.path, self.where, value)
+
+    __iter__ = None  # or Python would look for the entries 0, 1, 2 … of an object without end
+
     def __getitem__(self, name: str) -> Field:
         """An entry of an object; its value is None where the object has no such entry.
 
@@ -47,9 +53,8 @@ class Field:
         Raises:
             DataError: if the value is not an object.
         """
-        if not isinstance(self.value, dict):
-            raise self.fail("an object")
-        return self.at(f"{self.where}.{name}" if self.where else name, self.value.get(name, default))
+        value = self.record().get(name, default)
+        return Field(self.path, f"{self.where}.{name}" if self.where else name, value)
 
     def __contains__(self, name: str) -> bool:
         return isinstance(self.value, dict) and name in self.value
@@ -66,6 +71,16 @@ class Field:
 
     # ------------------------------------------------------------------------------------------- containers
 
+    def record(self) -> dict[str, Any]:
+        """The entries of an object as they are.
+
+        Raises:
+            DataError: if the value is not an object.
+        """
+        if not isinstance(self.value, dict):
+            raise self.fail("an object")
+        return self.value
+
     def elements(self, expected: str = "a list") -> list[Field]:
         """The elements of a list.
 
@@ -74,7 +89,8 @@ class Field:
         """
         if not isinstance(self.value, list):
             raise self.fail(expected)
-        return [self.at(f"{self.where}[{index}]", value) for index, value in enumerate(self.value)]
+        path, where = self.path, self.where
+        return [Field(path, f"{where}[{index}]", value) for index, value in enumerate(self.value)]
 
     def entries(self, expected: str = "an object") -> list[tuple[Any, Field]]:
         """Key and value of each entry, for objects whose keys are data.

@@ -48,7 +48,7 @@ def read_mat(path: Path) -> Field:
     if order is None:
         raise file.fail("a MATLAB 5 file", "another header")
     try:
-        return Field(path, value=_variables(file, memoryview(data)[128:], order))
+        return file.holding(_variables(file, memoryview(data)[128:], order))
     except DataError:
         raise
     except (ValueError, struct.error, zlib.error, OverflowError, MemoryError) as error:

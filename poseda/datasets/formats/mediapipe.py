@@ -70,11 +70,8 @@ def _people(frame: Field) -> list[Field]:
 
 def _points(person: Field) -> np.ndarray:
     """(33, 3) of x, y and visibility."""
-    landmarks = person.elements("a list of landmarks")
+    landmarks = [landmark.record() for landmark in person.elements("a list of landmarks")]
     if len(landmarks) != len(MEDIAPIPE33):
         raise person.fail(f"{len(MEDIAPIPE33)} landmarks", len(landmarks))
-    rows = [
-        [landmark["x"].value, landmark["y"].value, landmark.get("visibility", 1.0).value]
-        for landmark in landmarks
-    ]
-    return person.at(person.where, rows).numbers((len(MEDIAPIPE33), 3))
+    rows = [[point.get("x"), point.get("y"), point.get("visibility", 1.0)] for point in landmarks]
+    return person.holding(rows).numbers((len(MEDIAPIPE33), 3))

@@ -118,7 +118,7 @@ class Archive:
         value = unpickle(content, field)
         if not isinstance(value, np.ndarray) or value.shape != shape:
             raise self.fail(name, f"objects of shape {shape}", getattr(value, "shape", kind(value)))
-        return field.at(name, value[()] if value.ndim == 0 else value)
+        return field.holding(value[()] if value.ndim == 0 else value)
 
     @contextmanager
     def _opened(self, name: str) -> Iterator[IO[bytes]]:

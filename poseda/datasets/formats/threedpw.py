@@ -35,7 +35,7 @@ def read_3dpw(files: Sequence[Path], skeleton: Skeleton, stride: int) -> Labelle
     convert, parts = conversion(SMPL24, skeleton), []
     for number, path in enumerate(files):
         file = Field(path)
-        content = Field(path, value=unpickle(read_bytes(path, limits.MAX_PICKLE), file))
+        content = file.holding(unpickle(read_bytes(path, limits.MAX_PICKLE), file))
         poses = content["cam_poses"].array(("N", 4, 4))
         lens, rows = _lens(content["cam_intrinsics"]), len(poses)
         for person, flat in enumerate(_people(content["jointPositions"])):
@@ -74,5 +74,5 @@ def _valid(content: Field, person: int, rows: int) -> np.ndarray:
         raise content["campose_valid"].fail("a list for each person", f"{len(people)} lists")
     marks = people[person]
     if isinstance(marks.value, np.ndarray) and marks.value.dtype == bool:
-        marks = marks.at(marks.where, marks.value.astype(np.int64))
+        marks = marks.holding(marks.value.astype(np.int64))
     return marks.array((rows,)) > 0
