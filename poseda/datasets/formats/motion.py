@@ -1,4 +1,4 @@
-"""BVH motion as a labelled source: names of joints, unit and axes are told from the motion itself."""
+"""BVH motion as a labelled source: joints are found by name, unit and axes by the body."""
 
 from __future__ import annotations
 
