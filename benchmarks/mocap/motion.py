@@ -8,10 +8,11 @@
   on it.
 - ``p0`` has no gap: the clips of p1, both parts under the Human3.6M rig. The gate must keep the source model.
 
-The user brings a folder with ``cmu.npz``, ``cmu_retargeted.npz``, ``bandai1.npz`` and ``bandai2.npz``, which
-hold positions (N, 16, 3) in metres, z up, and ``cameras.json`` with the calibrations. The package holds none
-of them. Splits share no clip and are balanced within each subject. The result is the table that
-:class:`poseda.datasets.domain_file.DomainFile` reads, with the same bits for the same seed.
+The user brings a folder with ``cmu.npz``, ``cmu_retargeted.npz``, ``bandai1.npz``, ``bandai2.npz`` and
+``cameras.json``. The npz files hold positions (N, 16, 3) in metres, z up. The JSON holds the calibrations.
+The package holds none of these files. Splits share no clip and are balanced within each subject. The result
+is the table that :class:`poseda.datasets.domain_file.DomainFile` reads, with the same bits for the same
+seed.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ from poseda.datasets.records import DataError
 from poseda.geometry.skeleton import H36M17, Skeleton
 
 HEAD_BEYOND_EARS = 1 / 3
-"""Human3.6M's head end lies about this share of the way from the neck to the ears beyond the ears
-(1.75 m adult: ears 0.19 m above the shoulders, head end 0.25 m)."""
+"""Human3.6M's head end lies beyond the ears, by about this share of the way from the neck to the ears. An
+adult of 1.75 m has ears 0.19 m above the shoulders, and a head end 0.25 m above them."""
 
 HEAD_BEYOND_SKULL = 1.3
 """Where the head joint is the base of the skull (SMPL, many BVH files), it lies 0.10 m above the neck. The

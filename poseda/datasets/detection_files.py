@@ -1,4 +1,4 @@
-"""2D detections from a file or a folder of any detector: the content tells the format."""
+"""2D detections from a file or a folder of any detector, whose format is recognised by the content."""
 
 from __future__ import annotations
 

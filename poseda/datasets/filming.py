@@ -20,8 +20,8 @@ NEAREST = 0.5
 """Nearest depth, metres, at which a joint counts as seen."""
 
 RIG_CAMERAS, RIG_DISTANCE, RIG_HEIGHT, RIG_AIM, RIG_FIELD_OF_VIEW = 4, 4.8, 1.5, 0.9, 50.0
-"""The assumed rig, a studio like Human3.6M's: how many cameras stand around the origin, their distance and
-height in metres, the height they aim at, and their field of view in degrees."""
+"""The assumed rig is a studio like Human3.6M's. Its cameras stand around the origin: their number, distance
+and height in metres, the height they aim at, and their field of view in degrees."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Labelled poses of a source from a file or a folder: the content tells the format."""
+"""Labelled poses of a source from a file or a folder, whose format is recognised by the content."""
 
 from __future__ import annotations
 

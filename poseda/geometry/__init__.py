@@ -1,1 +1,1 @@
-"""Skeletons, cameras, rotations and places: the floor that all else stands on."""
+"""Skeletons, cameras, rotations and placements: the base of all other modules."""

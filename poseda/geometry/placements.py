@@ -1,9 +1,9 @@
 """Where people stand: their placement on the screen, and the root before the camera that explains it.
 
-A placement is the root and the box of a 2D pose. Global position alignment (Chai et al., ICCV 2023, section
-3.2) puts a source pose at a placement of the target and sees it by the target's camera. Nothing is learned,
-and only 2D target poses are needed. :func:`poseda.ops.augment` does it. :class:`TargetPlacements` is the
-table it draws from.
+A placement is the root and the box of a 2D pose. Global position alignment puts a source pose at a
+placement of the target and sees it by the target's camera. Nothing is learned, and only 2D target poses are
+needed (Chai et al., ICCV 2023, section 3.2). :func:`poseda.ops.augment` does it. :class:`TargetPlacements`
+is the table it draws from.
 
 :func:`locate` answers another question: at which root a pose fits all of its joints in the picture best.
 """
@@ -244,8 +244,8 @@ def locate(
 ) -> Tensor:
     """Find the roots at which poses fit their 2D joints best, by least squares.
 
-    A joint seen along the ray (x, y, 1) gives the equation ``X + tx = x (Z + tz)``, and a like one for y.
-    Both are linear in the root. Their solution weighs joints alike in space. Each refinement is a
+    A joint seen along the ray (x, y, 1) gives ``X + tx = x (Z + tz)``, and a like equation
+    for y. Both are linear in the root. Their solution weighs joints alike in space. Each refinement is a
     Gauss-Newton step on the misfit in the picture of a lens without distortion.
 
     Args:

@@ -1,4 +1,4 @@
-"""BVH motion as a labelled source: names of joints, unit and axes are told from the motion itself."""
+"""BVH motion as a labelled source: joints are found by name, unit and axes by the body."""
 
 from __future__ import annotations
 
@@ -109,8 +109,8 @@ def match_joints(
         given: our joint to the file's name for it, where the file's name does not tell.
 
     Returns:
-        index by our names: both sides' hip, knee, ankle, shoulder, elbow and wrist, spine, thorax, head, and
-        ``head_end`` where the head has an end site away from it.
+        index by our names: hip, knee, ankle, shoulder, elbow and wrist of both sides, spine, thorax and head.
+        There is a ``head_end`` where the head has an end site away from it.
 
     Raises:
         DataError: if a joint is not found; the message lists the file's joints.

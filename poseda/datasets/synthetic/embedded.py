@@ -1,9 +1,9 @@
 """The embedded domains: a studio and a field with a known gap, computed without any file.
 
 Synthetic people (:mod:`poseda.geometry.anatomy`) act out a repertoire
-(:mod:`poseda.datasets.synthetic.repertoire`) before a rig of cameras. Source and target differ in the
-constants below: distance, focal length, height and pitch of the cameras, lens distortion, shape of the
-picture, body proportions, and motions.
+(:mod:`poseda.datasets.synthetic.repertoire`) before a rig of cameras. The constants below set the gap.
+Cameras differ in distance, height, pitch, focal length, distortion and shape of the picture. People differ
+in body proportions and motions.
 """
 
 from __future__ import annotations
