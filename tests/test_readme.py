@@ -91,6 +91,13 @@ def test_files_that_are_named_exist(path: Path) -> None:
             assert (ROOT / named).exists(), f"{name(path)} names {named}, which is not there"
 
 
+def test_every_proof_is_a_test() -> None:
+    proofs = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", (ROOT / "tests" / "README.md").read_text())
+    assert proofs
+    for path, test in proofs:
+        assert f"\ndef {test}(" in (ROOT / path).read_text(), f"{path} has no test {test}"
+
+
 @pytest.mark.parametrize("path", ALL, ids=name)
 def test_modules_that_are_run_exist(path: Path) -> None:
     for module in re.findall(r"python3? -m ((?:poseda|benchmarks)[\w.]*)", path.read_text()):
