@@ -44,9 +44,9 @@ def test_numbers_are_those_of_the_code() -> None:
     assert PAGE.count(f"{DEFAULT_FIELD_OF_VIEW:g} degrees") == 2
     words = " ".join(PAGE.split())
     assert (
-        f"{filming.RIG_CAMERAS} cameras around the origin (`filming.py`). They are {filming.RIG_DISTANCE:g} m "
-        f"away, {filming.RIG_HEIGHT:g} m high, and aimed at a height of {filming.RIG_AIM:g} m. Their field of "
-        f"view is {filming.RIG_FIELD_OF_VIEW:g} degrees."
+        f"{filming.RIG_CAMERAS} cameras around the origin (`filming.py`). They are "
+        f"{filming.RIG_DISTANCE:g} m away, {filming.RIG_HEIGHT:g} m high, and aimed at a height of "
+        f"{filming.RIG_AIM:g} m. Their field of view is {filming.RIG_FIELD_OF_VIEW:g} degrees."
     ) in words
     assert all(f"`{column}`" in PAGE for column in EXTRA_COLUMNS)
 
