@@ -1,7 +1,7 @@
 """The tree is the architecture: imports go down only, without a circle, and the root holds few modules.
 
-``LAYERS`` is the one list of what stands on what, from the floor up. A package may import itself and whatever
-stands below it. Imports inside functions count, too; those for type checkers alone do not.
+``LAYERS`` is the one list of layers, from the lowest up. A package may import itself and those
+below it. Imports inside functions count, too; those for type checkers alone do not.
 """
 
 from __future__ import annotations

@@ -98,12 +98,19 @@ def test_every_proof_is_a_test() -> None:
         assert f"\ndef {test}(" in (ROOT / path).read_text(), f"{path} has no test {test}"
 
 
-@pytest.mark.parametrize("path", ALL, ids=name)
-def test_modules_that_are_run_exist(path: Path) -> None:
-    for module in re.findall(r"python3? -m ((?:poseda|benchmarks)[\w.]*)", path.read_text()):
+SCRIPTS = [
+    path for path in (ROOT / "benchmarks/gpu_check.sh", *sorted((ROOT / ".ci").glob("*"))) if path.is_file()
+]
+
+
+@pytest.mark.parametrize("path", [*ALL, *SCRIPTS], ids=name)
+def test_modules_that_are_run_do_run(path: Path) -> None:
+    """``python -m`` runs a package's ``__main__`` or a module that acts when it is run."""
+    for module in re.findall(r"python3? (?:-P )?-m ((?:poseda|benchmarks)[\w.]*)", path.read_text()):
         there = ROOT / module.replace(".", "/")
-        assert there.with_suffix(".py").exists() or (there / "__main__.py").exists(), (
-            f"{name(path)}: {module}"
+        main = there / "__main__.py" if there.is_dir() else there.with_suffix(".py")
+        assert main.exists() and ("__main__" in main.read_text() or main.name == "__main__.py"), (
+            f"{name(path)}: python -m {module} does nothing"
         )
 
 

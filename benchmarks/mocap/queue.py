@@ -1,6 +1,6 @@
 """Performs jobs, one by one or side by side. A queue that was killed continues where it stopped.
 
-A job is one seed of one run folder. Only that folder tells which arms are finished, so no other state can
+A job is one seed of one run folder. Only that folder records which arms are finished, so no other state can
 disagree with it.
 """
 

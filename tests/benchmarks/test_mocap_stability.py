@@ -31,11 +31,11 @@ def line(step: int, spread: float, **more: Any) -> dict[str, Any]:
     return own | {"bone_spread": spread, "valid_share": 0.9, "discriminator_2d": 0.2, "seconds": 1.5} | more
 
 
-def test_an_outcome_is_read_off_the_lines_that_stand() -> None:
-    anew = {"step": 50, "phase": "generator", "seed": 3, "arm": "gpa_lpa"}
-    anew |= {"restart": 1, "collapsed_at": 150, "reason": "flat"}
+def test_an_outcome_counts_the_lines_up_to_a_restart_and_after_it() -> None:
+    restart = {"step": 50, "phase": "generator", "seed": 3, "arm": "gpa_lpa"}
+    restart |= {"restart": 1, "collapsed_at": 150, "reason": "flat"}
     others = [line(50, 0.0, seed=4), line(50, 0.0, arm="lpa"), line(50, 0.0, phase="lifter")]
-    journal = [line(50, 0.4), anew, line(100, 0.005, discriminator_2d=0.01), line(150, 0.3), *others]
+    journal = [line(50, 0.4), restart, line(100, 0.005, discriminator_2d=0.01), line(150, 0.3), *others]
     found = read_outcome(journal, 3, CollapseWatch(HealthConfig()))
     final = {"bone_spread": 0.3, "valid_share": 0.9, "discriminator_2d": 0.2}
     lowest = {"bone_spread": 0.005, "valid_share": 0.9, "discriminator_2d": 0.01}
@@ -103,7 +103,13 @@ def test_a_generator_that_the_lifter_steers_gets_its_lifter(tmp_path: Path) -> N
     assert main(stability(tmp_path / "q", "--seeds", "0", *steered)) == 0
     assert (tmp_path / "q/runs/seed0/seed0/pretrained/lifter.safetensors").exists()
     (row,) = json.loads((tmp_path / "q/stability.json").read_text())["rows"]
-    assert row["final"]["feedback"] > 0
+    assert main(stability(tmp_path / "unsteered", "--seeds", "0")) == 0
+    (other,) = json.loads((tmp_path / "unsteered/stability.json").read_text())["rows"]
+    assert "feedback" in row["final"] and "feedback" not in other["final"]
+    steered_file, unsteered_file = (
+        tmp_path / out / "runs/seed0/seed0/gpa_lpa/generator.safetensors" for out in ("q", "unsteered")
+    )
+    assert steered_file.read_bytes() != unsteered_file.read_bytes(), "the feedback must move the generator"
 
 
 def test_a_queue_that_looks_for_nothing_is_refused(

@@ -101,7 +101,7 @@ def test_ablations_share_the_lifter_that_the_same_recipe_would_train_anyway(
     assert record["changes"]["focal-30%"] == {"target_data.focal_error": -0.3}
 
 
-def test_the_baseline_is_judged_on_the_sources_validation_clips_alone(
+def test_the_baseline_is_scored_on_the_sources_validation_clips_alone(
     mocap_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = ["--seeds", "0", "--variants", "loss-squared", "noise-5px"]

@@ -172,7 +172,7 @@ TINY = ["adapt", "--preset", "tiny", "--device", "cpu", *SHORT, "--arms", "sourc
 
 @pytest.fixture
 def no_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is judged has no gap."""
+    """The gate finds no gap in any data."""
     verdict = Verdict({"placement": Margin(0.01, 0.02, 0.01)}, "clips", 10, 7, 5)
     monkeypatch.setattr(gate, "decide", lambda data: verdict)
 

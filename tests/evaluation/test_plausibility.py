@@ -85,7 +85,7 @@ def test_straight_limbs_and_unseen_joints_determine_no_direction() -> None:
     assert not outside(angles)["knee"].any()
 
 
-def test_other_skeletons_are_judged_by_the_joints_they_have() -> None:
+def test_other_skeletons_are_measured_by_the_joints_they_have() -> None:
     pose = upright(2, left_knee=-40.0)
     coco = torch.zeros(2, 17, 3, dtype=torch.float64)
     for index, name in enumerate(COCO17.joint_names):

@@ -106,7 +106,7 @@ def test_wrong_shapes_name_the_argument(
         TargetPlacements.build(pose, rig, STICK, seen)
 
 
-def test_a_hidden_fake_like_its_anchor_is_judged_like_it() -> None:
+def test_a_hidden_fake_like_its_anchor_scores_like_it() -> None:
     torch.manual_seed(2)
     pose = 0.3 * torch.randn(6, H36M16.num_joints, 2)
     seen = torch.rand(6, H36M16.num_joints) < 0.7
@@ -115,8 +115,8 @@ def test_a_hidden_fake_like_its_anchor_is_judged_like_it() -> None:
     index = torch.tensor([4, 0, 4])
     hidden, anchor = table.hide(pose[index], index, 0), table.pose_2d[index]
     assert torch.equal(hidden, anchor) and not torch.equal(hidden, pose[index])
-    judge = ScreenDiscriminator(H36M16, AdversaryConfig())
-    assert torch.equal(judge(hidden), judge(anchor))
+    discriminator = ScreenDiscriminator(H36M16, AdversaryConfig())
+    assert torch.equal(discriminator(hidden), discriminator(anchor))
     complete = TargetPlacements.build(pose, camera(), H36M16)
     assert torch.equal(complete.hide(pose[index], index, 0), pose[index])
 

@@ -85,7 +85,7 @@ def test_what_plus_found_is_one_line_with_the_largest_first() -> None:
     assert "+1.5° and 3 views more; bones" in describe_alignment(many)
 
 
-def test_a_run_tells_what_changed_what_plus_found_and_where_it_started_anew(
+def test_a_report_shows_what_changed_what_gpa_lpa_view_found_and_where_it_restarted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     steps = ["--training.pretrain-steps", "4", "--training.adapt-steps", "4", "--generator-training.steps"]
@@ -103,9 +103,9 @@ def test_a_run_tells_what_changed_what_plus_found_and_where_it_started_anew(
     for title in ("What the generator changes", "What gpa_lpa_view found"):
         assert title in text
     assert "Restarts" not in text
-    anew = {"step": 20, "phase": "generator", "seed": 1, "arm": "gpa_lpa_view", "restart": 1}
-    anew |= {"collapsed_at": 40, "reason": "bone_spread below 0.01 <b>"}
-    shown = page.build_page(dataclasses.replace(record, alignment=FOUND, journal=[*record.journal, anew]))
+    restart = {"step": 20, "phase": "generator", "seed": 1, "arm": "gpa_lpa_view", "restart": 1}
+    restart |= {"collapsed_at": 40, "reason": "bone_spread below 0.01 <b>"}
+    shown = page.build_page(dataclasses.replace(record, alignment=FOUND, journal=[*record.journal, restart]))
     assert (
         "gpa_lpa_view · generator · seed 1: collapsed at step 40 (bone_spread below 0.01 &lt;b&gt;); "
         "restarted from step 20" in shown

@@ -110,7 +110,7 @@ def test_a_run_leaves_one_page_with_every_part(folder: Path, record: RunRecord) 
     outline = Outline(text)
     assert not outline.open, "every element is closed"
     shown = " ".join(" ".join(outline.texts).split())
-    for title in (*TITLES.values(), "Poses on their way", "What the generator changes", "Protocol"):
+    for title in (*TITLES.values(), "Poses at each step", "What the generator changes", "Protocol"):
         assert title in shown
     assert record.gate is not None and record.gate["finding"] in shown
     assert f"Recommended model: {record.gate['recommended']}" in shown

@@ -1,4 +1,4 @@
-"""One writer for a run folder: the second is refused by the name of the first, and the dead hold nothing."""
+"""One writer for a run folder: a second is refused, and the lock of a dead one is free."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def person(joints: int, seed: int = 0) -> np.ndarray:
 def refused_when_damaged(files: Iterable[Path]) -> int:
     """Cut files short and change a few of their characters, time after time; count the refusals.
 
-    Whatever else than a refusal or a reading comes of it is raised.
+    Anything but a refusal or a reading is raised.
     """
     rng = np.random.default_rng(0)
     refused = 0

@@ -59,7 +59,7 @@ class RefuseSyncs(TorchDispatchMode):
 
 @contextmanager
 def no_syncs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Within, whatever would make the host wait for a GPU raises :class:`HostSyncError`."""
+    """Within, an operator that would make the host wait for a GPU raises :class:`HostSyncError`."""
 
     def refuse(name: str) -> Any:
         def refused(self: Tensor, *_: Any, **__: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Kill runs at random moments, resume them, and compare with a run that nobody disturbed.
+"""Kill runs at random moments, resume them, and compare with a run that was not disturbed.
 
     python tests/stress/kill_runs.py --kills 100
 
@@ -67,7 +67,7 @@ class Stretch:
 
 
 class Reporter:
-    """The child's end: tells the parent what begins, without touching what is run."""
+    """The child's end: reports to the parent what begins, and leaves the run as it is."""
 
     def __init__(self, pipe: int, out: Path) -> None:
         self.pipe, self.out, self.base = pipe, str(out), LOADING
@@ -169,7 +169,7 @@ def draw(stretches: list[Stretch], rng: random.Random) -> tuple[Stretch, float]:
 
 
 def check_readable(out: Path) -> None:
-    """Whatever a killed run left under a final name is whole."""
+    """Every file that a killed run left under a final name is whole."""
     for path in [*out.rglob("*.safetensors"), *out.rglob("*.partial")]:
         checkpoint.load_checkpoint(path)
     for path in out.rglob("*.json"):

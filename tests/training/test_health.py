@@ -1,4 +1,4 @@
-"""Sick training: what is not finite is named; a collapsed phase says so and restarts, but not for ever."""
+"""Faults of training: values that are not finite are named, and a collapsed phase restarts, a few times."""
 
 from __future__ import annotations
 
@@ -211,7 +211,7 @@ def test_a_collapsed_phase_restarts_and_then_ends_the_run(
     assert partial.load()[1]["step"] == found[-1]["step"], "the last healthy state is kept"
 
 
-def test_the_command_line_tells_a_collapse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line_reports_a_collapse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--health.windows", "1", "--health.bone-spread", "9", "--health.restarts", "1"]
     steps = ["--training.pretrain-steps", "4", "--arms", "gpa_lpa", "--out", str(tmp_path / "r")]
     assert main(["adapt", "--preset", "tiny", "--device", "cpu", *steps, *options]) == 1

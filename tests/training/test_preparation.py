@@ -218,7 +218,7 @@ def test_the_card_of_an_evaluation_says_on_what(
 # ---------------------------------------------------------------------------------------- unseen joints
 
 
-def test_fakes_are_judged_with_the_unseen_joints_of_their_anchors(tmp_path: Path, domains: Domains) -> None:
+def test_fakes_hide_the_unseen_joints_of_their_anchors(tmp_path: Path, domains: Domains) -> None:
     run = training.prepare(small(tmp_path / "r"), domains)
     placements = run.data.placements
     seen = torch.ones(placements.pose_2d.shape[:2], dtype=torch.bool)
