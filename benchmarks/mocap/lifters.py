@@ -26,7 +26,7 @@ METHOD: Arm = "gpa_lpa"
 
 
 class Window(NamedTuple):
-    """What a lifter sees at once and what it makes of it."""
+    """How many frames a lifter sees at once, and how many it lifts."""
 
     frames: int  # T
     poses: int  # that it returns

@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(arguments: list[str]) -> int:
-    """Work a queue off and print its tables."""
+    """Perform a queue and print its tables."""
     if not arguments or arguments[0] in ("-h", "--help"):
         usage = "python -m benchmarks.mocap QUEUE"
         say(command_list(usage, QUEUES, "All need --out DIR, and all but stability --mocap FOLDER."))

@@ -72,7 +72,7 @@ class Job(ABC):
         """Train the missing arms; return a sentence for each that failed."""
 
     def open_run(self, data: Path | None) -> tuple[Domains, training.Run]:
-        """Open the job's run folder, or go on in it.
+        """Open the job's run folder, or continue in it.
 
         Raises:
             ValueError: if the data or the folder cannot be used.
@@ -81,7 +81,7 @@ class Job(ABC):
         return domains, training.prepare(replace(self.config, resume=self.folder.begun), domains)
 
     def protocol(self) -> dict[str, str]:
-        """How what was measured so far was measured, without what differs between runs; perhaps empty."""
+        """The protocol of the results so far, without entries that differ between runs; perhaps empty."""
         return {}
 
 
@@ -169,7 +169,7 @@ class ArmsJob(Job):
 
 @contextmanager
 def sole_worker(out: Path) -> Iterator[None]:
-    """Keep a second queue out of a folder; the lock falls with the process that holds it.
+    """Keep a second queue out of a folder; the lock ends with the process that holds it.
 
     Raises:
         QueueError: if another queue is at work there.

@@ -113,7 +113,7 @@ class GeneratorJob(Job):
         return Outcome(**record | {"reasons": tuple(record["reasons"])})
 
     def perform(self) -> list[str]:
-        """Train the generator and write down how it went; a collapse is a result, not a failure."""
+        """Train the generator and record how it went. A collapse is a result, not a failure."""
         began, end = time.monotonic(), None
         try:
             _, run = self.open_run(None)

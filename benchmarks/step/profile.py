@@ -1,6 +1,6 @@
 """Where the time of a whole adaptation goes: ``python -m benchmarks.step.profile [options of adapt]``.
 
-Trains and evaluates as `poseda adapt` would, in a folder that is thrown away. Two tables: seconds of each
+Trains and evaluates as `poseda adapt` would, in a temporary folder. Two tables: seconds of each
 phase, of evaluating and of everything else; and the operators of PROFILED steps of each phase, by their own
 time. It is torch.profiler's time on the device, if there is one. The profiler slows those steps down, which
 shows in short phases. ``--json FILE`` records both.

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 BUDGET = 12.0
-"""Seconds that one contestant may take in one record; then it gets fewer rounds."""
+"""Seconds that one contestant may take in one record. A slower one gets fewer rounds."""
 
 MEMORY_PER_POSE = 48 * 1024
 """What the eager rivals need in the backward pass, bytes a pose; where it does not fit they are left out."""

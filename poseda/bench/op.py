@@ -35,7 +35,7 @@ AGREEING = 0.999
 """Share of the poses that must agree: where two joints tie for an extreme, rounding picks either."""
 
 COPY_BYTES = 1 << 28
-"""Size of the buffer whose copy is the yardstick for bandwidth: larger than any cache in reach."""
+"""Size of the buffer that is copied to measure bandwidth: larger than any cache."""
 
 BANDWIDTH_FROM = 65_536
 """Batches below this live in caches and launch latency; no share of the copy bandwidth is stated for them."""

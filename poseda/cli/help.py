@@ -26,7 +26,7 @@ def help_text(program: Program, everything: bool = False, width: int | None = No
     """How a program is called and what its options mean, in lines that fit the terminal.
 
     Args:
-        program: whose help is shown.
+        program: the help is of this one.
         everything: show every option, by section, and not the common ones alone.
         width: of a line, default that of the terminal.
     """

@@ -11,7 +11,7 @@ PROGRAM = Program("poseda info", "Show versions, instruction set, CUDA library a
 
 
 def run(arguments: list[str]) -> int:
-    """Print what was built and what is in use."""
+    """Print versions, instruction set, CUDA library and threads."""
     options = read(PROGRAM, arguments, lambda given: given.build(InfoConfig))
 
     from poseda.ops._native import build_info

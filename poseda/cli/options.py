@@ -19,7 +19,7 @@ def read(program: Program, arguments: list[str], make: Callable[[Given], Made]) 
     """What a command line asks for.
 
     Args:
-        program: whose options are read.
+        program: its options are read.
         arguments: of the command line.
         make: builds the record, or a tuple of records, from what was given.
 

@@ -40,12 +40,12 @@ def negative_name(name: str) -> str:
 
 @dataclass(frozen=True)
 class Program:
-    """What is typed on a command line, and what its options are.
+    """A command line: its name and its options.
 
     Args:
         name: as it is typed: ``poseda adapt``.
         about: what it does, a sentence.
-        records: whose fields are the options. Of fields with one name, that of the first record counts.
+        records: their fields are the options. Of fields with one name, that of the first record counts.
         common: options that --help shows. Empty: all.
         positional: the option that is given without its name, if there is one.
         sets: options and sections that the program sets itself and refuses.

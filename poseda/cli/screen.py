@@ -72,7 +72,7 @@ class ProgressBars:
 
 
 class LateBar:
-    """A progress bar on stderr for work that turns out to take longer than :data:`PATIENCE`."""
+    """A progress bar on stderr for work that takes longer than :data:`PATIENCE`."""
 
     def __init__(self, title: str) -> None:
         self._title, self._began = title, time.perf_counter()

@@ -168,7 +168,7 @@ def preset(name: Preset) -> RunConfig:
     """The options of a preset.
 
     Raises:
-        ConfigError: if there is none of that name.
+        ConfigError: if no preset has that name.
     """
     if name == "tiny":
         return RunConfig(

@@ -102,7 +102,7 @@ class _Reader:
         if not files:
             raise Field(path, "folder").fail(f"files ending in {', '.join(SUFFIXES)}", "none")
         if kind_of(files[0]) == "json":
-            # Pictures without people are empty lists, which do not tell the format.
+            # Pictures without people are empty lists, which do not show the format.
             first = next((content for file in files if (content := read_json(file)).value), Field(path))
             if is_openpose(first):
                 return read_openpose(path, files, self.layout).detections(self.size)

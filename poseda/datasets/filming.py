@@ -1,4 +1,4 @@
-"""Cameras that stand in a world, and what they see of poses that move in it.
+"""Cameras in a world, and their views of poses that move in it.
 
 World axes: z up, metres. The screen is that of :mod:`poseda.geometry.camera`.
 """

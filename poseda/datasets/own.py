@@ -50,7 +50,7 @@ class OwnDomains:
         data: to learn from.
         fingerprint: SHA-256 of the files and of the options they were read with.
         made_up: target joints that the detections lack, and how each is made.
-        camera: what is known of the target's camera, in words.
+        camera: the target's camera, in words.
     """
 
     def __init__(

@@ -69,7 +69,7 @@ def decide(data: AdaptationData, seed: int = 0) -> Verdict:
 def _units(
     source: Tensor, target: Tensor
 ) -> tuple[tuple[Tensor, Tensor], Literal["clips", "blocks of frames"]]:
-    """What is resampled, as a number for each row: clips, or blocks of frames where the source has few."""
+    """The unit of resampling of each row, as a number: its clip, or a block of frames where clips are few."""
     if len(source.unique()) >= FEWEST_CLIPS:
         return (source, target), "clips"
     length = -(-len(source) // BLOCKS)

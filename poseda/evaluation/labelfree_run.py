@@ -31,7 +31,7 @@ NUMBERS = 500_000
 """Most coordinates kept; frames are cut where skeletons and arms are many."""
 
 IN_ORDER = 0.5
-"""Successive frames of a recording differ less than this share of what random ones of it do."""
+"""Successive frames of a recording differ by less than this share of the difference of random frames."""
 
 
 def measure_without_labels(

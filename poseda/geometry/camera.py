@@ -37,14 +37,14 @@ __all__ = [
 
 
 def normalize_screen(pixels: Tensor, width: float, height: float) -> Tensor:
-    """Turn pixels ``(..., 2)`` into screen coordinates ``(..., 2)``, both axes over the width."""
+    """Convert pixels ``(..., 2)`` to screen coordinates ``(..., 2)``, both axes over the width."""
     _check_resolution(width, height)
     offset = pixels.new_tensor([width, height])
     return (2 * pixels - offset) / width
 
 
 def denormalize_screen(screen: Tensor, width: float, height: float) -> Tensor:
-    """Turn screen coordinates ``(..., 2)`` into pixels ``(..., 2)``; inverse of :func:`normalize_screen`."""
+    """Convert screen coordinates ``(..., 2)`` to pixels ``(..., 2)``; inverse of :func:`normalize_screen`."""
     _check_resolution(width, height)
     offset = screen.new_tensor([width, height])
     return (screen * width + offset) / 2
@@ -124,7 +124,7 @@ class Camera:
 
     @property
     def num_rows(self) -> int:
-        """Rows of the table, 1 where shared. Under export a symbol, which ``len`` turns into a constant."""
+        """Rows of the table, 1 where shared. Under export a symbol, which ``len`` makes a constant."""
         entries = (self.focal, self.center, self.distortion, self.aspect)
         sizes = [value.shape[0] for value in entries if value is not None and value.shape[0] != 1]
         return max(sizes) if sizes else 1

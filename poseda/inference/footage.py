@@ -114,7 +114,7 @@ class _Frames:
     def record(
         self, pose_3d: np.ndarray, root: np.ndarray | None, skeleton: Skeleton, rate: float
     ) -> LiftedPoses:
-        """Lifted poses (F, J, 3) and roots (F, 3) with what is known of their frames."""
+        """Lifted poses (F, J, 3) and roots (F, 3) with the facts of their frames."""
         at = self.timeline
         return LiftedPoses(pose_3d, root, self.valid, self.seen, at.frame, at.person, at.clip, skeleton, rate)
 

@@ -37,7 +37,7 @@ class LiftOptions:
 
 @dataclass(frozen=True)
 class AdaptedLifter:
-    """A trained lifter with what is needed to use it.
+    """A trained lifter with its skeleton and the configuration of its run.
 
     Args:
         lifter: in evaluation mode, on its device.

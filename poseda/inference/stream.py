@@ -26,7 +26,7 @@ from poseda.inference.timeline import FEWEST_SEEN
 from poseda.inference.trajectory import root_position
 
 STDIN = Path("stdin")
-"""What complaints call the input."""
+"""Name of the input in messages."""
 
 MAX_LINE = 1 << 20
 """Longest line read, bytes; the rest of a longer one is passed over."""

@@ -1,4 +1,4 @@
-"""What a run shows of itself, from its folder alone: a table of its arms and a page that works offline."""
+"""The report of a run, from its folder alone: a table of its arms and a page that works offline."""
 
 from __future__ import annotations
 

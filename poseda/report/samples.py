@@ -1,4 +1,4 @@
-"""The sections about poses on their way through the method: places, sizes, examples, changes of posture."""
+"""The sections about poses at each step of the method: places, sizes, examples, changes of posture."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _valid(samples: dict[str, np.ndarray], name: str) -> np.ndarray:
 
 
 def _distances(record: RunRecord) -> dict[str, Any] | None:
-    """How far the 2D poses of each stage lie from the target's, as bars."""
+    """The distance of the 2D poses of each stage from the target's, as bars."""
     if record.labelfree is None:
         return None
     found = record.labelfree["distances"]

@@ -119,7 +119,7 @@ def _joint_errors(record: RunRecord, split: str) -> dict[str, dict[str, float]]:
 
 
 def training(record: RunRecord) -> dict[str, Any] | None:
-    """Curves of the first seed, and every new start after a collapse; None where nothing was logged."""
+    """Curves of the first seed, and every restart after a collapse; None where nothing was logged."""
     shown = {title: curves(record.journal, panel) for title, panel in PANELS.items()}
     drawn = [charts.lines(series, title) for title, series in shown.items() if series]
     if not drawn:

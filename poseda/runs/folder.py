@@ -108,7 +108,7 @@ class RunFolder:
 
     @property
     def samples(self) -> Checkpoint:
-        """Poses on their way through the method."""
+        """Poses at each step of the method."""
         return self._tensors(path_in(self.path, "samples.safetensors"))
 
     @property

@@ -1,4 +1,4 @@
-"""One writer for a run folder: a lock that the kernel lets go of when its holder dies, however it dies."""
+"""One writer for a run folder: a lock that the kernel releases when its holder ends, even by a kill."""
 
 from __future__ import annotations
 

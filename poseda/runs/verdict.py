@@ -22,7 +22,7 @@ PREFERRED: tuple[Arm, ...] = ("gpa_lpa_view", "gpa_lpa", "gpa", "lpa", "random",
 """Which of the arms that were asked for is recommended; the oracle saw labels and never is."""
 
 PRETRAINED = "pretrained"
-"""What the lifter is called, in files and logs, before any arm has touched it."""
+"""Name of the lifter, in files and logs, before an arm adapts it."""
 
 
 @dataclass(frozen=True)

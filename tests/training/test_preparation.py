@@ -1,4 +1,4 @@
-"""What a run refuses before it trains, and what it says when the training itself is wrong."""
+"""Refusals before a run trains, and messages when the training itself fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Readers of 2D detections: each on a small file in the detector's own format, told by its content."""
+"""Readers of 2D detections: each on a small file in the detector's own format, recognised by its content."""
 
 from typing import Any
 

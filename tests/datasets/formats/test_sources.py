@@ -1,4 +1,4 @@
-"""Readers of labelled sources: each on a small file in the data set's own format, told by its content."""
+"""Readers of labelled sources: each on a small file in the data set's format, recognised by its content."""
 
 import json
 import os
