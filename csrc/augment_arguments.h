@@ -1,6 +1,6 @@
-// The arguments of `augment` and of `augment_backward`, once for C++: from each table below follow the record that
-// either device's op takes, how the record is read from torch's stack, and the schema. poseda/ops/_arguments.py
-// has the same arguments for Python, with their shapes; a test holds the two together.
+// The arguments of `augment` and of `augment_backward`, once for C++: from each table below follow the record
+// that either device's op takes, how the record is read from torch's stack, and the schema.
+// poseda/ops/_arguments.py has the same arguments for Python, with their shapes. A test compares the two.
 #pragma once
 
 #include <string>
@@ -31,8 +31,8 @@ namespace poseda {
     A(double, min_depth)               \
     A(bool, require_in_frame)
 
-// What augment_backward takes before these: the gradients of the results, two results of the forward pass
-// (`augmented` is its pose_3d, for exact placement only), and which gradients are wanted, a bit for each D above.
+// What augment_backward takes before these: the gradients of the results; two results of the forward pass
+// (`augmented` is its pose_3d, for exact placement only); the wanted gradients, a bit for each D above.
 #define POSEDA_AUGMENT_RESULTS(A)   \
     A(OptionalTensor, grad_pose_3d) \
     A(OptionalTensor, grad_pose_2d) \

@@ -1,7 +1,8 @@
 // The augment ops on either device: check, allocate, launch. Device provides
 //     static void augment(const AugmentArguments<T>&, const AugmentOutputs<T>&, const Tensor& like)
-//     static void augment_backward(const AugmentArguments<T>&, const AugmentGradients<T>&, const Tensor& like)
-// where `like` lies on the device of the call.
+//     static void augment_backward(const AugmentArguments<T>&, const AugmentGradients<T>&,
+//                                  const Tensor& like)
+// where `like` is on the device of the call.
 #pragma once
 
 #include "augment_arguments.h"

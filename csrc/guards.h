@@ -1,5 +1,5 @@
-// Checks that keep memory safe, whatever reaches an op, on either device. They refuse in few words. poseda/ops/
-// says the same in words for users: for `augment` once an op has refused, for the other ops before the call.
+// Checks that keep memory safe, whatever reaches an op, on either device. They refuse in few words.
+// poseda/ops/ says the same at length: for `augment` once the op has refused, for other ops before the call.
 #pragma once
 
 #include <torch/csrc/inductor/aoti_torch/c/shim.h>
@@ -54,8 +54,8 @@ void require(bool holds, const Parts&... parts) {
 
 // ---- Results
 
-// Ask for huge pages behind a large new tensor on a CPU. The system hands out and clears its memory page by page at
-// the first touch, which in pages of 4 KiB takes as long as the whole augmentation.
+// Ask for huge pages behind a large new tensor on a CPU. The system hands out and clears its memory page by
+// page at the first touch, which in pages of 4 KiB takes as long as the whole augmentation.
 inline void prefer_huge_pages(void* data, int64_t bytes) {
 #if defined(__linux__)
     constexpr uintptr_t page = uintptr_t(2) << 20;
@@ -130,7 +130,7 @@ inline int64_t row_count(const Tensor& tensor, const char* name) {
     return tensor.size(0);
 }
 
-// The tensors of one call share dtype and device. The guard keeps the copies that it makes until the call ends.
+// The tensors of one call share dtype and device. The guard keeps the copies that it makes.
 class Guard {
    public:
     Guard(const Tensor& first, const char* name) : type_(floating_type(first, name)) {
@@ -138,8 +138,8 @@ class Guard {
         TORCH_ERROR_CODE_CHECK(aoti_torch_get_device_index(first.get(), &device_index_));
     }
 
-    // Rows of `inner` numbers: shape (rows or 1, [frames or 1,] inner...). With frames < 0 there is no dimension
-    // of frames.
+    // Rows of `inner` numbers: shape (rows or 1, [frames or 1,] inner...). With frames < 0 there is no
+    // dimension of frames.
     template <class T>
     Rows<const T> rows(const Tensor& given, const char* name, int64_t rows, int64_t frames,
                        std::initializer_list<int64_t> inner) {
@@ -199,7 +199,7 @@ class Guard {
     std::vector<Tensor> kept_;
 };
 
-// A tree from a skeleton's parents and, where bones of a symmetric group share their scale, each bone's group.
+// A tree from a skeleton's parents and, where the bones of a group share their scale, each bone's group.
 inline Tree tree_of(const Integers& parents, const Integers& groups) {
     Tree tree;
     tree.joints = int(parents.size());

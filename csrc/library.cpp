@@ -15,16 +15,14 @@ STABLE_TORCH_LIBRARY(poseda, m) {
     m.def(
         "project_backward(Tensor grad, Tensor points, Tensor camera, bool distorted) -> (Tensor points, "
         "Tensor camera)");
-    // Poses (R, J, 3) to cosines (R, F). `part_bones` are the bones of all parts, `part_sizes` their number in
-    // each.
+    // Poses (R, J, 3) to cosines (R, F). `part_bones` has the bones of all parts, `part_sizes` their numbers.
     m.def(
         "kinematic_chain_space(Tensor pose_3d, int[] parents, int[] part_bones, int[] part_sizes) -> Tensor");
     m.def(
         "kinematic_chain_space_backward(Tensor grad, Tensor pose_3d, int[] parents, int[] part_bones, "
         "int[] part_sizes) -> Tensor");
     m.def("procrustes_align(Tensor prediction, Tensor target) -> Tensor");
-    // rng_state: (seed, offset) int64. With `advance` the offset grows by one. The index is empty without table
-    // rows.
+    // rng_state: (seed, offset) int64; `advance` adds one to the offset. Without a table the index is empty.
     m.def(
         "random_parameters(Tensor(a!) rng_state, Tensor like, int batch, int first, bool advance, int bones, "
         "int scales, int table_rows, float bone_angle, float bone_scale, float body_yaw, float body_tilt) -> "

@@ -1,5 +1,6 @@
 // Random augmentation parameters on either device. Device provides
-//     static void random_parameters(const RandomArguments<T>&, int64_t* state, bool advance, const Tensor& like)
+//     static void random_parameters(const RandomArguments<T>&, int64_t* state, bool advance,
+//                                   const Tensor& like)
 #pragma once
 
 #include <tuple>

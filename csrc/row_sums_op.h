@@ -1,7 +1,8 @@
 // Sums of rows that poses share, on either device. Device provides
 //     static void sum_rows(const T* rows, int64_t count, int64_t columns, T* sum, const Tensor& like)
-//     static void sum_picked_rows(const T* rows, int64_t columns, const int64_t* sorted, const int64_t* order,
-//                                 int64_t count, int64_t table_rows, T* sums, const Tensor& like)
+//     static void sum_picked_rows(const T* rows, int64_t columns, const int64_t* sorted,
+//                                 const int64_t* order, int64_t count, int64_t table_rows, T* sums,
+//                                 const Tensor& like)
 #pragma once
 
 #include "guards.h"

@@ -6,8 +6,8 @@
 
 namespace poseda {
 
-// A table whose rows (and frames) lie `row` (and `frame`) numbers apart, 0 where all share one. The numbers of a
-// row are contiguous. Without data the argument is absent.
+// A table whose rows (and frames) lie `row` (and `frame`) numbers apart, 0 where all share one. The numbers
+// of a row are contiguous. Without data the argument is absent.
 template <class T>
 struct Rows {
     T* data = nullptr;
@@ -67,8 +67,8 @@ struct AugmentGradients {
     Rows<const T> augmented;  // exact GPA: the forward's pose_3d, whose root holds the solved depth
     const bool* valid;
     int rotation_frames, scale_frames, body_rotation_frames;  // 1 or T
-    // Gradients, by the names of their arguments. Contiguous, a row a sequence even where the argument's rows are
-    // shared or picked; null where not wanted.
+    // Gradients, by the names of their arguments. Contiguous, a row a sequence even where the argument's rows
+    // are shared or picked; null where not wanted.
     T* pose_3d;
     T* focal;
     T* center;

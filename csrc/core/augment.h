@@ -1,5 +1,5 @@
-// The augmentation of one sequence (one pose: T = 1), forward and adjoint. An Io moves frames between memory and
-// slots. A CPU runs this on vectors of poses, a GPU thread on one pose.
+// The augmentation of one sequence (one pose: T = 1), forward and adjoint. An Io moves frames between memory
+// and slots. A CPU runs this on vectors of poses, a GPU thread on one pose.
 //
 // The Io of both directions provides, once a sequence,
 //     frames(), camera(), mask(), target(), given_root()
@@ -99,11 +99,10 @@ POSEDA_HD Vec3<S> stand_and_project_vjp(const Tree& tree, const Options& options
 }
 
 // Adjoint of augment_sequence. Beside the above its Io provides
-//     load(t)             fills also grad_pose() and grad_screen(), the gradients of the outputs that there are
+//     load(t)             fills also grad_pose() and grad_screen(), as far as there are any
 //     has_grad_pose(), has_grad_screen()
 //     solved_depth()      the root's depth that the forward pass found, in exact mode
-//     out(), areas()      where the gradients go and gather, see gradient_rows.h; the pose's are joints().local
-//     store(...)          as gradient_rows.h says
+//     out(), areas(), store(...)     see gradient_rows.h; the pose's area is joints().local
 template <class S, class Io>
 POSEDA_HD void augment_sequence_vjp(const Tree& tree, const Options& options, Io& io) {
     const int centre = io.frames() / 2;
@@ -133,7 +132,7 @@ POSEDA_HD void augment_sequence_vjp(const Tree& tree, const Options& options, Io
         return options.exact ? placed_at(body, io.target(), io.solved_depth())
                              : place<kKeepIndex>(body, false, io.target());
     };
-    // A placement is too large to keep through the other frames: a sequence's centre is placed again at the end.
+    // A placement is too large to keep through all frames: a sequence's centre is placed again at the end.
     const bool keeps_placement = io.frames() == 1;
     Placed<S> placed;
     if (options.root == RootFrom::kPlacement) {

@@ -5,8 +5,8 @@
 
 namespace poseda {
 
-// Joints to [root, bones], or back (`inverse`), or the transpose of either. All gradients of these maps are again
-// such maps.
+// Joints to [root, bones], or back (`inverse`), or the transpose of either. All gradients of these maps are
+// again such maps.
 struct TreeTransform {
     Tree tree;
     bool inverse, transpose;
@@ -58,8 +58,8 @@ struct ChainParts {
     }
 };
 
-// Joints to unit bones in place, bone k in slot k + 1. A bone without length stays zero. The inverse lengths go
-// into `scale`, if given.
+// Joints to unit bones in place, bone k in slot k + 1. A bone without length stays zero. The inverse lengths
+// go into `scale`, if given.
 template <class S>
 POSEDA_HD void unit_bones_in_place(const Tree& tree, const Slots<S>& pose, const Slots<S>* scale) {
     const S zero = literal<S>(0), one = literal<S>(1);
@@ -73,9 +73,9 @@ POSEDA_HD void unit_bones_in_place(const Tree& tree, const Slots<S>& pose, const
     }
 }
 
-// Kinematic chain space: the cosines between the bones of each body part, which are the strict upper triangle of
-// the Gram matrix of unit bones. They do not change with the body's rotation or its bones' lengths. After Wandt et
-// al. (2018), part by part as in PoseAug (2021).
+// Kinematic chain space: the cosines between the bones of each body part, which are the strict upper triangle
+// of the Gram matrix of unit bones. They do not change with the body's rotation or its bones' lengths.
+// After Wandt et al. (2018), part by part as in PoseAug (2021).
 struct KinematicChain {
     ChainParts chain;
 

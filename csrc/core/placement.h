@@ -1,6 +1,6 @@
-// Global position alignment (GPA): the root at which the posed body has the target's place and size on screen.
-// The closed form is that of Chai et al., ICCV 2023. The exact form solves for the size of the projected box by
-// a bracketed Newton iteration.
+// Global position alignment (GPA): the root at which the posed body has the target's place and size on
+// screen. The closed form is that of Chai et al., ICCV 2023. The exact form solves for the size of the
+// projected box by a bracketed Newton iteration.
 #pragma once
 
 #include "core/camera.h"
@@ -40,8 +40,8 @@ struct BodyInView {
     const Camera<S>& camera;
 };
 
-// A joint at the edge of the body's extent. `index` is the joint's number as a scalar, so that each lane has its
-// own. At a tie the first joint wins.
+// A joint at the edge of the body's extent. `index` is the joint's number as a scalar, so that each lane has
+// its own. At a tie the first joint wins.
 template <class S>
 struct Extreme {
     S value, index, along;
@@ -207,8 +207,8 @@ POSEDA_HD Placed<S> placed_at(const BodyInView<S>& body, const Placement<S>& tar
     return placed;
 }
 
-// Adjoint of place(...).root(). Adds to the gradients of the local joints, which body.local holds by now, of the
-// target and of the camera.
+// Adjoint of place(...).root(). Adds to the gradients of the local joints, which body.local holds by now, of
+// the target and of the camera.
 template <class S>
 POSEDA_HD void place_vjp(const BodyInView<S>& body, bool exact, const Placement<S>& target,
                          const Placed<S>& placed, Vec3<S> grad_root, Placement<S>& grad_target,
@@ -221,7 +221,7 @@ POSEDA_HD void place_vjp(const BodyInView<S>& body, bool exact, const Placement<
     Vec3<S> grad_edge[4];
     S grad_size;
     if (exact) {
-        // size(z, parameters) = w + h, so dz = -d size / slope: `weight` falls on the projected extreme joints.
+        // size(z, parameters) = w + h, so dz = -d size / slope: `weight` falls on the extreme joints.
         const S weight = -grad_depth / placed.extremes.slope();
         grad_size = -weight;
         for (int i = 0; i < 4; ++i) {

@@ -1,4 +1,4 @@
-// Steps 1 to 5 of augment: bones, their rotation and scale, body rotation, forward kinematics; and the adjoint.
+// Steps 1 to 5 of augment, and their adjoint: bones, rotation, scale, body rotation, forward kinematics.
 #pragma once
 
 #include "core/rotation.h"
@@ -7,7 +7,7 @@ namespace poseda {
 
 constexpr int kMaxJoints = 64;
 
-// A skeleton's tree, small enough to pass to a kernel by value. parent[j] < j, and bone k ends at joint k + 1.
+// A skeleton's tree, small enough to pass to a kernel by value. parent[j] < j; bone k ends at joint k + 1.
 struct Tree {
     int joints;
     int scales;  // K, or G for one scale per symmetric group
@@ -56,7 +56,7 @@ POSEDA_HD Mask<S> motion_valid(const Tree& tree, const Motion<S>& motion) {
     return valid;
 }
 
-// Where one frame's joints are. On a GPU there is little room: `in_place`, source and local are the same slots.
+// Where one frame's joints are. On a GPU, short of room, source and local are the same slots: `in_place`.
 template <class S>
 struct JointSlots {
     Slots<S> source;   // joints as given
@@ -124,8 +124,7 @@ POSEDA_HD Vec3<S> pose_body(const Tree& tree, const Motion<S>& motion, const Bod
     return source_root;
 }
 
-// Where the gradients of one frame's motion go. Unless propagating, `rotation` may share slots with
-// Motion::rotation.
+// Where the gradients of one frame's motion go. `rotation` may be Motion::rotation, unless propagating.
 template <class S>
 struct MotionGradient {
     bool want_pose, want_rotation, want_scale, want_body_rotation;
@@ -143,9 +142,9 @@ POSEDA_HD Rotation<S> own_rotation(const Motion<S>& motion, const JointSlots<S>&
     return {w, kept.x, kept.y, kept.z, literal<S>(0), literal<S>(0)};
 }
 
-// Adjoint of pose_body, after pose_body and over the same slots. On entry joints.local holds the gradients of the
-// local joints, on return those of the source joints, if wanted. The rotations' gradients are set, those of the
-// scales and of the body rotation are added.
+// Adjoint of pose_body, after pose_body and over the same slots. On entry joints.local holds the gradients of
+// the local joints, on return those of the source joints, if wanted. The rotations' gradients are set, those
+// of the scales and of the body rotation are added.
 template <class S>
 POSEDA_HD void pose_body_vjp(const Tree& tree, const Motion<S>& motion, const BodyTurn<S>& turn,
                              const JointSlots<S>& joints, MotionGradient<S>& out) {

@@ -38,8 +38,8 @@ POSEDA_HD void jacobi_rotate(Symmetric4<S>& m, int p, int q) {
     }
 }
 
-// Prediction and target to the prediction after the best scale, rotation and shift. A prediction without extent
-// becomes the target's mean.
+// Prediction and target to the prediction after the best scale, rotation and shift. A prediction without
+// extent becomes the target's mean.
 struct ProcrustesAlign {
     int points;
 

@@ -1,5 +1,5 @@
-// Random augmentation parameters from counter-based random numbers (Philox 4x32-10, Salmon et al. 2011). A draw is
-// a function of seed, offset, pose and draw alone: it depends neither on threads nor on how a batch is cut.
+// Random augmentation parameters from counter-based random numbers (Philox 4x32-10, Salmon et al. 2011). A
+// draw depends on seed, offset, pose and draw alone, not on threads nor on how a batch is cut.
 #pragma once
 
 #include "core/rotation.h"
@@ -37,7 +37,7 @@ class PoseRandom {
     POSEDA_HD PoseRandom(int64_t seed, int64_t offset, int64_t pose)
         : seed_(seed), offset_(offset), pose_(pose) {}
 
-    // Block `block` of this pose's draws. The offset's upper half is in the key: no two calls share a counter.
+    // Block `block` of this pose's draws. The offset's upper half is in the key, so no two calls share one.
     POSEDA_HD Philox block(uint32_t block) const {
         const Philox counter = {{block, uint32_t(pose_), uint32_t(uint64_t(pose_) >> 32), uint32_t(offset_)}};
         return philox(counter, uint32_t(seed_),
@@ -48,8 +48,8 @@ class PoseRandom {
     int64_t seed_, offset_, pose_;
 };
 
-// Uniform on (0, 1]: the upper 24 bits, at the centre of their interval. Above 1/2 a float rounds the centre to
-// an edge of the interval, in the last one to 1.
+// Uniform on (0, 1]: the upper 24 bits, at the centre of their interval. Above 1/2 a float rounds the centre
+// to an edge of the interval, in the last one to 1.
 template <class T>
 POSEDA_HD T uniform(uint32_t word) {
     return (T(word >> 8) + T(0.5)) * T(1.0 / 16777216.0);
@@ -90,7 +90,7 @@ struct RandomArguments {
     int64_t* placement_index;
 };
 
-// Blocks of a pose: one for each bone, one for the body rotation and the index, then one for four scales each.
+// Blocks of a pose: one for each bone, one for the body rotation and the index, one for every four scales.
 template <class T>
 POSEDA_HD void draw_parameters(const RandomArguments<T>& a, int64_t pose) {
     const PoseRandom random(a.state[0], a.state[1], int64_t(uint64_t(a.first) + uint64_t(pose)));

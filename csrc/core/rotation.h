@@ -17,8 +17,8 @@ struct Rotation {
     S half_cos, half_sine;  // cos(|w|/2) and sin(|w|/2)/|w|, up to a common sign: the unit quaternion
 };
 
-// cos(h) and sin(h)/h as polynomials in y = h^2 on 0 <= y <= (pi/2)^2. Float: minimax, with errors of at most 3e-10
-// and 5e-9. Double: Taylor series, whose first omitted term is below 1e-19.
+// cos(h) and sin(h)/h as polynomials in y = h^2 on 0 <= y <= (pi/2)^2. Float: minimax, with errors of at most
+// 3e-10 and 5e-9. Double: Taylor series, whose first omitted term is below 1e-19.
 template <class S>
 POSEDA_HD void half_angle_series(S y, S& cos_h, S& sinc_h) {
     if (sizeof(Value<S>) == 4) {
@@ -63,8 +63,8 @@ POSEDA_HD Rotation<S> rotation(Vec3<S> w) {
     const S squared = dot(w, w);
     S y = literal<S>(0.25) * squared;
     S ratio = literal<S>(0.5);
-    // R(w) has period 2 pi in the angle: bring it to [-pi, pi], where the series holds. Lanes already inside keep
-    // their exact values, so no bit changes where this is skipped because no lane needs it.
+    // R(w) has period 2 pi in the angle: bring it to [-pi, pi], where the series holds. Lanes already inside
+    // keep their exact values, so no bit changes where this is skipped because no lane needs it.
     const Mask<S> large = squared > literal<S>(9.869604401089358);
     if (any<S>(large)) {
         const bool single = sizeof(Value<S>) == 4;

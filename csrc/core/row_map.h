@@ -1,5 +1,5 @@
-// Maps from rows of numbers to rows of numbers, one row a pose: all ops but augment. A map states the sizes of its
-// rows and computes on slots. The drivers of either device move rows to slots and back.
+// Maps from rows of numbers to rows of numbers, one row a pose: all ops but augment. A map states the sizes
+// of its rows and computes on slots. The drivers of either device move rows to slots and back.
 //
 // A map has
 //     int in_size(int i), out_size(int i)    numbers in a row of input or output i; 0: there is none

@@ -1,5 +1,5 @@
-// Sums of the gradients of rows that several poses share. The order of the sums depends neither on threads nor on
-// the device's timing.
+// Sums of the gradients of rows that several poses share. The order of the sums depends neither on threads
+// nor on the device's timing.
 #pragma once
 
 #include "core/scalar.h"
@@ -31,8 +31,8 @@ POSEDA_HD int64_t lower_bound(const int64_t* sorted, int64_t size, int64_t value
     return low;
 }
 
-// Sum of one column over the poses that picked table row `row`, in the order of poses: `order` sorts the index of
-// the poses stably.
+// Sum of one column over the poses that picked table row `row`, in the order of poses: `order` sorts the
+// index of the poses stably.
 template <class T>
 POSEDA_HD T sum_picked(const T* rows, int64_t columns, int64_t column, const int64_t* sorted,
                        const int64_t* order, int64_t size, int64_t row) {

@@ -125,7 +125,7 @@ class VectorOfPoses {
         for (int lane = 0; lane < width; ++lane) at[lane] = rows.at(pose_row_[lane], t);
         load_rows(slots, at, size);
     }
-    // Frame t of this vector's rows in a contiguous output of `frames` frames a row and `size` numbers a frame.
+    // Frame t of this vector's rows in a contiguous output: `frames` frames a row, `size` numbers a frame.
     POSEDA_HD void store_slots(T* data, int frames, int t, const S* slots, int size) const {
         T* at[width];
         for (int lane = 0; lane < width; ++lane) at[lane] = data + (pose_row_[lane] * frames + t) * size;

@@ -1,4 +1,4 @@
-// Loops over vectors of poses. Compiled once per instruction set, with POSEDA_ISA and POSEDA_VECTOR_BYTES set.
+// Loops over vectors of poses, compiled per instruction set, which POSEDA_ISA and POSEDA_VECTOR_BYTES name.
 #include "cpu/kernels.h"
 
 #include "cpu/augment_io.h"
@@ -6,8 +6,8 @@
 namespace poseda {
 namespace {
 
-// The poses of the vector after the one at n. None for sequences: their frames are work enough to hide the wait
-// for memory.
+// The poses of the vector after the one at n. None for sequences, whose frames are work enough to hide the
+// wait for memory.
 template <class T>
 std::pair<int64_t, int64_t> next_vector(const AugmentArguments<T>& arguments, int64_t n, int64_t end) {
     const int64_t next = n + Lanes<T>::width, last = next + Lanes<T>::width;

@@ -1,4 +1,4 @@
-// The CPU kernels of one instruction set. Each runs poses begin .. end-1, so that any split over threads works.
+// The CPU kernels of one instruction set. Each runs poses begin .. end-1: any split over threads works.
 #pragma once
 
 #include "core/kinematics.h"
@@ -50,7 +50,7 @@ const InstructionSet& avx2_kernels();
 const InstructionSet& avx512_kernels();
 #endif
 
-// The best set of this processor, or the one that POSEDA_CPU_ISA names (generic, avx2, avx512) if that is lower.
+// The best set of this processor, or a lower one that POSEDA_CPU_ISA names (generic, avx2, avx512).
 const InstructionSet& chosen_kernels();
 
 }  // namespace poseda

@@ -1,5 +1,5 @@
-// A vector of poses, one a lane, as the scalar of csrc/core. Everything here has internal linkage. The file is
-// compiled once per instruction set, and the linker could keep a shared symbol that this machine cannot run.
+// A vector of poses, one a lane, as the scalar of csrc/core. Everything here has internal linkage: of a
+// symbol shared by all instruction sets, the linker could keep one that this machine cannot run.
 #pragma once
 
 #include <cstring>
@@ -91,8 +91,8 @@ POSEDA_HD Lanes<T> square_root(Lanes<T> a) {
 }
 
 // ---- Moving rows (a pose's contiguous numbers) to slots (one number of every pose in the vector) and back.
-// Rows are read and written in pieces of 16 bytes. Each 16-byte block of a vector then needs a transpose of its
-// own only, and every instruction set has one instruction for each shuffle of it.
+// Rows are read and written in pieces of 16 bytes. Each 16-byte block of a vector then needs a transpose of
+// its own only, and every instruction set has one instruction for each shuffle of it.
 
 template <class T>
 constexpr int kPiece = 16 / int(sizeof(T));

@@ -1,4 +1,4 @@
-// The ops on a CPU: poses are split over torch's threads, and each thread runs the chosen kernels on its part.
+// The ops on a CPU. Poses are split over torch's threads, each of which runs the chosen kernels on its part.
 #include "core/row_sums.h"
 #include "cpu/kernels.h"
 #include "implement.h"

@@ -8,8 +8,8 @@ namespace poseda {
 
 constexpr int kWarp = 32;
 
-// Most shared memory of a block, so that two blocks fit on every supported multiprocessor. Where a warp of rows needs
-// more (large skeletons in double precision), blocks have fewer threads instead.
+// Most shared memory of a block, so that two blocks fit on every supported multiprocessor. Where a warp of
+// rows needs more (large skeletons in double precision), blocks have fewer threads instead.
 constexpr size_t kBlockBytes = 80 * 1024;
 
 struct BlockShape {

@@ -21,7 +21,7 @@ __global__ void __launch_bounds__(kSumThreads)
     partial[i] = sum_column(rows, columns, column, begin, end);
 }
 
-// One block a column: each thread adds every kSumThreads-th partial sum, then the threads' sums are added in pairs.
+// One block a column. Each thread adds every kSumThreads-th partial sum; then the threads' sums add in pairs.
 template <class T>
 __global__ void __launch_bounds__(kSumThreads)
     total_sums_kernel(const double* partial, int64_t blocks, int64_t columns, T* sums) {

@@ -1,11 +1,11 @@
-// Rows of a few numbers on their way between global and shared memory. A block is one warp (or a part of one), and
+// Rows of a few numbers on their way between global and shared memory. A block is a warp or a part of one;
 // each thread has one row, that of its pose.
 //
-// In shared memory, rows are an odd number of slots apart, so that no two threads that read the same slot of their
-// rows meet in a bank. A row of odd length keeps its length: the block's rows are then contiguous on both sides and
-// move in pieces of 16 bytes. Other rows move number by number, neighbouring threads taking neighbouring numbers,
-// so a warp's access is still one transaction of 128 bytes. The copies in are asynchronous: all are under way at
-// once, and none goes through a register.
+// In shared memory, rows are an odd number of slots apart, so that no two threads that read the same slot of
+// their rows meet in a bank. A row of odd length keeps its length: the block's rows are then contiguous on
+// both sides and move in pieces of 16 bytes. Other rows move number by number, neighbouring threads taking
+// neighbouring numbers, so a warp's access is still one transaction of 128 bytes. The copies in are
+// asynchronous: all are under way at once, and none goes through a register.
 #pragma once
 
 #if defined(__CUDACC__)
@@ -29,8 +29,8 @@ struct Section {
     int stride = 1;  // odd: size or size + 1, or the stride of a longer row whose place this one takes
 
     POSEDA_HD explicit operator bool() const { return offset >= 0; }
-    // The first `shorter` slots of each row, for other numbers once these are used up. A thread then writes only
-    // where it alone has read.
+    // The first `shorter` slots of each row, for other numbers once these are used up. A thread then writes
+    // only where it alone has read.
     POSEDA_HD Section reused(int shorter) const { return {offset, shorter, stride}; }
     __device__ __forceinline__ T* data() const { return reinterpret_cast<T*>(block_memory) + offset; }
     __device__ __forceinline__ Slots<T> own() const { return {{data() + int(threadIdx.x) * stride, 1}}; }
@@ -64,7 +64,7 @@ __device__ __forceinline__ bool is_wide(const void* pointer) {
     return reinterpret_cast<uintptr_t>(pointer) % kWideBytes == 0;
 }
 
-// Begin to copy frame t of rows first .. first+count-1 into the section. wait_for_loads() ends all such copies.
+// Begin to copy frame t of rows first .. first+count-1 into the section, until wait_for_loads().
 template <class T>
 __device__ __forceinline__ void load_rows(const Section<T>& section, const Rows<const T>& rows, int64_t first,
                                           int count, int t) {
@@ -102,7 +102,7 @@ struct WideOf<double> {
     using Type = double2;
 };
 
-// Write the section to frame t of rows first .. first+count-1 of a contiguous output of `frames` frames a row.
+// Write the section to frame t of rows first .. first+count-1 of a contiguous output, `frames` frames a row.
 template <class T>
 __device__ __forceinline__ void store_rows(T* data, const Section<T>& section, int64_t first, int count,
                                            int frames, int t) {
