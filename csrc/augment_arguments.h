@@ -10,35 +10,35 @@
 
 namespace poseda {
 
-// One line an argument, in the order of the schema. D: it has a gradient. A: it has none.
-#define POSEDA_AUGMENT_ARGUMENTS(A, D) \
-    D(Tensor, pose_3d)                 \
-    D(Tensor, focal)                   \
-    D(Tensor, center)                  \
-    D(OptionalTensor, distortion)      \
-    A(OptionalTensor, aspect)          \
-    D(OptionalTensor, bone_rotation)   \
-    D(OptionalTensor, bone_scale)      \
-    D(OptionalTensor, body_rotation)   \
-    D(OptionalTensor, root)            \
-    D(OptionalTensor, placement)       \
-    A(OptionalTensor, placement_index) \
-    A(OptionalTensor, joint_mask)      \
-    A(Integers, parents)               \
-    A(Integers, groups)                \
-    A(bool, propagate)                 \
-    A(bool, exact)                     \
-    A(double, min_depth)               \
-    A(bool, require_in_frame)
+// One line an argument, in the order of the schema. GRADIENT: it has one. PLAIN: it has none.
+#define POSEDA_AUGMENT_ARGUMENTS(PLAIN, GRADIENT) \
+    GRADIENT(Tensor, pose_3d)                     \
+    GRADIENT(Tensor, focal)                       \
+    GRADIENT(Tensor, center)                      \
+    GRADIENT(OptionalTensor, distortion)          \
+    PLAIN(OptionalTensor, aspect)                 \
+    GRADIENT(OptionalTensor, bone_rotation)       \
+    GRADIENT(OptionalTensor, bone_scale)          \
+    GRADIENT(OptionalTensor, body_rotation)       \
+    GRADIENT(OptionalTensor, root)                \
+    GRADIENT(OptionalTensor, placement)           \
+    PLAIN(OptionalTensor, placement_index)        \
+    PLAIN(OptionalTensor, joint_mask)             \
+    PLAIN(Integers, parents)                      \
+    PLAIN(Integers, groups)                       \
+    PLAIN(bool, propagate)                        \
+    PLAIN(bool, exact)                            \
+    PLAIN(double, min_depth)                      \
+    PLAIN(bool, require_in_frame)
 
 // What augment_backward takes before these: the gradients of the results; two results of the forward pass
-// (`augmented` is its pose_3d, for exact placement only); the wanted gradients, a bit for each D above.
-#define POSEDA_AUGMENT_RESULTS(A)   \
-    A(OptionalTensor, grad_pose_3d) \
-    A(OptionalTensor, grad_pose_2d) \
-    A(Tensor, valid)                \
-    A(OptionalTensor, augmented)    \
-    A(int64_t, wanted)
+// (`augmented` is its pose_3d, for exact placement only); the wanted gradients, a bit for each above.
+#define POSEDA_AUGMENT_RESULTS(PLAIN)   \
+    PLAIN(OptionalTensor, grad_pose_3d) \
+    PLAIN(OptionalTensor, grad_pose_2d) \
+    PLAIN(Tensor, valid)                \
+    PLAIN(OptionalTensor, augmented)    \
+    PLAIN(int64_t, wanted)
 
 #define POSEDA_IGNORE(type, name)
 #define POSEDA_FIELD(type, name) type name;

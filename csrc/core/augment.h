@@ -40,47 +40,8 @@ POSEDA_HD Mask<S> stand_and_project(const Tree& tree, const Options& options, co
     return both<S>(valid, finite == literal<S>(0));
 }
 
-template <class S, class Io>
-POSEDA_HD void augment_sequence(const Tree& tree, const Options& options, Io& io) {
-    const int centre = io.frames() / 2;
-    const Camera<S> camera = io.camera();
-    const auto stand = [&](Vec3<S> at) {
-        return stand_and_project(tree, options, camera, io.aspect(), at, io.joints().local, io.screen());
-    };
-    io.load(centre);
-    Mask<S> valid = motion_valid(tree, io.motion());
-    const BodyTurn<S> centre_turn = body_turn(io.motion().body_rotation);
-    const Vec3<S> centre_source = pose_body(tree, io.motion(), centre_turn, io.joints());
-    Vec3<S> centre_root = centre_source;
-    if (options.root == RootFrom::kGiven) centre_root = io.given_root();
-    if (options.root == RootFrom::kPlacement) {
-        const BodyInView<S> body = {tree.joints, io.joints().local, io.mask(), camera};
-        const Placed<S> placed = place<0>(body, options.exact, io.target());
-        valid = both<S>(valid, placed.found);
-        centre_root = placed.root();
-    }
-    valid = both<S>(valid, stand(centre_root));
-    io.store(centre, valid);
-    for (int t = 0; t < io.frames(); ++t) {
-        if (t == centre) continue;
-        io.load(t);
-        valid = both<S>(valid, motion_valid(tree, io.motion()));
-        const Vec3<S> source =
-            pose_body(tree, io.motion(), body_turn(io.motion().body_rotation), io.joints());
-        Vec3<S> at = source;
-        if (options.root != RootFrom::kSource) {
-            const Vec3<S> displacement = source - centre_source;
-            at = centre_root +
-                 (io.motion().has_body_rotation ? rotate(centre_turn.matrix, displacement) : displacement);
-        }
-        valid = both<S>(valid, stand(at));
-        io.store(t, valid);
-    }
-    io.finish(valid);
-}
-
-// Adjoint of projecting the joints that stand at `at`. `joints` holds the local joints on entry and their
-// gradients on return, from both outputs. Returns the gradient of the root.
+// Adjoint of stand_and_project. The Io's local joints turn into their gradients, from those of both outputs.
+// Returns the gradient of the root and adds the camera's, if wanted.
 template <class S, class Io>
 POSEDA_HD Vec3<S> stand_and_project_vjp(const Tree& tree, const Options& options, const Camera<S>& camera,
                                         Vec3<S> at, Io& io, Camera<S>& grad_camera) {
@@ -98,6 +59,78 @@ POSEDA_HD Vec3<S> stand_and_project_vjp(const Tree& tree, const Options& options
     return grad_root;
 }
 
+// The centre frame of a sequence, from which the roots of the other frames follow.
+template <class S>
+struct CentreFrame {
+    bool placed;           // its root is given or placed: the other frames keep their displacement from it
+    bool turned;           // it has a body rotation, which turns these displacements
+    Vec3<S> source, root;  // its root as given, and where that stands
+    BodyTurn<S> turn;
+
+    // Where another frame's root stands, from that frame's source root.
+    POSEDA_HD Vec3<S> root_of(Vec3<S> frame) const {
+        if (!placed) return frame;
+        const Vec3<S> displacement = frame - source;
+        return root + (turned ? rotate(turn.matrix, displacement) : displacement);
+    }
+
+    // Adjoint of root_of, whose result is `at`. Returns the gradient of the frame's source root and adds
+    // those of the centre frame: of its two roots, and the torque on its body rotation.
+    struct Gradient {
+        Vec3<S> source, root, torque;
+    };
+    POSEDA_HD Vec3<S> root_of_vjp(Vec3<S> at, Vec3<S> grad_at, Gradient& grad) const {
+        if (!placed) return grad_at;
+        grad.root += grad_at;
+        grad.torque += cross(at - root, grad_at);
+        const Vec3<S> grad_frame = turned ? rotate_back(turn.matrix, grad_at) : grad_at;
+        grad.source -= grad_frame;
+        return grad_frame;
+    }
+};
+
+// Pose the loaded centre frame. Its root stands where its source's does, or where it is given.
+template <class S, class Io>
+POSEDA_HD CentreFrame<S> centre_frame(const Tree& tree, const Options& options, Io& io) {
+    CentreFrame<S> centre;
+    centre.placed = options.root != RootFrom::kSource;
+    centre.turned = io.motion().has_body_rotation;
+    centre.turn = body_turn(io.motion().body_rotation);
+    centre.source = pose_body(tree, io.motion(), centre.turn, io.joints());
+    centre.root = options.root == RootFrom::kGiven ? io.given_root() : centre.source;
+    return centre;
+}
+
+template <class S, class Io>
+POSEDA_HD void augment_sequence(const Tree& tree, const Options& options, Io& io) {
+    const int middle = io.frames() / 2;
+    const Camera<S> camera = io.camera();
+    const auto stand = [&](Vec3<S> at) {
+        return stand_and_project(tree, options, camera, io.aspect(), at, io.joints().local, io.screen());
+    };
+    io.load(middle);
+    Mask<S> valid = motion_valid(tree, io.motion());
+    CentreFrame<S> centre = centre_frame<S>(tree, options, io);
+    if (options.root == RootFrom::kPlacement) {
+        const BodyInView<S> body = {tree.joints, io.joints().local, io.mask(), camera};
+        const Placed<S> placed = place<0>(body, options.exact, io.target());
+        valid = both<S>(valid, placed.found);
+        centre.root = placed.root();
+    }
+    valid = both<S>(valid, stand(centre.root));
+    io.store(middle, valid);
+    for (int t = 0; t < io.frames(); ++t) {
+        if (t == middle) continue;
+        io.load(t);
+        valid = both<S>(valid, motion_valid(tree, io.motion()));
+        const BodyTurn<S> turn = body_turn(io.motion().body_rotation);
+        const Vec3<S> source = pose_body(tree, io.motion(), turn, io.joints());
+        valid = both<S>(valid, stand(centre.root_of(source)));
+        io.store(t, valid);
+    }
+    io.finish(valid);
+}
+
 // Adjoint of augment_sequence. Beside the above its Io provides
 //     load(t)             fills also grad_pose() and grad_screen(), as far as there are any
 //     has_grad_pose(), has_grad_screen()
@@ -105,30 +138,20 @@ POSEDA_HD Vec3<S> stand_and_project_vjp(const Tree& tree, const Options& options
 //     out(), areas(), store(...)     see gradient_rows.h; the pose's area is joints().local
 template <class S, class Io>
 POSEDA_HD void augment_sequence_vjp(const Tree& tree, const Options& options, Io& io) {
-    const int centre = io.frames() / 2;
+    const int middle = io.frames() / 2;
     const Camera<S> camera = io.camera();
-    const bool placed_root = options.root != RootFrom::kSource;
     GradientRows<S, Io> rows(io);
     SequenceGradient<S> total = {zero_camera<S>(), {zero2<S>(), zero2<S>()}, zero3<S>()};
-
-    const auto load = [&](int t) {
-        io.load(t);
-        rows.begin_frame();
-    };
-    // Gradients of the frame's local joints; returns that of the root.
-    const auto stand_back = [&](Vec3<S> at) {
+    // Gradients of the frame's local joints; returns that of its root.
+    const auto stand_vjp = [&](Vec3<S> at) {
         return stand_and_project_vjp(tree, options, camera, at, io, total.camera);
     };
 
-    // The centre frame's joints decide where all frames stand.
-    load(centre);
-    const BodyTurn<S> centre_turn = body_turn(io.motion().body_rotation);
-    const bool turned = io.motion().has_body_rotation;
-    const Vec3<S> centre_source = pose_body(tree, io.motion(), centre_turn, io.joints());
-    Vec3<S> centre_root = centre_source;
-    if (options.root == RootFrom::kGiven) centre_root = io.given_root();
+    io.load(middle);
+    rows.begin_frame();
+    CentreFrame<S> centre = centre_frame<S>(tree, options, io);
     const BodyInView<S> body = {tree.joints, io.joints().local, io.mask(), camera};
-    const auto place_centre = [&] {
+    const auto place_again = [&] {
         return options.exact ? placed_at(body, io.target(), io.solved_depth())
                              : place<kKeepIndex>(body, false, io.target());
     };
@@ -136,48 +159,38 @@ POSEDA_HD void augment_sequence_vjp(const Tree& tree, const Options& options, Io
     const bool keeps_placement = io.frames() == 1;
     Placed<S> placed;
     if (options.root == RootFrom::kPlacement) {
-        if (keeps_placement) placed = place_centre();
-        centre_root = (keeps_placement ? placed : place_centre()).root();
+        if (keeps_placement) placed = place_again();
+        centre.root = (keeps_placement ? placed : place_again()).root();
     }
-    Vec3<S> grad_centre_source = zero3<S>(), centre_torque = zero3<S>();
+    typename CentreFrame<S>::Gradient grad = {zero3<S>(), zero3<S>(), zero3<S>()};
     for (int t = 0; t < io.frames(); ++t) {
-        if (t == centre) continue;
-        load(t);
+        if (t == middle) continue;
+        io.load(t);
+        rows.begin_frame();
         const BodyTurn<S> turn = body_turn(io.motion().body_rotation);
-        const Vec3<S> source = pose_body(tree, io.motion(), turn, io.joints());
-        Vec3<S> at = source;
-        if (placed_root) {
-            const Vec3<S> displacement = source - centre_source;
-            at = centre_root + (turned ? rotate(centre_turn.matrix, displacement) : displacement);
-        }
-        const Vec3<S> grad_at = stand_back(at);
+        const Vec3<S> at = centre.root_of(pose_body(tree, io.motion(), turn, io.joints()));
+        const Vec3<S> grad_at = stand_vjp(at);
         pose_body_vjp(tree, io.motion(), turn, io.joints(), rows.motion());
-        Vec3<S> grad_source = grad_at;
-        if (placed_root) {
-            total.root += grad_at;
-            centre_torque += cross(at - centre_root, grad_at);
-            if (turned) grad_source = rotate_back(centre_turn.matrix, grad_at);
-            grad_centre_source -= grad_source;
-        }
-        io.joints().local.add_vec3(0, grad_source);
+        io.joints().local.add_vec3(0, centre.root_of_vjp(at, grad_at, grad));
         rows.end_frame(t);
     }
     if (io.frames() > 1) {
-        load(centre);
-        pose_body(tree, io.motion(), centre_turn, io.joints());
-        if (options.root == RootFrom::kPlacement) placed = place_centre();
+        io.load(middle);
+        rows.begin_frame();
+        pose_body(tree, io.motion(), centre.turn, io.joints());
+        if (options.root == RootFrom::kPlacement) placed = place_again();
     }
-    const Vec3<S> grad_at = stand_back(centre_root);
-    total.root += grad_at;
+    const Vec3<S> grad_at = stand_vjp(centre.root);
+    total.root = grad.root + grad_at;
     if (options.root == RootFrom::kPlacement) {
         place_vjp(body, options.exact, io.target(), placed, total.root, total.target, total.camera);
     }
-    pose_body_vjp(tree, io.motion(), centre_turn, io.joints(), rows.motion());
-    if (turned && rows.motion().want_body_rotation) {
-        rows.motion().body_rotation += rotation_vjp(centre_turn.rotation, centre_torque);
+    pose_body_vjp(tree, io.motion(), centre.turn, io.joints(), rows.motion());
+    if (centre.turned && rows.motion().want_body_rotation) {
+        rows.motion().body_rotation += rotation_vjp(centre.turn.rotation, grad.torque);
     }
-    io.joints().local.add_vec3(0, placed_root ? grad_centre_source : grad_at);
-    rows.end_frame(centre);
+    io.joints().local.add_vec3(0, centre.placed ? grad.source : grad_at);
+    rows.end_frame(middle);
     rows.finish(total);
 }
 
