@@ -158,16 +158,6 @@ def test_the_module_draws_anew_and_resumes_where_it_stopped(device: torch.device
     assert torch.equal(other(pose).pose_2d, second.pose_2d)
 
 
-def test_sampling_compiles_and_advances_its_state(device: torch.device) -> None:
-    arguments = augment_arguments(6, give=("placement",), device=device)
-    module = PoseAugment(H36M16, arguments["camera"], arguments["placement"]).to(device)
-    twin = PoseAugment(H36M16, arguments["camera"], arguments["placement"]).to(device)
-    compiled = torch.compile(module, fullgraph=True)
-    for _ in range(3):
-        assert torch.equal(compiled(arguments["pose_3d"]).pose_2d, twin(arguments["pose_3d"]).pose_2d)
-    assert module.rng_state.tolist() == [0, 3]
-
-
 @pytest.mark.parametrize(
     ("given", "error", "message"),
     [
