@@ -180,8 +180,8 @@ class Camera:
         return self._map(lambda value: value.to(*args, **kwargs))
 
     def rows(self, index: Tensor) -> Camera:
-        """Pick rows by an int64 or boolean index; entries shared by the whole table stay shared."""
-        return self._map(lambda value: value if value.shape[0] == 1 and len(self) != 1 else value[index])
+        """Pick rows by an int64 or boolean index. Entries of one row, which all rows share, stay shared."""
+        return self._map(lambda value: value if value.shape[0] == 1 else value[index])
 
     def expand(self, size: int) -> Camera:
         """Repeat a shared camera to ``size`` rows without copying."""

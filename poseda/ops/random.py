@@ -1,4 +1,4 @@
-"""Augmentation with parameters drawn in a kernel, for people without a generator."""
+"""Augmentation with parameters that a kernel draws, for use without a generator."""
 
 from __future__ import annotations
 
