@@ -24,8 +24,8 @@ def project(points: Tensor, camera: Camera) -> Tensor:
         camera: N cameras, or one shared.
 
     Returns:
-        (N, P, 2) or (N, T, P, 2) screen coordinates. Nothing is clamped or marked: a point at depth 0 has no
-        finite projection, one behind the camera is mirrored (:func:`poseda.ops.augment` marks such poses).
+        (N, P, 2) or (N, T, P, 2) screen coordinates. Nothing is clamped or marked. A point at depth 0 has no
+        finite projection; one behind the camera is mirrored. :func:`poseda.ops.augment` marks such poses.
 
     Raises:
         TypeError, ValueError: naming the argument, what was expected and what came.

@@ -27,18 +27,10 @@ ROOT = Path(__file__).parents[2]
 LIBRARY = "POSEDA_EMULATED_LIBRARY"
 """Environment variable: a compiled library to use instead of compiling one. The sanitizer's run sets it."""
 
-OPS = (
-    "augment",
-    "augment_backward",
-    "tree_transform",
-    "project",
-    "project_backward",
-    "kinematic_chain_space",
-    "kinematic_chain_space_backward",
-    "procrustes_align",
-    "random_parameters",
-    "sum_rows",
-    "sum_picked_rows",
+OPS = sorted(
+    name.removeprefix("poseda::")
+    for name in torch._C._dispatch_get_all_op_names()
+    if name.startswith("poseda::") and name != "poseda::instruction_set"
 )
 ALL_GRADIENTS = (1 << len(DIFFERENTIABLE)) - 1
 CHAIN64 = Skeleton.declare("chain64", {f"j{i}": f"j{i - 1}" if i else None for i in range(64)})

@@ -177,3 +177,9 @@ def test_a_range_beyond_its_limit_is_named() -> None:
         RandomRanges(bone_scale=1.0)
     with pytest.raises(ValueError, match=r"bone_angle: expected 0 to 3\.142, got -0\.1"):
         RandomRanges(bone_angle=-0.1)
+
+
+def test_an_unknown_option_of_the_module_is_named_at_once() -> None:
+    camera = augment_arguments(1, give=())["camera"]
+    with pytest.raises(TypeError, match=r"PoseAugment: expected options out of propagate, .*; got min_dpth"):
+        PoseAugment(H36M16, camera, min_dpth=0.2)
