@@ -54,7 +54,7 @@ else
     failed+=(compute-sanitizer)
 fi
 
-step benchmark 270 python3 -P -m poseda.bench.op --device cuda --threads 1 --quick \
+step benchmark 270 python3 -P -m poseda.bench --device cuda --threads 1 --quick \
     --batches 1 1024 1048576 16777216 --json "$results/$gpu.json"
 
 step training 100 python3 -m benchmarks.step --device cuda --quick --lifters simple_baseline \

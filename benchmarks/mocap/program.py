@@ -116,7 +116,7 @@ def _train(options: ReproduceConfig, jobs: list[Job]) -> list[str]:
         with queue.sole_worker(options.out):
             if hashes:
                 domains.record_sources(hashes, options.out)
-            return queue.work_off(jobs, options.processes)
+            return queue.perform_all(jobs, options.processes)
     except ValueError as error:
         raise UsageError(str(error)) from error
     except KeyboardInterrupt:

@@ -1,7 +1,7 @@
-"""Works jobs off, one by one or side by side. Whatever is killed goes on where it was.
+"""Performs jobs, one by one or side by side. A queue that was killed continues where it stopped.
 
-A job is one seed of one run folder; what is finished is read from that folder alone, so there is no other
-state that could disagree with it.
+A job is one seed of one run folder. Only that folder tells which arms are finished, so no other state can
+disagree with it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from poseda.runs.verdict import PRETRAINED
 
 
 class QueueError(ValueError):
-    """A queue that cannot be worked off; the message is one sentence."""
+    """A queue that cannot be performed; the message is one sentence."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Job(ABC):
 
     @abstractmethod
     def perform(self) -> list[str]:
-        """Train what is missing; return a sentence for each arm that failed."""
+        """Train the missing arms; return a sentence for each that failed."""
 
     def open_run(self, data: Path | None) -> tuple[Domains, training.Run]:
         """Open the job's run folder, or go on in it.
@@ -201,8 +201,8 @@ def check_jobs(jobs: Sequence[Job]) -> None:
                 raise QueueError(f"{job.config.out}: {error}") from error
 
 
-def work_off(jobs: Sequence[Job], processes: int) -> list[str]:
-    """Train what is missing, in order; say what is finished on stderr.
+def perform_all(jobs: Sequence[Job], processes: int) -> list[str]:
+    """Train the missing arms, in order; report each finished arm on stderr.
 
     Args:
         jobs: jobs of one folder are never worked on at the same time.
@@ -214,35 +214,63 @@ def work_off(jobs: Sequence[Job], processes: int) -> list[str]:
     waiting = [job for job in jobs if not job.finished()]
     if processes == 1:
         return [failure for job in waiting for failure in job.perform()]
-    context = get_context("spawn")
     failures: list[str] = []
-    running: dict[int, tuple[BaseProcess, connection.Connection, Job]] = {}
-    threads = max(1, (os.cpu_count() or 1) // processes)
-    try:
-        while waiting or running:
-            busy = {job.config.out for _, _, job in running.values()}
-            free = next((job for job in waiting if job.config.out not in busy), None)
-            if free is not None and len(running) < processes:
+    with Workers(processes) as workers:
+        while waiting or workers.running:
+            free = next((job for job in waiting if job.config.out not in workers.folders), None)
+            if free is not None and len(workers.running) < processes:
                 waiting.remove(free)
-                receiver, sender = context.Pipe(duplex=False)
-                started = context.Process(target=_work_apart, args=(free, threads, sender))
-                started.start()
-                sender.close()
-                running[started.sentinel] = started, receiver, free
-                continue
-            for sentinel in connection.wait(list(running)):
-                assert isinstance(sentinel, int)
-                process, receiver, job = running.pop(sentinel)
-                process.join()
-                try:
-                    failures += receiver.recv()
-                except EOFError:
-                    failures.append(f"{job.title}: the process ended with code {process.exitcode}")
-    finally:
-        for process, _, _ in running.values():
+                workers.start(free)
+            else:
+                failures += workers.wait()
+    return failures
+
+
+class Workers:
+    """Processes that perform a job each.
+
+    Args:
+        most: how many there may be; each gets its share of the cores.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.running: dict[int, tuple[BaseProcess, connection.Connection, Job]] = {}
+        self._threads = max(1, (os.cpu_count() or 1) // most)
+        self._context = get_context("spawn")
+
+    @property
+    def folders(self) -> set[Path]:
+        """Run folders that are being worked on."""
+        return {job.config.out for _, _, job in self.running.values()}
+
+    def start(self, job: Job) -> None:
+        """Start a process for a job."""
+        receiver, sender = self._context.Pipe(duplex=False)
+        started = self._context.Process(target=_work_apart, args=(job, self._threads, sender))
+        started.start()
+        sender.close()
+        self.running[started.sentinel] = started, receiver, job
+
+    def wait(self) -> list[str]:
+        """Wait until a process ends; return a sentence for each arm that failed there."""
+        failures: list[str] = []
+        for sentinel in connection.wait(list(self.running)):
+            assert isinstance(sentinel, int)
+            process, receiver, job = self.running.pop(sentinel)
+            process.join()
+            try:
+                failures += receiver.recv()
+            except EOFError:
+                failures.append(f"{job.title}: the process ended with code {process.exitcode}")
+        return failures
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for process, _, _ in self.running.values():
             process.kill()
             process.join()
-    return failures
 
 
 def read_protocol(jobs: Sequence[Job]) -> dict[str, str]:
@@ -256,7 +284,7 @@ def recorded_data(jobs: Sequence[Job]) -> dict[str, str]:
 
 
 def say(sentence: str) -> str:
-    """Tell how the queue goes, on stderr; return the sentence."""
+    """Print a sentence on stderr, and return it."""
     print(sentence, file=sys.stderr, flush=True)
     return sentence
 

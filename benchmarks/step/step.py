@@ -1,13 +1,13 @@
 """The benchmark of a training step: ours, with the eager reference augmentation, and the classic loop.
 
 Generator and lifter of the method (arm gpa_lpa) on the embedded domains. First all three must make the same
-pairs of the same parameters. Then each gets short slots in turn, round after round; a time is the median over
-rounds, a ratio the median of the rounds' ratios. The shares of a step come from a pass of their own with a
-stopwatch around its parts. An epoch is extrapolated: as many steps of generator and lifter as POSES poses
-take. The classic loop's lifter trains on what its generator phase has left; ours makes its pairs as it goes.
+pairs of the same parameters. Then they are timed in short slots, one after the other, in many rounds. A time
+is the median over rounds, a ratio the median of the rounds' ratios. The shares of a step come from another
+pass, with a stopwatch around its parts. An epoch is extrapolated: as many steps of generator and lifter as
+POSES poses take. The classic loop's lifter trains on pairs that its generator phase stored. Ours makes its
+pairs at each step.
 
-``python -m benchmarks.step --json FILE`` measures and records, ``--markdown FILE`` turns a
-record into tables.
+``python -m benchmarks.step --json FILE`` measures and records, ``--markdown FILE`` prints a record as tables.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from operator import truediv
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import torch
@@ -28,19 +28,9 @@ from torch import Tensor
 from benchmarks.step.classic import ClassicLoop, classic_augment
 from benchmarks.step.stopwatch import Stopwatch, watched
 from poseda import ops
-from poseda.bench.op import (
-    CudaClock,
-    HostClock,
-    check_agreement,
-    timed_rounds,
-)
-from poseda.bench.record import (
-    about,
-    machine,
-    markdown_table,
-    rich_table,
-    show_seconds,
-)
+from poseda.bench.clock import clock_of, timed_rounds
+from poseda.bench.op import check_agreement
+from poseda.bench.record import about, machine, markdown_table, rich_table, show_seconds
 from poseda.config import (
     AdversaryConfig,
     GeneratorTrainingConfig,
@@ -58,6 +48,9 @@ from poseda.training.fabric import start_fabric
 from poseda.training.lifting import LifterPhase
 from poseda.training.meters import Meters
 from poseda.training.pairs import PairSource, TrainingData, augment_pairs, recipe_of
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 POSES = 1_559_752
 """Poses of an epoch: the training frames of Human3.6M in all cameras."""
@@ -127,13 +120,17 @@ def run(
                 results.append(measure(config, data, steps, extras, quick) | {"threads": threads})
     finally:
         torch.set_num_threads(before)
-    record = {"machine": machine(device), "results": results}
+    _show(console, {"machine": machine(device), "results": results}, json_path)
+    return results
+
+
+def _show(console: Console, record: dict[str, Any], json_path: str | Path | None) -> None:
+    """Print the tables of a record, and write it where a file is given."""
     for title, headings, cells in tables(record):
         console.print(rich_table(title, headings, cells))
     if json_path is not None:
         Path(json_path).parent.mkdir(parents=True, exist_ok=True)
         Path(json_path).write_text(json.dumps(record, indent=1) + "\n")
-    return results
 
 
 def step_config(lifter: str, batch: int, device: str, width: int | None = None) -> RunConfig:
@@ -158,14 +155,14 @@ def measure(
 ) -> dict[str, Any]:
     """One record of one lifter.
 
-    Fields: name, width, parameters, batch, device; for each of generator and lifter: seconds a step by
-    contestant, speedup of ours by rival, shares of a step by contestant and part; epoch: seconds for
-    :data:`POSES` poses through both, by contestant, and speedup; peak_bytes of device memory, of all
-    contestants together (None on a CPU).
+    Returns:
+        ``name``, ``width``, ``parameters``, ``batch``, ``device``, ``steps``. For each of ``generator`` and
+        ``lifter``: ``seconds`` a step by contestant, ``speedup`` of ours by rival, ``shares`` of a step by
+        contestant and part. ``epoch``: ``seconds`` for :data:`POSES` poses through both, and ``speedup``.
+        ``peak_bytes`` of device memory, of all contestants together; None on a CPU.
     """
     bench = StepBench(config, data, steps)
     bench.check()
-    clock = CudaClock(quick) if bench.fabric.device.type == "cuda" else HostClock(quick)
     record: dict[str, Any] = {
         "name": config.lifter,
         "width": config.network.width,
@@ -175,20 +172,11 @@ def measure(
         "steps": steps,
     }
     calls = bench.calls(extras)
-    rounds = timed_rounds(calls, clock)
+    rounds = timed_rounds(calls, clock_of(bench.fabric.device, quick))
     a_step = {name: [seconds / steps for seconds in times] for name, times in rounds.items()}
     for half in HALVES:
-        names = [name for name in (*CONTESTANTS, *EXTRAS) if f"{half} {name}" in calls]
-        times = {name: a_step[f"{half} {name}"] for name in names}
-        record[half] = {
-            "seconds": {name: statistics.median(times[name]) for name in names},
-            "speedup": {
-                name: statistics.median(map(truediv, times[name], times["ours"]))
-                for name in names
-                if name != "ours"
-            },
-            "shares": {name: bench.shares(half, name) for name in CONTESTANTS},
-        }
+        shares = {name: bench.shares(half, name) for name in CONTESTANTS}
+        record[half] = _compared(half, a_step) | {"shares": shares}
     each = {name: sum(record[half]["seconds"][name] for half in HALVES) for name in CONTESTANTS}
     record["epoch"] = {
         "poses": POSES,
@@ -196,6 +184,20 @@ def measure(
         "speedup": {name: each[name] / each["ours"] for name in CONTESTANTS[1:]},
     }
     return record | {"peak_bytes": peak_memory(bench.fabric.device)}
+
+
+def _compared(half: str, a_step: dict[str, list[float]]) -> dict[str, Any]:
+    """Median seconds a step of one network by contestant, and the speedup of ours by rival."""
+    names = [name for name in (*CONTESTANTS, *EXTRAS) if f"{half} {name}" in a_step]
+    times = {name: a_step[f"{half} {name}"] for name in names}
+    return {
+        "seconds": {name: statistics.median(times[name]) for name in names},
+        "speedup": {
+            name: statistics.median(map(truediv, times[name], times["ours"]))
+            for name in names
+            if name != "ours"
+        },
+    }
 
 
 class StepBench:

@@ -1,21 +1,19 @@
 """The benchmark of `augment`: ours against the rivals of :mod:`poseda.bench.rivals`, side by side in one run.
 
-Before anything is timed, all contestants must agree. Then each gets short slots in turn, round after round,
-so that a noisy neighbour hits all alike; a time is the median over rounds, a ratio the median of the rounds'
-ratios. The copy bandwidth of the machine is measured in the same rounds. On CUDA, calls are timed by events
-over several sets of inputs; ours and the compiled reference are replayed from CUDA graphs.
+Before anything is timed, all contestants must agree. Then they are timed in short slots, one after the other,
+in many rounds. So another program on the machine slows all of them alike. A time is the median over rounds, a
+ratio the median of the rounds' ratios. The copy bandwidth of the machine is measured in the same rounds. On
+CUDA, calls are timed by events over several sets of inputs. There ours and the compiled reference are
+replayed from CUDA graphs.
 
-``python -m poseda.bench --json FILE`` measures and records, ``python -m poseda.bench --markdown FILE`` turns
-a record into the README's table.
+``poseda bench --json FILE`` measures and records, ``--markdown FILE`` prints a record as Markdown.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import statistics
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from operator import truediv
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ import torch
 from torch import Tensor
 
 from poseda import ops
+from poseda.bench.clock import Call, Clock, clock_of, estimate, timed_rounds
 from poseda.bench.record import RIVALS, machine, stage_table, table
 from poseda.bench.rivals import COMPILE_MODES, Augment, Compiled, Problem, poseaug_style
 from poseda.ops import reference
@@ -41,15 +40,7 @@ COPY_BYTES = 1 << 28
 BANDWIDTH_FROM = 65_536
 """Batches below this live in caches and launch latency; no share of the copy bandwidth is stated for them."""
 
-MEMORY_PER_POSE = 48 * 1024
-"""What the eager rivals need in the backward pass, bytes a pose; they are left out where it does not fit."""
-
-BUDGET = 12.0
-"""Seconds that one contestant may take in one record before rounds are saved on it."""
-
 DIRECTIONS = ("forward", "forward+backward")
-
-Call = Callable[[], Any]
 
 
 def run(
@@ -79,8 +70,7 @@ def run(
     """
     from rich.console import Console
 
-    to_stdout = str(json_path) == "-"
-    console = Console(stderr=to_stdout)
+    console = Console(stderr=str(json_path) == "-")
     before, results = torch.get_num_threads(), []
     try:
         for count in threads if torch.device(device).type == "cpu" else threads[:1]:
@@ -96,15 +86,17 @@ def run(
         stages = _measure_stages(device, quick)
     console.print(stage_table(stages))
     if json_path is not None:
-        record = (
-            json.dumps({"machine": machine(device), "results": results, "stages": stages}, indent=1) + "\n"
-        )
-        if to_stdout:
-            print(record, end="")
-        else:
-            Path(json_path).parent.mkdir(parents=True, exist_ok=True)
-            Path(json_path).write_text(record)
+        _write({"machine": machine(device), "results": results, "stages": stages}, json_path)
     return results
+
+
+def _write(record: dict[str, Any], json_path: str | Path) -> None:
+    text = json.dumps(record, indent=1) + "\n"
+    if str(json_path) == "-":
+        print(text, end="")
+        return
+    Path(json_path).parent.mkdir(parents=True, exist_ok=True)
+    Path(json_path).write_text(text)
 
 
 def _measure(
@@ -112,12 +104,13 @@ def _measure(
 ) -> dict[str, Any]:
     """One record: the medians of all contestants at one batch, direction and thread count.
 
-    Fields: device, threads, batch, direction, dtype, wanted (tensors with a gradient); seconds a call by
-    contestant (None where it did not fit); speedup of ours by rival; compile_mode of the compiled reference;
-    bytes, the smallest traffic the call can have; copy_bandwidth, bytes a second; copy_share, what ours
-    reaches of it; empty_call, seconds of a ``torch.ops`` call that does nothing.
+    Returns:
+        Beside the arguments: ``wanted``, the tensors with a gradient. ``seconds`` of a call by contestant,
+        None where it did not fit. ``speedup`` of ours by rival. ``compile_mode`` of the compiled reference.
+        ``bytes``, the smallest traffic of the call. ``copy_bandwidth`` in bytes a second, and ``copy_share``,
+        the part of it that ours reaches. ``empty_call``, seconds of a ``torch.ops`` call without work.
     """
-    clock = CudaClock(quick) if torch.device(device).type == "cuda" else HostClock(quick)
+    clock = clock_of(device, quick)
     sets = clock.sets_of_inputs(batch)
     wanted = (*LEARNED, *(("pose_3d",) if with_pose_gradient else ()))
     problems = [Problem.draw(batch, device=device, wanted=wanted, seed=seed) for seed in range(sets)]
@@ -125,19 +118,20 @@ def _measure(
     with torch._inductor.config.patch("cpp.threads", threads):
         contestants, mode = _contestants(problems, direction, clock, quick)
     rounds = timed_rounds({**contestants, **_yardsticks(device, clock)}, clock)
+    case = {"device": device, "threads": threads, "batch": batch, "direction": direction}
+    case |= {"dtype": "float32", "wanted": list(wanted)}
+    return case | _medians(rounds, problems[0], direction, mode)
+
+
+def _medians(
+    rounds: dict[str, list[float]], problem: Problem, direction: str, mode: str | None
+) -> dict[str, Any]:
+    """The measured fields of a record, from the seconds of each contestant in each round."""
     seconds = {name: statistics.median(times) for name, times in rounds.items()}
-    copy_bandwidth = 2 * COPY_BYTES / seconds.pop("copy")
-    empty_call = seconds.pop("empty_call")
-    traffic = problems[0].forward_bytes()
-    if direction != "forward":
-        traffic += problems[0].backward_bytes()
+    copy_bandwidth = 2 * COPY_BYTES / seconds["copy"]
+    traffic = problem.forward_bytes() + (0 if direction == "forward" else problem.backward_bytes())
+    share = traffic / seconds["ours"] / copy_bandwidth if problem.batch >= BANDWIDTH_FROM else None
     return {
-        "device": device,
-        "threads": threads,
-        "batch": batch,
-        "direction": direction,
-        "dtype": "float32",
-        "wanted": list(wanted),
         "seconds": {name: seconds.get(name) for name in ("ours", *RIVALS)},
         "speedup": {
             name: statistics.median(map(truediv, rounds[name], rounds["ours"]))
@@ -147,8 +141,8 @@ def _measure(
         "compile_mode": mode,
         "bytes": traffic,
         "copy_bandwidth": copy_bandwidth,
-        "copy_share": traffic / seconds["ours"] / copy_bandwidth if batch >= BANDWIDTH_FROM else None,
-        "empty_call": empty_call,
+        "copy_share": share,
+        "empty_call": seconds["empty_call"],
     }
 
 
@@ -172,7 +166,7 @@ def _measure_stages(device: str, quick: bool) -> list[dict[str, Any]]:
     Fields: stage; batch; seconds a call, forward and forward+backward (gradients of the pose and of every
     learned parameter given), on the threads torch uses.
     """
-    clock = CudaClock(quick) if torch.device(device).type == "cuda" else HostClock(quick)
+    clock = clock_of(device, quick)
     calls: dict[tuple[str, int, str], Call] = {}
     given: tuple[str, ...] = ()
     for stage, more in {"the call by itself": (), **STAGES}.items():
@@ -218,7 +212,7 @@ def _contestants(
         compiled = calls(Compiled(mode))
         check_agreement(f"compiled ({mode})", compiled[0](), expected)
         call = clock.prepare(compiled, graph=True)
-        trial[mode] = (_estimate(call, clock), call)
+        trial[mode] = (estimate(call, clock), call)
     best = min(trial, key=lambda mode: trial[mode][0])
     return {**ours, **prepared, "compiled": trial[best][1]}, best
 
@@ -246,100 +240,3 @@ def _yardsticks(device: str, clock: Clock) -> dict[str, Call]:
     target, tiny = torch.empty_like(source), source[:1]
     copy, nothing = (lambda: target.copy_(source)), (lambda: torch.ops.aten.alias.default(tiny))
     return {"copy": clock.prepare([copy], graph=True), "empty_call": nothing}
-
-
-def timed_rounds(contestants: dict[str, Call], clock: Clock) -> dict[str, list[float]]:
-    """Seconds a call of every contestant in every round, in slots of equal length, in rotating order.
-
-    A contestant that takes seconds a call leaves after the rounds that BUDGET allows, at least three.
-    """
-    names = list(contestants)
-    once = {name: _estimate(contestants[name], clock) for name in names}
-    calls = {name: max(1, round(clock.slot / once[name])) for name in names}
-    rounds = {name: max(3, min(clock.rounds, int(BUDGET / once[name]))) for name in names}
-    times: dict[str, list[float]] = {name: [] for name in names}
-    for turn in range(clock.rounds):
-        for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            if turn < rounds[name]:
-                times[name].append(clock.seconds(contestants[name], calls[name]))
-    return times
-
-
-def _estimate(call: Call, clock: Clock) -> float:
-    """A first idea of the seconds a call."""
-    once = clock.seconds(call, 1)
-    return max(1e-7, once if once > clock.slot else min(once, clock.seconds(call, 3)))
-
-
-class HostClock:
-    """Times calls on the CPU."""
-
-    def __init__(self, quick: bool) -> None:
-        self.rounds, self.slot = (5, 0.01) if quick else (11, 0.05)
-
-    def sets_of_inputs(self, batch: int) -> int:
-        """One: a training step augments what the generator has just written, so it lies in cache."""
-        return 1
-
-    def fits(self, batch: int) -> bool:
-        available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        return batch * MEMORY_PER_POSE < available
-
-    def prepare(self, calls: list[Call], graph: bool) -> Call:
-        calls[0]()
-        return calls[0]
-
-    def seconds(self, call: Call, calls: int) -> float:
-        start = time.perf_counter()
-        for _ in range(calls):
-            call()
-        return (time.perf_counter() - start) / calls
-
-
-class CudaClock:
-    """Times calls on the current CUDA device by events."""
-
-    def __init__(self, quick: bool) -> None:
-        self.rounds, self.slot = (5, 0.01) if quick else (11, 0.03)
-        self.sizes: dict[int, int] = {}
-
-    def sets_of_inputs(self, batch: int) -> int:
-        """Enough that small inputs do not sit in the L1 cache of the previous replay."""
-        return 8 if batch <= 16_384 else 1
-
-    def fits(self, batch: int) -> bool:
-        return batch * MEMORY_PER_POSE < torch.cuda.mem_get_info()[0]
-
-    def prepare(self, calls: list[Call], graph: bool) -> Call:
-        """One callable that makes all calls; ``seconds`` divides by their number."""
-
-        def every() -> None:
-            for call in calls:
-                call()
-
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(3):
-                every()
-        torch.cuda.current_stream().wait_stream(side)
-        prepared: Call = every
-        if graph:
-            captured = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(captured):
-                every()
-            prepared = captured.replay
-        self.sizes[id(prepared)] = len(calls)
-        return prepared
-
-    def seconds(self, call: Call, calls: int) -> float:
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        start.record()
-        for _ in range(calls):
-            call()
-        end.record()
-        end.synchronize()
-        return start.elapsed_time(end) * 1e-3 / calls / self.sizes.get(id(call), 1)
-
-
-Clock = HostClock | CudaClock

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from poseda.cli.options import read
 from poseda.cli.program import Program, UsageError
 from poseda.cli.recipe import open_chosen, resolve
 from poseda.cli.screen import ProgressBars, complain, open_console, print_card, print_json, print_table
 from poseda.config import RunConfig
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from poseda.training.run import Run
 
 PROGRAM = Program(
     "poseda adapt",
@@ -28,7 +35,7 @@ def run(arguments: list[str]) -> int:
     """Train, compare, report."""
     if int(os.environ.get("RANK", "0")) == 0:
         return _lead(arguments)
-    # One of several processes that torchrun started: the first says everything that is to be said.
+    # torchrun starts several processes; only the first writes to the terminal.
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
         try:
             return _lead(arguments)
@@ -37,15 +44,10 @@ def run(arguments: list[str]) -> int:
 
 
 def _lead(arguments: list[str]) -> int:
+    """The command in the process that speaks to the user."""
     config = parse_run(arguments)
-    from rich.filesize import decimal
-
-    from poseda import report, training
-    from poseda.datasets import DataError
-    from poseda.device import peak_memory
+    from poseda import training
     from poseda.runs.card import protocol_card
-    from poseda.runs.checkpoint import CheckpointError
-    from poseda.runs.view_alignment import FoundAlignment
 
     console = open_console(config.json)
     domains = open_chosen(config)
@@ -58,45 +60,93 @@ def _lead(arguments: list[str]) -> int:
     if prepared.verdict is not None:
         console.print(prepared.verdict.sentence, highlight=False)
     try:
-        with prepared.folder.locked():
-            with observer:
-                results = prepared.train()
-            if not prepared.fabric.is_global_zero:
-                return 0
-            written = report.write_report(config.out)
-    except (training.TrainingError, CheckpointError, DataError) as error:
-        complain(str(error))
+        with _failures_in_words(prepared), prepared.folder.locked():
+            outcome = _train(prepared, observer)
+    except RunFailed as failure:
+        complain(str(failure))
         return 1
+    if outcome is not None:
+        _show(console, prepared, outcome, domains.name)
+    return 0
+
+
+class RunFailed(Exception):
+    """A run that stopped early; the message is one sentence for the user."""
+
+
+class Outcome(NamedTuple):
+    """What a finished run leaves: a row for each arm, seed and split, and the file of the report."""
+
+    results: list[dict[str, Any]]
+    report: Path
+
+
+def _train(prepared: Run, observer: ProgressBars) -> Outcome | None:
+    """Train and write the report; None in the processes that only help."""
+    from poseda import report
+
+    with observer:
+        results = prepared.train()
+    if not prepared.fabric.is_global_zero:
+        return None
+    return Outcome(results, report.write_report(prepared.config.out)[-1])
+
+
+@contextlib.contextmanager
+def _failures_in_words(prepared: Run) -> Iterator[None]:
+    """Failures of a run as sentences that say how to continue it.
+
+    Raises:
+        RunFailed: for all that can stop a run.
+        KeyboardInterrupt: for Ctrl-C, with a sentence.
+    """
+    from poseda.datasets import DataError
+    from poseda.runs.checkpoint import CheckpointError
+    from poseda.training import TrainingError
+
+    out = prepared.config.out
+    try:
+        yield
+    except (TrainingError, CheckpointError, DataError) as error:
+        raise RunFailed(str(error)) from error
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt(
-            f"interrupted; the same command with --resume continues from the last checkpoint in {config.out}"
+            f"interrupted; the same command with --resume continues from the last checkpoint in {out}"
         ) from stop
     except RuntimeError as error:
         if prepared.fabric.world_size == 1:
             raise
-        complain(f"a process of the run was lost ({str(error)[:80]}); --resume continues it")
-        return 1
+        raise RunFailed(
+            f"a process of the run was lost ({str(error)[:80]}); --resume continues it"
+        ) from error
     except OSError as error:
-        complain(
-            f"{config.out}: expected a folder with room that can be written, got {error.strerror or error}; "
+        raise RunFailed(
+            f"{out}: expected a folder with room that can be written, got {error.strerror or error}; "
             f"all saved files are complete, and --resume continues the run"
-        )
-        return 1
-    split = report.shown_split(results)
-    title = f"{domains.name}: {report.SPLIT_TITLES[split]}"
-    summaries = report.summarise(results, split)
-    print_table(console, summaries, title)
+        ) from error
+
+
+def _show(console: Console, prepared: Run, outcome: Outcome, name: str) -> None:
+    """Print the table of arms, what `gpa_lpa_view` found, and where the files are."""
+    from rich.filesize import decimal
+
+    from poseda import report
+    from poseda.device import peak_memory
+    from poseda.runs.view_alignment import FoundAlignment
+
+    config = prepared.config
+    split = report.shown_split(outcome.results)
+    print_table(console, report.summarise(outcome.results, split), f"{name}: {report.SPLIT_TITLES[split]}")
     found = FoundAlignment.read(prepared.folder, config.seeds)
     if found is not None:
         console.print(report.describe_alignment(found), highlight=False)
-    taken = peak_memory(prepared.fabric.device)
-    if taken is not None:
-        console.print(f"device memory: {decimal(taken)} at most", highlight=False)
-    console.print(f"run folder: {config.out}   report: {written[-1]}", highlight=False)
+    peak = peak_memory(prepared.fabric.device)
+    if peak is not None:
+        console.print(f"device memory: {decimal(peak)} at most", highlight=False)
+    console.print(f"run folder: {config.out}   report: {outcome.report}", highlight=False)
     if config.json:
-        verdict = prepared.folder.verdict.read()
-        print_json({"run": str(config.out), "report": str(written[-1]), "gate": verdict, "results": results})
-    return 0
+        files = {"run": str(config.out), "report": str(outcome.report)}
+        print_json(files | {"gate": prepared.folder.verdict.read(), "results": outcome.results})
 
 
 def parse_run(arguments: list[str]) -> RunConfig:

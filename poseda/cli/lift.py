@@ -73,30 +73,33 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
         raise UsageError(
             f"--output: expected a file that can be written, got {config.output} ({error.strerror})"
         ) from error
-    valid = int(poses.valid.sum())
-    people = len(list(poses.tracks()))
-    console = open_console(config.json)
-    console.print(
-        f"lifted {valid} of {len(poses)} frames, {people} people and clips, "
-        f"by {model.arm} of seed {model.seed}; camera: {lens.note}\n"
-        f"written: {', '.join(map(str, written))}",
+    _show(
+        {
+            "written": [str(path) for path in written],
+            "frames": len(poses),
+            "valid": int(poses.valid.sum()),
+            "people": len(list(poses.tracks())),
+            "arm": model.arm,
+            "seed": model.seed,
+            "skeleton": model.skeleton.name,
+            "camera": lens.note,
+        },
+        config.json,
+    )
+    return 0
+
+
+def _show(summary: dict[str, Any], as_json: bool) -> None:
+    """Print what was lifted and where it is."""
+    open_console(as_json).print(
+        "lifted {valid} of {frames} frames, {people} people and clips, by {arm} of seed {seed}; "
+        "camera: {camera}\n".format_map(summary)
+        + f"written: {', '.join(summary['written'])}",
         highlight=False,
         soft_wrap=True,
     )
-    if config.json:
-        print_json(
-            {
-                "written": [str(path) for path in written],
-                "frames": len(poses),
-                "valid": valid,
-                "people": people,
-                "arm": model.arm,
-                "seed": model.seed,
-                "skeleton": model.skeleton.name,
-                "camera": lens.note,
-            }
-        )
-    return 0
+    if as_json:
+        print_json(summary)
 
 
 def _stream(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> int:
@@ -128,7 +131,7 @@ def _stream(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> 
         try:
             serve(lifter, sys.stdin.buffer, sink, summary)
         except BrokenPipeError:
-            # Nobody reads on: what Python flushes when it ends must go somewhere else.
+            # The reader is gone. Python flushes stdout when it ends, so stdout must lead elsewhere.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except KeyboardInterrupt:
             code = INTERRUPTED

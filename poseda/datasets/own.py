@@ -140,16 +140,8 @@ def own_domains(
         skeleton, intrinsics=lens.intrinsics, fov=lens.fov, min_confidence=min_confidence
     )
     learn, hold = _source(source, skeleton, cameras, joints, stride, seed)
-    options = (
-        image_size,
-        fov,
-        skeleton.name,
-        min_confidence,
-        layout,
-        sorted((joints or {}).items()),
-        stride,
-        seed,
-    )
+    named = sorted((joints or {}).items())
+    options = (image_size, fov, skeleton.name, min_confidence, layout, named, stride, seed)
     files = [Path(file) for file in (source, target, cameras, intrinsics) if file is not None]
     return OwnDomains(
         Path(target).resolve().stem,

@@ -58,10 +58,7 @@ def read_source(
     if stride < 1:
         raise Field(path, "stride").fail("1 or more", stride)
     files = _files(path)
-    kinds = {kind_of(file) for file in files}
-    if len(kinds) > 1:
-        raise Field(path, "folder").fail("files of one kind", ", ".join(sorted(kinds)))
-    kind = kinds.pop()
+    kind = _common_kind(path, files)
     if kind == "npz":
         return _npz(Archive(path), skeleton, cameras, subjects, stride)
     if kind == "bvh":
@@ -73,6 +70,13 @@ def read_source(
     if kind == "pickle" or path.suffix == ".pkl":
         return read_3dpw(files, skeleton, stride)
     raise Field(path).fail(FORMATS, kind)
+
+
+def _common_kind(path: Path, files: list[Path]) -> str:
+    kinds = {kind_of(file) for file in files}
+    if len(kinds) > 1:
+        raise Field(path, "folder").fail("files of one kind", ", ".join(sorted(kinds)))
+    return kinds.pop()
 
 
 def _files(path: Path) -> list[Path]:

@@ -95,9 +95,20 @@ def within_ranges(angles: Array) -> Array:
     return out
 
 
-def _turn(axis: str, degrees: Array) -> Array:
+def _rotation(axis: str, degrees: Array) -> Array:
     """Rotations (N, 3, 3) about an axis of the body frame by (N,) degrees."""
     return about_axis(axis, np.radians(degrees))
+
+
+def _trunk(pelvis: Array, angle: dict[str, Array]) -> tuple[Array, Array, Array]:
+    """Frames (N, 3, 3) of lower spine, chest and head above a pelvis."""
+    # The spine bends half below its middle joint and half above.
+    flex, side, twist = angle["trunk_flex"] / 2, -angle["trunk_side"] / 2, angle["trunk_turn"] / 2
+    half = _rotation("z", twist) @ _rotation("x", side) @ _rotation("y", flex)
+    lower = pelvis @ half
+    chest = lower @ half
+    head = chest @ _rotation("x", -angle["neck_side"]) @ _rotation("y", angle["neck_flex"])
+    return lower, chest, head
 
 
 def posed(angles: Array, lengths: Array, heading: Array) -> Array:
@@ -112,14 +123,9 @@ def posed(angles: Array, lengths: Array, heading: Array) -> Array:
         (N, J, 3) metres, z up.
     """
     angle = {name: angles[:, index] for index, name in enumerate(DEGREES)}
-    facing = _turn("z", heading + angle["turn"])
-    pelvis = facing @ _turn("x", -angle["tilt"]) @ _turn("y", angle["lean"])
-    # The spine bends half below its middle joint and half above.
-    flex, side, twist = angle["trunk_flex"] / 2, -angle["trunk_side"] / 2, angle["trunk_turn"] / 2
-    half = _turn("z", twist) @ _turn("x", side) @ _turn("y", flex)
-    lower = pelvis @ half
-    chest = lower @ half
-    head = chest @ _turn("x", -angle["neck_side"]) @ _turn("y", angle["neck_flex"])
+    facing = _rotation("z", heading + angle["turn"])
+    pelvis = facing @ _rotation("x", -angle["tilt"]) @ _rotation("y", angle["lean"])
+    lower, chest, head = _trunk(pelvis, angle)
     direction = {
         "spine": _along(lower, 0, 0, 1),
         "thorax": _along(chest, 0, 0, 1),
@@ -133,10 +139,10 @@ def posed(angles: Array, lengths: Array, heading: Array) -> Array:
         direction |= {
             f"{name}_hip": _along(pelvis, 0, sign, 0),
             f"{name}_knee": _along(thigh, 0, 0, -1),
-            f"{name}_ankle": _along(thigh @ _turn("y", own["knee"]), 0, 0, -1),
-            f"{name}_shoulder": _along(chest @ _turn("x", sign * lift), 0, sign, -0.15),
+            f"{name}_ankle": _along(thigh @ _rotation("y", own["knee"]), 0, 0, -1),
+            f"{name}_shoulder": _along(chest @ _rotation("x", sign * lift), 0, sign, -0.15),
             f"{name}_elbow": _along(arm, 0, 0, -1),
-            f"{name}_wrist": _along(arm @ _turn("y", -own["elbow"]), 0, 0, -1),
+            f"{name}_wrist": _along(arm @ _rotation("y", -own["elbow"]), 0, 0, -1),
         }
     bones = np.stack([direction[joint] for joint in SKELETON.joint_names[1:]], 1)
     root = np.zeros((len(angles), 3))
@@ -144,21 +150,21 @@ def posed(angles: Array, lengths: Array, heading: Array) -> Array:
 
 
 def _along(frame: Array, *direction: float) -> Array:
-    """(N, 3) unit vectors of a direction that is given in turned frames (N, 3, 3)."""
+    """(N, 3) unit vectors of a direction that is given in rotated frames (N, 3, 3)."""
     return np.asarray(frame @ unit(np.array(direction)))
 
 
 def _thigh(own: dict[str, Array], sign: int) -> Array:
     """Rotation (N, 3, 3) of one thigh from hanging; ``sign`` is 1 on the left and -1 on the right."""
-    forward, outward = _turn("y", -own["thigh"]), _turn("x", sign * own["spread"])
-    return forward @ outward @ _turn("z", sign * own["thigh_twist"])
+    forward, outward = _rotation("y", -own["thigh"]), _rotation("x", sign * own["spread"])
+    return forward @ outward @ _rotation("z", sign * own["thigh_twist"])
 
 
 def _upper_arm(own: dict[str, Array], sign: int) -> Array:
     """Rotation (N, 3, 3) of one upper arm from hanging: it is raised in its plane, then twisted."""
-    plane = _turn("z", sign * own["plane"])
-    raised = plane @ _turn("y", -own["raise"]) @ plane.transpose(0, 2, 1)
-    return raised @ _turn("z", -sign * own["arm_twist"])
+    plane = _rotation("z", sign * own["plane"])
+    raised = plane @ _rotation("y", -own["raise"]) @ plane.transpose(0, 2, 1)
+    return raised @ _rotation("z", -sign * own["arm_twist"])
 
 
 def on_floor(pose: Array) -> Array:

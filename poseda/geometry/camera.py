@@ -1,15 +1,10 @@
-"""Cameras: the one place that knows the screen convention and the distortion model.
+"""Cameras: the one place that knows the screen convention.
 
 Screen coordinates are normalised over the **width** in both axes, so the aspect ratio is kept:
 ``u = 2 px / width - 1`` and ``v = (2 py - height) / width``. Camera space is right-handed, in metres,
 x right, y down, z forward.
 
-Distortion is the Human3.6M model as VideoPose3D and its descendants simplify it. With x = X/Z, y = Y/Z and
-r2 = x^2 + y^2, a point lands at
-
-    focal * ((x, y) * (1 + k1 r2 + k2 r2^2 + k3 r2^3 + p1 x + p2 y) + (p1, p2) * r2) + center
-
-OpenCV's model differs in order and in the tangential terms; :mod:`poseda.geometry.opencv` converts it.
+:mod:`poseda.geometry.distortion` holds the distortion model.
 """
 
 from __future__ import annotations
@@ -26,9 +21,19 @@ from torch import Tensor
 from torch.utils.data._utils.collate import default_collate_fn_map
 
 from poseda.geometry import opencv
+from poseda.geometry.distortion import distort, sees, undistort
 
-UNDISTORT_STEPS = 8
-"""Newton steps that invert the distortion. Convergence is quadratic; lenses in use need four in float64."""
+__all__ = [
+    "Camera",
+    "denormalize_screen",
+    "distort",
+    "normalize_screen",
+    "pitch_roll",
+    "project",
+    "sees",
+    "undistort",
+    "up_of",
+]
 
 
 def normalize_screen(pixels: Tensor, width: float, height: float) -> Tensor:
@@ -324,87 +329,6 @@ torch.export.register_dataclass(Camera, serialized_type_name="poseda.Camera")
 torch.serialization.add_safe_globals([Camera])
 # The table in which torch documents that collating is extended.
 default_collate_fn_map[Camera] = _collated
-
-
-def distort(points: Tensor, distortion: Tensor | None) -> Tensor:
-    """Apply the lens to points on the plane z = 1.
-
-    Args:
-        points: (N, ..., 2) x, y = X/Z, Y/Z.
-        distortion: (N or 1, 5) k1, k2, k3, p1, p2, or None.
-
-    Returns:
-        (N, ..., 2).
-    """
-    if distortion is None:
-        return points
-    radial, tangential = distortion[..., :3], distortion[..., 3:]
-    shape = (distortion.shape[0], *([1] * (points.dim() - 2)))
-    k1, k2, k3 = (radial[..., i].reshape(*shape, 1) for i in range(3))
-    p = tangential.reshape(*shape, 2)
-    r2 = (points * points).sum(-1, keepdim=True)
-    factor = 1 + r2 * (k1 + r2 * (k2 + r2 * k3)) + (p * points).sum(-1, keepdim=True)
-    return points * factor + p * r2
-
-
-def undistort(points: Tensor, distortion: Tensor | None) -> Tensor:
-    """Invert :func:`distort` by Newton's method, differentiable by the implicit function theorem.
-
-    A point that the lens shows nowhere has no inverse and the result means nothing: ask :func:`sees`.
-    """
-    if distortion is None:
-        return points
-    with torch.no_grad():
-        solution = points
-        for _ in range(UNDISTORT_STEPS):
-            residual = distort(solution, distortion) - points
-            solution = solution - _solve_2x2(_distort_jacobian(solution, distortion), residual)
-        jacobian = _distort_jacobian(solution, distortion)
-    # One more Newton step with the Jacobian held fixed has the implicit function's gradient.
-    return solution - _solve_2x2(jacobian, distort(solution, distortion) - points)
-
-
-@torch.no_grad()
-def sees(ray: Tensor, points: Tensor, distortion: Tensor) -> Tensor:
-    """Whether the lens shows a ray at a point, on the branch that holds the centre.
-
-    Beyond its fold a lens shows one place twice or not at all, and Newton's steps end anywhere.
-
-    Args:
-        ray: (..., 2) what :func:`undistort` found, on the plane z = 1.
-        points: (..., 2) what it was given.
-        distortion: (N or 1, 5).
-
-    Returns:
-        (...) bool.
-    """
-    tolerance = 1e-10 if points.dtype == torch.float64 else 1e-5
-    error = (distort(ray, distortion) - points).abs().amax(-1)
-    a, b, c, d = _distort_jacobian(ray, distortion)
-    return (error <= tolerance * (1 + points.abs().amax(-1))) & (a * d - b * c > 0) & (a > 0)
-
-
-def _distort_jacobian(points: Tensor, distortion: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    shape = (distortion.shape[0], *([1] * (points.dim() - 2)))
-    k1, k2, k3, p1, p2 = (distortion[:, i].reshape(shape) for i in range(5))
-    x, y = points[..., 0], points[..., 1]
-    r2 = x * x + y * y
-    factor = 1 + r2 * (k1 + r2 * (k2 + r2 * k3)) + p1 * x + p2 * y
-    slope = 2 * (k1 + r2 * (2 * k2 + r2 * 3 * k3))
-    fx, fy = slope * x + p1, slope * y + p2
-    return (
-        factor + x * fx + 2 * p1 * x,
-        x * fy + 2 * p1 * y,
-        y * fx + 2 * p2 * x,
-        factor + y * fy + 2 * p2 * y,
-    )
-
-
-def _solve_2x2(matrix: tuple[Tensor, Tensor, Tensor, Tensor], rhs: Tensor) -> Tensor:
-    a, b, c, d = matrix
-    determinant = a * d - b * c
-    x, y = rhs[..., 0], rhs[..., 1]
-    return torch.stack([(d * x - b * y) / determinant, (a * y - c * x) / determinant], -1)
 
 
 def project(points: Tensor, camera: Camera) -> Tensor:

@@ -89,17 +89,7 @@ class TargetPlacements:
         Raises:
             ValueError: if a shape is wrong or no target pose has a usable box.
         """
-        if pose_2d.dim() != 3 or pose_2d.shape[1:] != (skeleton.num_joints, 2):
-            raise ValueError(
-                f"pose_2d: expected shape (M, {skeleton.num_joints}, 2) for skeleton {skeleton.name!r}, "
-                f"got {tuple(pose_2d.shape)}"
-            )
-        if visible is not None and visible.shape != pose_2d.shape[:2]:
-            raise ValueError(
-                f"visible: expected shape {tuple(pose_2d.shape[:2])}, got {tuple(visible.shape)}"
-            )
-        if len(camera) not in (1, len(pose_2d)):
-            raise ValueError(f"camera: expected {len(pose_2d)} rows or 1, got {len(camera)}")
+        _check_poses(pose_2d, camera, skeleton, visible)
         seen = pose_2d.isfinite().all(-1)
         if visible is not None:
             seen = seen & visible
@@ -209,6 +199,18 @@ class TargetPlacements:
             visible=state.get("visible"),
             dropped=int(state["dropped"]),
         )
+
+
+def _check_poses(pose_2d: Tensor, camera: Camera, skeleton: Skeleton, visible: Tensor | None) -> None:
+    if pose_2d.dim() != 3 or pose_2d.shape[1:] != (skeleton.num_joints, 2):
+        raise ValueError(
+            f"pose_2d: expected shape (M, {skeleton.num_joints}, 2) for skeleton {skeleton.name!r}, "
+            f"got {tuple(pose_2d.shape)}"
+        )
+    if visible is not None and visible.shape != pose_2d.shape[:2]:
+        raise ValueError(f"visible: expected shape {tuple(pose_2d.shape[:2])}, got {tuple(visible.shape)}")
+    if len(camera) not in (1, len(pose_2d)):
+        raise ValueError(f"camera: expected {len(pose_2d)} rows or 1, got {len(camera)}")
 
 
 # Checkpoints that hold a whole table: torch loads them without running code only if it knows the type.

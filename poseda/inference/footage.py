@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,6 +12,8 @@ from poseda.datasets.detections import Detections2D
 from poseda.datasets.lens import Lens
 from poseda.datasets.records import DataError
 from poseda.export import LiftedPoses
+from poseda.geometry.camera import Camera
+from poseda.geometry.skeleton import Skeleton
 from poseda.inference.model import AdaptedLifter, LiftOptions
 from poseda.inference.smoothing import smoothed
 from poseda.inference.timeline import Timeline, fill_in
@@ -34,53 +37,86 @@ def lift_footage(
         detections: of one camera.
         lens: that camera; it matters for the root alone.
         options: gaps, root, filter.
-        progress: told how many frames of how many are lifted.
+        progress: called with the number of frames lifted so far and of all.
 
     Raises:
-        DataError: if not one frame has a pose that can be lifted.
+        DataError: if no frame has a pose that can be lifted.
     """
     options = options or LiftOptions()
-    screen = detections.on_screen(
-        model.skeleton, intrinsics=lens.intrinsics, fov=lens.fov, min_confidence=options.min_confidence
-    )
-    timeline = Timeline.of(detections)
-    there = timeline.row >= 0
-    all_seen = torch.ones(screen.pose_2d.shape[:2], dtype=torch.bool)
-    seen = (all_seen if screen.visible is None else screen.visible).numpy()[timeline.row] & there[:, None]
-    pose_2d, valid = fill_in(screen.pose_2d.numpy()[timeline.row], seen, timeline, options.max_gap)
-    if not valid.any():
-        raise _nothing(detections, seen, model, options)
-    pose_3d = np.full((*seen.shape, 3), np.nan, np.float32)
-    root = None if options.root == "none" else np.full((len(seen), 3), np.nan, np.float32)
-    # Without frames to either side, poses of all people can be lifted together.
-    batches = [np.arange(run.start, run.stop) for run in timeline.stretches(valid)]
-    if model.frames == 1:
-        batches = np.array_split(np.concatenate(batches), -(-int(valid.sum()) // BATCH))
-    # A frame without a detection has the camera of the one before.
-    view = timeline.row[np.maximum.accumulate(np.where(there, np.arange(len(there)), 0))]
-    done, total = 0, int(valid.sum())
-    for rows in batches:
-        flat = torch.from_numpy(pose_2d[rows])
-        lifted = model.lift(flat)
+    frames = _Frames.of(detections, lens, model, options)
+    pose_3d = np.full((*frames.seen.shape, 3), np.nan, np.float32)
+    root = None if options.root == "none" else np.full((len(pose_3d), 3), np.nan, np.float32)
+    done, total = 0, int(frames.valid.sum())
+    for rows in frames.batches(model.frames):
+        pose_2d = torch.from_numpy(frames.pose_2d[rows])
+        lifted = model.lift(pose_2d)
         pose_3d[rows] = lifted.numpy()
         if root is not None:
-            camera = screen.camera.rows(torch.from_numpy(view[rows]))
-            root[rows] = root_position(lifted, flat, camera, model.skeleton, options.root).numpy()
+            camera = frames.camera_of(rows)
+            root[rows] = root_position(lifted, pose_2d, camera, model.skeleton, options.root).numpy()
         done += len(rows)
         if progress is not None:
             progress(done, total)
-    poses = LiftedPoses(
-        pose_3d,
-        root,
-        valid,
-        seen,
-        timeline.frame,
-        timeline.person,
-        timeline.clip,
-        model.skeleton,
-        options.rate,
-    )
-    return _filtered(poses, timeline, options)
+    return _filtered(frames.record(pose_3d, root, model.skeleton, options.rate), frames.timeline, options)
+
+
+@dataclass(frozen=True)
+class _Frames:
+    """F frames of a recording, with short gaps filled in.
+
+    Args:
+        timeline: of the frames.
+        pose_2d: (F, J, 2) screen coordinates.
+        seen: (F, J) bool, joints that were detected.
+        valid: (F,) bool, frames that can be lifted.
+        camera: of the detections.
+    """
+
+    timeline: Timeline
+    pose_2d: np.ndarray
+    seen: np.ndarray
+    valid: np.ndarray
+    camera: Camera
+
+    @classmethod
+    def of(cls, detections: Detections2D, lens: Lens, model: AdaptedLifter, options: LiftOptions) -> _Frames:
+        """Put detections on the screen and in order of time.
+
+        Raises:
+            DataError: if no frame can be lifted.
+        """
+        screen = detections.on_screen(
+            model.skeleton, intrinsics=lens.intrinsics, fov=lens.fov, min_confidence=options.min_confidence
+        )
+        timeline = Timeline.of(detections)
+        visible = screen.visible
+        if visible is None:
+            visible = torch.ones(screen.pose_2d.shape[:2], dtype=torch.bool)
+        seen = visible.numpy()[timeline.row] & (timeline.row >= 0)[:, None]
+        pose_2d, valid = fill_in(screen.pose_2d.numpy()[timeline.row], seen, timeline, options.max_gap)
+        if not valid.any():
+            raise _nothing(detections, seen, model, options)
+        return cls(timeline, pose_2d, seen, valid, screen.camera)
+
+    def batches(self, window: int) -> list[np.ndarray]:
+        """Rows of valid frames that are lifted together, for a lifter that sees ``window`` frames."""
+        batches = [np.arange(run.start, run.stop) for run in self.timeline.stretches(self.valid)]
+        if window == 1:  # frames of all people are independent
+            batches = np.array_split(np.concatenate(batches), -(-int(self.valid.sum()) // BATCH))
+        return batches
+
+    def camera_of(self, rows: np.ndarray) -> Camera:
+        """The cameras of frames. A frame without a detection has the camera of the frame before."""
+        there = self.timeline.row >= 0
+        latest = np.maximum.accumulate(np.where(there, np.arange(len(there)), 0))
+        return self.camera.rows(torch.from_numpy(self.timeline.row[latest][rows]))
+
+    def record(
+        self, pose_3d: np.ndarray, root: np.ndarray | None, skeleton: Skeleton, rate: float
+    ) -> LiftedPoses:
+        """Lifted poses (F, J, 3) and roots (F, 3) with what is known of their frames."""
+        at = self.timeline
+        return LiftedPoses(pose_3d, root, self.valid, self.seen, at.frame, at.person, at.clip, skeleton, rate)
 
 
 def _filtered(poses: LiftedPoses, timeline: Timeline, options: LiftOptions) -> LiftedPoses:

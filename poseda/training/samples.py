@@ -1,8 +1,9 @@
-"""A few poses on their way through the method, kept so that plots need nothing but the run folder."""
+"""A few poses at each step of the method, from which the report draws its pictures."""
 
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from poseda.config import RunConfig
 from poseda.method.generator import Generator
@@ -13,18 +14,29 @@ POSES = 2000
 """Poses kept, enough for smooth histograms."""
 
 
-@torch.no_grad()
 def save_samples(
     file: Checkpoint, data: TrainingData, generator: Generator | None, config: RunConfig
 ) -> None:
-    """Write matching rows: source pose, target pose, source placed like the target, and that one augmented,
-    with the rotation vector of its body.
+    """Write poses at each step of the method, with the names of their joints.
 
     Args:
         file: where they are kept.
         data: source poses and target placements.
         generator: trained, or None where no arm has one.
         config: for the op's modes.
+    """
+    skeleton = data.skeleton
+    notes = {"skeleton": skeleton.name, "parents": skeleton.parents, "joint_names": skeleton.joint_names}
+    tensors = draw_samples(data, generator, config)
+    file.save(tensors, notes | {"dropped_targets": data.placements.dropped})
+
+
+@torch.no_grad()
+def draw_samples(data: TrainingData, generator: Generator | None, config: RunConfig) -> dict[str, Tensor]:
+    """Matching rows by step: source pose, target pose, source placed like the target, and that one augmented.
+
+    The last comes with the rotation vector of its body, in radians. Arguments are those of
+    :func:`save_samples`.
     """
     rng = torch.Generator(data.source.pose_2d.device).manual_seed(0)
     size = min(POSES, len(data.source))
@@ -52,6 +64,4 @@ def save_samples(
             "augmented_valid": augmented.valid,
             "augmented_body": proposal.body_rotation,
         }
-    skeleton = data.skeleton
-    notes = {"skeleton": skeleton.name, "parents": skeleton.parents, "joint_names": skeleton.joint_names}
-    file.save(tensors, notes | {"dropped_targets": data.placements.dropped})
+    return tensors

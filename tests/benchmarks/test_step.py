@@ -16,7 +16,7 @@ from benchmarks.step.classic import classic_scores
 from benchmarks.step.program import Network, main
 from benchmarks.step.step import StepBench, step_config
 from poseda import ops
-from poseda.bench.op import Call, Clock
+from poseda.bench.clock import Call, Clock
 from poseda.config import AdversaryConfig, RunConfig
 from poseda.datasets import Domains
 from poseda.geometry.skeleton import H36M16
