@@ -11,6 +11,7 @@ from torch import nn
 
 from poseda import lifters
 from poseda.config import RunConfig, arm_name, check_resumable, from_json, to_json
+from poseda.config.commands import RUN_FILE
 from poseda.datasets import Domains
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters.sizes import build_lifter
@@ -171,7 +172,7 @@ class RunFolder:
 
     @property
     def _config(self) -> JsonFile:
-        return self._json("config.json")
+        return self._json(RUN_FILE)
 
     def _json(self, name: str) -> JsonFile:
         return JsonFile(self.path / name, self.writes)
