@@ -85,7 +85,7 @@ def require_cuda() -> None:
     Raises:
         RuntimeError: saying why not, and what to do.
     """
-    if _cuda_missing is not None:
+    if not cuda_loaded():
         raise RuntimeError(_cuda_missing)
 
 
