@@ -1,4 +1,4 @@
-"""Experiments and measurements: whatever makes the tables of benchmarks/README.md. Not part of the wheel.
+"""Experiments and measurements for the tables of benchmarks/README.md. Not part of the wheel.
 
 Run from the checkout, as ``python -m benchmarks.mocap``. The checkout's own ``poseda`` has no compiled
 libraries, unless they were built in place. Without them the checkout goes to the end of the search path, so

@@ -21,7 +21,7 @@ QUIET = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
-"""Options of a browser that shows one local page and asks nobody for anything."""
+"""Options of a browser that shows one local page, without network or dialogs."""
 
 MOST_BYTES = 200_000
 """Size of a picture that a README may load."""

@@ -100,7 +100,7 @@ def rivals(arm: str) -> Table:
 
 
 def variants(name: str, columns: int, change: bool) -> Table:
-    """Variants of a recipe side by side: how much worse each is, or its error."""
+    """Variants of a recipe side by side: the increase of the error, or the error."""
     arm = "gpa_lpa" if change else "source_only"
     table = next(found for found in read(name)["tables"] if found["arm"] == arm)
     shown = [
@@ -264,7 +264,7 @@ def draw(name: str) -> str:
 
 
 def refreshed(text: str) -> str:
-    """A README with every marked table drawn anew."""
+    """A README with every marked table redrawn from its record."""
     return MARKED.sub(lambda found: found[1] + draw(found[2]).rstrip("\n") + "\n", text)
 
 

@@ -62,7 +62,7 @@ def test_a_declared_tree_has_its_bones() -> None:
 def test_tables_are_those_of_the_records(path: str) -> None:
     text = (ROOT / path).read_text()
     assert MARKED.search(text), f"{path} has no marked table"
-    assert text == refreshed(text), "python -m benchmarks.tables --write draws them anew"
+    assert text == refreshed(text), "python -m benchmarks.tables --write redraws them"
 
 
 def test_every_table_has_a_place() -> None:

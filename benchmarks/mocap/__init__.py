@@ -1,5 +1,5 @@
-"""The experiments behind the README's tables: queues of ordinary runs that go on where they were stopped.
+"""The experiments behind the README's tables: queues of ordinary runs that can be stopped and continued.
 
-``domains`` builds and keeps the benchmarks, ``queue`` works jobs off; ``mocap``, ``lifters``, ``ablations``,
-``baseline`` and ``stability`` say which jobs there are; ``tables`` turns results into numbers to cite.
+``domains`` makes and keeps the benchmarks. ``queue`` performs jobs. ``arms``, ``lifters``, ``ablations``,
+``baseline`` and ``stability`` list the jobs. ``tables`` computes numbers to cite from results.
 """

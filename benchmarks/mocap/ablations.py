@@ -1,4 +1,4 @@
-"""What each part of the method, each range and each flaw of the target's data is worth, on p2."""
+"""The effect of each part of the method, each range and each flaw of the target's data, on p2."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ RANGES = (
 
 PLUS: tuple[Arm, ...] = ("gpa_lpa_view",)
 
-ALIGNMENT = (
+VIEW_ALIGNMENT = (
     Variant("view-random-postures", PLUS, {"alignment.postures": "random"}),
     Variant("view-captured-postures", PLUS, {"alignment.postures": "captured"}),
     Variant("view-without-build", PLUS, {"alignment.build": 0.0}),
@@ -83,7 +83,7 @@ STUDY = Study(
         Variant(BASE, ("source_only", "gpa", "gpa_lpa", "gpa_lpa_view", "random", "oracle")),
         *PARTS,
         *RANGES,
-        *ALIGNMENT,
+        *VIEW_ALIGNMENT,
         *TARGET,
     ),
     pairs=("p2",),

@@ -89,7 +89,7 @@ def collect_breakdowns(jobs: Sequence[ArmsJob]) -> list[Row]:
 
 @dataclass(frozen=True)
 class PairResult:
-    """What is finished of one pair, on the target's test clips.
+    """The finished runs of one pair, on the target's test clips.
 
     Args:
         pair: its name.
@@ -131,7 +131,7 @@ def summarise_pair(
 
 
 def report(options: ReproduceMocapConfig, jobs: Sequence[ArmsJob]) -> dict[str, Any]:
-    """All numbers of what is finished, ready for JSON."""
+    """All numbers of the finished runs, ready for JSON."""
     rows, parts = collect(jobs), collect_breakdowns(jobs)
     pairs = {pair: asdict(summarise_pair(options, pair, rows, parts)) for pair in options.pairs}
     asked = {name: getattr(options, name) for name in ("splits", "seeds", "arms")}
@@ -139,7 +139,7 @@ def report(options: ReproduceMocapConfig, jobs: Sequence[ArmsJob]) -> dict[str, 
 
 
 def markdown(options: ReproduceMocapConfig, jobs: Sequence[ArmsJob]) -> str:
-    """The tables of what is finished, and how to read them."""
+    """The tables of the finished runs, and how to read them."""
     rows, parts = collect(jobs), collect_breakdowns(jobs)
     text = []
     for pair in options.pairs:

@@ -1,4 +1,4 @@
-"""Recipes of the lifter that learns from source alone, judged on source_val: no target is looked at."""
+"""Recipes of the lifter that learns from source alone, scored on source_val. No target data is used."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def _job(options: ReproduceLiftersConfig, config: RunConfig, pair: Pair, split: 
 
 @dataclass(frozen=True)
 class LifterResult:
-    """What is finished of one lifter on one pair, on the target's test clips.
+    """The finished runs of one lifter on one pair, on the target's test clips.
 
     Args:
         lifter: its name.
@@ -140,7 +140,7 @@ def summarise_pair(jobs: Sequence[LifterJob], pair: Pair, rows: Sequence[Row]) -
 
 
 def report(options: ReproduceLiftersConfig, jobs: Sequence[LifterJob]) -> dict[str, Any]:
-    """All numbers of what is finished, ready for JSON."""
+    """All numbers of the finished runs, ready for JSON."""
     rows = collect(jobs)
     pairs = {pair: [asdict(result) for result in summarise_pair(jobs, pair, rows)] for pair in options.pairs}
     asked = {name: getattr(options, name) for name in ("splits", "seeds", "arms", "published")}
@@ -186,7 +186,7 @@ def notes(options: ReproduceLiftersConfig, jobs: Sequence[LifterJob]) -> str:
         f"Target test clips, mean ± sample standard deviation over runs: splits {listed(options.splits)}, "
         f"each with seeds {listed(options.seeds)}. gap closed: from source_only to oracle in MPJPE, over the "
         f"runs that have both. Lifters of one frame learn from frames by themselves, the others from whole "
-        f"clips, filmed by cameras drawn anew: compare the arms of a lifter, and lifters only where they see "
+        f"clips, filmed by other cameras: compare the arms of a lifter, and lifters only where they see "
         f"more than one frame or none does. Windows a step: {windows}; one that lifts every frame of a "
         f"window gets fewer. MPJVE: of the steps between frames; accel.: of their changes."
     )

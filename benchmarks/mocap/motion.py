@@ -4,15 +4,15 @@
   the same people, under the chest and knee cameras of MPI-INF-3DHP.
 - ``p2`` is the full gap. The source is Bandai motions on the bodies of some CMU subjects (the donors) under
   the Human3.6M rig. The target is other CMU subjects under the MPI-INF-3DHP cameras.
-- ``dev`` has p2's source, and the donors as its target. None of them is in p2's target, so recipes are chosen
+- ``dev`` has p2's source, and the donors as its target. They are not in p2's target, so recipes are chosen
   on it.
 - ``p0`` has no gap: the clips of p1, both parts under the Human3.6M rig. The gate must keep the source model.
 
 The user brings a folder with ``cmu.npz``, ``cmu_retargeted.npz``, ``bandai1.npz``, ``bandai2.npz`` and
 ``cameras.json``. The npz files hold positions (N, 16, 3) in metres, z up. The JSON holds the calibrations.
-The package holds none of these files. Splits share no clip and are balanced within each subject. The result
-is the table that :class:`poseda.datasets.domain_file.DomainFile` reads, with the same bits for the same
-seed.
+The package does not contain these files. Splits share no clip and are balanced within each subject. The
+result is the table that :class:`poseda.datasets.domain_file.DomainFile` reads, with the same bits for the
+same seed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from poseda.datasets.formats.npz import Archive
 from poseda.datasets.records import SPLITS, DataError
 from poseda.geometry.anatomy import CLEARANCE
 from poseda.geometry.kinematics import bones_of, forward_kinematics
-from poseda.geometry.rotation import Array, shortest_turn_matrix, unit
+from poseda.geometry.rotation import Array, shortest_rotation_matrix, unit
 from poseda.geometry.skeleton import H36M16
 
 BENCHMARKS = PAIRS
@@ -41,10 +41,10 @@ FILES = ("cmu.npz", "cmu_retargeted.npz", "bandai1.npz", "bandai2.npz", "cameras
 
 SKELETON = H36M16
 CLAVICLES = [SKELETON.joint(f"{side}_shoulder") - 1 for side in ("left", "right")]
-"""The bones whose direction belongs to a body, not to a posture."""
+"""Bones with a direction that belongs to the person, not to the posture."""
 
 BODY_DONORS = ("cmu02", "cmu03", "cmu07", "cmu09", "cmu12")
-"""Donors: the Bandai motions are put on their bodies, and none of them is in p2's target."""
+"""Donors: the Bandai motions are put on their bodies, and they are not in p2's target."""
 
 ALSO_DONOR = "cmu07@iclone"
 """A donor's retargeted motion, which is not in p2's target either."""
@@ -55,7 +55,7 @@ LOW_PITCH = 13.0
 P2_SOURCE_ROWS = 40_000
 """Frames of p2's source, drawn from all frames; sequences take all."""
 
-STUDIO_SPREAD, FIELD_SPREAD = 0.7, 0.5
+STUDIO_SHIFT, FIELD_SHIFT = 0.7, 0.5
 """Largest shift of clips on the floor under either rig, metres along each axis."""
 
 REACH = 1.2
@@ -90,12 +90,12 @@ class Filming:
     Args:
         rig: its cameras.
         views: cameras a frame.
-        spread: largest shift of clips along each axis, metres.
+        shift: largest shift of clips along each axis, metres.
     """
 
     rig: Sequence[FixedCamera]
     views: int
-    spread: float
+    shift: float
 
 
 @dataclass(frozen=True)
@@ -134,13 +134,13 @@ def build_benchmark(
     if benchmark in ("p2", "dev"):
         source = _bandai(folder, cmu, rng, sequences)
         target = cmu.rows(np.isin(cmu.subject, [*BODY_DONORS, ALSO_DONOR]) == (benchmark == "dev"))
-        filmed = Filming(studio, 1, STUDIO_SPREAD)
+        filmed = Filming(studio, 1, STUDIO_SHIFT)
     else:
         source, target = split_clips(cmu, rng, 0.5)
-        filmed = Filming(studio, 3, STUDIO_SPREAD)
-    seen = filmed if benchmark == "p0" else Filming(field, 2, FIELD_SPREAD)
-    source, validation = split_clips(place_clips(source, rng, filmed.spread), rng, 0.9)
-    train, test = split_clips(place_clips(target, rng, seen.spread), rng, 0.5)
+        filmed = Filming(studio, 3, STUDIO_SHIFT)
+    seen = filmed if benchmark == "p0" else Filming(field, 2, FIELD_SHIFT)
+    source, validation = split_clips(place_clips(source, rng, filmed.shift), rng, 0.9)
+    train, test = split_clips(place_clips(target, rng, seen.shift), rng, 0.5)
     table: dict[str, np.ndarray] = {}
     for split, motion in zip(SPLITS, (source, validation, train, test), strict=True):
         how = filmed if split.startswith("source") else seen
@@ -239,9 +239,9 @@ def on_other_bodies(motion: Motion, donors: Sequence[Body], rng: np.random.Gener
         donor = donors[int(rng.integers(len(donors)))]
         direction, frame = unit(bones_of(pose, SKELETON.parents)), _torso_frame(pose)
         for side, bone in enumerate(CLAVICLES):
-            change = shortest_turn_matrix(own[side], donor.clavicles[side])
-            turn = frame @ change @ frame.transpose(0, 2, 1)
-            direction[:, bone] = np.einsum("nij,nj->ni", turn, direction[:, bone])
+            change = shortest_rotation_matrix(own[side], donor.clavicles[side])
+            rotation = frame @ change @ frame.transpose(0, 2, 1)
+            direction[:, bone] = np.einsum("nij,nj->ni", rotation, direction[:, bone])
         length = donor.length * (1 + rng.uniform(-0.04, 0.04))
         body = forward_kinematics(pose[:, 0], direction * length[:, None], SKELETON.parents)
         lowest = np.minimum(*(body[:, ankle, 2] for ankle in ankles))
@@ -250,16 +250,16 @@ def on_other_bodies(motion: Motion, donors: Sequence[Body], rng: np.random.Gener
     return replace(motion, pose=out)
 
 
-def place_clips(motion: Motion, rng: np.random.Generator, spread: float) -> Motion:
+def place_clips(motion: Motion, rng: np.random.Generator, shift: float) -> Motion:
     """Rotate each clip about the vertical, keep it within :data:`REACH` of the middle, and shift it."""
     out = motion.pose.copy()
     for clip in np.unique(motion.clip):
         rows = motion.clip == clip
         pose, angle = out[rows], rng.uniform(0, 2 * np.pi)
-        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-        ground = (pose[..., :2] - pose[:, 0, :2].mean(0)) @ turn.T
+        rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        ground = (pose[..., :2] - pose[:, 0, :2].mean(0)) @ rotation.T
         root = ground[:, :1]
-        pose[..., :2] = ground - root + np.clip(root, -REACH, REACH) + rng.uniform(-spread, spread, 2)
+        pose[..., :2] = ground - root + np.clip(root, -REACH, REACH) + rng.uniform(-shift, shift, 2)
         out[rows] = pose
     return replace(motion, pose=out)
 

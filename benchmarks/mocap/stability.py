@@ -30,7 +30,7 @@ TITLES = {
     "discriminator_2d": "2D discriminator",
     "discriminator_3d": "3D discriminator",
 }
-"""Headings of the values by which a collapse is told."""
+"""Headings of the values that show a collapse."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ class Outcome:
 
     Args:
         seed: of the training.
-        restarts: new starts after a collapse.
+        restarts: how often training restarted after a collapse.
         reasons: the step of each collapse, and what showed it.
-        given_up: whether the last start collapsed, too, and no other was allowed.
-        lines: log lines that stand: those since a new start, and before them those up to where it began.
+        given_up: whether training collapsed after the last restart that was allowed.
+        lines: log lines that count: those since the last restart, and those before its first step.
         faulty: how many of them have a value below its bound.
         final: values of the last of them: bone spread in radians, shares 0 to 1, losses.
         lowest: the smallest of each value that has a bound.
@@ -59,7 +59,7 @@ class Outcome:
 
     @property
     def collapsed(self) -> bool:
-        """Whether any start did."""
+        """Whether training ever collapsed."""
         return bool(self.reasons)
 
 
@@ -69,12 +69,12 @@ def read_outcome(
     watch: CollapseWatch,
     end: training.CollapseError | None = None,
 ) -> Outcome:
-    """What the journal tells of the generator's training.
+    """How the generator's training went, from the journal.
 
     Args:
         journal: its lines.
         seed: of the training.
-        watch: tells what a fault is.
+        watch: knows the bounds of each value.
         end: the collapse that ended the training, if one did.
     """
     own = [
@@ -160,7 +160,7 @@ def collect(jobs: Sequence[GeneratorJob]) -> list[Outcome]:
 
 
 def report(options: ReproduceStabilityConfig, jobs: Sequence[GeneratorJob]) -> dict[str, Any]:
-    """All numbers of what is finished, ready for JSON."""
+    """All numbers of the finished runs, ready for JSON."""
     found = collect(jobs)
     watched = list(found[0].lowest) if found else []
     finals = {name: [outcome.final[name] for outcome in found] for name in watched}
@@ -204,13 +204,13 @@ def markdown(options: ReproduceStabilityConfig, jobs: Sequence[GeneratorJob]) ->
         lines += [row("sd", record["deviation"])] if len(found) > 1 else []
         lines += [row("lowest of any line", record["lowest"])]
         lines += [row("bound", {name: watch.bound(name) for name in names})]
-        headings = ("seed", "collapsed", "new starts", "faulty lines", *(TITLES[name] for name in names))
+        headings = ("seed", "collapsed", "restarts", "faulty lines", *(TITLES[name] for name in names))
         text.append(markdown_table(headings, lines))
         text += [f"- seed {outcome.seed}, {reason}" for outcome in found for reason in outcome.reasons]
         text.append(
             f"{record['collapsed']} of {len(found)} seeds collapsed; {record['given_up']} were given up. "
             f"Values are of the last log line, each a mean over {config.log_every} steps. A value below its "
             f"bound is a fault; {config.health.windows} log lines in a row with the same fault are a "
-            f"collapse, after which training starts anew, at most {config.health.restarts} times.\n"
+            f"collapse. Then training restarts, at most {config.health.restarts} times.\n"
         )
     return "\n".join(text)

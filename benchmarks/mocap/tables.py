@@ -1,7 +1,7 @@
 """From rows of results to numbers to cite: means over runs, gaps closed, one arm against another.
 
-A row is one of results.json's with two entries more: ``run``, the run folder's name, and ``name``, what is
-compared (an arm or a variant). Rows of one ``run`` and seed are matched: they share data and random numbers.
+A row is one of results.json's with two entries more: ``run``, the run folder's name, and ``name``, the
+compared arm or variant. Rows of one ``run`` and seed are matched: they share data and random numbers.
 """
 
 from __future__ import annotations

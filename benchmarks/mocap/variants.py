@@ -34,12 +34,12 @@ class Variant:
 
 @dataclass(frozen=True)
 class Study:
-    """Variants with what they are run on and judged by.
+    """Variants, the benchmarks they run on, and the split that scores them.
 
     Args:
         variants: the first is the unchanged recipe.
         pairs: benchmarks, unless the user names others; on split 0, the development split.
-        split: of the rows that are read; no other is looked at.
+        split: of the rows that are read.
         shares_pretraining: no variant changes the lifter before adaptation, so its weights serve all.
     """
 
@@ -57,7 +57,7 @@ def change(recipe: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
     """The recipe with options by dotted name set to other values.
 
     Raises:
-        ValueError: if the values do not fit; a change of what is not there is a TypeError.
+        ValueError: if the values do not fit; an unknown option is a TypeError.
     """
     sections: dict[str, dict[str, Any]] = {}
     for name, value in changes.items():
@@ -142,7 +142,7 @@ def effect(rows: Sequence[Row], name: str) -> Effect | None:
 
 
 def report(study: Study, options: ReproduceVariantsConfig, jobs: Sequence[ArmsJob]) -> dict[str, Any]:
-    """All numbers of what is finished, ready for JSON."""
+    """All numbers of the finished runs, ready for JSON."""
     rows = collect(study, jobs)
     tables = [
         {

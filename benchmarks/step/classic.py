@@ -1,11 +1,16 @@
 """The training loop of this field's code, written from published descriptions, as a baseline.
 
-After Gong et al. (PoseAug, CVPR 2021) and its descendants. What makes it that loop: poses lie on the host in
-numpy and come one by one through loaders; each head of the generator has a trunk of its own; augmentation is
-:func:`poseda.bench.rivals.poseaug_style`; discriminators multiply whole Gram matrices and run part by part;
-every generated batch goes back to the host; an epoch of the lifter starts by building a data set and a
-loader from those; losses are read back at every step. Networks, batch sizes and losses are ours. Left
-out, in its favour: feedback of the lifter, worker processes, mirrored poses and averaged weights.
+After Gong et al. (PoseAug, CVPR 2021) and its descendants. It has these traits:
+
+- Poses lie on the host in numpy and come one by one through loaders.
+- Each head of the generator has a trunk of its own.
+- Augmentation is :func:`poseda.bench.rivals.poseaug_style`.
+- Discriminators multiply whole Gram matrices and run part by part.
+- Every generated batch goes back to the host. Each epoch of the lifter makes a loader of these.
+- Losses are read back at every step.
+
+Networks, batch sizes and losses are ours. Left out, in its favour: feedback of the lifter, worker processes,
+mirrored poses and averaged weights.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """How fast lifters train and lift: ``python -m benchmarks.step.lifters [--quick]``.
 
-Two numbers a lifter, eager and compiled: a training step of 1 024 windows (forward, backward, AdamW), and one
-window of a stream in evaluation mode on the CPU. Prints a table, and records it with ``--json``. Small sizes,
-0.06 to 1 million parameters, so that a CPU shows all of them in minutes, most of which the compiler takes;
-``--published`` takes the sizes of the papers; ``--latency`` leaves out the training steps, for a GPU then.
+Two numbers a lifter, eager and compiled. One is a training step of 1 024 windows (forward, backward, AdamW).
+The other is one window of a stream, in evaluation mode on the CPU. Prints a table, and records it with
+``--json``. Lifters have 0.06 to 1 million parameters, so that a CPU is done in minutes. ``--published`` takes
+the sizes of the papers. ``--latency`` leaves out the training steps, which at those sizes need a GPU.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """How the lifter's steps scale over processes: ``python -m benchmarks.step.processes [--processes 1 2]``.
 
-Each number of processes is started by torchrun in turn, round after round, one CPU thread a process, on the
-same batches: every process trains on its part of a batch and gradients are averaged. Losses must agree after
-WARM_UP steps, before rounding has grown into other weights. A time is the median over rounds, a speedup the
-median of the rounds' ratios to the first number of processes. ``--json FILE`` records it.
+In each round torchrun starts each number of processes once, on the same batches, with one CPU thread a
+process. Every process trains on its part of a batch, and gradients are averaged. Losses must agree after
+WARM_UP steps, before rounding has changed the weights. A time is the median over rounds, a speedup the median
+of the rounds' ratios to the first number of processes. ``--json FILE`` records it.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ RIVALS = {"poseaug_style": "PoseAug style", "reference": "plain ref.", "compiled
 
 
 def machine(device: str) -> dict[str, Any]:
-    """What a reader needs to judge a record: processor, GPU, versions, commit, date."""
+    """What a reader needs to interpret a record: processor, GPU, versions, commit, date."""
     about: dict[str, Any] = {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "cpu": _cpu_model(),

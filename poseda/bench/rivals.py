@@ -156,21 +156,20 @@ def poseaug_style(
 ) -> tuple[Tensor, Tensor]:
     """The augmentation as this field's code writes it: dense matrices, batched matmul, a call a step.
 
-    Written anew from the published descriptions (Gong et al., "PoseAug", CVPR 2021; Chai et al., ICCV 2023).
-    What makes it that style: bones and joints are converted into each other by dense signed incidence
-    matrices, built from lists at each use and repeated for the whole batch; each of the three stages (angles,
-    lengths, rotation and translation) takes a pose and returns a pose; unit vectors and lengths are each
-    worked out from the joints.
+    Written from the published descriptions (Gong et al., "PoseAug", CVPR 2021; Chai et al., ICCV 2023). Dense
+    signed incidence matrices convert bones and joints into each other. They are made from lists at each use
+    and repeated for the whole batch. Each of the three stages (angles, lengths, rotation and translation)
+    takes a pose and returns a pose. Each computes unit vectors and lengths from the joints.
 
     Returns:
         pose_3d (N, J, 3) and pose_2d (N, J, 2).
     """
-    # Angles: turn the unit vector of each bone, keep its length.
+    # Angles: rotate the unit vector of each bone, keep its length.
     root = pose_3d[:, :1]
     unit, length = _unit_bones(pose_3d - root, skeleton), _bone_lengths(pose_3d - root, skeleton)
-    turn = _axis_angle_matrix(bone_rotation.reshape(-1, 3))
-    turned = torch.bmm(turn, unit.reshape(-1, 3, 1)).view(unit.shape)
-    posed = _joints(turned * length, skeleton) + root
+    rotation = _axis_angle_matrix(bone_rotation.reshape(-1, 3))
+    rotated = torch.bmm(rotation, unit.reshape(-1, 3, 1)).view(unit.shape)
+    posed = _joints(rotated * length, skeleton) + root
     # Lengths: one ratio for both sides.
     root = posed[:, :1]
     unit, length = _unit_bones(posed - root, skeleton), _bone_lengths(posed - root, skeleton)

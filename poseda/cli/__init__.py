@@ -1,7 +1,7 @@
 """The command line. One module per command, each with `run(arguments) -> exit code`.
 
-The options of a command are the fields of a record of :mod:`poseda.config`, and nothing is declared twice. A
-mistake of the user's ends as one sentence on stderr and exit code 2, before anything is written.
+The options of a command are the fields of a record of :mod:`poseda.config`, and each is declared once. A
+mistake of the user ends as one sentence on stderr and exit code 2, before anything is written.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
     Returns:
-        0; 1 for a run that failed, 2 for bad input, 130 for Ctrl-C, 141 for output that nobody reads.
+        0; 1 for a run that failed, 2 for bad input, 130 for Ctrl-C, 141 if the reader of the output ended
+        first.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     return attempt(lambda: _command(given))
@@ -64,7 +65,7 @@ def _command(given: list[str]) -> int:
 
 
 def attempt(command: Callable[[], int], program: str = "poseda") -> int:
-    """Run a command; whatever ends it early becomes one sentence and an exit code, as :func:`main` says.
+    """Run a command. An early end becomes one sentence and an exit code, as :func:`main` lists them.
 
     Args:
         command: returns an exit code.
@@ -72,7 +73,7 @@ def attempt(command: Callable[[], int], program: str = "poseda") -> int:
     """
     try:
         code = command()
-        sys.stdout.flush()  # here, where a reader who has left is caught
+        sys.stdout.flush()  # here, where a closed pipe is caught
         return code
     except Finished:
         return 0
@@ -80,7 +81,7 @@ def attempt(command: Callable[[], int], program: str = "poseda") -> int:
         complain(str(error), program)
         return 2
     except ImportError as error:
-        # By name: importing the class needs torch, which may be what is missing.
+        # By name: importing the class needs torch, and torch may be missing.
         if type(error).__name__ != "LibraryError":
             raise
         complain(str(error), program)
@@ -89,7 +90,7 @@ def attempt(command: Callable[[], int], program: str = "poseda") -> int:
         complain(str(stop) or "interrupted", program)
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read the output, such as head, has seen enough. What is left to flush goes nowhere.
+        # The reader of the output, such as head, has ended. Python still flushes stdout when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return UNREAD
 

@@ -115,7 +115,7 @@ def _choices(kind: Any) -> Sequence[str]:
 
 
 def _shown(default: Any) -> str:
-    """A default as it would be typed, empty where there is none worth a word."""
+    """A default as it would be typed; empty where the help shows none."""
     if isinstance(default, tuple):
         return " ".join(map(str, default))
     known = isinstance(default, int | float | str | PurePath) and not isinstance(default, bool)

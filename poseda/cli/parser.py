@@ -90,7 +90,7 @@ def _parameter(entry: Field, positional: bool) -> inspect.Parameter:
 
 
 def _convert(entry: Field, kind: Any, tokens: tuple[Token, ...]) -> Any:
-    """The value of an option: of a list that is given twice the later one, under today's names."""
+    """The value of an option, under today's names. Of a list that is given again, the later one counts."""
     tokens = tokens[max(at for at, token in enumerate(tokens) if token.index == 0) :]
     for renamed in notes(entry.hint, Renamed):
         tokens = tuple(token.evolve(value=renamed.names.get(token.value, token.value)) for token in tokens)

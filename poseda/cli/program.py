@@ -1,7 +1,7 @@
 """A program and what it was given: its options are the fields of its records.
 
 Values come from three places. A preset gives the defaults, a file of --config changes them, and options
-change both, wherever they stand. Of an option that is given twice, the later one counts.
+change both, wherever they stand. Of an option that is given again, the later value counts.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def print_json(content: Any) -> None:
 
 
 class ProgressBars:
-    """Shows a run's phases as progress bars: what :class:`poseda.training.Observer` is told."""
+    """Shows a run's phases as progress bars: a :class:`poseda.training.Observer`."""
 
     def __init__(self, console: Any) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

@@ -1,7 +1,7 @@
 """Every option, once: command lines, help texts, defaults and saved runs derive from these records.
 
 The text under each field is its help text. Its annotation says what values it may have. Lengths are in metres
-and angles in radians where nothing else is said.
+and angles in radians unless the text names another unit.
 """
 
 from __future__ import annotations

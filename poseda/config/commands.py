@@ -47,7 +47,7 @@ class EvaluateConfig:
     cameras: Annotated[Path | None, Found()] = None
     """JSON of MPI-INF-3DHP's test cameras, for protocols on that set."""
     split: Literal["target_test", "source_val"] = "target_test"
-    """Whose labels to compare with."""
+    """Labels to compare with."""
     json: bool = False
     """Print the content of evaluation.json on stdout. All other output goes to stderr."""
 
@@ -122,10 +122,10 @@ class LiftConfig:
     """File to write: .npz, .json, .csv or .bvh (one per person). With --input -: JSON lines, default
     stdout."""
     arm: NamedArm | None = None
-    """Arm whose lifter is used. Default: the one that the run's gate recommends. Without a gate, the first
-    there is of gpa_lpa, gpa, lpa, random, poseaug, source_only; never the oracle."""
+    """Arm of the lifter. Default: the one that the run's gate recommends. Without a gate, the first
+    there is of gpa_lpa_view, gpa_lpa, gpa, lpa, random, poseaug, source_only; never the oracle."""
     seed: Annotated[int, AtLeast(0)] | None = None
-    """Seed whose lifter is used. Default: the first of the run."""
+    """Seed of the lifter. Default: the first of the run."""
     image_size: Annotated[str, PictureSize()] | None = None
     """Size of the pictures in pixels, as 1280x720, where the format does not give it. Default: as in the
     run."""

@@ -44,7 +44,7 @@ class Limit:
 
     @property
     def wanted(self) -> str:
-        """What is expected, as it stands in a sentence."""
+        """The expected value, in the words of a sentence."""
         raise NotImplementedError
 
     def allows(self, value: Any) -> bool:
@@ -137,13 +137,13 @@ class Odd(Limit):
 
 @dataclass(frozen=True)
 class Distinct(Limit):
-    """Values of which none stands twice; ``least`` says how many there must be."""
+    """Values without repetition, ``least`` of them or more."""
 
     least: int = 1
 
     @property
     def wanted(self) -> str:
-        return "at least one and none twice" if self.least else "none twice"
+        return "at least one value, without repetition" if self.least else "values without repetition"
 
     def allows(self, value: Sequence[Any]) -> bool:
         return len(value) >= self.least and len(set(value)) == len(value)
@@ -173,7 +173,7 @@ class Found:
     """A path that a command reads. The command line looks for it before any work begins.
 
     Args:
-        holds: a file that makes a folder what is expected, such as config.json of a run.
+        holds: a file that the expected folder must have, such as config.json of a run.
         dash: whether ``-`` stands for the standard input.
     """
 

@@ -42,7 +42,7 @@ def check_resumable(config: RunConfig, saved: dict[str, Any]) -> None:
         ConfigError: naming the first option that differs.
     """
 
-    # A record older than an option was made with what is now its default.
+    # A record older than an option was made with its present default.
     now, then = flatten(to_json(config)), flatten(to_json(RunConfig())) | flatten(saved)
     for name in dict.fromkeys([*now, *then]):
         if name not in RESUMABLE and now.get(name) != then.get(name):

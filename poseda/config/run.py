@@ -86,8 +86,8 @@ class RunConfig:
     """Arms to compare: source_only, gpa, lpa, gpa_lpa (the method), gpa_lpa_view (ours), random, poseaug,
     oracle. With --target: source_only, gpa, gpa_lpa, gpa_lpa_view."""
     gate: Literal["report", "on", "off"] = "report"
-    """Ask from 2D alone whether adapting can help. report: train all arms and recommend one. on: if the
-    answer is no, train the source model alone. off: do not ask."""
+    """Ask from 2D alone whether adapting can help. report: train all arms and recommend one.
+    on: train the source model alone if the answer is no. off: do not ask."""
     lifter: str = "simple_baseline"
     """Lifter to adapt: simple_baseline, semgcn, videopose3d, stgcn, mixste, dstformer, or one that you
     registered."""
@@ -106,8 +106,8 @@ class RunConfig:
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     """Number format of the lifter's layers, as Lightning Fabric names it. Geometry always runs in float32."""
     compile: Compile = "auto"
-    """Train the lifter under torch.compile, which takes half a minute to start. auto: on CUDA, in phases of
-    at least 5 000 steps, without --graphs on. Dropout then draws other features."""
+    """Train the lifter under torch.compile, which takes half a minute to start. Dropout then draws other
+    features. auto: on CUDA, in phases of at least 5 000 steps, without --graphs on."""
     graphs: Literal["off", "on"] = "off"
     """Replay training steps as CUDA graphs: on one CUDA device, in 32-true or bf16-mixed. A lifter of your
     own must do the same at every step. Not yet run on a GPU."""

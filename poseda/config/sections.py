@@ -1,6 +1,6 @@
 """The sections of a run's options. On the command line a section comes first: ``--training.batch``.
 
-Lengths are in metres and angles in radians where nothing else is said.
+Lengths are in metres and angles in radians unless the text names another unit.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class LifterTrainingConfig:
     source_share: Annotated[float, Share(whole=True)] = 0.5
     """Share of adaptation poses that keep the captured posture, in arms that change postures, 0 to 1."""
     loss: Loss = "distance"
-    """What is minimised, as a mean over joints: distance, its square, or absolute differences per axis."""
+    """Loss, a mean over joints: their distance, its square, or absolute differences per axis."""
     noise_2d: Annotated[float, AtLeast(0)] = 0.0
     """Standard deviation of noise on training 2D, half screen widths. 0.002 is a pixel of 1 000."""
 

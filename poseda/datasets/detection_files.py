@@ -1,4 +1,4 @@
-"""2D detections from a file or a folder of any detector, whose format is recognised by the content."""
+"""2D detections from a file or a folder of any detector. The content decides the format."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ def read_detections(
     Args:
         path: a file, or a folder of files of one kind (OpenPose's frames, or a file a recording).
         image_size: width and height in pixels, where the format does not say.
-        layout: of the joints, where neither their names in the file nor their number tell it.
+        layout: of the joints, where neither their names in the file nor their number decide it.
         subjects: of a VideoPose3D file. Default: all.
 
     Raises:
-        DataError: if the content is of none of the formats, or damaged; one sentence.
+        DataError: if the content has no known format or is damaged; one sentence.
     """
     path = Path(path)
     if image_size is not None and min(image_size) <= 0:

@@ -119,7 +119,7 @@ def film_world(
     columns: Mapping[str, np.ndarray],
     rig: Sequence[FixedCamera] | None = None,
 ) -> LabelledPoses:
-    """See world poses through every camera of a rig, and keep the rows whose joints are all in front of it.
+    """Project world poses into every camera of a rig. Rows with a joint behind their camera are left out.
 
     Without a rig, each clip is put into the middle of the assumed one. Then only rows that are wholly in the
     picture are kept.
@@ -127,7 +127,7 @@ def film_world(
     Args:
         pose: (N, J, 3) metres, z up.
         clip: (N,).
-        columns: (N,) each, carried along.
+        columns: (N,) each, kept with the poses.
         rig: cameras in the same world, or None.
 
     Returns:

@@ -126,8 +126,8 @@ def own_domains(
         cameras: JSON of the source's cameras, for sources that need one.
         intrinsics: JSON of the target's camera; ``fov`` has no effect then.
         min_confidence: target joints of less confidence are unseen.
-        layout: of the target's joints, where its file does not tell it.
-        joints: our joint to its name in a BVH source, where that name does not tell.
+        layout: of the target's joints, where its file does not give it.
+        joints: our joint to its name in a BVH source with unknown names.
         stride: keep one frame of the source in this many.
         seed: of the split into source and source_val, and of the embedded studio.
 

@@ -1,4 +1,4 @@
-"""The records that every data file is turned into."""
+"""The records that readers make of every data file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SPLITS = ("source", "source_val", "target_train", "target_test")
 """The four disjoint parts of a two-domain benchmark; no clip is in two of them."""
 
 EVALUATED = ("target_test", "source_val")
-"""Splits whose labels may be compared with predictions."""
+"""Splits with labels that may be compared with predictions."""
 
 
 class DataError(ValueError):

@@ -1,4 +1,4 @@
-"""Labelled poses of a source from a file or a folder, whose format is recognised by the content."""
+"""Labelled poses of a source from a file or a folder. The content decides the format."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ def read_source(
         cameras: JSON of the data set's cameras, where its files have none (Human3.6M, MPI-INF-3DHP's test
             set). Motion without cameras (BVH, npz with positions) is otherwise seen by an assumed studio rig.
         subjects: of Human3.6M. Default: the five training subjects.
-        joints: of a BVH whose names do not tell: our joint to its name.
+        joints: of a BVH with unknown names: our joint to its name.
         stride: keep one frame in this many.
 
     Raises:
-        DataError: if the content is of none of the formats, damaged, or lacks cameras; one sentence.
+        DataError: if the content has no known format, is damaged, or lacks cameras; one sentence.
     """
     path = Path(path)
     if stride < 1:

@@ -1,8 +1,8 @@
-"""How far two samples of 2D poses lie apart, with clips rather than frames as what was sampled.
+"""Distance between two samples of 2D poses. The sampled units are clips, not frames.
 
-The measure is the energy distance (Szekely and Rizzo, 2013) in its normalised form, the coefficient of
-inhomogeneity ``H = (2 E|X - Y| - E|X - X'| - E|Y - Y'|) / (2 E|X - Y|)``: 0 where two distributions agree,
-1 at most. Frames of one clip resemble each other, so resampling draws whole clips.
+The measure is the energy distance (Szekely and Rizzo, 2013), normalised to the coefficient of inhomogeneity:
+``H = (2 E|X - Y| - E|X - X'| - E|Y - Y'|) / (2 E|X - Y|)``. It is 0 where two distributions agree, and at
+most 1. Frames of one clip resemble each other, so resampling draws whole clips.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from poseda.geometry import placements as gpa
 from poseda.geometry.skeleton import Skeleton
 
 ROWS_AT_ONCE = 512
-"""Rows whose distances to all others are held at a time."""
+"""Rows for which all distances are held in memory at a time."""
 
 FEATURES = ("placement", "posture")
-"""What is compared: where people stand and how large they are; how they hold themselves on the screen."""
+"""Features that are compared: where people stand and how large they are, and their posture on the screen."""
 
 
 def screen_features(pose_2d: Tensor, seen: Tensor, skeleton: Skeleton) -> tuple[dict[str, Tensor], Tensor]:
@@ -29,7 +29,7 @@ def screen_features(pose_2d: Tensor, seen: Tensor, skeleton: Skeleton) -> tuple[
         skeleton: of the poses.
 
     Returns:
-        By name of :data:`FEATURES`, over the M poses whose root and box are known: ``placement`` (M, 4) root
+        By name of :data:`FEATURES`, over the M poses with known root and box: ``placement`` (M, 4) root
         u, v and box w, h; ``posture`` (M, 2 J) joints relative to the root over w + h, unseen ones on the
         root. Then which poses those are: (N,) bool.
     """

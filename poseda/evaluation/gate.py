@@ -1,9 +1,10 @@
 """The do-no-harm gate: adapt only where the target differs from the source by more than chance.
 
 A lifter that already fits gains nothing from adaptation and can lose. So the target's 2D poses are compared
-with the source's as the source is compared with itself: random halves of its clips are drawn again and again,
-and the target must lie farther from a half than 97.5 % of the other halves do, in placement or in posture.
-Two features are looked at, hence 97.5 % rather than 95 %. Nothing but 2D is read.
+with the source's. The measure of chance is the source itself: random halves of its clips, drawn many times.
+The target must be farther from a half than 97.5 % of the other halves are, in placement or in posture. There
+are two features, hence 97.5 % rather than 95 %. Only 2D poses are read. Few target clips can show large gaps
+only, because whole clips are drawn.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ BLOCKS = 20
 """How many blocks a source of few clips is cut into."""
 
 
-def judge(data: AdaptationData, seed: int = 0) -> Verdict:
+def decide(data: AdaptationData, seed: int = 0) -> Verdict:
     """Compare the target's 2D with the source's.
 
     Where the target misses joints, every source pose is seen with the gaps of a target pose drawn at random.
 
     Args:
-        data: all that may be known.
+        data: of both domains, without 3D of the target.
         seed: of the draws; the same data and seed give the same verdict.
 
     Raises:

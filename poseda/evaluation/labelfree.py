@@ -1,7 +1,7 @@
-"""What can be said of a lifter on footage without labels: from its predictions and the 2D they came from.
+"""Measures of a lifter on footage without labels, from its predictions and the 2D poses it lifted.
 
-None of these numbers is an error. A lifter may fit the picture, keep bones even and bend no knee backwards,
-and still be wrong in depth; but one that fails here is wrong.
+These numbers are not errors. A lifter may fit the picture, keep bone lengths equal and bend no knee
+backwards, and still be wrong in depth. But a lifter with bad numbers here is wrong.
 """
 
 from __future__ import annotations
@@ -47,10 +47,11 @@ def describe(pose_3d: Tensor, target: UnlabelledPoses, skeleton: Skeleton) -> di
         skeleton: of the poses.
 
     Returns:
-        Ready for JSON, None where nothing determines a number: ``reprojection_px`` (pixels at a picture width
-        of 1000) and ``reprojection_percent`` (of the person's mean box side) after the best placement of the
-        root, ``asymmetry_percent`` and ``inconstancy_percent`` of bone lengths, ``implausible_percent`` of
-        poses outside a limit of the joints, ``limits`` the same for each limit, ``poses``.
+        Numbers ready for JSON, None where nothing determines one. ``reprojection_px``: error after the best
+        placement of the root, in pixels at a picture width of 1000. ``reprojection_percent``: the same, of
+        the person's mean box side. ``asymmetry_percent`` and ``inconstancy_percent``: of bone lengths.
+        ``implausible_percent``: of poses outside a limit of the joints. ``limits``: the same for each limit.
+        ``poses``: how many.
     """
     seen, pose = seen_joints(target), pose_3d.double()
     pixels, percent = reprojection(pose, target, skeleton)
@@ -144,8 +145,8 @@ def distances_from_target(samples: Mapping[str, Tensor], skeleton: Skeleton) -> 
         skeleton: of the poses.
 
     Returns:
-        ``source``, ``aligned`` and, where there is one, ``augmented``: coefficients of inhomogeneity, 0 to 1,
-        of ``root`` (place), ``size`` (box) and ``posture``, columns in the target's standard deviations.
+        For ``source``, ``aligned`` (after GPA) and perhaps ``augmented``: coefficients of inhomogeneity, 0 to
+        1. They compare ``root`` (place), ``size`` (box) and ``posture``, in the target's standard deviations.
     """
     target = samples["target_2d"]
     seen = samples.get("target_seen", torch.ones(target.shape[:2])).bool()
@@ -185,6 +186,6 @@ def _bone_lengths(pose_3d: Tensor, skeleton: Skeleton, seen: Tensor | None) -> T
 
 
 def _mean(values: Tensor) -> float | None:
-    """Mean over what is known, or None."""
+    """Mean of the finite values, or None."""
     known = values[values.isfinite()]
     return float(known.mean()) if len(known) else None

@@ -44,9 +44,9 @@ def measure_without_labels(
 
     Args:
         folder: of the run, which holds its samples already.
-        data: all that was learned from; its target is what is lifted here.
+        data: of both domains. The target is lifted.
         models: lifters by arm; the source model is among them, and the others are compared with it.
-        config: of the run. The rows of the target's clips are taken for successive frames.
+        config: of the run. The rows of a target clip count as successive frames.
     """
     skeleton = data.skeleton
     target = data.target.rows(_whole_clips(data.target.clip, ROWS)).to("cpu")

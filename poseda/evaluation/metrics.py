@@ -176,8 +176,8 @@ def evaluate_poses(
     Args:
         prediction, target: (N, J, 3) metres, N > 0; roots need not be at the origin.
         skeleton: names the joints and parts.
-        clip: (N,) optional. With it, ``mpjpe_per_clip`` averages within each clip first, so that a long
-            recording weighs no more than a short one; every other number is pooled over frames.
+        clip: (N,) optional. With it, ``mpjpe_per_clip`` averages within each clip first. So a long
+            recording weighs no more than a short one. All other numbers are pooled over frames.
 
     Returns:
         Numbers ready for JSON: mpjpe, mpjpe_root_free, pa_mpjpe, n_mpjpe (millimetres), pck, auc (percent),

@@ -1,8 +1,8 @@
-"""Published evaluations: which frames and joints, aligned how, counted how.
+"""Published evaluations: their frames, joints, alignment and averages.
 
-Numbers of different protocols do not compare, and neither do numbers of one protocol with other choices in
-it; so each brings the card that says what was done. Sets are read from the user's copies of the files as they
-were published; a copy with another number of frames is evaluated and its card says so.
+Numbers of different protocols cannot be compared, nor can numbers of one protocol with other choices in it.
+So each comes with a card that lists the choices. Sets are read from the user's copies of the published files.
+A copy with another number of frames is evaluated, and its card states that.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ class Protocol:
             clip: (N,) the sequence of each.
 
         Returns:
-            mpjpe, pa_mpjpe (millimetres), pck, auc (percent) over the protocol's joints, pooled; the first
-            and the last two also as means over sequences, ``…_per_sequence``; poses; per_joint.
+            mpjpe, pa_mpjpe (millimetres), pck, auc (percent) over the protocol's joints, pooled. All but
+            pa_mpjpe also as means over sequences, ``…_per_sequence``. Then poses and per_joint.
         """
         scored, counted = (_index(skeleton, joints) for joints in (self.scored, self.counted))
         errors = metrics.joint_errors(prediction, target)

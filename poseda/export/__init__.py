@@ -1,4 +1,4 @@
-"""Lifted poses as files: ``npz``, ``json``, ``csv`` and ``bvh``, told by the file's ending."""
+"""Lifted poses as files: ``npz``, ``json``, ``csv`` and ``bvh``. The file's ending chooses."""
 
 from poseda.export.poses import LiftedPoses
 from poseda.export.write import SUFFIXES, planned_files, write_poses

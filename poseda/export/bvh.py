@@ -1,13 +1,13 @@
 """BVH of one person: a hierarchy from any skeleton, joint rotations from bone directions.
 
-Centimetres, y up, x to the camera's right, z towards the camera: the camera's axes turned half round about x.
-Each bone has its median length over the clip. In the rest pose people stand with arms spread (a T), looking
-towards +z; bones of which the name does not tell where they point then, point as in the first frame.
+Centimetres, y up, x to the camera's right, z towards the camera: the camera's axes rotated by 180 degrees
+about x. Each bone has its median length over the clip. In the rest pose people stand like a T and look
+towards +z. Bones with an unknown name have the direction of the first frame there.
 
-A joint with one child turns so that the bone to it points right, with the least turn from its parent. A joint
-with several turns as fits all their bones best; what is left of each bone's own turn is in a joint without
-length at its upper end, named ``PARENT_to_CHILD``. So the bones point exactly as lifted. BVH knows no gaps:
-there the pose before is held.
+A joint with one child has the smallest rotation against its parent that gives the bone its direction. A joint
+with several children has the rotation that fits all their bones best. The rest of each bone's rotation is in
+a joint without length at its upper end, named ``PARENT_to_CHILD``. So the bones point exactly as lifted. BVH
+has no gaps: there the pose before is repeated.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from poseda.export.poses import LiftedPoses
-from poseda.geometry.rotation import best_rotation, euler_zxy, shortest_turn_matrix
+from poseda.geometry.rotation import best_rotation, euler_zxy, shortest_rotation_matrix
 from poseda.geometry.skeleton import Skeleton
 
 CENTIMETRES = 100.0
@@ -109,12 +109,13 @@ class _Solved:
         return known * mirrored if known.any() else self.direction[0, joint]
 
     def _solve(self, joint: int, parent: np.ndarray) -> None:
-        """Rotations of a joint and all below it, given the global one (F, 3, 3) of what is above."""
+        """Rotations of a joint and all below it, given the global one (F, 3, 3) of its parent."""
         children = self.children[joint]
         whole = parent
         if len(children) == 1:
             whole = (
-                shortest_turn_matrix(parent @ self.rest[children[0]], self.direction[:, children[0]]) @ parent
+                shortest_rotation_matrix(parent @ self.rest[children[0]], self.direction[:, children[0]])
+                @ parent
             )
         elif children:
             whole = best_rotation(self.rest[children], self.direction[:, children])
@@ -122,7 +123,7 @@ class _Solved:
         for child in children:
             above = whole
             if len(children) > 1:
-                above = shortest_turn_matrix(whole @ self.rest[child], self.direction[:, child]) @ whole
+                above = shortest_rotation_matrix(whole @ self.rest[child], self.direction[:, child]) @ whole
                 self.bend[child] = whole.swapaxes(1, 2) @ above
             self._solve(child, above)
 

@@ -61,8 +61,11 @@ def json_text(poses: LiftedPoses) -> str:
 
 
 def csv_text(poses: LiftedPoses) -> str:
-    """A row a frame: clip, person, frame, valid (1 or 0), ``JOINT_x``, ``_y``, ``_z`` of each joint, and
-    ``root_position_x``, ``_y``, ``_z`` if asked for; metres, empty where unknown."""
+    """A row a frame, metres, empty where unknown.
+
+    Columns: clip, person, frame, valid (1 or 0), ``JOINT_x``, ``_y``, ``_z`` of each joint, and perhaps
+    ``root_position_x``, ``_y``, ``_z``.
+    """
     columns, names = [poses.pose_3d.reshape(len(poses), -1)], list(poses.skeleton.joint_names)
     if poses.root is not None:
         columns.append(poses.root)

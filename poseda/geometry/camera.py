@@ -1,6 +1,6 @@
 """Cameras: the one place that knows the screen convention.
 
-Screen coordinates are normalised over the **width** in both axes, so the aspect ratio is kept:
+Screen coordinates are normalised over the **width** in both axes, so the aspect ratio is kept. They are
 ``u = 2 px / width - 1`` and ``v = (2 py - height) / width``. Camera space is right-handed, in metres,
 x right, y down, z forward.
 
@@ -209,7 +209,7 @@ class Camera:
             K: (N, 3, 3) or (3, 3) intrinsics in pixels, no skew: a tensor, an array or lists.
             width, height: size of the pictures in pixels, one number or (N,).
             distortion: (N, 5), (N, 4), (5,) or (4,) k1, k2, p1, p2[, k3] in OpenCV's order, or None. Radial
-                lenses are carried exactly, others fitted as by :meth:`from_opencv`.
+                lenses are converted exactly, others fitted as by :meth:`from_opencv`.
             tolerance_px: largest misfit to accept, in pixels.
             dtype: of the camera. Default: that of K if it is a floating-point tensor, else float32.
 

@@ -59,7 +59,7 @@ def undistort(points: Tensor, distortion: Tensor | None) -> Tensor:
 def sees(ray: Tensor, points: Tensor, distortion: Tensor) -> Tensor:
     """Whether the lens shows a ray at a point, on the branch that holds the centre.
 
-    Beyond its fold a lens shows one place twice or not at all, and Newton's steps end anywhere.
+    Beyond its fold a lens shows a place at two points or at none, and Newton's method may end anywhere.
 
     Args:
         ray: (..., 2) what :func:`undistort` found, on the plane z = 1.

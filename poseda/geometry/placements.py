@@ -30,12 +30,12 @@ REFINEMENTS = 5
 """Gauss-Newton steps of :func:`locate` after which the misfit in the picture no longer falls."""
 
 NEAREST = 0.01
-"""Metres; :func:`locate` takes no joint as nearer than this while it steps."""
+"""Metres. :func:`locate` treats nearer joints as if they were at this depth."""
 
 
 @dataclass(frozen=True, eq=False)
 class TargetPlacements:
-    """Placements of M unlabelled target poses, resident on one device.
+    """Placements of M unlabelled target poses, on one device.
 
     A row holds the root and the box of *one* pose. So size and place are drawn together and stay correlated.
     ``torch.save(targets.state_dict(), path)`` keeps them for
@@ -143,7 +143,7 @@ class TargetPlacements:
     def hide(self, pose_2d: Tensor, index: Tensor, root: int) -> Tensor:
         """Put the joints that these rows do not see on the root, as ``pose_2d`` of the table has them.
 
-        Otherwise a discriminator could tell poses from target poses by their unseen joints.
+        Otherwise a discriminator could recognise target poses by their unseen joints.
 
         Args:
             pose_2d: (N, J, 2) complete poses placed like the rows.

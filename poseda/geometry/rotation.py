@@ -1,7 +1,7 @@
 """Rotations, in torch where they train and in numpy where they make data.
 
 Matrices act on column vectors: ``R @ v``. Rotation vectors are axis times angle, in radians. A positive angle
-turns counter-clockwise when its axis points at the reader (right-hand rule).
+is counter-clockwise when its axis points at the reader (right-hand rule).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def rotation_matrix(rotation: Tensor) -> Tensor:
 def composed(second: Tensor, first: Tensor) -> Tensor:
     """The rotation vector that does ``first``, then ``second``: (..., 3) each, of angles up to pi together.
 
-    It multiplies unit quaternions, and is differentiable everywhere but at a half turn.
+    It multiplies unit quaternions, and is differentiable except at an angle of pi.
     """
     (a, u), (b, v) = _quaternion(second), _quaternion(first)
     scalar = a * b - (u * v).sum(-1, keepdim=True)
@@ -64,7 +64,7 @@ def _quaternion(rotation: Tensor) -> tuple[Tensor, Tensor]:
     return half.cos(), 0.5 * torch.sinc(half / math.pi) * rotation
 
 
-def shortest_turn(start: Tensor, end: Tensor) -> Tensor:
+def shortest_rotation(start: Tensor, end: Tensor) -> Tensor:
     """The rotation vector of the smallest rotation that takes one direction to another.
 
     Args:
@@ -94,7 +94,7 @@ def unit(vector: Array) -> Array:
 
 
 def rotated(rotation: Array, points: Array) -> Array:
-    """Points turned by a rotation that all poses share, or by one of each pose.
+    """Points rotated about the origin, by one rotation for all poses or by one for each.
 
     Args:
         rotation: (3, 3) or (N, 3, 3).
@@ -135,11 +135,11 @@ def cross_matrix(vector: Array) -> Array:
     return np.stack(rows, -2)
 
 
-def shortest_turn_matrix(start: Array, end: Array) -> Array:
-    """The smallest rotations that take directions to others; :func:`shortest_turn` as matrices.
+def shortest_rotation_matrix(start: Array, end: Array) -> Array:
+    """The smallest rotations that take directions to others; :func:`shortest_rotation` as matrices.
 
     Args:
-        start, end: (..., 3) unit vectors. Opposite ones are turned about an axis at right angles to them. A
+        start, end: (..., 3) unit vectors. Opposite ones are rotated about an axis at right angles to them. A
             zero vector gives the identity.
 
     Returns:
@@ -147,14 +147,14 @@ def shortest_turn_matrix(start: Array, end: Array) -> Array:
     """
     axis = cross_matrix(np.cross(start, end))
     cosine = (start[..., None, :] @ end[..., :, None])[..., 0]
-    turn = np.eye(3) + axis + axis @ axis / np.maximum(1 + cosine, 1e-12)[..., None]
+    matrix = np.eye(3) + axis + axis @ axis / np.maximum(1 + cosine, 1e-12)[..., None]
     opposite = cosine[..., 0] < -1 + 1e-9
     if opposite.any():
         away = np.eye(3)[np.abs(start[opposite]).argmin(-1)]
         about = unit(np.cross(start[opposite], away))
-        turn[opposite] = 2 * about[..., :, None] * about[..., None, :] - np.eye(3)
-    turn[~(start.any(-1) & end.any(-1))] = np.eye(3)
-    return turn
+        matrix[opposite] = 2 * about[..., :, None] * about[..., None, :] - np.eye(3)
+    matrix[~(start.any(-1) & end.any(-1))] = np.eye(3)
+    return matrix
 
 
 def best_rotation(start: Array, end: Array) -> Array:
@@ -174,9 +174,9 @@ def best_rotation(start: Array, end: Array) -> Array:
 
 
 def euler_zxy(rotation: Array) -> Array:
-    """Angles a, b, c of ``R = Rz(a) Rx(b) Ry(c)`` over F successive frames, without jumps of a whole turn.
+    """Angles a, b, c of ``R = Rz(a) Rx(b) Ry(c)`` over F successive frames, without jumps by 360 degrees.
 
-    Where b is a right angle, only a + c or a - c is determined: it is given to a.
+    Where b is a right angle, only a + c or a - c is determined; then c is 0.
 
     Args:
         rotation: (F, 3, 3).

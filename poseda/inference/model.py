@@ -20,7 +20,7 @@ from poseda.runs.verdict import preferred
 
 @dataclass(frozen=True)
 class LiftOptions:
-    """How detections are turned into poses; see the fields of the same names of :class:`LiftConfig`."""
+    """How detections become poses; see the fields of the same names of :class:`LiftConfig`."""
 
     min_confidence: float = DEFAULT_CONFIDENCE
     max_gap: int = 5
@@ -30,7 +30,7 @@ class LiftOptions:
 
     @classmethod
     def of(cls, config: LiftConfig, run: RunConfig) -> LiftOptions:
-        """What a command asked for, and what it left to the run."""
+        """The options of a command, with those of the run where the command has none."""
         confidence = run.min_confidence if config.min_confidence is None else config.min_confidence
         return cls(confidence, config.max_gap, config.root, config.smooth, config.rate)
 
@@ -43,7 +43,7 @@ class AdaptedLifter:
         lifter: in evaluation mode, on its device.
         skeleton: of its poses.
         config: of the run.
-        arm, seed: whose it is.
+        arm, seed: of the lifter.
     """
 
     lifter: nn.Module

@@ -1,4 +1,4 @@
-"""Filters over time: Savitzky and Golay's without delay for recordings, One-Euro for what comes live."""
+"""Filters over time: Savitzky and Golay's without delay for recordings, One-Euro for streams."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ DERIVATIVE_CUTOFF = 1.0
 def savgol(values: np.ndarray, window: int) -> np.ndarray:
     """Savitzky and Golay (1964): each value is that of the cubic which fits its window best.
 
-    Within half a window of an end the cubic of the first or last window is read off; what is shorter than a
-    window is fitted with the largest odd window it has room for, or left as it is below ``ORDER + 2`` frames.
+    Within half a window of an end, values are those of the cubic of the first or last window. Shorter clips
+    are fitted with the largest odd window that they allow. Below ``ORDER + 2`` frames they stay as they are.
 
     Args:
         values: (F, ...).
@@ -38,7 +38,7 @@ def savgol(values: np.ndarray, window: int) -> np.ndarray:
 
 
 class OneEuro:
-    """Casiez, Roussel and Vogel (CHI 2012): an exponential filter whose cut-off rises with speed.
+    """Casiez, Roussel and Vogel (CHI 2012): an exponential filter. Its cut-off rises with speed.
 
     Each point in space has its own cut-off, from the length of its velocity.
 

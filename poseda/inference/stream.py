@@ -40,8 +40,14 @@ KEPT_TIMES = 1 << 16
 
 @dataclass
 class _Past:
-    """What is remembered of a person: places of joints, for how many frames they are unseen, filters by what
-    they filter, and the latest poses without a gap, as many as the lifter sees."""
+    """The past of a person.
+
+    Args:
+        pose_2d: (J, 2) where each joint was last seen, screen coordinates.
+        age: (J,) for how many frames each joint is unseen.
+        filters: by the name of what they filter.
+        window: the latest poses without a gap, at most as many as the lifter sees.
+    """
 
     pose_2d: np.ndarray
     age: np.ndarray
@@ -55,7 +61,7 @@ class StreamSummary:
 
     Args:
         lines: answered, errors among them.
-        errors: lines that were none of a pose.
+        errors: lines without a readable pose.
         valid: poses lifted.
         seconds: spent between having read lines and having written their answers.
         latest: seconds of each of the latest lines.
@@ -96,14 +102,14 @@ class StreamSummary:
 
 
 class LineLifter:
-    """Lifts poses one by one, on no more than what it has seen before.
+    """Lifts poses one by one, each from itself and earlier ones.
 
     Args:
-        model: a lifter of single or past frames; before the first pose, that pose is taken to have stood.
+        model: a lifter of single or past frames; before the first pose, the person is assumed to stand still.
         intrinsics: of the camera, with the picture's size.
         fov: degrees, where there are no intrinsics; None assumes what recordings assume.
         image_size: width and height in pixels, where there are no intrinsics.
-        layout: of the joints, or None: told by their number.
+        layout: of the joints, or None: their number decides it.
         options: gaps, root, filter.
 
     Raises:
@@ -167,7 +173,7 @@ class LineLifter:
         past.pose_2d = np.where(seen[:, None], pose, past.pose_2d)
         key = {"frame": frame, "person": person}
         if (past.age > self.options.max_gap).any() or seen.mean() < FEWEST_SEEN:
-            past.filters.clear()  # gaps divide what is filtered and what is seen at once
+            past.filters.clear()  # neither a filter nor a window goes over a gap
             past.window.clear()
             return key | pose_object(None, None, self.model.skeleton)
         return key | pose_object(*self._placed(past, camera), self.model.skeleton)

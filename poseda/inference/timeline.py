@@ -1,4 +1,4 @@
-"""Detections laid out in time: which frames a person has, and what is filled in where joints are unseen."""
+"""Detections in order of time: the frames of each person, and joints filled in over short gaps."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 from poseda.datasets.detections import Detections2D
 
 MOST_ABSENT = 4
-"""A track with more than this many frames for each detection is taken for single pictures: no frames are put
-between them, and nothing is filled in."""
+"""A track with more than this many frames for each detection counts as single pictures. Then no frames are
+added, and nothing is filled in."""
 
 FEWEST_SEEN = 0.5
 """Share of the joints that must be detected in a frame for the others to be filled in."""
@@ -37,9 +37,9 @@ class Timeline:
 
     @classmethod
     def of(cls, detections: Detections2D) -> Timeline:
-        """Lay detections out. Of two of one person in one frame the more confident stays.
+        """Order detections. Of two of one person in one frame, the more confident stays.
 
-        Frames of a clip are as far apart as the greatest common divisor of its numbers' distances says.
+        The step between frames of a clip is the greatest common divisor of the differences of their numbers.
         """
         tracks = detections.track
         parts = []

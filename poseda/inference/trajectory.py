@@ -1,4 +1,4 @@
-"""Where lifted people stand: global position alignment, solved for the root.
+"""Where lifted people stand: the placement of GPA, solved for the root.
 
 :func:`poseda.geometry.placements.locate` answers another question: where a pose fits all of its joints best.
 Here it stands as in training, by the place and the box of the detected one.

@@ -26,7 +26,7 @@ def check_lifter(lifter: nn.Module, config: RunConfig, skeleton: Skeleton) -> No
     try:
         with torch.no_grad():
             lifted = tried(torch.zeros(2, frames, joints, 2, device=device))
-    except Exception as error:  # whatever foreign code raises
+    except Exception as error:  # foreign code may raise anything
         raise ValueError(f"lifter {config.lifter!r}: expected {wanted}, got an error ({error})") from error
     found = tuple(lifted.shape) if isinstance(lifted, Tensor) else type(lifted).__name__
     if found not in ((2, frames, joints, 3), (2, 1, joints, 3)):

@@ -33,7 +33,7 @@ SMALL = {
 """Sizes that a CPU trains in minutes, 0.06 to 1 million parameters. They are our choice, not the papers'."""
 
 _TINY_WIDTHS = {"stgcn": 8}
-"""Widths in the preset tiny of lifters whose inner layers are several times as wide."""
+"""Widths in the preset tiny of lifters with inner layers several times as wide."""
 
 
 def published_size(name: str) -> NetworkConfig:

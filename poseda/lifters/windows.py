@@ -69,7 +69,7 @@ def sliding_windows(pose: Tensor, frames: int, target_frame: int | None = None, 
         stride: frames between two windows.
 
     Returns:
-        (ceil(L / stride), T, J, C), a view whose windows overlap: do not write to it.
+        (ceil(L / stride), T, J, C), a view with overlapping windows: do not write to it.
 
     Raises:
         ValueError: if the clip is empty or ``target_frame`` lies outside the window.

@@ -15,11 +15,13 @@ def describe_alignment(found: FoundAlignment) -> str:
     largest = sorted(found.views, key=lambda view: -view.poses)
     tilts = ", ".join(f"{signed(mean(view.pitch))}°/{signed(mean(view.roll))}°" for view in largest[:SHOWN])
     more = f" and {len(largest) - SHOWN} views more" if len(largest) > SHOWN else ""
-    changed = sorted(found.build, key=lambda name: -abs(mean(found.build[name])))[:SHOWN]
-    bones = ", ".join(f"{name.replace('_', ' ')} {signed(mean(found.build[name]))} %" for name in changed)
+    changed = sorted(found.proportions, key=lambda name: -abs(mean(found.proportions[name])))[:SHOWN]
+    bones = ", ".join(
+        f"{name.replace('_', ' ')} {signed(mean(found.proportions[name]))} %" for name in changed
+    )
     return f"gpa_lpa_view found pitch/roll of {tilts}{more}; bones to {bones}"
 
 
 def signed(value: float) -> str:
-    """With one decimal and a sign, which 0 has not."""
+    """A number with one decimal and a sign; 0 has no sign."""
     return f"{value:+.1f}" if round(value, 1) else "0.0"

@@ -31,7 +31,7 @@ ARMS = {
         "#c8324f", "#f0808f", "Both: a generator changes postures, then they are placed like target poses."
     ),
     "gpa_lpa_view": ArmStyle(
-        "#7b3fc4", "#b78df0", "gpa_lpa with the target's camera tilt and body build, estimated from 2D."
+        "#7b3fc4", "#b78df0", "gpa_lpa with the target's camera tilt and body proportions, estimated from 2D."
     ),
     "random": ArmStyle(
         "#b2539a", "#d99acb", "gpa with random changes of posture: the control that a generator must beat."

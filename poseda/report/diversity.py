@@ -1,4 +1,4 @@
-"""How far a generator takes poses from where they were: turns, lengths and tilt, from the samples alone."""
+"""How much a generator changes poses: rotations, lengths and tilt, from the samples alone."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Diversity:
     """What changed in the valid poses of the samples.
 
     Args:
-        turn: (N, K) angle between each bone and what became of it, the body's own turn undone, degrees.
+        bone: (N, K) rotation of each bone relative to the body, degrees.
         length: (N, K) change of each bone's length, percent.
-        body: (N,) turn of the whole body, degrees.
+        body: (N,) rotation of the whole body, degrees.
         tilt_before, tilt_after: (N,) angle between the camera's vertical and the direction in which the body
             stands, degrees; None where the skeleton does not say what standing is.
     """
 
-    turn: np.ndarray
+    bone: np.ndarray
     length: np.ndarray
     body: np.ndarray
     tilt_before: np.ndarray | None
@@ -36,7 +36,8 @@ class Diversity:
 
 
 def measure(samples: Mapping[str, np.ndarray], notes: Mapping[str, Any]) -> Diversity | None:
-    """Compare source poses with augmented ones; None where a run had no generator or did not keep its turns.
+    """Compare source poses with augmented ones; None where a run had no generator or did not keep its
+    rotations.
 
     Args:
         samples, notes: as a run keeps them.
@@ -50,10 +51,10 @@ def measure(samples: Mapping[str, np.ndarray], notes: Mapping[str, Any]) -> Dive
     )
     skeleton = Skeleton(notes["skeleton"], tuple(notes["joint_names"]), tuple(notes["parents"]))
     old, new = ops.bones(before, skeleton), ops.bones(after, skeleton)
-    turned = (rotation_matrix(body)[:, None] @ old[..., None])[..., 0]
+    rotated = (rotation_matrix(body)[:, None] @ old[..., None])[..., 0]
     tilts = _tilts(before, after, skeleton)
     return Diversity(
-        angle_between(turned, new).rad2deg().numpy(),
+        angle_between(rotated, new).rad2deg().numpy(),
         (100 * (new.norm(dim=-1) / old.norm(dim=-1).clamp_min(1e-9) - 1)).numpy(),
         body.norm(dim=-1).rad2deg().numpy(),
         *tilts,

@@ -23,10 +23,10 @@ STAGES = {
 TARGET_KEY = Key("target, 2D only", TARGET)
 
 PARTS = {"root": "place of the root", "size": "size of the box", "posture": "posture"}
-"""What of a 2D pose the distances compare."""
+"""Features of a 2D pose that the distances compare."""
 
 EXAMPLES = 4
-"""Poses whose way is drawn."""
+"""Poses that are drawn at each step of the method."""
 
 SIDE_REACH = 1.1
 """Metres that a side view shows to each side of a body's middle."""
@@ -180,7 +180,7 @@ def generator(record: RunRecord) -> dict[str, Any] | None:
     )
     before, after = STAGES["source"], STAGES["augmented"]
     series = {
-        "Rotation of each bone relative to the body, degrees": {after: found.turn},
+        "Rotation of each bone relative to the body, degrees": {after: found.bone},
         "Change of each bone's length, %": {after: found.length},
         "Rotation of the whole body, degrees": {after: found.body},
     }

@@ -57,7 +57,7 @@ def labelfree(record: RunRecord, models: Models) -> dict[str, Any] | None:
 
 
 def alignment(record: RunRecord) -> dict[str, Table] | None:
-    """The tilt of each view and the build of the people that `gpa_lpa_view` found, means over seeds."""
+    """The tilt of each view and the proportions of the people that `gpa_lpa_view` found, means over seeds."""
     found = record.alignment
     if found is None:
         return None
@@ -65,10 +65,12 @@ def alignment(record: RunRecord) -> dict[str, Table] | None:
         Row(f"view {number}", (str(view.poses), _over_seeds(view.pitch), _over_seeds(view.roll)))
         for number, view in enumerate(found.views, 1)
     )
-    build = tuple(Row(name.replace("_", " "), (_over_seeds(values),)) for name, values in found.build.items())
+    proportions = tuple(
+        Row(name.replace("_", " "), (_over_seeds(values),)) for name, values in found.proportions.items()
+    )
     return {
         "views": Table(("view", "poses", "pitch down °", "roll °"), views),
-        "build": Table(("bone to the", "change of length %"), build),
+        "proportions": Table(("bone to the", "change of length %"), proportions),
     }
 
 

@@ -18,11 +18,11 @@ def protocol_card(config: RunConfig, domains: Domains, splits: Sequence[str]) ->
         target = "inductive: unlabelled 2D of target_train is adapted on, target_test holds other clips"
     else:
         target = "unlabelled 2D is adapted on; it has no labels, so the numbers are of source_val"
-    worse = config.target_data
-    if worse != TargetDataConfig():
+    degraded = config.target_data
+    if degraded != TargetDataConfig():
         target += (
-            f"; made worse first: {worse.size or 'all'} poses, noise of {worse.noise:g} half screen widths, "
-            f"focal length off by {worse.focal_error:+.0%}"
+            f"; degraded first: {degraded.size or 'all'} poses, "
+            f"noise of {degraded.noise:g} half screen widths, focal length off by {degraded.focal_error:+.0%}"
         )
     return {
         "data": domains.name,
@@ -44,7 +44,7 @@ def _describe_frames(config: RunConfig) -> str:
     if config.frames == 1:
         return "1"
     what = "past frames" if config.network.causal else "frames around each"
-    within = f"{config.frames}: {what}, within its clip, whose first or last frame is repeated at the ends"
+    within = f"{config.frames}: {what}, within its clip; at its ends the first or last frame is repeated"
     return f"{within}; a lifter of every frame is tested on windows side by side"
 
 

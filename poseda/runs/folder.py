@@ -132,11 +132,11 @@ class RunFolder:
         return path_in(self.path / f"seed{seed}", arm)
 
     def weights(self, seed: int, arm: str, phase: str) -> Checkpoint:
-        """What a phase of an arm and seed ended with: ``lifter``, ``generator``, ``view_alignment``."""
+        """The result of a phase of an arm and seed: ``lifter``, ``generator``, ``view_alignment``."""
         return self._tensors(path_in(self.arm_path(seed, arm), f"{phase}.safetensors"))
 
     def partial(self, seed: int, arm: str, phase: str) -> Checkpoint:
-        """A phase as it was put away before its end."""
+        """The checkpoint of a phase that is not finished."""
         return self._tensors(self.arm_path(seed, arm) / f"{phase}{PARTIAL}")
 
     def partials(self) -> list[Checkpoint]:
@@ -149,7 +149,7 @@ class RunFolder:
         """The lifter that an arm ended with.
 
         Args:
-            seed, arm: whose lifter.
+            seed, arm: of the lifter.
             config: of the run.
             skeleton: of its poses.
             given: the module that was adapted, if it was given in place of a name; it is copied.
@@ -202,13 +202,13 @@ class RunFolder:
             raise self._unusable(error) from error
 
     def release(self) -> None:
-        """Let go of the lock; without effect where it is not held."""
+        """Release the lock; without effect where it is not held."""
         self._lock.release()
 
     def open(
         self, config: RunConfig, domains: Domains, splits: Sequence[str], verdict: Verdict | None = None
     ) -> RunConfig:
-        """Begin a run here or, with ``config.resume``, go on with the one that is; write how it came about.
+        """Begin a run here or, with ``config.resume``, continue the one that is there. Write its record.
 
         The lock is held afterwards.
 
@@ -225,7 +225,7 @@ class RunFolder:
             FolderError: if the folder is in use by another run, or there is none to resume.
         """
         data = describe_data(domains)
-        self._examine(config, data)  # what is refused is left without a lock's file
+        self._examine(config, data)  # before the lock: a refused folder stays as it is
         try:
             self._lock.take()
             config, earlier = self._examine(config, data)  # another run may have come between

@@ -37,7 +37,7 @@ class Journal:
             file.write(json.dumps(line) + "\n")
 
     def rewind(self, phase: str, seed: int, arm: str, step: int, restarts: int = 0) -> None:
-        """Drop the lines of one phase after a step, so that a resumed run does not log them twice.
+        """Drop the lines of one phase after a step, so that a resumed run does not log them again.
 
         Restarts up to number ``restarts`` stay.
         """
@@ -52,7 +52,7 @@ class Journal:
         write_atomically(self.path, "".join(f"{line}\n" for line in kept).encode())
 
     def _lines(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Each line as it stands in the file, and what it says."""
+        """Each line of the file, as text and as an object."""
         for line in self.path.read_text().splitlines() if self.path.exists() else ():
             try:
                 yield line, with_arm_of_today(json.loads(line))

@@ -57,7 +57,7 @@ class FolderLock:
         self._close = weakref.finalize(self, os.close, file)
 
     def release(self) -> None:
-        """Let go; without effect where the lock is not held."""
+        """Release the lock; without effect where it is not held."""
         if self._close is not None:
             self._close()
 

@@ -25,5 +25,5 @@ def path_in(parent: Path, name: str) -> Path:
 
 
 def with_arm_of_today(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of results or of the journal, whose arm goes by its name of today."""
+    """A row of results or of the journal, with today's name of its arm."""
     return {**row, "arm": arm_name(row["arm"])}

@@ -18,7 +18,7 @@ class Results:
 
     Args:
         file: where they are kept.
-        config: reads the configuration of the run, whose seeds and arms order the rows.
+        config: reads the configuration of the run. Its seeds and arms order the rows.
     """
 
     file: JsonFile

@@ -10,7 +10,7 @@ from poseda.config import Arm, arm_name
 from poseda.runs.atomic import JsonFile
 
 RESAMPLES = 1000
-"""Times the source's clips are divided anew."""
+"""Random divisions of the source's clips into halves."""
 
 LIMIT = 0.975
 """Quantile of the distances between halves that the target must exceed."""
@@ -97,7 +97,7 @@ class Verdict:
 
     @property
     def sentence(self) -> str:
-        """The verdict in plain words: the finding, then what it rests on."""
+        """The verdict in plain words: the finding, then its numbers."""
         return f"{self.finding}. In numbers: {self.numbers}."
 
     def to_json(self, recommended: str) -> dict[str, Any]:

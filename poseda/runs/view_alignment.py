@@ -1,4 +1,4 @@
-"""What the arm `gpa_lpa_view` found of a target: the tilt of each view, and the build of its people."""
+"""What the arm `gpa_lpa_view` found of a target: the tilt of each view, and the proportions of its people."""
 
 from __future__ import annotations
 
@@ -30,11 +30,12 @@ class FoundAlignment:
 
     Args:
         views: their number and their poses do not depend on the seed.
-        build: joint to the change of the bones that end there, left and right, one value a seed, percent.
+        proportions: joint to the change of the bones that end there, left and right, one value a seed,
+        percent.
     """
 
     views: tuple[View, ...]
-    build: dict[str, tuple[float, ...]]
+    proportions: dict[str, tuple[float, ...]]
 
     @classmethod
     def read(cls, folder: RunFolder, seeds: Sequence[int]) -> FoundAlignment | None:
@@ -48,7 +49,7 @@ class FoundAlignment:
 
     @classmethod
     def of(cls, found: Sequence[dict[str, Any]]) -> FoundAlignment | None:
-        """Bring together what each seed's file says in words; None where there is no seed."""
+        """Join the notes of each seed's file; None where there is no seed."""
         if not found:
             return None
         views = tuple(
@@ -57,5 +58,8 @@ class FoundAlignment:
             )
             for of_seeds in zip(*(notes["views"] for notes in found), strict=True)
         )
-        build = {name: tuple(notes["build"][name] for notes in found) for name in found[0]["build"]}
-        return cls(views, {name.removeprefix("right_").removeprefix("left_"): v for name, v in build.items()})
+        proportions = {
+            name.removeprefix("right_").removeprefix("left_"): tuple(notes["build"][name] for notes in found)
+            for name in found[0]["build"]
+        }
+        return cls(views, proportions)

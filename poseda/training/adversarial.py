@@ -120,7 +120,7 @@ class GeneratorPhase:
             where: (N,) rows of the placement table.
 
         Returns:
-            the fakes, without gradient, and what is logged.
+            the fakes, without gradient, and the logged values.
         """
         self.discriminators.requires_grad_(False)
         source = self.data.source.pose_3d[middle(rows)]

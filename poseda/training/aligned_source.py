@@ -47,7 +47,7 @@ class AlignedSource:
         """Train the probe lifter, estimate with it, and save the estimate; or read the saved one."""
         fabric, folder = self._stages.fabric, self._stages.folder
         file = folder.weights(seed, arm, "view_alignment")
-        weights = self._stages.run(seed, arm, "scout", self._phases.scouting(seed, without_tilt))
+        weights = self._stages.run(seed, arm, "scout", self._phases.probing(seed, without_tilt))
         if folder.writes and not file.exists():
             observer, title = self._stages.observer, f"{arm} · view alignment · seed {seed}"
             observer.phase_started(title, 1, 0)

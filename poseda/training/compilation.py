@@ -66,7 +66,7 @@ def lift_and_loss(lifter: nn.Module, compiled: bool) -> tuple[Lift, LossFunction
 
 @contextmanager
 def name_failure(lifter: nn.Module) -> Iterator[None]:
-    """Turn a failure of the compiler into one sentence.
+    """Report a failure of the compiler in one sentence.
 
     Raises:
         TrainingError: naming the lifter.

@@ -1,4 +1,4 @@
-"""A worse target, for experiments: fewer poses, noise on them, a wrong focal length."""
+"""A degraded target, for experiments: fewer poses, noise on them, a wrong focal length."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from poseda.datasets import AdaptationData
 
 
 def disturb(data: AdaptationData, config: TargetDataConfig) -> AdaptationData:
-    """Make the unlabelled target worse, in the same way at every call.
+    """Degrade the unlabelled target, in the same way at every call.
 
     Args:
         data: of both domains; it does not change.

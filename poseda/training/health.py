@@ -29,8 +29,8 @@ class NonFiniteWatch:
     def clip(self, step: float | Tensor, name: str, limit: float) -> None:
         """Check the gradients of a module, and scale them down to a joint norm of a limit.
 
-        One pass over the norms serves both. A gradient whose norm overflows cannot be clipped, and counts as
-        not finite.
+        One pass over the norms serves both. If the norm overflows, the gradient cannot be clipped, and counts
+        as not finite.
 
         Args:
             step: of the gradients.

@@ -27,7 +27,7 @@ class Meters:
         """Return the means since the last call and start again.
 
         Args:
-            where: what is trained, for complaints.
+            where: the phase, for messages.
             gradient: the first step with a gradient that was not finite, and its name.
 
         Raises:
@@ -55,6 +55,6 @@ class Meters:
             raise NothingValidError(
                 f"{where}: valid_share: expected valid poses, found none in the last "
                 f"{len(series['valid_share'])} steps; "
-                f"source poses must lie before the camera and target poses be large enough to be met"
+                f"source poses must lie before the camera, and target poses must have a size"
             )
         return {name: fmean(values) for name, values in series.items()}

@@ -183,7 +183,7 @@ class GlobalBatchDropout(nn.Module):
         self.dropout = dropout
 
     def forward(self, features: Tensor) -> Tensor:
-        """Drop features as on the global batch, whose rows are in the order of the processes."""
+        """Drop features as on the global batch. Its rows are in the order of the processes."""
         if not self.training or self.dropout.p == 0:
             return features
         where = (distributed.get_world_size(), distributed.get_rank())

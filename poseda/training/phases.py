@@ -23,12 +23,12 @@ from poseda.training.view_alignment import ScoutPairs
 
 
 class Phases:
-    """Builds the phases of a run, and what comes of them.
+    """Builds the phases of a run and their results.
 
     Args:
         config: of the run.
         fabric: device and precision.
-        folder: of the run, whose lifters phases begin with.
+        folder: of the run. Phases begin with its lifters.
         skeleton: of all poses.
         given: the lifter to adapt in place of the one that the configuration names.
     """
@@ -82,7 +82,7 @@ class Phases:
 
         return build
 
-    def scouting(self, seed: int, without_tilt: TrainingData) -> Build:
+    def probing(self, seed: int, without_tilt: TrainingData) -> Build:
         """The probe lifter, from the pre-trained one of a seed, learns random tilts and bone lengths."""
 
         def build(rng: torch.Generator) -> Phase:

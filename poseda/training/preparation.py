@@ -35,9 +35,9 @@ def prepare(
     Args:
         config: of the run.
         domains: to adapt on.
-        observer: told of progress.
-        lifter: any module (N, T, J, 2) to (N, T or 1, J, 3), T = ``config.frames``, to adapt in place of the
-            one that the configuration names. It is copied; every seed begins with its weights.
+        observer: follows the progress.
+        lifter: module to adapt in place of the one that the configuration names. It maps (N, T, J, 2) to
+            (N, T or 1, J, 3), with T = ``config.frames``. It is copied; every seed begins with its weights.
 
     Raises:
         ValueError: one sentence: a device or lifter that is not there, data or a folder that cannot be used.
@@ -67,7 +67,7 @@ def _prepare(
         check_skeleton(domains.skeleton)
     adaptation = disturb(domains.adaptation(), config.target_data)
     data = TrainingData.load(adaptation, fabric.device, config.frames, target_frame(built, config.frames))
-    verdict = None if config.gate == "off" else gate.judge(adaptation)
+    verdict = None if config.gate == "off" else gate.decide(adaptation)
     if config.gate == "on" and verdict is not None and not verdict.adapt:
         config = replace(config, arms=("source_only",))
     splits = labelled_splits(domains, config.frames)

@@ -34,7 +34,7 @@ class Run:
         fabric: device and precision.
         folder: of the run, locked. :meth:`train` lets go of it in the end, unless a ``with`` block of
             ``folder.locked()`` holds it on.
-        observer: told of progress.
+        observer: follows the progress.
         splits: to evaluate on.
         verdict: of the gate, or None where it was not asked.
         lifter: to adapt in place of the one that the configuration names; every seed begins with its weights.
@@ -115,7 +115,7 @@ class Run:
         return self._aligned.data_of(seed, arm, self.data) if recipe.view_aligned else self.data
 
     def _show(self) -> None:
-        """Keep what shows the method at work: samples, and the first seed's lifters without labels."""
+        """Save what the report shows: samples, and the label-free numbers of the first seed's lifters."""
         generator = self._sample_generator()
         if not self.folder.writes:
             return

@@ -23,7 +23,7 @@ from poseda.training.meters import Meters
 
 
 class Phase(Protocol):
-    """Something that is trained step by step, and whose state can be saved and loaded."""
+    """Something that is trained step by step. Its state can be saved and loaded."""
 
     steps: int
     rng: torch.Generator
@@ -39,7 +39,7 @@ class Phase(Protocol):
 
 
 class Observer(Protocol):
-    """Told what goes on; the command line shows it as progress bars."""
+    """Follows the phases of a run; the command line shows them as progress bars."""
 
     def phase_started(self, title: str, steps: int, done: int) -> None:
         """A phase begins, with ``done`` of its steps behind it."""
@@ -48,14 +48,14 @@ class Observer(Protocol):
         """``step`` steps of the phase are done."""
 
     def phase_restarted(self, title: str, step: int, reason: str) -> None:
-        """The phase collapsed and goes on from ``step`` with a new seed."""
+        """The phase collapsed and continues from ``step`` with another seed."""
 
     def phase_finished(self, title: str) -> None:
         """The phase is over."""
 
 
 class Silent:
-    """The observer of those who did not bring one."""
+    """The default observer, which does nothing."""
 
     def phase_started(self, title: str, steps: int, done: int) -> None: ...
     def advanced(self, step: int) -> None: ...
@@ -82,7 +82,7 @@ class Stages:
         config: of the run.
         fabric: device and precision; nothing has been trained with it yet.
         folder: of the run, where checkpoints and log lines go.
-        observer: told of progress.
+        observer: follows the progress.
     """
 
     def __init__(self, config: RunConfig, fabric: Fabric, folder: RunFolder, observer: Observer) -> None:
@@ -112,7 +112,7 @@ class Stage:
     Args:
         stages: what it shares with others.
         seed: of the run, one of several.
-        arm: whose phase it is.
+        arm: of the phase.
         name: of the phase.
         build: makes the phase.
     """
@@ -173,7 +173,7 @@ class Stage:
             )
 
     def _make(self, start: str) -> Phase:
-        """A phase as it begins. The order of poses is the same whatever the start."""
+        """A phase as it begins. The order of poses is the same at every restart."""
         # Dropout and initial weights draw from torch's own generator; everything else from rng.
         self.fabric.seed_everything(stage_seed(self.seed, self.arm, start), verbose=False)
         rng = torch.Generator(self.fabric.device).manual_seed(stage_seed(self.seed, self.arm, self.name))
@@ -202,7 +202,7 @@ class Stage:
         if restarts > self.config.health.restarts:
             raise CollapseError(
                 f"{self.title}: collapsed at step {collapse.step} after {restarts - 1} restarts: "
-                f"{collapse.reason}; --generator-training and --health hold the options that bear on this",
+                f"{collapse.reason}; change --generator-training.… or --health.… and start again",
                 collapse.step,
                 collapse.reason,
             )

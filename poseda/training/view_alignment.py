@@ -4,8 +4,7 @@ GPA gives source poses the position and size of target poses, but keeps their ti
 sees every person tilted. The target's people may also have other bone lengths. Both are estimated from the
 target's 2D poses alone, by indirect inference:
 
-1. A probe lifter, called the scout, learns from source poses under random tilts and bone lengths, so that it
-   favours none.
+1. A probe lifter, called the scout, learns from source poses under random tilts and bone lengths.
 2. It lifts the target. Two features of each view are measured: the mean upward direction of the people and
    the mean shares of their bones.
 3. It lifts simulated targets, and the same features are measured. These are source poses under a known tilt
@@ -29,7 +28,7 @@ from poseda.config import AlignmentConfig, RunConfig
 from poseda.datasets import LabelledPoses
 from poseda.geometry.camera import Camera, pitch_roll, up_of
 from poseda.geometry.placements import TargetPlacements
-from poseda.geometry.rotation import shortest_turn
+from poseda.geometry.rotation import shortest_rotation
 from poseda.geometry.skeleton import Skeleton
 from poseda.geometry.standing import body_axis, missing_joints
 from poseda.lifters.predict import predict
@@ -42,7 +41,7 @@ MEDIAN_STEPS = 20
 """Iterations of the geometric median."""
 
 MIN_AGREEMENT = 0.5
-"""Length of the mean of all axes below which people do not agree on what is up."""
+"""Length of the mean of all axes below which people have no common upward direction."""
 
 MAX_TILT = 0.8
 """Radians. A view with a larger tilt shows people who lie or hang, and keeps it."""
@@ -64,7 +63,7 @@ class Estimate(NamedTuple):
         view: (M,) the view of each target pose, 0 to V - 1.
         up: (V, 3) unit vectors, upward in the camera frame of each view.
         bone_scale: (G,) relative length change of each symmetric bone group. 2D does not show the size of a
-            person, so the total length stays about the same.
+            person. So the total length stays about the same.
         error: (2 + G,) standard deviation of the regression's error on simulated targets: pitch and roll in
             radians, then relative lengths.
     """
@@ -160,15 +159,15 @@ def shares(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
 def remove_tilt(poses: LabelledPoses, skeleton: Skeleton, config: AlignmentConfig) -> LabelledPoses:
     """Rotate labelled poses, view by view, so that most people stand upright in the camera frame.
 
-    A view keeps its tilt if its people do not agree on what is up, or if the tilt is larger than a camera's.
-    Such a view shows people who do not stand.
+    A view keeps its tilt if its people have no common upward direction, or if the tilt is larger than a
+    camera's. Such a view shows people who do not stand.
     """
     view = views_of(poses.camera, len(poses), config)
     upright = up_of(poses.pose_3d.new_zeros(2))
     rotations = []
     for number in range(int(view.max()) + 1):
         axis = body_axis(poses.pose_3d[view == number], skeleton)
-        rotation = shortest_turn(_median(axis), upright)
+        rotation = shortest_rotation(_median(axis), upright)
         standing = (axis.mean(0).norm() >= MIN_AGREEMENT) & (rotation.norm() <= MAX_TILT)
         rotations.append(rotation * standing)
     rotation = torch.stack(rotations)[view]
@@ -239,7 +238,7 @@ def _simulate(
     **more: Tensor,
 ) -> AugmentedPose:
     """Source poses without tilt, under a given tilt (N, 2) and bone scale (N, G), at target placements."""
-    rotation = shortest_turn(up_of(torch.zeros_like(tilt)), up_of(tilt))
+    rotation = shortest_rotation(up_of(torch.zeros_like(tilt)), up_of(tilt))
     return place_on_target(data, index, where, config, body_rotation=rotation, bone_scale=bone_scale, **more)
 
 
@@ -321,7 +320,7 @@ def _simulated_targets(
 
 
 def _complete(placements: TargetPlacements, rows: Tensor, fewest: int) -> Tensor:
-    """The rows whose joints are all visible, or all rows if they are too few."""
+    """The rows with all joints visible, or all rows if those are too few."""
     if placements.visible is None:
         return rows
     whole = rows[placements.visible[rows].all(1)]
@@ -364,5 +363,5 @@ def align_source(data: TrainingData, found: Estimate) -> TrainingData:
     )
     resized = _valid_rows(replace(source, pose_3d=seen.pose_3d, pose_2d=seen.pose_2d), seen.valid)
     upright = up_of(torch.zeros(1, 2, device=found.up.device))
-    tilt = shortest_turn(upright.expand_as(found.up), found.up)[found.view]
+    tilt = shortest_rotation(upright.expand_as(found.up), found.up)[found.view]
     return replace(data, source=resized, tilt=tilt)

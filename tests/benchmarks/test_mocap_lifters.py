@@ -175,7 +175,7 @@ def test_what_a_queue_sets_or_lacks_is_refused(
             "lifters", *option
         )
     assert "--lifters: expected some of simple_baseline, semgcn" in refused("lifters", "--lifters", "magic")
-    assert "lifters: expected none twice" in refused("lifters", "--lifters", "stgcn", "stgcn")
+    assert "lifters: expected values without repetition" in refused("lifters", "--lifters", "stgcn", "stgcn")
     for queue in ("arms", "ablations", "baseline"):
         found = refused(queue, "--lifter", "stgcn", "--frames", "9")
         assert "--frames: expected 1, as this queue's benchmarks hold frames by themselves" in found

@@ -100,7 +100,7 @@ def test_an_occupied_folder_is_refused(run: Path, capsys: pytest.CaptureFixture[
         (["--data", ""], "poseda: --data: expected a path, got ''"),
         (["--arms", "gpa,lpa"], "got 'gpa,lpa'; separate values with spaces"),
         (["--save-every", "7"], "poseda: --save-every: expected a multiple of --log-every = 20, got 7"),
-        (["--seeds", "1", "1"], "seeds: expected at least one and none twice"),
+        (["--seeds", "1", "1"], "seeds: expected at least one value, without repetition"),
     ],
 )
 def test_bad_input_is_one_sentence_and_writes_nothing(

@@ -62,7 +62,7 @@ def test_a_preset_survives_json(name: str) -> None:
         ),
         (lambda: RunConfig(training=LifterTrainingConfig(ema=1.0)), ["training.ema", "got 1.0"]),
         (lambda: RunConfig(training=LifterTrainingConfig(source_share=1.5)), ["training.source_share"]),
-        (lambda: RunConfig(seeds=(1, 1)), ["seeds", "twice"]),
+        (lambda: RunConfig(seeds=(1, 1)), ["seeds", "repetition"]),
         (lambda: RunConfig(arms=()), ["arms", "at least one"]),
         (lambda: RunConfig(frames=4), ["frames", "odd", "got 4"]),
         (lambda: RunConfig(frames=-1), ["frames", "above 0", "got -1"]),

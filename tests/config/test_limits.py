@@ -88,7 +88,7 @@ def test_a_field_is_named_with_its_section() -> None:
 
 def test_a_value_is_kept_under_its_new_name() -> None:
     assert Outer(names=("old",)).names == ("new",)  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="none twice"):
+    with pytest.raises(ConfigError, match="without repetition"):
         Outer(names=("old", "new"))  # type: ignore[arg-type]
 
 

@@ -16,7 +16,7 @@ from poseda.config import preset
 from poseda.datasets import AdaptationData, LabelledPoses, UnlabelledPoses, open_domains
 from poseda.evaluation import gate
 from poseda.evaluation.distance import ClipDistances, inhomogeneity, screen_features
-from poseda.evaluation.gate import judge
+from poseda.evaluation.gate import decide
 from poseda.geometry.camera import Camera
 from poseda.geometry.skeleton import H36M16
 from poseda.runs.verdict import Margin, Verdict, preferred, recommend
@@ -78,7 +78,7 @@ def test_posture_is_blind_to_place_and_size_and_placement_is_not(studio: Labelle
 
 def test_a_pair_without_a_gap_keeps_the_source_model(studio: LabelledPoses) -> None:
     source, rest = halves(studio)
-    verdict = judge(pair(source, rest.pose_2d, rest.clip))
+    verdict = decide(pair(source, rest.pose_2d, rest.clip))
     assert not verdict.adapt and verdict.unit == "clips"
     assert verdict.sentence.startswith("Keep the source model: ")
     assert recommend(verdict, ("source_only", "gpa", "gpa_lpa")) == "source_only"
@@ -95,7 +95,7 @@ def test_each_kind_of_gap_is_found(studio: LabelledPoses, change: str) -> None:
         # Everyone bows: heads and arms at the height of the hips. The box is kept.
         "posture": root + (rest.pose_2d - root) @ torch.tensor([[0.0, 1.0], [1.0, 0.0]]),
     }[change]
-    verdict = judge(pair(source, changed, rest.clip))
+    verdict = decide(pair(source, changed, rest.clip))
     assert verdict.adapt and verdict.sentence.startswith("Adapt: ")
     feature = "posture" if change == "posture" else "placement"
     assert verdict.margins[feature].ratio > 1
@@ -106,42 +106,42 @@ def test_each_kind_of_gap_is_found(studio: LabelledPoses, change: str) -> None:
 
 def test_the_embedded_footage_is_adapted_to_and_repeats_to_the_bit() -> None:
     data = open_domains(None).adaptation()
-    verdict = judge(data)
-    assert verdict.adapt and verdict.margins["placement"].ratio > 5 and verdict == judge(data)
+    verdict = decide(data)
+    assert verdict.adapt and verdict.margins["placement"].ratio > 5 and verdict == decide(data)
 
 
 def test_one_clip_that_the_source_could_hold_is_no_gap(studio: LabelledPoses) -> None:
     # Frame by frame a single clip differs from the studio; as a clip it does not.
     source, rest = halves(studio)
     one = rest.clip == rest.clip[0]
-    verdict = judge(pair(source, rest.pose_2d[one], rest.clip[one]))
+    verdict = decide(pair(source, rest.pose_2d[one], rest.clip[one]))
     assert not verdict.adapt and verdict.compared == 1
     assert "with only 1 of the target's clips a small gap cannot be seen" in verdict.sentence
-    alone = judge(pair(source, rest.pose_2d[one], torch.arange(int(one.sum()))))
+    alone = decide(pair(source, rest.pose_2d[one], torch.arange(int(one.sum()))))
     assert alone.adapt, "were its frames independent, the same poses would be a gap"
 
 
 def test_a_source_of_one_clip_is_divided_into_blocks(studio: LabelledPoses) -> None:
     whole = dataclasses.replace(studio, clip=torch.zeros_like(studio.clip))
-    verdict = judge(pair(whole, studio.pose_2d, torch.zeros_like(studio.clip)))
+    verdict = decide(pair(whole, studio.pose_2d, torch.zeros_like(studio.clip)))
     assert verdict.unit == "blocks of frames" and verdict.source == gate.BLOCKS and not verdict.adapt
-    assert judge(pair(whole, studio.pose_2d + 0.3, torch.zeros_like(studio.clip))).adapt
+    assert decide(pair(whole, studio.pose_2d + 0.3, torch.zeros_like(studio.clip))).adapt
 
 
 def test_unseen_joints_of_the_target_are_no_gap(studio: LabelledPoses) -> None:
     source, rest = halves(studio)
     visible = torch.rand(len(rest), 16) > 0.3
     hidden = rest.pose_2d.where(visible[..., None], torch.zeros(()))
-    assert not judge(pair(source, hidden, rest.clip, visible)).adapt
+    assert not decide(pair(source, hidden, rest.clip, visible)).adapt
     # Heads and feet never seen: the boxes are small, and so are the source's with the same gaps.
     ends = torch.ones(len(rest), 16, dtype=torch.bool)
     ends[:, [H36M16.joint(name) for name in ("head_top", "left_ankle", "right_ankle")]] = False
     hidden = rest.pose_2d.where(ends[..., None], torch.zeros(()))
-    assert not judge(pair(source, hidden, rest.clip, ends)).adapt
+    assert not decide(pair(source, hidden, rest.clip, ends)).adapt
     with pytest.raises(
         ValueError, match="target: expected a visible root and a box in 1 or more poses, found 0"
     ):
-        judge(pair(source, hidden, rest.clip, torch.zeros_like(ends)))
+        decide(pair(source, hidden, rest.clip, torch.zeros_like(ends)))
 
 
 def test_the_margin_is_the_distance_over_the_limit() -> None:
@@ -174,7 +174,7 @@ TINY = ["adapt", "--preset", "tiny", "--device", "cpu", *SHORT, "--arms", "sourc
 def no_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is judged has no gap."""
     verdict = Verdict({"placement": Margin(0.01, 0.02, 0.01)}, "clips", 10, 7, 5)
-    monkeypatch.setattr(gate, "judge", lambda data: verdict)
+    monkeypatch.setattr(gate, "decide", lambda data: verdict)
 
 
 def ran(out: Path, *options: str) -> tuple[dict[str, Any], set[str]]:

@@ -17,8 +17,8 @@ from poseda.geometry.rotation import (
     euler_zxy,
     rotated,
     rotation_matrix,
-    shortest_turn,
-    shortest_turn_matrix,
+    shortest_rotation,
+    shortest_rotation_matrix,
     unit,
 )
 
@@ -70,26 +70,26 @@ def test_gradient_of_composition_at_zero() -> None:
 
 def test_shortest_turn_leads_there() -> None:
     start, end = torch.nn.functional.normalize(torch.randn(2, 100, 3, dtype=torch.float64), dim=-1)
-    turn = shortest_turn(start, end)
+    turn = shortest_rotation(start, end)
     torch.testing.assert_close((rotation_matrix(turn) @ start[..., None])[..., 0], end)
     torch.testing.assert_close(turn.norm(dim=-1), torch.acos((start * end).sum(-1)))
-    assert torch.equal(shortest_turn(start, start).abs() < 1e-7, torch.ones(100, 3, dtype=torch.bool))
+    assert torch.equal(shortest_rotation(start, start).abs() < 1e-7, torch.ones(100, 3, dtype=torch.bool))
 
 
 def test_the_shortest_turn_is_the_same_as_a_vector_and_as_a_matrix() -> None:
-    np.testing.assert_allclose(shortest_turn_matrix(X, Y), about_axis("z", np.array(RIGHT)), atol=1e-15)
+    np.testing.assert_allclose(shortest_rotation_matrix(X, Y), about_axis("z", np.array(RIGHT)), atol=1e-15)
     start, end = directions(2, 100)
-    by_vector = rotation_matrix(shortest_turn(torch.from_numpy(start), torch.from_numpy(end))).numpy()
-    np.testing.assert_allclose(shortest_turn_matrix(start, end), by_vector, atol=1e-10)
+    by_vector = rotation_matrix(shortest_rotation(torch.from_numpy(start), torch.from_numpy(end))).numpy()
+    np.testing.assert_allclose(shortest_rotation_matrix(start, end), by_vector, atol=1e-10)
 
 
 def test_opposite_directions_are_turned_half_round_and_zero_vectors_not_at_all() -> None:
     start = directions(20)
-    half = shortest_turn_matrix(start, -start)
+    half = shortest_rotation_matrix(start, -start)
     np.testing.assert_allclose(rotated(half, start[:, None])[:, 0], -start, atol=1e-12)
     np.testing.assert_allclose(np.linalg.det(half), 1, atol=1e-12)
-    assert np.array_equal(shortest_turn_matrix(np.zeros((1, 3)), X[None])[0], np.eye(3))
-    assert np.array_equal(shortest_turn_matrix(X[None], np.zeros((1, 3)))[0], np.eye(3))
+    assert np.array_equal(shortest_rotation_matrix(np.zeros((1, 3)), X[None])[0], np.eye(3))
+    assert np.array_equal(shortest_rotation_matrix(X[None], np.zeros((1, 3)))[0], np.eye(3))
 
 
 def test_angles_between_vectors_are_exact_near_0_and_pi() -> None:

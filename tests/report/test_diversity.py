@@ -45,7 +45,7 @@ def test_turns_lengths_and_tilts_are_what_was_done_to_the_poses() -> None:
     assert found is not None
     expected = np.zeros((4, H36M16.num_bones))
     expected[:, wrist - 1] = 40
-    np.testing.assert_allclose(found.turn, expected, atol=1e-5)
+    np.testing.assert_allclose(found.bone, expected, atol=1e-5)
     np.testing.assert_allclose(found.length, expected / 40 * 50, atol=1e-5)
     np.testing.assert_allclose(found.body, np.degrees(0.3))
     # A body that stands upright on the screen leans by what it was turned in the plane of the screen.
@@ -65,7 +65,7 @@ def test_bodies_that_cannot_stand_have_no_tilt_and_runs_without_turns_no_diversi
     kept = samples(pose, pose, torch.zeros(3, 3))
     notes = {"skeleton": "dog", "parents": (-1, 0, 1), "joint_names": ("hip", "chest", "nose")}
     found = measure(kept, notes)
-    assert found is not None and found.tilt_before is None and found.turn.max() < 1e-3
+    assert found is not None and found.tilt_before is None and found.bone.max() < 1e-3
     assert measure({name: value for name, value in kept.items() if name != "augmented_body"}, notes) is None
     assert measure(kept | {"augmented_valid": np.zeros(3, bool)}, notes) is None
 
@@ -98,7 +98,7 @@ def test_a_run_tells_what_changed_what_plus_found_and_where_it_started_anew(
     assert describe_alignment(record.alignment) in " ".join(capsys.readouterr().out.split())
     notes = [RunFolder(out).weights(seed, "gpa_lpa_view", "view_alignment").load()[1] for seed in (0, 1)]
     assert record.alignment.views[0].pitch == tuple(found["views"][0]["pitch"] for found in notes)
-    assert record.alignment.build["knee"] == tuple(found["build"]["right_knee"] for found in notes)
+    assert record.alignment.proportions["knee"] == tuple(found["build"]["right_knee"] for found in notes)
     text = (out / "report.html").read_text()
     for title in ("What the generator changes", "What gpa_lpa_view found"):
         assert title in text

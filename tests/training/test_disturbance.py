@@ -1,4 +1,4 @@
-"""A worse target: by the amount asked for, repeatably, and never its labels and test data."""
+"""A degraded target: by the amount asked for, repeatably, and never its labels and test data."""
 
 from __future__ import annotations
 
@@ -69,11 +69,11 @@ def test_a_run_adapts_to_the_worse_target_and_says_so(tmp_path: Path, domains: D
     )
     run = training.prepare(config, domains)
     assert len(run.data.placements) + run.data.placements.dropped == 30
-    worse = gate.judge(disturb(domains.adaptation(), config.target_data))
-    assert run.verdict == worse != gate.judge(domains.adaptation())
+    degraded = gate.decide(disturb(domains.adaptation(), config.target_data))
+    assert run.verdict == degraded != gate.decide(domains.adaptation())
     card = protocol_card(config, domains, run.splits)["target"]
-    assert "made worse first: 30 poses, noise of 0.01 half screen widths" in card
-    assert "worse" not in protocol_card(preset("tiny"), domains, run.splits)["target"]
+    assert "degraded first: 30 poses, noise of 0.01 half screen widths" in card
+    assert "degraded" not in protocol_card(preset("tiny"), domains, run.splits)["target"]
 
 
 def test_a_record_older_than_worse_targets_is_read() -> None:

@@ -75,7 +75,7 @@ def test_the_aligned_source_has_the_tilt_and_the_bone_lengths_of_the_estimate() 
         seen = augment_pairs(aligned, rows, rows % size, proposal, "gpa", config)
         got = alignment.mean_up(seen.pose_3d[seen.valid], H36M16)
         own = alignment.mean_up(aligned.source.pose_3d[rows], H36M16)
-        expected = rotation_matrix(alignment.shortest_turn(up_of(torch.zeros(2)), up[0])) @ own
+        expected = rotation_matrix(alignment.shortest_rotation(up_of(torch.zeros(2)), up[0])) @ own
         torch.testing.assert_close(got, expected, rtol=0, atol=1e-3)
     thigh = H36M16.bone_groups.index(1) + 1
     length = [
@@ -103,7 +103,7 @@ def test_the_regression_removes_the_bias_of_a_scout(monkeypatch: pytest.MonkeyPa
         pose = torch.stack([made[p2.numpy().tobytes()] for p2 in pose_2d])
         up = pitch_roll(alignment.mean_up(pose, H36M16))
         back = up_of(torch.stack([up, 0.6 * up + torch.tensor([0.05, -0.02])]))
-        rotation = rotation_matrix(alignment.shortest_turn(back[0], back[1]))
+        rotation = rotation_matrix(alignment.shortest_rotation(back[0], back[1]))
         pose = (pose - pose[:, :1]) @ rotation.T
         pose[..., 1] *= 0.9
         return pose
@@ -115,7 +115,7 @@ def test_the_regression_removes_the_bias_of_a_scout(monkeypatch: pytest.MonkeyPa
     rng = torch.Generator().manual_seed(0)
     index = torch.randint(len(upright.source), (2000,), generator=rng)
     where = torch.randint(len(prepared.placements), (2000,), generator=rng)
-    rotation = alignment.shortest_turn(up_of(torch.zeros(1, 2)), up_of(tilt[None]))
+    rotation = alignment.shortest_rotation(up_of(torch.zeros(1, 2)), up_of(tilt[None]))
     seen = remembered(
         upright,
         index,

@@ -22,7 +22,7 @@ class Field:
     Args:
         path: of the file.
         where: the way to the value, such as ``people[2].pose``; empty for the whole file.
-        value: what is there, None where there is nothing.
+        value: the content, or None where there is no such entry.
     """
 
     path: Path
@@ -64,7 +64,7 @@ class Field:
 
         Args:
             expected: what the reader needs here.
-            found: what is here instead. Default: the kind of the value.
+            found: the content in its place. Default: the kind of the value.
         """
         found = kind(self.value) if found is None else found
         return DataError(f"{self.path}: {self.where or 'file'}: expected {expected}, found {found}")
@@ -93,7 +93,7 @@ class Field:
         return [Field(path, f"{where}[{index}]", value) for index, value in enumerate(self.value)]
 
     def entries(self, expected: str = "an object") -> list[tuple[Any, Field]]:
-        """Key and value of each entry, for objects whose keys are data.
+        """Key and value of each entry, for objects with data as keys.
 
         Raises:
             DataError: if the value is not an object; the message says ``expected``.

@@ -14,7 +14,7 @@ from poseda.datasets.formats.field import Field
 
 @contextmanager
 def reading(path: Path) -> Iterator[Field]:
-    """Give the file as a field, and turn an error of the file system into a refusal.
+    """Give the file as a field. An error of the file system becomes a refusal.
 
     Raises:
         DataError: if the file cannot be read.

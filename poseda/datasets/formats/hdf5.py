@@ -17,7 +17,7 @@ from poseda.datasets.records import DataError
 
 @contextmanager
 def open_hdf5(path: Path, expected: str) -> Iterator[Any]:
-    """Open an HDF5 file, and turn what h5py raises within into a refusal.
+    """Open an HDF5 file. An error of h5py within becomes a refusal.
 
     Args:
         path: of the file.

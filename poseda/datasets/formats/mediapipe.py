@@ -12,7 +12,7 @@ LANDMARK_KEYS = ("landmarks", "pose_landmarks", "poseLandmarks")
 """Names under which a frame holds its landmarks, in Python's and JavaScript's results."""
 
 LOOKED_AT = 1000
-"""Frames in which landmarks are looked for before the file is taken for another format."""
+"""Frames in which landmarks are looked for before the file counts as another format."""
 
 
 def is_mediapipe(file: Field) -> bool:
@@ -29,8 +29,8 @@ def read_mediapipe(file: Field, layout: Layout | None, image_size: Size | None) 
     A list of frames, or ``{"image_width": …, "image_height": …, "frames": […]}``. A frame is a list of 33
     landmarks ``{"x", "y", "visibility"}`` in MediaPipe's order. Or it is an object with that list under
     ``landmarks``, ``pose_landmarks`` or ``poseLandmarks``, and may hold its number as ``frame``. Several
-    people are a list of such lists; null or an empty list is nobody. MediaPipe divides x and y by width and
-    height, so the size of the picture turns them into pixels.
+    people are a list of such lists; null or an empty list means no person. MediaPipe divides x and y by width
+    and height, so the size of the picture turns them into pixels.
     """
     if "image_width" in file or "image_height" in file:
         image_size = (file["image_width"].whole(), file["image_height"].whole())

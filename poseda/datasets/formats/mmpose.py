@@ -66,7 +66,7 @@ def _meta_layout(meta: Any) -> Layout | None:
     clean = tuple(str(name) for name in names.values())
     if clean == LAYOUTS["coco17"].joint_names:
         return LAYOUTS["coco17"]
-    # MMPose's names of Halpe's joints differ from ours, so their number tells the layout.
+    # MMPose's names of Halpe's joints differ from ours, so their number decides the layout.
     if len(clean) in (26, 133) or len(set(clean)) != len(clean):
         return None
     return Layout("the file's own joints", clean)

@@ -89,7 +89,7 @@ def _unit(file: Field, pose: np.ndarray) -> float:
 
 
 def _upright(pose: np.ndarray) -> np.ndarray:
-    """Turn y up into z up, where the bodies' long axis is nearer to y."""
+    """Exchange the axes of poses with y up, so that z is up. People's long axis shows which is up."""
     ankles = [H36M17.joint("left_ankle"), H36M17.joint("right_ankle")]
     up = np.abs((pose[:, H36M17.joint("thorax")] - pose[:, ankles].mean(1)).mean(0))
     if up[1] <= up[2]:

@@ -150,7 +150,7 @@ class Machine:
         self.stack.append(value)
 
     def count(self, size: int) -> None:
-        """Count bytes that are copied from what is there already: only copies can multiply memory."""
+        """Count copied bytes: only copies can multiply memory."""
         self.built += size
         if self.built > len(self.data) + FREE_BYTES:
             raise RefusedError(f"more than {len(self.data) + FREE_BYTES} bytes out of {len(self.data)}")

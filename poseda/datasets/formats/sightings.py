@@ -22,7 +22,7 @@ class Sightings:
     Args:
         path: of the file or folder.
         format: its name, for messages.
-        layout: of the joints, or None: their number tells it.
+        layout: of the joints, or None: their number decides it.
     """
 
     path: Path

@@ -29,8 +29,8 @@ MAX_PEOPLE = 16
 def read_3dpw(files: Sequence[Path], skeleton: Skeleton, stride: int) -> LabelledPoses:
     """``jointPositions`` (a (N, 72) array a person, metres, world), ``cam_poses``, ``cam_intrinsics``.
 
-    2D is the projection of the 3D joints. Frames whose camera pose is not marked valid are left out. The
-    picture's size is twice the principal point, as in all of 3DPW's files.
+    2D is the projection of the 3D joints. Frames without a valid camera pose are left out. The
+    picture is 2 times as large as its principal point, as in all of 3DPW's files.
     """
     convert, parts = conversion(SMPL24, skeleton), []
     for number, path in enumerate(files):

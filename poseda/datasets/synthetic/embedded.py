@@ -45,19 +45,19 @@ CLIP_STRIDE = 1_000_000
 
 @dataclass(frozen=True)
 class Population:
-    """Bodies of one domain.
+    """People of one domain.
 
     Args:
         people: their number.
         proportions: factor of the bone that ends at each joint.
         stature: standard deviation of the common factor.
-        build: standard deviation of each symmetric group's own factor.
+        group_factor: standard deviation of each symmetric group's own factor.
     """
 
     people: int
     proportions: dict[str, float]
     stature: float
-    build: float
+    group_factor: float
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Domain:
 
 
 STUDIO = Domain(
-    Population(people=8, proportions={}, stature=0.04, build=0.025),
+    Population(people=8, proportions={}, stature=0.04, group_factor=0.025),
     Rig(
         distance=(4.6, 5.6), height=(1.3, 2.0), aim=(0.8, 1.0), roll=0.5, focal=(2.2, 2.35),
         distortion=(0.0, 0.0, 0.0, 0.0, 0.0), aspect=1.0, cameras=4, reach=0.4,
@@ -112,7 +112,7 @@ FIELD = Domain(
             "wrist": 0.92,
         },
         stature=0.05,
-        build=0.03,
+        group_factor=0.03,
     ),
     Rig(
         distance=(2.3, 3.5), height=(0.6, 1.2), aim=(0.6, 1.2), roll=2.0, focal=(1.25, 1.5),
@@ -258,8 +258,8 @@ def _people(population: Population, rng: np.random.Generator) -> Array:
     stems = [name.removeprefix("left_").removeprefix("right_") for name in SKELETON.joint_names[1:]]
     mean = np.array([BONE_LENGTHS[stem] * population.proportions.get(stem, 1.0) for stem in stems])
     stature = 1 + population.stature * rng.uniform(-1.7, 1.7, (population.people, 1))
-    build = 1 + population.build * rng.uniform(-1.7, 1.7, (population.people, SKELETON.num_groups))
-    return mean * stature * build[:, list(SKELETON.bone_groups)]
+    factor = 1 + population.group_factor * rng.uniform(-1.7, 1.7, (population.people, SKELETON.num_groups))
+    return mean * stature * factor[:, list(SKELETON.bone_groups)]
 
 
 def _placed(rig: Rig, rng: np.random.Generator) -> FixedCamera:
