@@ -1,5 +1,5 @@
-// What keeps memory safe whatever reaches an op, on either device. For `augment` this is the first check, and
-// where it refuses, poseda/ops/ says why in words meant for users. The other public functions check first.
+// Checks that keep memory safe, whatever reaches an op, on either device. They refuse in few words.
+// poseda/ops/ says the same at length: for `augment` once the op has refused, for other ops before the call.
 #pragma once
 
 #include <torch/csrc/inductor/aoti_torch/c/shim.h>
@@ -15,6 +15,7 @@
 
 #include <initializer_list>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -24,42 +25,56 @@ namespace poseda {
 
 using torch::headeronly::ScalarType;
 using torch::stable::Tensor;
+using OptionalTensor = std::optional<Tensor>;
+using Integers = std::vector<int64_t>;
 
-inline std::string shape_text(const Tensor& tensor) {
-    std::string text = "(";
+// ---- Refusing. Messages are put together only when they are needed, and without a stream.
+
+inline void append(std::string& text, const char* part) { text += part; }
+inline void append(std::string& text, int64_t number) { text += std::to_string(number); }
+inline void append(std::string& text, const Tensor& tensor) {  // its shape
+    text += '(';
     for (int64_t i = 0; i < tensor.dim(); ++i) text += (i ? ", " : "") + std::to_string(tensor.size(i));
-    return text + ")";
+    text += ')';
 }
 
-inline ScalarType floating_type(const Tensor& tensor, const char* name) {
-    const ScalarType type = tensor.scalar_type();
-    STD_TORCH_CHECK(type == ScalarType::Float || type == ScalarType::Double, name,
-                    ": expected float32 or float64");
-    return type;
+template <class... Parts>
+[[noreturn, gnu::cold, gnu::noinline]] void refuse(const Parts&... parts) {
+    std::string text;
+    (append(text, parts), ...);
+    throw std::runtime_error(text);
 }
 
-// Ask for huge pages behind a large new tensor on a CPU: the kernel hands out and clears its memory at the
-// first touch, a fault a page, which for pages of 4 KiB takes as long as the whole augmentation.
+template <class... Parts>
+void require(bool holds, const Parts&... parts) {
+    if (!holds) refuse(parts...);
+}
+
+[[noreturn]] inline void refuse_memory(int64_t poses) { refuse("not enough memory for ", poses, " poses"); }
+
+// ---- Results
+
+// Ask for huge pages behind a large new tensor on a CPU. The system hands out and clears its memory page by
+// page at the first touch, which in pages of 4 KiB takes as long as the whole augmentation.
 inline void prefer_huge_pages(void* data, int64_t bytes) {
 #if defined(__linux__)
     constexpr uintptr_t page = uintptr_t(2) << 20;
     const uintptr_t begin = (reinterpret_cast<uintptr_t>(data) + page - 1) / page * page;
     const uintptr_t end = (reinterpret_cast<uintptr_t>(data) + uintptr_t(bytes)) / page * page;
-    // Advice only: where it is not taken, nothing changes. It outlives the tensor on memory that malloc
-    // keeps.
+    // It is advice: where the system does not take it, nothing changes.
     if (begin < end) (void)madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
 #else
     (void)data, (void)bytes;
 #endif
 }
 
-// An uninitialised contiguous tensor on the device of `like`.
+// An uninitialised contiguous tensor on the device of `like`, a row a pose.
 inline Tensor allocate(const Tensor& like, ScalarType type, const int64_t* sizes, int64_t dimensions) {
     int64_t strides[8], step = 1;
+    bool countable = true;
     for (int64_t i = dimensions - 1; i >= 0; --i) {
         strides[i] = step;
-        STD_TORCH_CHECK(!__builtin_mul_overflow(step, sizes[i] > 1 ? sizes[i] : 1, &step),
-                        "a result would have more numbers than can be counted");
+        countable = countable && !__builtin_mul_overflow(step, sizes[i] > 1 ? sizes[i] : 1, &step);
     }
     const int32_t dtype = type == ScalarType::Bool     ? aoti_torch_dtype_bool()
                           : type == ScalarType::Long   ? aoti_torch_dtype_int64()
@@ -69,8 +84,10 @@ inline Tensor allocate(const Tensor& like, ScalarType type, const int64_t* sizes
     TORCH_ERROR_CODE_CHECK(aoti_torch_get_device_type(like.get(), &device_type));
     TORCH_ERROR_CODE_CHECK(aoti_torch_get_device_index(like.get(), &device_index));
     AtenTensorHandle handle;
-    TORCH_ERROR_CODE_CHECK(
-        aoti_torch_empty_strided(dimensions, sizes, strides, dtype, device_type, device_index, &handle));
+    if (!countable || aoti_torch_empty_strided(dimensions, sizes, strides, dtype, device_type, device_index,
+                                               &handle) != TORCH_SUCCESS) {
+        refuse_memory(sizes[0]);
+    }
     Tensor tensor(handle);
     if (device_type == aoti_torch_device_type_cpu()) {
         prefer_huge_pages(tensor.data_ptr(), tensor.numel() * int64_t(tensor.element_size()));
@@ -82,19 +99,38 @@ inline Tensor allocate(const Tensor& like, ScalarType type, std::initializer_lis
     return allocate(like, type, sizes.begin(), int64_t(sizes.size()));
 }
 
-// The shape, dtype and device of `like` with another number of rows.
+// The shape, dtype and device of `like`, with another number of rows.
 inline Tensor allocate_rows(const Tensor& like, int64_t rows) {
     int64_t sizes[8] = {rows};
     for (int64_t i = 1; i < like.dim(); ++i) sizes[i] = like.size(i);
     return allocate(like, like.scalar_type(), sizes, like.dim());
 }
 
+template <class T>
+T* numbers(const Tensor& tensor) {
+    return static_cast<T*>(tensor.data_ptr());
+}
+
+// ---- Arguments
+
+inline ScalarType floating_type(const Tensor& tensor, const char* name) {
+    const ScalarType type = tensor.scalar_type();
+    require(type == ScalarType::Float || type == ScalarType::Double, name, ": expected float32 or float64");
+    return type;
+}
+
+// Runs `body` with a zero of the tensor's type.
+template <class F>
+auto for_type(const Tensor& tensor, const char* name, const F& body) {
+    return floating_type(tensor, name) == ScalarType::Float ? body(float()) : body(double());
+}
+
 inline int64_t row_count(const Tensor& tensor, const char* name) {
-    STD_TORCH_CHECK(tensor.dim() > 0, name, ": unexpected shape ()");
+    require(tensor.dim() > 0, name, ": unexpected shape ()");
     return tensor.size(0);
 }
 
-// The tensors of one call: they must share dtype and device, and copies made on the way must outlive it.
+// The tensors of one call share dtype and device. The guard keeps the copies that it makes.
 class Guard {
    public:
     Guard(const Tensor& first, const char* name) : type_(floating_type(first, name)) {
@@ -102,8 +138,8 @@ class Guard {
         TORCH_ERROR_CODE_CHECK(aoti_torch_get_device_index(first.get(), &device_index_));
     }
 
-    // Rows of `inner` numbers: shape (rows or 1, [frames or 1,] inner...). `frames` < 0: there is no frame
-    // dimension.
+    // Rows of `inner` numbers: shape (rows or 1, [frames or 1,] inner...). With frames < 0 there is no
+    // dimension of frames.
     template <class T>
     Rows<const T> rows(const Tensor& given, const char* name, int64_t rows, int64_t frames,
                        std::initializer_list<int64_t> inner) {
@@ -112,7 +148,7 @@ class Guard {
     }
 
     template <class T>
-    Rows<const T> rows(const std::optional<Tensor>& given, const char* name, int64_t rows, int64_t frames,
+    Rows<const T> rows(const OptionalTensor& given, const char* name, int64_t rows, int64_t frames,
                        std::initializer_list<int64_t> inner) {
         return given ? this->rows<T>(*given, name, rows, frames, inner) : Rows<const T>{};
     }
@@ -121,9 +157,9 @@ class Guard {
         int32_t device_type, device_index;
         TORCH_ERROR_CODE_CHECK(aoti_torch_get_device_type(tensor.get(), &device_type));
         TORCH_ERROR_CODE_CHECK(aoti_torch_get_device_index(tensor.get(), &device_index));
-        STD_TORCH_CHECK(tensor.scalar_type() == type, name, ": has another dtype than the call expects");
-        STD_TORCH_CHECK(device_type == device_type_ && device_index == device_index_, name,
-                        ": lies on another device than the first argument");
+        require(tensor.scalar_type() == type, name, ": has another dtype than the call expects");
+        require(device_type == device_type_ && device_index == device_index_, name,
+                ": lies on another device than the first argument");
     }
 
     template <class T>
@@ -134,10 +170,9 @@ class Guard {
             given.dim() == int64_t(lead + inner.size()) && (given.size(0) == rows || given.size(0) == 1);
         fits = fits && (lead == 1 || given.size(1) == frames || given.size(1) == 1);
         for (size_t i = 0; fits && i < inner.size(); ++i) fits = given.size(lead + i) == inner.begin()[i];
-        STD_TORCH_CHECK(fits, name, ": unexpected shape ", shape_text(given));
-        const Tensor tensor =
-            inner_contiguous(given, lead) ? given : kept_.emplace_back(torch::stable::contiguous(given));
-        return {static_cast<const T*>(tensor.data_ptr()), tensor.size(0) == 1 ? 0 : tensor.stride(0),
+        require(fits, name, ": unexpected shape ", given);
+        const Tensor tensor = inner_contiguous(given, lead) ? given : kept_.emplace_back(copy_of(given));
+        return {numbers<const T>(tensor), tensor.size(0) == 1 ? 0 : tensor.stride(0),
                 lead == 2 && tensor.size(1) != 1 ? tensor.stride(1) : 0};
     }
 
@@ -151,29 +186,35 @@ class Guard {
         return true;
     }
 
+    static Tensor copy_of(const Tensor& tensor) {
+        try {
+            return torch::stable::contiguous(tensor);
+        } catch (const std::runtime_error&) {
+            refuse_memory(tensor.size(0));
+        }
+    }
+
     ScalarType type_;
     int32_t device_type_, device_index_;
     std::vector<Tensor> kept_;
 };
 
-// A tree from a skeleton's parents and, where bone scales are shared by symmetric groups, each bone's group.
-inline Tree tree_of(const std::vector<int64_t>& parents, const std::vector<int64_t>& groups) {
+// A tree from a skeleton's parents and, where the bones of a group share their scale, each bone's group.
+inline Tree tree_of(const Integers& parents, const Integers& groups) {
     Tree tree;
     tree.joints = int(parents.size());
-    STD_TORCH_CHECK(parents.size() >= 2 && parents.size() <= size_t(kMaxJoints), "parents: expected 2 to ",
-                    std::to_string(kMaxJoints), " joints, got ", std::to_string(parents.size()));
-    STD_TORCH_CHECK(groups.empty() || groups.size() == parents.size() - 1,
-                    "groups: expected one group a bone");
+    require(parents.size() >= 2 && parents.size() <= size_t(kMaxJoints), "parents: expected 2 to ",
+            kMaxJoints, " joints, got ", int64_t(parents.size()));
+    require(groups.empty() || groups.size() == parents.size() - 1, "groups: expected one group a bone");
     tree.scales = groups.empty() ? tree.bones() : 0;
     for (int j = 0; j < tree.joints; ++j) {
         const int64_t parent = parents[j];
-        STD_TORCH_CHECK(j == 0 ? parent == -1 : (parent >= 0 && parent < j),
-                        "parents: expected topological order");
+        require(j == 0 ? parent == -1 : (parent >= 0 && parent < j), "parents: expected topological order");
         tree.parent[j] = int8_t(parent);
     }
     for (int k = 0; k < tree.bones(); ++k) {
         const int64_t group = groups.empty() ? k : groups[k];
-        STD_TORCH_CHECK(group >= 0 && group < tree.bones(), "groups: out of range");
+        require(group >= 0 && group < tree.bones(), "groups: out of range");
         tree.scale_of[k] = int8_t(group);
         if (group >= tree.scales) tree.scales = int(group) + 1;
     }

@@ -1,7 +1,7 @@
 """Where errors sit: by camera, by tilt of the torso, and away from the poses of the target's training clips.
 
-Groups are made from labels, after training and from the records of evaluation alone; nothing of it reaches an
-arm. By joint, results.json has the errors already.
+Groups are made from labels, after training and from the records of evaluation alone. No arm sees them.
+By joint, results.json has the errors already.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-// The camera of poseda/camera.py: distortion, its inverse, projection, each beside its adjoint.
+// The camera of poseda/geometry/camera.py: distortion, its inverse and projection, each beside its adjoint.
 #pragma once
 
 #include "core/scalar.h"
@@ -7,59 +7,83 @@ namespace poseda {
 
 constexpr int kUndistortSteps = 8;
 
-template <class S>
-struct Vec2 {
-    S x, y;
-};
-
+// Also the type of a camera's gradient, whose `distorted` is not read.
 template <class S>
 struct Camera {
-    S fx, fy, cx, cy;
-    S k1, k2, k3, p1, p2;
+    Vec2<S> focal, center;
+    S k1, k2, k3;
+    Vec2<S> tangential;  // p1, p2
+    bool distorted;      // false: a pinhole, whose five coefficients are not read
 };
 
 template <class S>
 POSEDA_HD Camera<S> zero_camera() {
     const S zero = literal<S>(0);
-    return {zero, zero, zero, zero, zero, zero, zero, zero, zero};
+    return {zero2<S>(), zero2<S>(), zero, zero, zero, zero2<S>(), false};
 }
 
-// The lens applied to a point on the plane z = 1, with the Jacobian of that map.
+template <class S>
+struct Matrix2 {
+    S xx, xy, yx, yy;
+
+    POSEDA_HD S determinant() const { return xx * yy - xy * yx; }
+    POSEDA_HD Matrix2 transposed() const { return {xx, yx, xy, yy}; }
+};
+
+template <class S>
+POSEDA_HD Vec2<S> operator*(const Matrix2<S>& m, Vec2<S> v) {
+    return {m.xx * v.x + m.xy * v.y, m.yx * v.x + m.yy * v.y};
+}
+
+// The v for which m * v = b.
+template <class S>
+POSEDA_HD Vec2<S> solve(const Matrix2<S>& m, Vec2<S> b) {
+    const S inverse = literal<S>(1) / m.determinant();
+    return {(m.yy * b.x - m.xy * b.y) * inverse, (m.xx * b.y - m.yx * b.x) * inverse};
+}
+
+// A point on the plane z = 1 after the lens, and the derivative of that map.
 template <class S>
 struct Distorted {
     Vec2<S> point;
-    S xx, xy, yx, yy;  // d point.x / d x, d point.x / d y, ...
+    Matrix2<S> jacobian;  // xy: the derivative of point.x by y
     S r2;
 };
 
 template <class S>
 POSEDA_HD Distorted<S> distort(const Camera<S>& c, Vec2<S> p) {
     const S two = literal<S>(2), three = literal<S>(3);
-    const S r2 = p.x * p.x + p.y * p.y;
-    const S factor = literal<S>(1) + r2 * (c.k1 + r2 * (c.k2 + r2 * c.k3)) + c.p1 * p.x + c.p2 * p.y;
+    const Vec2<S> t = c.tangential;
+    const S r2 = dot(p, p);
+    const S factor = literal<S>(1) + r2 * (c.k1 + r2 * (c.k2 + r2 * c.k3)) + t.x * p.x + t.y * p.y;
     const S slope = two * (c.k1 + r2 * (two * c.k2 + r2 * three * c.k3));
-    const S factor_x = slope * p.x + c.p1, factor_y = slope * p.y + c.p2;
-    return {{p.x * factor + c.p1 * r2, p.y * factor + c.p2 * r2},
-            factor + p.x * factor_x + two * c.p1 * p.x,
-            p.x * factor_y + two * c.p1 * p.y,
-            p.y * factor_x + two * c.p2 * p.x,
-            factor + p.y * factor_y + two * c.p2 * p.y,
+    const Vec2<S> factor_slope = slope * p + t;
+    return {factor * p + r2 * t,
+            {factor + p.x * factor_slope.x + two * t.x * p.x, p.x * factor_slope.y + two * t.x * p.y,
+             p.y * factor_slope.x + two * t.y * p.x, factor + p.y * factor_slope.y + two * t.y * p.y},
             r2};
 }
 
-// Adds what the five coefficients contribute: the distorted point is linear in each of them.
+// Adds the gradients of the five coefficients. The distorted point is linear in each of them.
 template <class S>
 POSEDA_HD void distort_coefficients_vjp(Vec2<S> p, S r2, Vec2<S> grad, Camera<S>& grad_camera) {
-    const S along = p.x * grad.x + p.y * grad.y;
-    grad_camera.k1 = grad_camera.k1 + r2 * along;
-    grad_camera.k2 = grad_camera.k2 + r2 * r2 * along;
-    grad_camera.k3 = grad_camera.k3 + r2 * r2 * r2 * along;
-    grad_camera.p1 = grad_camera.p1 + p.x * along + r2 * grad.x;
-    grad_camera.p2 = grad_camera.p2 + p.y * along + r2 * grad.y;
+    const S along = dot(p, grad);
+    grad_camera.k1 += r2 * along;
+    grad_camera.k2 += r2 * r2 * along;
+    grad_camera.k3 += r2 * r2 * r2 * along;
+    grad_camera.tangential += along * p;
+    grad_camera.tangential += r2 * grad;
 }
 
-// Screen coordinates of a point in camera space, and their derivative along a direction (for GPA's Newton
-// steps).
+template <class S>
+POSEDA_HD Vec2<S> project(const Camera<S>& c, Vec3<S> p) {
+    const S inverse = literal<S>(1) / p.z;
+    Vec2<S> xy = inverse * Vec2<S>{p.x, p.y};
+    if (c.distorted) xy = distort(c, xy).point;
+    return times(c.focal, xy) + c.center;
+}
+
+// Screen coordinates of a point, and their derivative along a direction for GPA's Newton steps.
 template <class S>
 struct Projected {
     Vec2<S> screen;
@@ -67,102 +91,84 @@ struct Projected {
 };
 
 template <class S>
-POSEDA_HD Projected<S> project_along(const Camera<S>& c, bool distorted, Vec3<S> p, Vec3<S> direction) {
+POSEDA_HD Projected<S> project_along(const Camera<S>& c, Vec3<S> p, Vec3<S> direction) {
     const S inverse = literal<S>(1) / p.z;
-    const Vec2<S> xy = {p.x * inverse, p.y * inverse};
-    const Vec2<S> d = {(direction.x - xy.x * direction.z) * inverse,
-                       (direction.y - xy.y * direction.z) * inverse};
-    if (!distorted) return {{c.fx * xy.x + c.cx, c.fy * xy.y + c.cy}, {c.fx * d.x, c.fy * d.y}};
+    const Vec2<S> xy = inverse * Vec2<S>{p.x, p.y};
+    const Vec2<S> d = inverse * Vec2<S>{direction.x - xy.x * direction.z, direction.y - xy.y * direction.z};
+    if (!c.distorted) return {times(c.focal, xy) + c.center, times(c.focal, d)};
     const Distorted<S> lens = distort(c, xy);
-    return {{c.fx * lens.point.x + c.cx, c.fy * lens.point.y + c.cy},
-            {c.fx * (lens.xx * d.x + lens.xy * d.y), c.fy * (lens.yx * d.x + lens.yy * d.y)}};
+    return {times(c.focal, lens.point) + c.center, times(c.focal, lens.jacobian * d)};
 }
 
+// Adjoint of project. Returns the gradient of the point and adds the camera's, if wanted.
 template <class S>
-POSEDA_HD Vec2<S> project(const Camera<S>& c, bool distorted, Vec3<S> p) {
-    const S inverse = literal<S>(1) / p.z;
-    Vec2<S> xy = {p.x * inverse, p.y * inverse};
-    if (distorted) xy = distort(c, xy).point;
-    return {c.fx * xy.x + c.cx, c.fy * xy.y + c.cy};
-}
-
-// Gradient of the point; adds the camera's to grad_camera, if wanted.
-template <class S>
-POSEDA_HD Vec3<S> project_vjp(const Camera<S>& c, bool distorted, Vec3<S> p, Vec2<S> grad, bool want_camera,
+POSEDA_HD Vec3<S> project_vjp(const Camera<S>& c, Vec3<S> p, Vec2<S> grad, bool want_camera,
                               Camera<S>& grad_camera) {
     const S inverse = literal<S>(1) / p.z;
-    const Vec2<S> xy = {p.x * inverse, p.y * inverse};
-    const Vec2<S> g = {c.fx * grad.x, c.fy * grad.y};
+    const Vec2<S> xy = inverse * Vec2<S>{p.x, p.y};
+    const Vec2<S> g = times(c.focal, grad);
     Vec2<S> point = xy, grad_xy = g;
-    if (distorted) {
+    if (c.distorted) {
         const Distorted<S> lens = distort(c, xy);
         point = lens.point;
-        grad_xy = {lens.xx * g.x + lens.yx * g.y, lens.xy * g.x + lens.yy * g.y};
+        grad_xy = lens.jacobian.transposed() * g;
         if (want_camera) distort_coefficients_vjp(xy, lens.r2, g, grad_camera);
     }
     if (want_camera) {
-        grad_camera.fx = grad_camera.fx + point.x * grad.x;
-        grad_camera.fy = grad_camera.fy + point.y * grad.y;
-        grad_camera.cx = grad_camera.cx + grad.x;
-        grad_camera.cy = grad_camera.cy + grad.y;
+        grad_camera.focal += times(point, grad);
+        grad_camera.center += grad;
     }
     // d(X/Z) = dX/Z - X/Z dZ/Z
-    return {grad_xy.x * inverse, grad_xy.y * inverse, -(grad_xy.x * xy.x + grad_xy.y * xy.y) * inverse};
+    return {grad_xy.x * inverse, grad_xy.y * inverse, -dot(grad_xy, xy) * inverse};
 }
 
 // The ray (x0, y0, 1) through a place on the screen.
 template <class S>
-POSEDA_HD Vec2<S> unproject(const Camera<S>& c, bool distorted, Vec2<S> screen) {
-    const Vec2<S> target = {(screen.x - c.cx) / c.fx, (screen.y - c.cy) / c.fy};
+POSEDA_HD Vec2<S> unproject(const Camera<S>& c, Vec2<S> screen) {
+    const Vec2<S> target = over(screen - c.center, c.focal);
     Vec2<S> p = target;
-    if (!distorted) return p;
-    // Newton's error is squared at each step: after one this short, what is left is below rounding. Each lane
-    // stops for itself, so that its bits do not depend on its neighbours.
+    if (!c.distorted) return p;
+    // Newton's method squares the error at each step. After a step this short, the rest is below rounding.
+    // Each lane stops by itself, so that its bits do not depend on its neighbours.
     const S last = literal<S>(sizeof(Value<S>) == 4 ? 3e-5 : 1e-9);
-    Mask<S> moving = literal<S>(0) == literal<S>(0);
+    Mask<S> moving = all_true<S>();
     for (int step = 0; step < kUndistortSteps && any<S>(moving); ++step) {
         const Distorted<S> lens = distort(c, p);
-        const S ex = lens.point.x - target.x, ey = lens.point.y - target.y;
-        const S inverse = literal<S>(1) / (lens.xx * lens.yy - lens.xy * lens.yx);
-        const S dx = (lens.yy * ex - lens.xy * ey) * inverse, dy = (lens.xx * ey - lens.yx * ex) * inverse;
-        p = {select(moving, p.x - dx, p.x), select(moving, p.y - dy, p.y)};
-        moving = both<S>(moving, maximum(absolute(dx), absolute(dy)) > last);
+        const Vec2<S> d = solve(lens.jacobian, lens.point - target);
+        p = select<S>(moving, p - d, p);
+        moving = both<S>(moving, maximum(absolute(d.x), absolute(d.y)) > last);
     }
     return p;
 }
 
-// Whether the lens shows the ray at that place, on the branch that holds the centre: beyond its fold a lens
+// Whether the lens shows the ray at that place, on the branch that holds the centre. Beyond its fold a lens
 // shows one place twice or not at all, and Newton's steps end anywhere.
 template <class S>
 POSEDA_HD Mask<S> sees(const Camera<S>& c, Vec2<S> ray, Vec2<S> screen) {
     const Distorted<S> lens = distort(c, ray);
     const S tolerance = literal<S>(sizeof(Value<S>) == 4 ? 1e-5 : 1e-10);
-    const S x = (screen.x - c.cx) / c.fx, y = (screen.y - c.cy) / c.fy;
-    const S error = maximum(absolute(lens.point.x - x), absolute(lens.point.y - y));
-    const S size = literal<S>(1) + maximum(absolute(x), absolute(y));
-    const S determinant = lens.xx * lens.yy - lens.xy * lens.yx;
-    return both<S>(error <= tolerance * size, both<S>(determinant > literal<S>(0), lens.xx > literal<S>(0)));
+    const Vec2<S> target = over(screen - c.center, c.focal), e = lens.point - target;
+    const S error = maximum(absolute(e.x), absolute(e.y));
+    const S size = literal<S>(1) + maximum(absolute(target.x), absolute(target.y));
+    const Mask<S> unfolded =
+        both<S>(lens.jacobian.determinant() > literal<S>(0), lens.jacobian.xx > literal<S>(0));
+    return both<S>(error <= tolerance * size, unfolded);
 }
 
-// Given the solution p, implicit differentiation of distort(p) = (screen - center) / focal. Returns the
-// gradient of the place on the screen; adds the camera's.
+// Adjoint of unproject, whose solution is p, by implicit differentiation of distort(p) = (screen - center) /
+// focal. Returns the gradient of the place on the screen and adds the camera's.
 template <class S>
-POSEDA_HD Vec2<S> unproject_vjp(const Camera<S>& c, bool distorted, Vec2<S> screen, Vec2<S> p, Vec2<S> grad,
+POSEDA_HD Vec2<S> unproject_vjp(const Camera<S>& c, Vec2<S> screen, Vec2<S> p, Vec2<S> grad,
                                 Camera<S>& grad_camera) {
     Vec2<S> adjoint = grad;
-    if (distorted) {
+    if (c.distorted) {
         const Distorted<S> lens = distort(c, p);
-        const S inverse = literal<S>(1) / (lens.xx * lens.yy - lens.xy * lens.yx);
-        // J^-T grad
-        adjoint = {(lens.yy * grad.x - lens.yx * grad.y) * inverse,
-                   (lens.xx * grad.y - lens.xy * grad.x) * inverse};
-        distort_coefficients_vjp(p, lens.r2, Vec2<S>{-adjoint.x, -adjoint.y}, grad_camera);
+        adjoint = solve(lens.jacobian.transposed(), grad);
+        distort_coefficients_vjp(p, lens.r2, -adjoint, grad_camera);
     }
-    const Vec2<S> grad_screen = {adjoint.x / c.fx, adjoint.y / c.fy};
-    grad_camera.cx = grad_camera.cx - grad_screen.x;
-    grad_camera.cy = grad_camera.cy - grad_screen.y;
-    grad_camera.fx = grad_camera.fx - grad_screen.x * (screen.x - c.cx) / c.fx;
-    grad_camera.fy = grad_camera.fy - grad_screen.y * (screen.y - c.cy) / c.fy;
+    const Vec2<S> grad_screen = over(adjoint, c.focal);
+    grad_camera.center -= grad_screen;
+    grad_camera.focal -= over(times(grad_screen, screen - c.center), c.focal);
     return grad_screen;
 }
 

@@ -1,5 +1,6 @@
-// Global position alignment: the root at which the posed body fills the target's place and size on screen.
-// Closed form as in Chai et al., ICCV 2023; exact form by a bracketed Newton iteration on the projected box.
+// Global position alignment (GPA): the root at which the posed body has the target's place and size on
+// screen. The closed form is that of Chai et al., ICCV 2023. The exact form solves for the size of the
+// projected box by a bracketed Newton iteration.
 #pragma once
 
 #include "core/camera.h"
@@ -10,14 +11,37 @@ constexpr int kPinholeSteps = 8;
 constexpr int kDistortedSteps = 24;
 constexpr double kDistortedBracket = 4.0;
 
-// A row of the placement table: root u, v and box w, h on screen.
+// A row of the placement table: where the target's root is on screen, and its box's width and height.
 template <class S>
 struct Placement {
-    S u, v, w, h;
+    Vec2<S> root, box;
+
+    POSEDA_HD S size() const { return box.x + box.y; }
 };
 
-// A joint at the edge of the body's extent. `index` is the joint's number as a scalar, so that each lane can
-// have its own; the first joint wins a tie.
+// Which joints span the box: all of them, or those whose slot in `mask` is 1.
+template <class S>
+struct JointMask {
+    bool given;
+    Slots<S> mask;
+
+    POSEDA_HD Mask<S> operator()(int joint) const {
+        return given ? mask[joint] > literal<S>(0.5) : all_true<S>();
+    }
+};
+
+// The posed body, its root at the origin, and the camera that will see it. In the adjoint, `local` holds the
+// gradients of the joints once these are no longer needed.
+template <class S>
+struct BodyInView {
+    int joints;
+    Slots<S> local;
+    JointMask<S> mask;
+    const Camera<S>& camera;
+};
+
+// A joint at the edge of the body's extent. `index` is the joint's number as a scalar, so that each lane has
+// its own. At a tie the first joint wins.
 template <class S>
 struct Extreme {
     S value, index, along;
@@ -28,7 +52,11 @@ template <class S>
 struct Extremes {
     Extreme<S> edge[4];  // largest x, smallest x, largest y, smallest y
 
-    POSEDA_HD S size() const { return (edge[0].value - edge[1].value) + (edge[2].value - edge[3].value); }
+    POSEDA_HD Vec2<S> extent() const {
+        return {edge[0].value - edge[1].value, edge[2].value - edge[3].value};
+    }
+    POSEDA_HD S size() const { return extent().x + extent().y; }
+    // The derivative of the size along the direction that `along` was taken in.
     POSEDA_HD S slope() const { return (edge[0].along - edge[1].along) + (edge[2].along - edge[3].along); }
 };
 
@@ -53,7 +81,7 @@ POSEDA_HD void widen(Extreme<S>& e, Mask<S> beyond, S value, S index, S along, V
     if (keep & kKeepLocal) e.local = select<S>(beyond, local, e.local);
 }
 
-// `masked`: whether a joint may be left out; `spans` is not looked at otherwise.
+// `masked`: whether a joint may be left out. Only then is `spans` read.
 template <int keep, class S>
 POSEDA_HD void widen(Extremes<S>& e, bool masked, Mask<S> spans, Vec2<S> p, S index, Vec2<S> along,
                      Vec3<S> local) {
@@ -64,194 +92,166 @@ POSEDA_HD void widen(Extremes<S>& e, bool masked, Mask<S> spans, Vec2<S> p, S in
     widen<keep>(e.edge[3], beyond(p.y < e.edge[3].value), p.y, index, along.y, local);
 }
 
-// What the adjoint needs of a placement.
-template <class S>
-struct Placed {
-    Vec2<S> ray;  // (x0, y0) on the plane z = 1
-    S depth;
-    Extremes<S> extremes;  // of local x, y (closed form) or of the projection (exact)
-    Mask<S> found;
-};
-
-// Which joints span the box: all of them, or those whose slot in `mask` is 1.
-template <class S>
-struct JointMask {
-    bool given;
-    Slots<S> mask;
-
-    POSEDA_HD Mask<S> operator()(int joint) const {
-        return given ? mask[joint] > literal<S>(0.5) : literal<S>(0) == literal<S>(0);
-    }
-};
-
+// Extremes of the local x and y.
 template <int keep, class S>
-POSEDA_HD Extremes<S> local_extremes(int joints, const Slots<S>& local, const JointMask<S>& mask) {
+POSEDA_HD Extremes<S> local_extremes(const BodyInView<S>& body) {
     Extremes<S> e = no_extremes<S>();
-    const Vec2<S> still = {literal<S>(0), literal<S>(0)};
-    for (int j = 0; j < joints; ++j) {
-        const Vec3<S> p = local.vec3(j);
-        widen<keep>(e, mask.given, mask(j), Vec2<S>{p.x, p.y}, literal<S>(j), still, p);
+    for (int j = 0; j < body.joints; ++j) {
+        const Vec3<S> p = body.local.vec3(j);
+        widen<keep>(e, body.mask.given, body.mask(j), Vec2<S>{p.x, p.y}, literal<S>(j), zero2<S>(), p);
     }
     return e;
 }
 
+// Extremes of the projection with the root at that depth of the line, and their derivatives by the depth.
 template <int keep, class S>
-POSEDA_HD Extremes<S> projected_extremes(int joints, const Slots<S>& local, const JointMask<S>& mask,
-                                         const Camera<S>& camera, bool distorted, Vec3<S> ray, S depth) {
+POSEDA_HD Extremes<S> projected_extremes(const BodyInView<S>& body, Vec3<S> line, S depth) {
     Extremes<S> e = no_extremes<S>();
-    for (int j = 0; j < joints; ++j) {
-        const Vec3<S> p = local.vec3(j);
-        const Projected<S> at = project_along(camera, distorted, p + depth * ray, ray);
-        widen<keep>(e, mask.given, mask(j), at.screen, literal<S>(j), at.along, p);
+    for (int j = 0; j < body.joints; ++j) {
+        const Vec3<S> p = body.local.vec3(j);
+        const Projected<S> at = project_along(body.camera, p + depth * line, line);
+        widen<keep>(e, body.mask.given, body.mask(j), at.screen, literal<S>(j), at.along, p);
     }
     return e;
 }
+
+template <class S>
+struct Bracket {
+    S low, high;
+};
 
 // The depths between which the exact solution lies.
 template <class S>
-POSEDA_HD void depth_bracket(int joints, const Slots<S>& local, const JointMask<S>& mask,
-                             const Camera<S>& camera, bool distorted, Vec2<S> ray, S target, S closed_form,
-                             S& low, S& high) {
-    const S zero = literal<S>(0);
+POSEDA_HD Bracket<S> depth_bracket(const BodyInView<S>& body, Vec2<S> ray, S target, S closed_form) {
     S nearest = literal<S>(INFINITY);
-    S max_x = zero, min_x = zero, max_y = zero, min_y = zero;
-    for (int j = 0; j < joints; ++j) {
-        const Vec3<S> p = local.vec3(j);
-        const Mask<S> spans = mask(j);
-        // Offset from the ray through the root: bounds the projected size by (its span) / (z + min Z).
-        const S x = p.x - p.z * ray.x, y = p.y - p.z * ray.y;
+    Vec2<S> most = zero2<S>(), least = zero2<S>();
+    for (int j = 0; j < body.joints; ++j) {
+        const Vec3<S> p = body.local.vec3(j);
+        const Mask<S> spans = body.mask(j);
+        // The offset from the ray through the root: its span over (z + smallest Z) bounds the projected size.
+        const Vec2<S> offset = Vec2<S>{p.x, p.y} - p.z * ray;
         nearest = select(both<S>(spans, p.z < nearest), p.z, nearest);
-        max_x = select(both<S>(spans, x > max_x), x, max_x);
-        min_x = select(both<S>(spans, x < min_x), x, min_x);
-        max_y = select(both<S>(spans, y > max_y), y, max_y);
-        min_y = select(both<S>(spans, y < min_y), y, min_y);
+        most.x = select(both<S>(spans, offset.x > most.x), offset.x, most.x);
+        least.x = select(both<S>(spans, offset.x < least.x), offset.x, least.x);
+        most.y = select(both<S>(spans, offset.y > most.y), offset.y, most.y);
+        least.y = select(both<S>(spans, offset.y < least.y), offset.y, least.y);
     }
-    if (distorted) {
-        low = maximum(-nearest, closed_form * literal<S>(1 / kDistortedBracket));
-        high = closed_form * literal<S>(kDistortedBracket);
-    } else {
-        low = -nearest;
-        high = (camera.fx * (max_x - min_x) + camera.fy * (max_y - min_y)) / target - nearest;
+    if (body.camera.distorted) {
+        return {maximum(-nearest, closed_form * literal<S>(1 / kDistortedBracket)),
+                closed_form * literal<S>(kDistortedBracket)};
     }
+    return {-nearest, dot(body.camera.focal, most - least) / target - nearest};
 }
 
 template <class S>
-POSEDA_HD S solve_depth(int joints, const Slots<S>& local, const JointMask<S>& mask, const Camera<S>& camera,
-                        bool distorted, Vec2<S> ray, S target, S closed_form) {
+POSEDA_HD S solve_depth(const BodyInView<S>& body, Vec2<S> ray, S target, S closed_form) {
     const Vec3<S> line = {ray.x, ray.y, literal<S>(1)};
-    S low, high;
-    depth_bracket(joints, local, mask, camera, distorted, ray, target, closed_form, low, high);
     const S half = literal<S>(0.5);
+    auto [low, high] = depth_bracket(body, ray, target, closed_form);
     S z = select(both<S>(closed_form > low, closed_form < high), closed_form, half * (low + high));
-    const int steps = distorted ? kDistortedSteps : kPinholeSteps;
+    const int steps = body.camera.distorted ? kDistortedSteps : kPinholeSteps;
     for (int step = 0; step < steps; ++step) {
-        const Extremes<S> e = projected_extremes<kKeepAlong>(joints, local, mask, camera, distorted, line, z);
+        const Extremes<S> e = projected_extremes<kKeepAlong>(body, line, z);
         const S size = e.size();
         const Mask<S> larger = size > target;
         low = select(larger, z, low);
         high = select(larger, high, z);
-        // Newton on 1/size - 1/target, which is all but linear in z: the size falls like 1/z.
+        // Newton's step for 1/size - 1/target, which is nearly linear in z: the size falls like 1/z.
         const S next = z + size * (target - size) / (e.slope() * target);
         z = select(both<S>(next >= low, next <= high), next, half * (low + high));
     }
     return z;
 }
 
+// Where the root must be, and what the adjoint needs to know of it.
+template <class S>
+struct Placed {
+    Vec2<S> ray;  // (x0, y0) on the plane z = 1
+    S depth;
+    Extremes<S> extremes;  // of local x and y (closed form) or of the projection (exact)
+    Mask<S> found;
+
+    POSEDA_HD Vec3<S> line() const { return {ray.x, ray.y, literal<S>(1)}; }
+    POSEDA_HD Vec3<S> root() const { return {depth * ray.x, depth * ray.y, depth}; }
+};
+
 // `keep`: kKeepIndex where the closed form's adjoint follows, else 0.
 template <int keep, class S>
-POSEDA_HD Placed<S> place(int joints, const Slots<S>& local, const JointMask<S>& mask,
-                          const Camera<S>& camera, bool distorted, bool exact, const Placement<S>& box) {
+POSEDA_HD Placed<S> place(const BodyInView<S>& body, bool exact, const Placement<S>& target) {
     Placed<S> placed;
-    const S zero = literal<S>(0), target = box.w + box.h;
-    placed.ray = unproject(camera, distorted, Vec2<S>{box.u, box.v});
-    placed.extremes = local_extremes<keep>(joints, local, mask);
-    const Extreme<S>* e = placed.extremes.edge;
-    placed.depth = (camera.fx * (e[0].value - e[1].value) + camera.fy * (e[2].value - e[3].value)) / target;
-    placed.found = both<S>(both<S>(box.w >= zero, box.h >= zero), target > zero);
-    if (distorted) {
-        const Mask<S> on_screen = sees(camera, placed.ray, Vec2<S>{box.u, box.v});
-        placed.found = both<S>(placed.found, on_screen);
+    const S zero = literal<S>(0), size = target.size();
+    placed.ray = unproject(body.camera, target.root);
+    placed.extremes = local_extremes<keep>(body);
+    placed.depth = dot(body.camera.focal, placed.extremes.extent()) / size;
+    placed.found = both<S>(both<S>(target.box.x >= zero, target.box.y >= zero), size > zero);
+    if (body.camera.distorted) {
+        placed.found = both<S>(placed.found, sees(body.camera, placed.ray, target.root));
     }
     if (exact) {
-        placed.depth = solve_depth(joints, local, mask, camera, distorted, placed.ray, target, placed.depth);
-        const Vec3<S> line = {placed.ray.x, placed.ray.y, literal<S>(1)};
-        const S size =
-            projected_extremes<0>(joints, local, mask, camera, distorted, line, placed.depth).size();
+        placed.depth = solve_depth(body, placed.ray, size, placed.depth);
+        const S reached = projected_extremes<0>(body, placed.line(), placed.depth).size();
         const S tolerance = literal<S>(sizeof(Value<S>) == 4 ? 1e-4 : 1e-9);
-        placed.found = both<S>(placed.found, absolute(size - target) <= tolerance * target);
+        placed.found = both<S>(placed.found, absolute(reached - size) <= tolerance * size);
     }
     return placed;
 }
 
-// For the adjoint: the placement whose depth is already known.
+// For the adjoint: the exact placement again, its depth being known.
 template <class S>
-POSEDA_HD Placed<S> placed_at(int joints, const Slots<S>& local, const JointMask<S>& mask,
-                              const Camera<S>& camera, bool distorted, const Placement<S>& box, S depth) {
+POSEDA_HD Placed<S> placed_at(const BodyInView<S>& body, const Placement<S>& target, S depth) {
     Placed<S> placed;
-    placed.ray = unproject(camera, distorted, Vec2<S>{box.u, box.v});
+    placed.ray = unproject(body.camera, target.root);
     placed.depth = depth;
-    const Vec3<S> line = {placed.ray.x, placed.ray.y, literal<S>(1)};
-    placed.extremes = projected_extremes<kKeepIndex | kKeepAlong | kKeepLocal>(joints, local, mask, camera,
-                                                                               distorted, line, depth);
+    placed.extremes =
+        projected_extremes<kKeepIndex | kKeepAlong | kKeepLocal>(body, placed.line(), placed.depth);
     return placed;
 }
 
+// Adjoint of place(...).root(). Adds to the gradients of the local joints, which body.local holds by now, of
+// the target and of the camera.
 template <class S>
-POSEDA_HD Vec3<S> root(const Placed<S>& placed) {
-    return {placed.depth * placed.ray.x, placed.depth * placed.ray.y, placed.depth};
-}
-
-// Adjoint of root(place(...)). Adds to the gradients of the local joints (in `grad_local`), the box and the
-// camera.
-template <class S>
-POSEDA_HD void place_vjp(int joints, const Slots<S>& grad_local, const Camera<S>& camera, bool distorted,
-                         bool exact, const Placement<S>& box, const Placed<S>& placed, Vec3<S> grad_root,
-                         Placement<S>& grad_box, Camera<S>& grad_camera) {
-    const S depth = placed.depth, target = box.w + box.h, zero = literal<S>(0);
+POSEDA_HD void place_vjp(const BodyInView<S>& body, bool exact, const Placement<S>& target,
+                         const Placed<S>& placed, Vec3<S> grad_root, Placement<S>& grad_target,
+                         Camera<S>& grad_camera) {
+    const Camera<S>& camera = body.camera;
+    const S depth = placed.depth, zero = literal<S>(0);
     const Extreme<S>* e = placed.extremes.edge;
     const S grad_depth = grad_root.x * placed.ray.x + grad_root.y * placed.ray.y + grad_root.z;
-    Vec2<S> grad_ray = {depth * grad_root.x, depth * grad_root.y};
+    Vec2<S> grad_ray = depth * Vec2<S>{grad_root.x, grad_root.y};
     Vec3<S> grad_edge[4];
     S grad_size;
     if (exact) {
-        // size(z, parameters) = w + h: dz = -d size / slope, so `weight` falls on the projected extreme
-        // joints.
-        const Vec3<S> line = {placed.ray.x, placed.ray.y, literal<S>(1)};
+        // size(z, parameters) = w + h, so dz = -d size / slope: `weight` falls on the extreme joints.
         const S weight = -grad_depth / placed.extremes.slope();
         grad_size = -weight;
         for (int i = 0; i < 4; ++i) {
             const S signed_weight = i % 2 == 0 ? weight : -weight;
             const Vec2<S> grad = {i < 2 ? signed_weight : zero, i < 2 ? zero : signed_weight};
-            grad_edge[i] = project_vjp(camera, distorted, e[i].local + depth * line, grad, true, grad_camera);
-            grad_ray = {grad_ray.x + depth * grad_edge[i].x, grad_ray.y + depth * grad_edge[i].y};
+            grad_edge[i] = project_vjp(camera, e[i].local + depth * placed.line(), grad, true, grad_camera);
+            grad_ray += depth * Vec2<S>{grad_edge[i].x, grad_edge[i].y};
         }
     } else {
         // z = (fx dx + fy dy) / (w + h)
-        const S scaled = grad_depth / target;
+        const S scaled = grad_depth / target.size();
         grad_size = -depth * scaled;
-        grad_edge[0] = {camera.fx * scaled, zero, zero};
-        grad_edge[1] = {-camera.fx * scaled, zero, zero};
-        grad_edge[2] = {zero, camera.fy * scaled, zero};
-        grad_edge[3] = {zero, -camera.fy * scaled, zero};
-        grad_camera.fx = grad_camera.fx + scaled * (e[0].value - e[1].value);
-        grad_camera.fy = grad_camera.fy + scaled * (e[2].value - e[3].value);
+        grad_edge[0] = {camera.focal.x * scaled, zero, zero};
+        grad_edge[1] = {-camera.focal.x * scaled, zero, zero};
+        grad_edge[2] = {zero, camera.focal.y * scaled, zero};
+        grad_edge[3] = {zero, -camera.focal.y * scaled, zero};
+        grad_camera.focal += scaled * placed.extremes.extent();
     }
-    grad_box.w = grad_box.w + grad_size;
-    grad_box.h = grad_box.h + grad_size;
-    const Vec2<S> grad_screen =
-        unproject_vjp(camera, distorted, Vec2<S>{box.u, box.v}, placed.ray, grad_ray, grad_camera);
-    grad_box.u = grad_box.u + grad_screen.x;
-    grad_box.v = grad_box.v + grad_screen.y;
-    for (int j = 0; j < joints; ++j) {
-        Vec3<S> grad = grad_local.vec3(j);
+    grad_target.box += Vec2<S>{grad_size, grad_size};
+    grad_target.root += unproject_vjp(camera, target.root, placed.ray, grad_ray, grad_camera);
+    for (int j = 0; j < body.joints; ++j) {
+        Vec3<S> grad = body.local.vec3(j);
         for (int i = 0; i < 4; ++i) {
             const Mask<S> here = e[i].index == literal<S>(j);
             // In closed form each edge pulls along its own axis only.
-            if (exact || i < 2) grad.x = grad.x + select(here, grad_edge[i].x, zero);
-            if (exact || i >= 2) grad.y = grad.y + select(here, grad_edge[i].y, zero);
-            if (exact) grad.z = grad.z + select(here, grad_edge[i].z, zero);
+            if (exact || i < 2) grad.x += select(here, grad_edge[i].x, zero);
+            if (exact || i >= 2) grad.y += select(here, grad_edge[i].y, zero);
+            if (exact) grad.z += select(here, grad_edge[i].z, zero);
         }
-        grad_local.set_vec3(j, grad);
+        body.local.set_vec3(j, grad);
     }
 }
 

@@ -1,6 +1,6 @@
-// The similarity that brings one pose nearest to another: rotation from the largest eigenvector of Horn's
-// symmetric 4 x 4 matrix (Horn 1987), found by Jacobi rotations. Unlike a 3 x 3 singular value decomposition
-// it needs no care for mirrored or collinear poses: the result is always a rotation, and always a best one.
+// The similarity that brings one pose nearest to another. Its rotation is the eigenvector of the largest
+// eigenvalue of Horn's symmetric 4 x 4 matrix (Horn 1987), found by Jacobi rotations. Unlike a 3 x 3 singular
+// value decomposition it needs no care for mirrored or collinear poses: the result is always a best rotation.
 #pragma once
 
 #include "core/row_map.h"
@@ -38,7 +38,7 @@ POSEDA_HD void jacobi_rotate(Symmetric4<S>& m, int p, int q) {
     }
 }
 
-// Prediction and target to the prediction scaled, rotated and moved to the target. A prediction without
+// Prediction and target to the prediction after the best scale, rotation and shift. A prediction without
 // extent becomes the target's mean.
 struct ProcrustesAlign {
     int points;
@@ -52,8 +52,8 @@ struct ProcrustesAlign {
         const S share = one / literal<S>(points);
         Vec3<S> mean_p = zero3<S>(), mean_q = zero3<S>();
         for (int j = 0; j < points; ++j) {
-            mean_p = mean_p + in[0].vec3(j);
-            mean_q = mean_q + in[1].vec3(j);
+            mean_p += in[0].vec3(j);
+            mean_q += in[1].vec3(j);
         }
         mean_p = share * mean_p;
         mean_q = share * mean_q;
@@ -61,11 +61,11 @@ struct ProcrustesAlign {
         for (int i = 0; i < 9; ++i) c[i / 3][i % 3] = zero;
         for (int j = 0; j < points; ++j) {
             const Vec3<S> p = in[0].vec3(j) - mean_p, q = in[1].vec3(j) - mean_q;
-            size_p = size_p + dot(p, p);
-            size_q = size_q + dot(q, q);
-            c[0][0] = c[0][0] + p.x * q.x, c[0][1] = c[0][1] + p.x * q.y, c[0][2] = c[0][2] + p.x * q.z;
-            c[1][0] = c[1][0] + p.y * q.x, c[1][1] = c[1][1] + p.y * q.y, c[1][2] = c[1][2] + p.y * q.z;
-            c[2][0] = c[2][0] + p.z * q.x, c[2][1] = c[2][1] + p.z * q.y, c[2][2] = c[2][2] + p.z * q.z;
+            size_p += dot(p, p);
+            size_q += dot(q, q);
+            c[0][0] += p.x * q.x, c[0][1] += p.x * q.y, c[0][2] += p.x * q.z;
+            c[1][0] += p.y * q.x, c[1][1] += p.y * q.y, c[1][2] += p.y * q.z;
+            c[2][0] += p.z * q.x, c[2][1] += p.z * q.y, c[2][2] += p.z * q.z;
         }
         // In units of the poses' sizes, so that squares neither overflow nor vanish.
         const S product = square_root(size_p) * square_root(size_q);

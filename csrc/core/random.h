@@ -1,12 +1,12 @@
-// Counter-based random numbers (Philox 4x32-10, Salmon et al. 2011): a draw is a function of seed, offset,
-// pose and draw alone, so results depend neither on threads nor on how a batch is cut.
+// Random augmentation parameters from counter-based random numbers (Philox 4x32-10, Salmon et al. 2011). A
+// draw depends on seed, offset, pose and draw alone, not on threads nor on how a batch is cut.
 #pragma once
 
 #include "core/rotation.h"
 
 namespace poseda {
 
-// Bones and scales a pose can have: their blocks of draws must not overlap.
+// Most bones and scales of a pose, so that their blocks of draws do not overlap.
 constexpr int kMaxRandomBones = 1 << 16;
 
 struct Philox {
@@ -37,8 +37,7 @@ class PoseRandom {
     POSEDA_HD PoseRandom(int64_t seed, int64_t offset, int64_t pose)
         : seed_(seed), offset_(offset), pose_(pose) {}
 
-    // Block `block` of this pose's draws. The offset's upper half goes into the key: no two calls share a
-    // counter.
+    // Block `block` of this pose's draws. The offset's upper half is in the key, so no two calls share one.
     POSEDA_HD Philox block(uint32_t block) const {
         const Philox counter = {{block, uint32_t(pose_), uint32_t(uint64_t(pose_) >> 32), uint32_t(offset_)}};
         return philox(counter, uint32_t(seed_),
@@ -49,14 +48,14 @@ class PoseRandom {
     int64_t seed_, offset_, pose_;
 };
 
-// Uniform on (0, 1]: the upper 24 bits, centred in their interval. A float rounds the centre away above 1/2,
-// and the last interval to 1.
+// Uniform on (0, 1]: the upper 24 bits, at the centre of their interval. Above 1/2 a float rounds the centre
+// to an edge of the interval, in the last one to 1.
 template <class T>
 POSEDA_HD T uniform(uint32_t word) {
     return (T(word >> 8) + T(0.5)) * T(1.0 / 16777216.0);
 }
 
-// What random_parameters draws from.
+// The ranges of the drawn parameters.
 struct RandomRanges {
     double bone_angle;  // radians: largest turn of a bone, about an axis uniform on the sphere
     double bone_scale;  // largest relative change of length
@@ -91,7 +90,7 @@ struct RandomArguments {
     int64_t* placement_index;
 };
 
-// Blocks of a pose: one a bone, then one for the body and the index, then the scales four a block.
+// Blocks of a pose: one for each bone, one for the body rotation and the index, one for every four scales.
 template <class T>
 POSEDA_HD void draw_parameters(const RandomArguments<T>& a, int64_t pose) {
     const PoseRandom random(a.state[0], a.state[1], int64_t(uint64_t(a.first) + uint64_t(pose)));
@@ -109,8 +108,8 @@ POSEDA_HD void draw_parameters(const RandomArguments<T>& a, int64_t pose) {
     at[0] = tilt * (T(1) - T(2) * sin_h * sin_h);
     at[1] = T(a.ranges.body_yaw) * (T(2) * uniform<T>(body.word[2]) - T(1));
     at[2] = tilt * T(2) * sin_h * cos_h;
-    // A 32-bit word times the table's size, upper part: every row within one part in 2^32 / rows of the same
-    // chance.
+    // The upper part of a 32-bit word times the table's size: all rows are equally likely to one part in
+    // 2^32 / rows.
     if (a.table_rows)
         a.placement_index[pose] = int64_t((uint64_t(body.word[3]) * uint64_t(a.table_rows)) >> 32);
     for (int i = 0; i < a.scales; i += 4) {

@@ -1,12 +1,11 @@
-// Rotation vectors: Rodrigues' formula through the half angle, and its adjoint through the left Jacobian of
-// SO(3).
+// Rotation vectors: Rodrigues' formula by the half angle, and its adjoint by the left Jacobian of SO(3).
 #pragma once
 
 #include "core/scalar.h"
 
 namespace poseda {
 
-// Longest rotation vector, radians: beyond it range reduction loses digits and the pose counts as invalid.
+// Longest rotation vector, radians. Beyond it range reduction loses digits, and the pose is invalid.
 constexpr double kMaxRotation = 1.0e4;
 
 // R(w) v = v + sine (w x v) + cosine (w x (w x v)), with sine = sin|w|/|w| and cosine = (1 - cos|w|)/|w|^2.
@@ -15,11 +14,11 @@ struct Rotation {
     Vec3<S> vector;
     S sine, cosine;
     S squared;              // |w|^2
-    S half_cos, half_sine;  // cos(|w|/2) and sin(|w|/2)/|w|, both up to one common sign: the unit quaternion
+    S half_cos, half_sine;  // cos(|w|/2) and sin(|w|/2)/|w|, up to a common sign: the unit quaternion
 };
 
-// cos(h) and sin(h)/h as polynomials in y = h^2 on 0 <= y <= (pi/2)^2. Float: minimax, off by at most 3e-10
-// and 5e-9. Double: Taylor series, the first term left out below 1e-19.
+// cos(h) and sin(h)/h as polynomials in y = h^2 on 0 <= y <= (pi/2)^2. Float: minimax, with errors of at most
+// 3e-10 and 5e-9. Double: Taylor series, whose first omitted term is below 1e-19.
 template <class S>
 POSEDA_HD void half_angle_series(S y, S& cos_h, S& sinc_h) {
     if (sizeof(Value<S>) == 4) {
@@ -64,8 +63,8 @@ POSEDA_HD Rotation<S> rotation(Vec3<S> w) {
     const S squared = dot(w, w);
     S y = literal<S>(0.25) * squared;
     S ratio = literal<S>(0.5);
-    // R(w) is 2 pi periodic in the angle: bring it to [-pi, pi] where the series holds. Lanes already inside
-    // keep their exact values, so skipping this when no lane needs it changes no bit.
+    // R(w) has period 2 pi in the angle: bring it to [-pi, pi], where the series holds. Lanes already inside
+    // keep their exact values, so no bit changes where this is skipped because no lane needs it.
     const Mask<S> large = squared > literal<S>(9.869604401089358);
     if (any<S>(large)) {
         const bool single = sizeof(Value<S>) == 4;
@@ -91,14 +90,14 @@ POSEDA_HD Vec3<S> rotate(const Rotation<S>& r, Vec3<S> v) {
     return v + r.sine * wv + r.cosine * cross(r.vector, wv);
 }
 
-// R(w)^T v: the same with the sine's sign turned.
+// R(w)^T v: the same with the opposite sign of the sine.
 template <class S>
 POSEDA_HD Vec3<S> rotate_back(const Rotation<S>& r, Vec3<S> v) {
     const Vec3<S> wv = cross(r.vector, v);
     return v - r.sine * wv + r.cosine * cross(r.vector, wv);
 }
 
-// A rotation as a matrix: half the work a vector, for one that turns many.
+// A rotation as a matrix: half the work for each vector, worth it where one rotation turns many.
 template <class S>
 struct Matrix3 {
     Vec3<S> row[3];

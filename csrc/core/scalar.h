@@ -1,6 +1,6 @@
-// The scalar on which all per-pose maths is templated: float or double on a GPU thread, a vector of either
-// (one lane a pose) on a CPU. Both need the same few operations, given here for plain scalars and by
-// cpu/lanes.h for vectors. Nothing in csrc/core includes a torch or CUDA header.
+// The scalar on which all maths of a pose is templated. On a GPU it is a thread's float or double, on a CPU a
+// vector of either, one pose a lane. Both need the same few operations: this file has them for plain scalars,
+// cpu/lanes.h for vectors. Nothing in csrc/core includes a header of torch or CUDA.
 #pragma once
 
 #include <cmath>
@@ -14,7 +14,7 @@
 
 namespace poseda {
 
-// The arithmetic type of one lane, the type that a comparison yields, and whether that holds in any lane.
+// The arithmetic type of one lane, the type of a comparison, and whether a comparison holds in any lane.
 template <class S>
 struct ScalarTraits {
     using Value = S;
@@ -48,6 +48,11 @@ POSEDA_HD bool any(Mask<S> condition) {
     return ScalarTraits<S>::any(condition);
 }
 
+template <class S>
+POSEDA_HD Mask<S> all_true() {
+    return literal<S>(0) == literal<S>(0);
+}
+
 // Logical and of two comparisons; && does not exist for vectors.
 template <class S>
 POSEDA_HD Mask<S> both(Mask<S> a, Mask<S> b) {
@@ -73,6 +78,57 @@ POSEDA_HD S round_nearest(S x) {
 }
 
 template <class S>
+struct Vec2 {
+    S x, y;
+};
+
+template <class S>
+POSEDA_HD Vec2<S> operator+(Vec2<S> a, Vec2<S> b) {
+    return {a.x + b.x, a.y + b.y};
+}
+template <class S>
+POSEDA_HD Vec2<S> operator-(Vec2<S> a, Vec2<S> b) {
+    return {a.x - b.x, a.y - b.y};
+}
+template <class S>
+POSEDA_HD Vec2<S> operator-(Vec2<S> a) {
+    return {-a.x, -a.y};
+}
+template <class S>
+POSEDA_HD Vec2<S> operator*(S s, Vec2<S> a) {
+    return {s * a.x, s * a.y};
+}
+template <class S>
+POSEDA_HD Vec2<S>& operator+=(Vec2<S>& a, Vec2<S> b) {
+    return a = a + b;
+}
+template <class S>
+POSEDA_HD Vec2<S>& operator-=(Vec2<S>& a, Vec2<S> b) {
+    return a = a - b;
+}
+template <class S>
+POSEDA_HD S dot(Vec2<S> a, Vec2<S> b) {
+    return a.x * b.x + a.y * b.y;
+}
+// Product and quotient of each axis by itself.
+template <class S>
+POSEDA_HD Vec2<S> times(Vec2<S> a, Vec2<S> b) {
+    return {a.x * b.x, a.y * b.y};
+}
+template <class S>
+POSEDA_HD Vec2<S> over(Vec2<S> a, Vec2<S> b) {
+    return {a.x / b.x, a.y / b.y};
+}
+template <class S>
+POSEDA_HD Vec2<S> zero2() {
+    return {literal<S>(0), literal<S>(0)};
+}
+template <class S>
+POSEDA_HD Vec2<S> select(Mask<S> condition, Vec2<S> a, Vec2<S> b) {
+    return {select(condition, a.x, b.x), select(condition, a.y, b.y)};
+}
+
+template <class S>
 struct Vec3 {
     S x, y, z;
 };
@@ -88,6 +144,14 @@ POSEDA_HD Vec3<S> operator-(Vec3<S> a, Vec3<S> b) {
 template <class S>
 POSEDA_HD Vec3<S> operator*(S s, Vec3<S> a) {
     return {s * a.x, s * a.y, s * a.z};
+}
+template <class S>
+POSEDA_HD Vec3<S>& operator+=(Vec3<S>& a, Vec3<S> b) {
+    return a = a + b;
+}
+template <class S>
+POSEDA_HD Vec3<S>& operator-=(Vec3<S>& a, Vec3<S> b) {
+    return a = a - b;
 }
 template <class S>
 POSEDA_HD S dot(Vec3<S> a, Vec3<S> b) {
@@ -106,7 +170,7 @@ POSEDA_HD Vec3<S> select(Mask<S> condition, Vec3<S> a, Vec3<S> b) {
     return {select(condition, a.x, b.x), select(condition, a.y, b.y), select(condition, a.z, b.z)};
 }
 
-// Numbers of one pose, `stride` apart: a GPU thread keeps its pose in shared memory, one column a thread.
+// Numbers of one pose, `stride` apart. A GPU thread keeps its pose in shared memory, one column a thread.
 template <class S>
 struct SlotStorage {
     S* data;
@@ -117,6 +181,11 @@ struct SlotStorage {
 
 template <class S>
 struct Slots : SlotStorage<S> {
+    POSEDA_HD Vec2<S> vec2(int i) const { return {(*this)[2 * i], (*this)[2 * i + 1]}; }
+    POSEDA_HD void set_vec2(int i, Vec2<S> v) const {
+        (*this)[2 * i] = v.x;
+        (*this)[2 * i + 1] = v.y;
+    }
     POSEDA_HD Vec3<S> vec3(int i) const { return {(*this)[3 * i], (*this)[3 * i + 1], (*this)[3 * i + 2]}; }
     POSEDA_HD void set_vec3(int i, Vec3<S> v) const {
         (*this)[3 * i] = v.x;
@@ -124,6 +193,10 @@ struct Slots : SlotStorage<S> {
         (*this)[3 * i + 2] = v.z;
     }
     POSEDA_HD void add_vec3(int i, Vec3<S> v) const { set_vec3(i, vec3(i) + v); }
+    POSEDA_HD void subtract_vec3(int i, Vec3<S> v) const { set_vec3(i, vec3(i) - v); }
+    POSEDA_HD void zero(int size) const {
+        for (int i = 0; i < size; ++i) (*this)[i] = literal<S>(0);
+    }
 };
 
 }  // namespace poseda

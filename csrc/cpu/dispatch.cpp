@@ -1,4 +1,4 @@
-// Which instruction set's kernels run, decided once.
+// The instruction set whose kernels run, chosen once.
 #include <cstdlib>
 #include <cstring>
 

@@ -1,5 +1,4 @@
-// Loops over vectors of poses. Compiled once per instruction set, with POSEDA_ISA and POSEDA_VECTOR_BYTES
-// set.
+// Loops over vectors of poses, compiled per instruction set, which POSEDA_ISA and POSEDA_VECTOR_BYTES name.
 #include "cpu/kernels.h"
 
 #include "cpu/augment_io.h"
@@ -7,8 +6,8 @@
 namespace poseda {
 namespace {
 
-// Poses of the vector after the one at n; none for sequences, whose own frames are work enough to hide
-// behind.
+// The poses of the vector after the one at n. None for sequences, whose frames are work enough to hide the
+// wait for memory.
 template <class T>
 std::pair<int64_t, int64_t> next_vector(const AugmentArguments<T>& arguments, int64_t n, int64_t end) {
     const int64_t next = n + Lanes<T>::width, last = next + Lanes<T>::width;
@@ -23,8 +22,8 @@ void augment(const AugmentArguments<T>& arguments, const AugmentOutputs<T>& outp
     for (int64_t n = begin; n < end; n += Lanes<T>::width) {
         const auto [next, last] = next_vector<T>(arguments, n, end);
         VectorOfPoses<T>::prefetch(arguments, next, last);
-        prefetch_output(outputs.pose, next, last, 3 * joints);
-        prefetch_output(outputs.screen, next, last, 2 * joints);
+        prefetch_output(outputs.pose_3d, next, last, 3 * joints);
+        prefetch_output(outputs.pose_2d, next, last, 2 * joints);
         ForwardIo<T> io(arguments, outputs, n, end);
         augment_sequence<Lanes<T>>(arguments.tree, arguments.options, io);
     }
@@ -37,9 +36,9 @@ void augment_backward(const AugmentArguments<T>& arguments, const AugmentGradien
     for (int64_t n = begin; n < end; n += Lanes<T>::width) {
         const auto [next, last] = next_vector<T>(arguments, n, end);
         VectorOfPoses<T>::prefetch(arguments, next, last);
-        prefetch_rows(gradients.grad_pose, next, last, 3 * tree.joints);
-        prefetch_rows(gradients.grad_screen, next, last, 2 * tree.joints);
-        prefetch_output(gradients.pose, next, last, 3 * tree.joints);
+        prefetch_rows(gradients.grad_pose_3d, next, last, 3 * tree.joints);
+        prefetch_rows(gradients.grad_pose_2d, next, last, 2 * tree.joints);
+        prefetch_output(gradients.pose_3d, next, last, 3 * tree.joints);
         prefetch_output(gradients.bone_rotation, next, last, 3 * tree.bones());
         prefetch_output(gradients.bone_scale, next, last, tree.scales);
         BackwardIo<T> io(arguments, gradients, n, end);
@@ -51,8 +50,7 @@ template <class Map, class T>
 void row_map(const Map& map, const MapArguments<T>& arguments, int64_t begin, int64_t end) {
     using S = Lanes<T>;
     constexpr int width = S::width;
-    // Kinematic chains have more features than joints have coordinates: room for one part of all 63 bones.
-    constexpr int room = 63 * 62 / 2;
+    constexpr int room = kMaxPartPairs;  // the longest row: the features of kinematic chain space
     S storage_in[kMapInputs][room], storage_out[kMapOutputs][room];
     for (int64_t n = begin; n < end; n += width) {
         const int count = int(end - n < width ? end - n : width);

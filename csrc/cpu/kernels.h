@@ -1,9 +1,9 @@
-// The CPU kernels of one instruction set. Each runs poses begin .. end-1, so that any split over threads is
-// possible.
+// The CPU kernels of one instruction set. Each runs poses begin .. end-1: any split over threads works.
 #pragma once
 
-#include "core/kinematic_chain.h"
+#include "core/kinematics.h"
 #include "core/procrustes.h"
+#include "core/projection.h"
 #include "core/random.h"
 
 namespace poseda {
@@ -37,11 +37,11 @@ struct CpuKernels {
 
 struct InstructionSet {
     const char* name;
-    CpuKernels<float> single;
-    CpuKernels<double> twice;
+    CpuKernels<float> for_float;
+    CpuKernels<double> for_double;
 
-    const CpuKernels<float>& of(float) const { return single; }
-    const CpuKernels<double>& of(double) const { return twice; }
+    const CpuKernels<float>& of(float) const { return for_float; }
+    const CpuKernels<double>& of(double) const { return for_double; }
 };
 
 const InstructionSet& generic_kernels();
@@ -50,7 +50,7 @@ const InstructionSet& avx2_kernels();
 const InstructionSet& avx512_kernels();
 #endif
 
-// The best set this processor has, or the one named by POSEDA_CPU_ISA (generic, avx2, avx512) if it is lower.
+// The best set of this processor, or a lower one that POSEDA_CPU_ISA names (generic, avx2, avx512).
 const InstructionSet& chosen_kernels();
 
 }  // namespace poseda

@@ -1,6 +1,5 @@
-// A vector of poses, one a lane, as the scalar of csrc/core. Everything here has internal linkage: the file
-// is compiled once per instruction set, and a symbol shared between those objects could run on the wrong
-// machine.
+// A vector of poses, one a lane, as the scalar of csrc/core. Everything here has internal linkage: of a
+// symbol shared by all instruction sets, the linker could keep one that this machine cannot run.
 #pragma once
 
 #include <cstring>
@@ -45,10 +44,14 @@ struct Lanes {
 template <class T>
 using LaneMask = typename VectorOf<T>::Mask;
 
-#define POSEDA_LANES_OPERATOR(op)                            \
-    template <class T>                                       \
-    POSEDA_HD Lanes<T> operator op(Lanes<T> a, Lanes<T> b) { \
-        return Lanes<T>(a.v op b.v);                         \
+#define POSEDA_LANES_OPERATOR(op)                                    \
+    template <class T>                                               \
+    POSEDA_HD Lanes<T> operator op(Lanes<T> a, Lanes<T> b) {         \
+        return Lanes<T>(a.v op b.v);                                 \
+    }                                                                \
+    template <class T>                                               \
+    POSEDA_HD Lanes<T>& operator op## = (Lanes<T> & a, Lanes<T> b) { \
+        return a = a op b;                                           \
     }
 POSEDA_LANES_OPERATOR(+)
 POSEDA_LANES_OPERATOR(-)
@@ -87,9 +90,9 @@ POSEDA_HD Lanes<T> square_root(Lanes<T> a) {
     return r;
 }
 
-// ---- moving rows (a pose's contiguous numbers) to slots (one number of every pose in the vector) and back.
-// Rows are read and written in pieces of 16 bytes; within a vector each 16-byte block then needs a transpose
-// of its own only, which every instruction set does in one instruction a shuffle.
+// ---- Moving rows (a pose's contiguous numbers) to slots (one number of every pose in the vector) and back.
+// Rows are read and written in pieces of 16 bytes. Each 16-byte block of a vector then needs a transpose of
+// its own only, and every instruction set has one instruction for each shuffle of it.
 
 template <class T>
 constexpr int kPiece = 16 / int(sizeof(T));
@@ -139,7 +142,7 @@ POSEDA_HD Piece<T> piece_of(Lanes<T> lanes, std::index_sequence<i...>) {
     return __builtin_shufflevector(lanes.v, lanes.v, int(block * kPiece<T> + i)...);
 }
 
-// The reverse of gather_pieces, for rows below `count`.
+// Inverse of gather_pieces, for rows below `count`.
 template <class T, int block = 0>
 POSEDA_HD void scatter_pieces(Lanes<T> lanes, T* const* rows, int r, int offset, int count) {
     if constexpr (block * kPiece<T> < Lanes<T>::width) {

@@ -1,16 +1,12 @@
-// The ops on a CPU: poses split over torch's threads, each part run by the kernels of the instruction set in
-// use.
-#include "augment_op.h"
-#include "core/reduce.h"
+// The ops on a CPU. Poses are split over torch's threads, each of which runs the chosen kernels on its part.
+#include "core/row_sums.h"
 #include "cpu/kernels.h"
-#include "random_op.h"
-#include "reduce_op.h"
-#include "row_map_op.h"
+#include "implement.h"
 
 namespace poseda {
 namespace {
 
-// Poses a thread takes at least: about 20 microseconds of work, well above the cost of waking it.
+// Fewest poses for a thread: about 20 microseconds of work, well above the cost of waking it.
 constexpr int64_t kGrain = 512;
 
 struct Cpu {
@@ -47,13 +43,13 @@ struct Cpu {
 
     template <class T>
     static void sum_rows(const T* rows, int64_t count, int64_t columns, T* sum, const Tensor&) {
-        const int64_t blocks = (count + kReduceRows - 1) / kReduceRows;
+        const int64_t blocks = (count + kSumRows - 1) / kSumRows;
         std::vector<double> partial(size_t(blocks * columns));
         torch::stable::parallel_for(0, blocks, 16, [&](int64_t begin, int64_t end) {
             for (int64_t b = begin; b < end; ++b) {
-                const int64_t last = (b + 1) * kReduceRows < count ? (b + 1) * kReduceRows : count;
+                const int64_t last = (b + 1) * kSumRows < count ? (b + 1) * kSumRows : count;
                 for (int64_t c = 0; c < columns; ++c) {
-                    partial[size_t(b * columns + c)] = sum_column(rows, columns, c, b * kReduceRows, last);
+                    partial[size_t(b * columns + c)] = sum_column(rows, columns, c, b * kSumRows, last);
                 }
             }
         });
@@ -88,19 +84,7 @@ std::string instruction_set() { return chosen_kernels().name; }
 }  // namespace
 }  // namespace poseda
 
-STABLE_TORCH_LIBRARY_IMPL(poseda, CPU, m) {
-    m.impl("augment", TORCH_BOX(&poseda::augment_op<poseda::Cpu>));
-    m.impl("augment_backward", TORCH_BOX(&poseda::augment_backward_op<poseda::Cpu>));
-    m.impl("tree_transform", TORCH_BOX(&poseda::tree_transform_op<poseda::Cpu>));
-    m.impl("project", TORCH_BOX(&poseda::project_op<poseda::Cpu>));
-    m.impl("project_backward", TORCH_BOX(&poseda::project_backward_op<poseda::Cpu>));
-    m.impl("kinematic_chain_space", TORCH_BOX(&poseda::kinematic_chain_op<poseda::Cpu>));
-    m.impl("kinematic_chain_space_backward", TORCH_BOX(&poseda::kinematic_chain_backward_op<poseda::Cpu>));
-    m.impl("procrustes_align", TORCH_BOX(&poseda::procrustes_align_op<poseda::Cpu>));
-    m.impl("random_parameters", TORCH_BOX(&poseda::random_parameters_op<poseda::Cpu>));
-    m.impl("sum_rows", TORCH_BOX(&poseda::sum_rows_op<poseda::Cpu>));
-    m.impl("sum_picked_rows", TORCH_BOX(&poseda::sum_picked_rows_op<poseda::Cpu>));
-}
+STABLE_TORCH_LIBRARY_IMPL(poseda, CPU, m) { poseda::implement_ops<poseda::Cpu>(m); }
 
 STABLE_TORCH_LIBRARY_IMPL(poseda, CompositeExplicitAutograd, m) {
     m.impl("instruction_set", TORCH_BOX(&poseda::instruction_set));

@@ -8,7 +8,7 @@ namespace poseda {
 
 constexpr int kWarp = 32;
 
-// Shared memory a block may take: at least two blocks fit on every supported multiprocessor. Where a warp of
+// Most shared memory of a block, so that two blocks fit on every supported multiprocessor. Where a warp of
 // rows needs more (large skeletons in double precision), blocks have fewer threads instead.
 constexpr size_t kBlockBytes = 80 * 1024;
 
@@ -16,7 +16,7 @@ struct BlockShape {
     int threads;
     size_t bytes;
 
-    // The most threads, up to a warp, for which the memory that `bytes_for` states is small enough.
+    // The most threads, up to a warp, whose memory, which `bytes_for` states, is small enough.
     template <class BytesFor>
     static BlockShape fit(const BytesFor& bytes_for) {
         int threads = kWarp;

@@ -1,10 +1,10 @@
-// What ops.cpp (the host compiler, torch's headers) calls in the .cu files (nvcc, no torch header). A launch
-// error is left for cudaGetLastError.
+// What ops.cpp (the host compiler, with torch's headers) calls in the .cu files (nvcc, without torch's
+// headers). A launch error is left for cudaGetLastError.
 //
-// Each .cu file hands a launcher to a launch_* function of a .cuh file, which calls it as
+// Each .cu file gives a launcher to a launch_* function of a .cuh file, which calls it as
 //     launch(kernel, blocks, shape, parameters...)
-// with the blocks of the grid, the BlockShape of each, and the kernel's parameters. The tests hand it one
-// that runs the kernel on the CPU.
+// with the blocks of the grid, the BlockShape of each, and the kernel's parameters. The tests give it a
+// launcher that runs kernels on the CPU.
 #pragma once
 
 #include <cuda_runtime_api.h>

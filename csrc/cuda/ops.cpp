@@ -1,11 +1,9 @@
 // The ops on CUDA: on the device of their tensors, on its current stream, without waiting for it.
 #include <torch/csrc/stable/accelerator.h>
+#include <torch/csrc/stable/macros.h>
 
-#include "augment_op.h"
 #include "cuda/launch.h"
-#include "random_op.h"
-#include "reduce_op.h"
-#include "row_map_op.h"
+#include "implement.h"
 
 namespace poseda {
 namespace {
@@ -67,7 +65,7 @@ struct Cuda {
     static void sum_rows(const T* rows, int64_t count, int64_t columns, T* sums, const Tensor& like) {
         const OnDeviceOf device(like);
         const Tensor scratch = allocate(like, ScalarType::Double, {cuda::sum_rows_scratch(count, columns)});
-        cuda::sum_rows(rows, count, columns, static_cast<double*>(scratch.data_ptr()), sums, device.stream());
+        cuda::sum_rows(rows, count, columns, numbers<double>(scratch), sums, device.stream());
         STD_CUDA_KERNEL_LAUNCH_CHECK();
     }
 
@@ -83,16 +81,4 @@ struct Cuda {
 }  // namespace
 }  // namespace poseda
 
-STABLE_TORCH_LIBRARY_IMPL(poseda, CUDA, m) {
-    m.impl("augment", TORCH_BOX(&poseda::augment_op<poseda::Cuda>));
-    m.impl("augment_backward", TORCH_BOX(&poseda::augment_backward_op<poseda::Cuda>));
-    m.impl("tree_transform", TORCH_BOX(&poseda::tree_transform_op<poseda::Cuda>));
-    m.impl("project", TORCH_BOX(&poseda::project_op<poseda::Cuda>));
-    m.impl("project_backward", TORCH_BOX(&poseda::project_backward_op<poseda::Cuda>));
-    m.impl("kinematic_chain_space", TORCH_BOX(&poseda::kinematic_chain_op<poseda::Cuda>));
-    m.impl("kinematic_chain_space_backward", TORCH_BOX(&poseda::kinematic_chain_backward_op<poseda::Cuda>));
-    m.impl("procrustes_align", TORCH_BOX(&poseda::procrustes_align_op<poseda::Cuda>));
-    m.impl("random_parameters", TORCH_BOX(&poseda::random_parameters_op<poseda::Cuda>));
-    m.impl("sum_rows", TORCH_BOX(&poseda::sum_rows_op<poseda::Cuda>));
-    m.impl("sum_picked_rows", TORCH_BOX(&poseda::sum_picked_rows_op<poseda::Cuda>));
-}
+STABLE_TORCH_LIBRARY_IMPL(poseda, CUDA, m) { poseda::implement_ops<poseda::Cuda>(m); }

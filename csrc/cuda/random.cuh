@@ -1,4 +1,4 @@
-// Random augmentation parameters: a thread a pose, and the state advanced when all have read it.
+// Random augmentation parameters: a thread a pose. The state advances when all have read it.
 #pragma once
 
 #include "core/random.h"

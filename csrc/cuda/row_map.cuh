@@ -1,8 +1,9 @@
 // The maps of core/row_map.h: a thread a row, its numbers in the block's shared memory.
 #pragma once
 
-#include "core/kinematic_chain.h"
+#include "core/kinematics.h"
 #include "core/procrustes.h"
+#include "core/projection.h"
 #include "cuda/block_shape.h"
 #include "cuda/section.cuh"
 
@@ -22,7 +23,7 @@ struct MapSections {
     }
 };
 
-// Rows first .. first+count-1 into the section, where row r is frame r % frames of sequence r / frames.
+// Copy rows first .. first+count-1 into the section. Row r is frame r % frames of sequence r / frames.
 template <class T>
 __device__ __forceinline__ void load_frames(const Section<T>& section, const Rows<const T>& rows, int frames,
                                             int64_t first, int count) {

@@ -1,8 +1,8 @@
 // Launches of the small kernels: row maps, random parameters, sums over rows.
 #include "cuda/launch.h"
 #include "cuda/random.cuh"
-#include "cuda/reduce.cuh"
 #include "cuda/row_map.cuh"
+#include "cuda/row_sums.cuh"
 #include "cuda/stream_launch.cuh"
 
 namespace poseda::cuda {

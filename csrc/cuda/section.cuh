@@ -1,11 +1,11 @@
-// Rows of a few numbers on their way between global and shared memory. A block is a single warp (or part of
-// one) and each thread owns a row, that of its pose.
+// Rows of a few numbers on their way between global and shared memory. A block is a warp or a part of one;
+// each thread has one row, that of its pose.
 //
-// In shared memory rows lie an odd number of slots apart, so that threads which each read the same slot of
-// their own row meet in no bank. A row of odd length keeps its length: the block's rows are then contiguous
-// on both sides and move in 16-byte pieces. Other rows move number by number, neighbouring threads
-// neighbouring numbers: a warp's access is one transaction of 128 bytes all the same, and the copies in are
-// asynchronous, so all are in flight at once and none passes through a register.
+// In shared memory, rows are an odd number of slots apart, so that no two threads that read the same slot of
+// their rows meet in a bank. A row of odd length keeps its length: the block's rows are then contiguous on
+// both sides and move in pieces of 16 bytes. Other rows move number by number, neighbouring threads taking
+// neighbouring numbers, so a warp's access is still one transaction of 128 bytes. The copies in are
+// asynchronous: all are under way at once, and none goes through a register.
 #pragma once
 
 #if defined(__CUDACC__)
@@ -20,16 +20,16 @@ constexpr int kWideBytes = 16;
 
 extern __shared__ float4 block_memory[];
 
-// `size` slots for each thread of the block. Held as an offset into the block's memory, not as a pointer: the
+// `size` slots for each thread of the block. Kept as an offset into the block's memory, not as a pointer: the
 // compiler then sees that accesses go to shared memory, and 32 bits are enough.
 template <class T>
 struct Section {
     int offset = -1;  // in numbers; negative: absent
     int size = 0;
-    int stride = 1;  // odd: size or size + 1, or that of a longer row which this one uses later
+    int stride = 1;  // odd: size or size + 1, or the stride of a longer row whose place this one takes
 
     POSEDA_HD explicit operator bool() const { return offset >= 0; }
-    // The first `shorter` slots of each row, for other numbers once these are used up. A thread thus writes
+    // The first `shorter` slots of each row, for other numbers once these are used up. A thread then writes
     // only where it alone has read.
     POSEDA_HD Section reused(int shorter) const { return {offset, shorter, stride}; }
     __device__ __forceinline__ T* data() const { return reinterpret_cast<T*>(block_memory) + offset; }
@@ -40,7 +40,7 @@ struct Section {
     }
 };
 
-// Divides the block's memory into sections, each beginning at a multiple of 16 bytes.
+// Divides the block's memory into sections, each of which begins at a multiple of 16 bytes.
 template <class T>
 class Carver {
    public:
@@ -64,8 +64,7 @@ __device__ __forceinline__ bool is_wide(const void* pointer) {
     return reinterpret_cast<uintptr_t>(pointer) % kWideBytes == 0;
 }
 
-// Begin to copy frame t of rows first .. first+count-1 into the section. wait_for_loads() ends all such
-// copies.
+// Begin to copy frame t of rows first .. first+count-1 into the section, until wait_for_loads().
 template <class T>
 __device__ __forceinline__ void load_rows(const Section<T>& section, const Rows<const T>& rows, int64_t first,
                                           int count, int t) {
@@ -86,7 +85,7 @@ __device__ __forceinline__ void load_rows(const Section<T>& section, const Rows<
     }
 }
 
-// Wait for this thread's copies; the other threads' are there after the barrier that must follow.
+// Wait for this thread's copies. Those of the other threads have arrived after the barrier that must follow.
 __device__ __forceinline__ void wait_for_loads() {
     __pipeline_commit();
     __pipeline_wait_prior(0);
@@ -103,8 +102,7 @@ struct WideOf<double> {
     using Type = double2;
 };
 
-// Write the section to frame t of rows first .. first+count-1 of a contiguous output with `frames` frames a
-// row.
+// Write the section to frame t of rows first .. first+count-1 of a contiguous output, `frames` frames a row.
 template <class T>
 __device__ __forceinline__ void store_rows(T* data, const Section<T>& section, int64_t first, int count,
                                            int frames, int t) {

@@ -22,7 +22,7 @@ ROWS = 3000
 """Poses of each domain that are compared, drawn at random."""
 
 FEWEST_CLIPS = 8
-"""With fewer clips in the source, blocks of consecutive frames stand in for them."""
+"""With fewer clips in the source, blocks of consecutive frames replace them."""
 
 BLOCKS = 20
 """How many blocks a source of few clips is cut into."""

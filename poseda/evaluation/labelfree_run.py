@@ -78,7 +78,7 @@ def _device(model: nn.Module) -> torch.device:
 
 
 def _labels(poses: LabelledPoses, skeleton: Skeleton) -> dict[str, Any]:
-    """The same numbers of labels, which is what a perfect lifter would reach."""
+    """The same numbers of labels, which a perfect lifter would reach."""
     poses = poses.to("cpu")
     unlabelled = UnlabelledPoses(poses.pose_2d, poses.camera, poses.clip)
     return labelfree.describe(poses.root_relative, unlabelled, skeleton)

@@ -114,7 +114,7 @@ class TargetPlacements:
     def draw(self, size: int, generator: torch.Generator | None = None) -> dict[str, Any]:
         """Draw target poses for as many source poses, as arguments of :func:`poseda.ops.augment`.
 
-        What is drawn stays together: a placement comes with its camera and with the joints that span its box.
+        A draw stays together: a placement comes with its camera and with the joints that span its box.
         ``ops.augment(pose, skeleton=skeleton, **targets.draw(len(pose)))``.
 
         Args:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 MAX_JOINTS = 64
 """The kernels keep one pose on chip; this is the largest tree for which they are built."""
@@ -31,6 +30,14 @@ class Skeleton:
         symmetric_joints: (left, right) index pairs.
         parts: part name to the bones (indices ``0 .. K-1``) of that part, in bone order.
 
+    Attributes:
+        mirror: joint permutation that swaps left and right, J indices.
+        mirror_bones: bone permutation that swaps left and right, K indices.
+        bone_groups: symmetric group of each bone, K indices in ``0 .. G-1``, ordered by their first bones.
+        part_bones: the bones of all parts, part after part.
+        part_sizes: the number of bones of each part.
+        bone_names: ``parent-child`` for each bone.
+
     Raises:
         ValueError: if the tree is not one, an index is out of range, or a name stands twice.
     """
@@ -40,14 +47,18 @@ class Skeleton:
     parents: tuple[int, ...]
     symmetric_joints: tuple[tuple[int, int], ...] = ()
     parts: Mapping[str, tuple[int, ...]] = field(default_factory=dict, hash=False)
+    # Follow from the above. Computed at once: torch.compile cannot trace the lock of a cached property.
+    mirror: tuple[int, ...] = field(init=False, repr=False, compare=False)
+    mirror_bones: tuple[int, ...] = field(init=False, repr=False, compare=False)
+    bone_groups: tuple[int, ...] = field(init=False, repr=False, compare=False)
+    part_bones: tuple[int, ...] = field(init=False, repr=False, compare=False)
+    part_sizes: tuple[int, ...] = field(init=False, repr=False, compare=False)
+    bone_names: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self._check_tree()
         self._check_parts()
-        # Computed now: under Python 3.11 torch.compile cannot enter the lock of a cached_property.
-        for name, member in vars(type(self)).items():
-            if isinstance(member, cached_property):
-                getattr(self, name)
+        self._derive()
 
     def _check_tree(self) -> None:
         joints = len(self.joint_names)
@@ -89,6 +100,28 @@ class Skeleton:
                 f"skeleton {self.name!r}: expected at most {MAX_PARTS} parts with {MAX_PART_BONES} bones and "
                 f"{MAX_PART_PAIRS} pairs of bones in all, got {len(sizes)} with {sum(sizes)} and {pairs}"
             )
+
+    def _derive(self) -> None:
+        mirror = list(range(len(self.joint_names)))
+        for left, right in self.symmetric_joints:
+            mirror[left], mirror[right] = right, left
+        mirror_bones = tuple(joint - 1 for joint in mirror[1:])
+        first_bones = [min(bone, twin) for bone, twin in enumerate(mirror_bones)]
+        order = sorted(set(first_bones))
+        derived = {
+            "mirror": tuple(mirror),
+            "mirror_bones": mirror_bones,
+            "bone_groups": tuple(order.index(first) for first in first_bones),
+            "part_bones": tuple(bone for part in self.parts.values() for bone in part),
+            "part_sizes": tuple(len(part) for part in self.parts.values()),
+            "bone_names": tuple(
+                f"{self.joint_names[parent]}-{joint}"
+                for joint, parent in zip(self.joint_names, self.parents, strict=True)
+                if parent >= 0
+            ),
+        }
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)  # the record is frozen
 
     @classmethod
     def declare(
@@ -154,45 +187,6 @@ class Skeleton:
     def num_groups(self) -> int:
         """G, the number of symmetric bone groups."""
         return max(self.bone_groups) + 1
-
-    @cached_property
-    def mirror(self) -> tuple[int, ...]:
-        """Joint permutation that swaps left and right, J indices."""
-        swapped = list(range(self.num_joints))
-        for left, right in self.symmetric_joints:
-            swapped[left], swapped[right] = right, left
-        return tuple(swapped)
-
-    @cached_property
-    def mirror_bones(self) -> tuple[int, ...]:
-        """Bone permutation that swaps left and right, K indices."""
-        return tuple(self.mirror[bone + 1] - 1 for bone in range(self.num_bones))
-
-    @cached_property
-    def bone_groups(self) -> tuple[int, ...]:
-        """Symmetric group of each bone, K indices in ``0 .. G-1``; groups are ordered by their first bone."""
-        first_bone = [min(bone, twin) for bone, twin in enumerate(self.mirror_bones)]
-        order = sorted(set(first_bone))
-        return tuple(order.index(first) for first in first_bone)
-
-    @cached_property
-    def part_bones(self) -> tuple[int, ...]:
-        """Bones of all parts, part after part."""
-        return tuple(bone for part in self.parts.values() for bone in part)
-
-    @cached_property
-    def part_sizes(self) -> tuple[int, ...]:
-        """How many bones each part has."""
-        return tuple(len(part) for part in self.parts.values())
-
-    @cached_property
-    def bone_names(self) -> tuple[str, ...]:
-        """``parent-child`` for each bone."""
-        return tuple(
-            f"{self.joint_names[parent]}-{self.joint_names[joint]}"
-            for joint, parent in enumerate(self.parents)
-            if parent >= 0
-        )
 
     def joint(self, name: str) -> int:
         """Return the index of the joint of that name.

@@ -6,6 +6,8 @@ Here it stands as in training, by the place and the box of the detected one.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor
 
@@ -29,7 +31,11 @@ def root_position(pose_3d: Tensor, pose_2d: Tensor, camera: Camera, skeleton: Sk
         (N, 3) metres, camera frame; NaN where the pose cannot stand before the camera at that size.
     """
     placed = ops.augment(
-        pose_3d, skeleton=skeleton, camera=camera, placement=measure(pose_2d, skeleton), gpa=gpa
+        pose_3d,
+        skeleton=skeleton,
+        camera=camera,
+        placement=measure(pose_2d, skeleton),
+        gpa=cast(ops.Gpa, gpa),
     )
     root = placed.pose_3d[:, skeleton.parents.index(-1)]
     return root.where(placed.valid[:, None], torch.nan)

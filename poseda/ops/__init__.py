@@ -1,12 +1,12 @@
 """The fused ops: public functions, their fake kernels and their gradients.
 
-Schemas stand in csrc/library.cpp, CPU kernels in csrc/cpu, CUDA kernels in csrc/cuda. Every op works in
-float32 and float64 (half precision is computed in and returned as float32) on CPU and CUDA, for any strides
-and empty batches, under ``torch.compile(fullgraph=True)`` and inside CUDA graphs; none waits for the device.
-Where a second derivative or a function transform is not there, it is refused by name.
+csrc/library.cpp has the schemas, csrc/cpu and csrc/cuda the kernels. Every op works in float32 and float64 on
+CPU and CUDA; half precision is computed in and returned as float32. Strides may be any and batches empty. The
+ops compile under ``torch.compile(fullgraph=True)``, run inside CUDA graphs, and do not wait for the device. A
+missing second derivative or function transform is refused by name.
 """
 
-from poseda.ops._arguments import AugmentedPose
+from poseda.ops._arguments import AugmentedPose, Gpa
 from poseda.ops.augment import augment
 from poseda.ops.kinematics import bones, forward_kinematics, kinematic_chain_space
 from poseda.ops.procrustes import procrustes_align
@@ -22,6 +22,7 @@ from poseda.ops.random import (
 
 __all__ = [
     "AugmentedPose",
+    "Gpa",
     "PoseAugment",
     "RandomParameters",
     "RandomRanges",

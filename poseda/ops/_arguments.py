@@ -1,9 +1,16 @@
-"""What `augment` takes and returns: the records and the one validator that ops, fakes and reference share."""
+"""The arguments of `augment`, once for Python: the public signature, the op's own arguments, their checks.
+
+The op, its fake, its gradient and the reference all take the one record. csrc/augment_arguments.h has the
+same arguments for C++. The checks of the small ops are at the end.
+"""
 
 from __future__ import annotations
 
+import functools
+import inspect
 import sys
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, NamedTuple, ParamSpec, get_args, get_type_hints
 
 import torch
 from torch import Tensor
@@ -15,7 +22,12 @@ MAX_ROTATION = 1.0e4
 """Longest rotation vector, radians. Beyond it the kernels' range reduction loses digits: the pose is
 invalid."""
 
-GPA_MODES = ("closed_form", "exact")
+Gpa = Literal["closed_form", "exact"]
+"""How the root's depth is found: see :func:`poseda.ops.augment`."""
+
+GPA_MODES: tuple[str, ...] = get_args(Gpa)
+
+HALF = (torch.float16, torch.bfloat16)
 
 
 class AugmentedPose(NamedTuple):
@@ -32,27 +44,74 @@ class AugmentedPose(NamedTuple):
     valid: Tensor
 
 
-class AugmentArguments(NamedTuple):
-    """The tensors of one `augment` call, in one floating dtype and on one device.
+class Shape(NamedTuple):
+    """What a tensor argument must be.
 
-    Shapes for single frames; sequences carry a T (or 1) after the N. A leading 1 is shared by the batch.
+    Attributes:
+        dimensions: a letter or a number each. N poses, M rows of a table, T frames (of sequences only), J
+            joints, K bones, S scales. N, M and T may be 1, which is then shared.
+        dtype: None for the floating dtype of the call.
+        differentiable: whether the argument has a gradient.
     """
 
-    pose_3d: Tensor  # (N, J, 3) or (N, T, J, 3)
-    focal: Tensor  # (N | M | 1, 2)
-    center: Tensor  # (N | M | 1, 2)
-    distortion: Tensor | None  # (N | M | 1, 5)
-    aspect: Tensor | None  # (N | M | 1,)
-    bone_rotation: Tensor | None  # (N | 1, K, 3)
-    bone_scale: Tensor | None  # (N | 1, K) or (N | 1, G)
-    body_rotation: Tensor | None  # (N | 1, 3)
-    root: Tensor | None  # (N | 1, 3)
-    placement: Tensor | None  # (M | 1, 4)
-    placement_index: Tensor | None  # (N,) int64 in 0 .. M-1
-    joint_mask: Tensor | None  # (N | 1, J) bool
+    dimensions: str
+    dtype: torch.dtype | None = None
+    differentiable: bool = True
 
 
-def check_augment(
+class AugmentArguments(NamedTuple):
+    """The arguments of the compiled op, in the order of its schema: first the tensors, then the settings."""
+
+    pose_3d: Annotated[Tensor, Shape("NTJ3")]
+    focal: Annotated[Tensor, Shape("M2")]
+    center: Annotated[Tensor, Shape("M2")]
+    distortion: Annotated[Tensor | None, Shape("M5")]
+    aspect: Annotated[Tensor | None, Shape("M", differentiable=False)]
+    bone_rotation: Annotated[Tensor | None, Shape("NTK3")]
+    bone_scale: Annotated[Tensor | None, Shape("NTS")]
+    body_rotation: Annotated[Tensor | None, Shape("NT3")]
+    root: Annotated[Tensor | None, Shape("N3")]
+    placement: Annotated[Tensor | None, Shape("M4")]
+    placement_index: Annotated[Tensor | None, Shape("N", torch.int64, differentiable=False)]
+    joint_mask: Annotated[Tensor | None, Shape("NJ", torch.bool, differentiable=False)]
+    parents: tuple[int, ...]
+    groups: tuple[int, ...]  # the scale of each bone, or empty: a scale a bone
+    propagate: bool
+    exact: bool
+    min_depth: float
+    require_in_frame: bool
+
+    @property
+    def tensors(self) -> tuple[Any, ...]:
+        """The tensors alone, None where absent."""
+        return self[: len(SHAPES)]
+
+    @property
+    def settings(self) -> tuple[Any, ...]:
+        """All but the tensors."""
+        return self[len(SHAPES) :]
+
+
+SHAPES: dict[str, Shape] = {
+    name: hint.__metadata__[0]
+    for name, hint in get_type_hints(AugmentArguments, include_extras=True).items()
+    if hasattr(hint, "__metadata__")
+}
+"""The shape of each tensor argument."""
+
+DIFFERENTIABLE = {
+    name: position for position, (name, shape) in enumerate(SHAPES.items()) if shape.differentiable
+}
+"""Arguments with a gradient, in the order of augment_backward's results, and their positions."""
+
+TABLES = frozenset(name for name, shape in SHAPES.items() if shape.dimensions.startswith("M"))
+"""Arguments of which placement_index picks rows."""
+
+PUBLIC_NAMES = {name: f"camera.{name}" for name in ("focal", "center", "distortion", "aspect")}
+"""What users call an argument, where that differs."""
+
+
+def augment(
     pose_3d: Tensor,
     *,
     skeleton: Skeleton,
@@ -64,45 +123,23 @@ def check_augment(
     root: Tensor | None = None,
     placement: Tensor | None = None,
     placement_index: Tensor | None = None,
-    gpa: str = "closed_form",
+    gpa: Gpa = "closed_form",
     joint_mask: Tensor | None = None,
     min_depth: float = 0.1,
     require_in_frame: bool = False,
 ) -> AugmentArguments:
-    """Check the arguments of `augment` and bring them to one dtype (half precision becomes float32).
+    """The signature of :func:`poseda.ops.augment`, to the record; half precision becomes float32.
 
     Raises:
-        TypeError: for a wrong type, dtype or device.
-        ValueError: for a wrong shape or a combination that means nothing.
+        TypeError, ValueError: if a setting is wrong. Tensors are not checked.
     """
-    check_settings(skeleton, camera, gpa, min_depth, propagate, require_in_frame)
-    arguments = gather(
-        pose_3d,
-        camera,
-        bone_rotation,
-        bone_scale,
-        body_rotation,
-        root,
-        placement,
-        placement_index,
-        joint_mask,
+    _check_settings(skeleton, camera, gpa, min_depth, propagate, require_in_frame)
+    per_bone = (
+        not isinstance(bone_scale, Tensor)
+        or bone_scale.dim() == 0
+        or bone_scale.shape[-1] == skeleton.num_bones
     )
-    return check_tensors(arguments, skeleton, require_in_frame)
-
-
-def gather(
-    pose_3d: Tensor,
-    camera: Camera,
-    bone_rotation: Tensor | None,
-    bone_scale: Tensor | None,
-    body_rotation: Tensor | None,
-    root: Tensor | None,
-    placement: Tensor | None,
-    placement_index: Tensor | None,
-    joint_mask: Tensor | None,
-) -> AugmentArguments:
-    """The tensors of a call in the order of the compiled op."""
-    return AugmentArguments(
+    given = AugmentArguments(
         pose_3d,
         camera.focal,
         camera.center,
@@ -115,23 +152,49 @@ def gather(
         placement,
         placement_index,
         joint_mask,
+        skeleton.parents,
+        () if per_bone else skeleton.bone_groups,
+        propagate,
+        gpa == "exact",
+        min_depth,
+        require_in_frame,
     )
+    for value in given.tensors:
+        if isinstance(value, Tensor) and value.dtype in HALF:
+            return AugmentArguments(*map(_single, given.tensors), *given.settings)
+    return given
 
 
-def check_settings(
-    skeleton: Skeleton,
-    camera: Camera,
-    gpa: str,
-    min_depth: float,
-    propagate: bool,
-    require_in_frame: bool,
+def _single(value: Any) -> Any:
+    return value.float() if isinstance(value, Tensor) and value.dtype in HALF else value
+
+
+P = ParamSpec("P")
+
+
+def _with_signature(
+    signature: Callable[P, AugmentArguments],
+) -> Callable[[Callable[[AugmentArguments], AugmentedPose]], Callable[P, AugmentedPose]]:
+    def decorate(compute: Callable[[AugmentArguments], AugmentedPose]) -> Callable[P, AugmentedPose]:
+        @functools.wraps(compute)
+        def call(*args: P.args, **kwargs: P.kwargs) -> AugmentedPose:
+            return compute(signature(*args, **kwargs))
+
+        shown = inspect.signature(signature).replace(return_annotation="AugmentedPose")
+        call.__signature__ = shown  # type: ignore[attr-defined]
+        call.__annotations__ = signature.__annotations__ | {"return": "AugmentedPose"}
+        return call
+
+    return decorate
+
+
+takes_augment_arguments = _with_signature(augment)
+"""Makes a function of the record a function with the public signature of `augment`."""
+
+
+def _check_settings(
+    skeleton: Skeleton, camera: Camera, gpa: str, min_depth: float, propagate: bool, require_in_frame: bool
 ) -> None:
-    """Check what is no tensor.
-
-    Raises:
-        TypeError: for a wrong type.
-        ValueError: for a value that means nothing.
-    """
     check_skeleton(skeleton)
     if not isinstance(camera, Camera):
         raise TypeError(f"camera: expected a poseda.geometry.camera.Camera, got {type(camera).__name__}")
@@ -145,29 +208,14 @@ def check_settings(
             raise TypeError(f"{name}: expected True or False, got {flag!r}")
 
 
-def check_tensors(given: AugmentArguments, skeleton: Skeleton, require_in_frame: bool) -> AugmentArguments:
-    """Check the tensors of a call and bring them to one dtype (half precision becomes float32).
+def check_augment(given: AugmentArguments) -> None:
+    """Check the tensors of a call.
 
     Raises:
-        TypeError: for a wrong type, dtype or device.
-        ValueError: for a wrong shape or a combination that means nothing.
+        TypeError: if a type, dtype or device is wrong.
+        ValueError: if a shape or a combination is wrong.
     """
-    check_shapes(given, skeleton.num_joints, (skeleton.num_bones, skeleton.num_groups), require_in_frame)
-    return _one_dtype(given)
-
-
-def check_shapes(
-    given: AugmentArguments, joints: int, scales: tuple[int, ...], require_in_frame: bool
-) -> None:
-    """Check types, devices and shapes: the validator that the public function and the fake kernel share.
-
-    Args:
-        given: the tensors of the call.
-        joints: J of the skeleton.
-        scales: admissible sizes of `bone_scale`, K and G.
-        require_in_frame: whether `camera.aspect` is needed.
-    """
-    pose_3d = given.pose_3d
+    pose_3d, joints = given.pose_3d, len(given.parents)
     if not isinstance(pose_3d, Tensor):
         raise TypeError(f"pose_3d: expected a tensor, got {type(pose_3d).__name__}")
     shape = pose_3d.shape
@@ -175,47 +223,84 @@ def check_shapes(
         raise ValueError(
             f"pose_3d: expected shape (N, {joints}, 3) or (N, T, {joints}, 3), got {tuple(shape)}"
         )
-    batch, frames = shape[0], tuple(shape[1:-2])
-    if frames == (0,):
+    if len(shape) == 4 and shape[1] == 0:
         raise ValueError("pose_3d: expected at least one frame, got T = 0")
     if given.root is not None and given.placement is not None:
         raise ValueError("root: cannot be given together with placement; GPA computes the root")
-    rows = _table_rows(given, batch)
-    _check(pose_3d, "pose_3d", pose_3d, batch, frames, ((joints, 3),))
-    _check(pose_3d, "bone_rotation", given.bone_rotation, batch, frames, ((joints - 1, 3),))
-    _check(pose_3d, "bone_scale", given.bone_scale, batch, frames, tuple((size,) for size in scales))
-    _check(pose_3d, "body_rotation", given.body_rotation, batch, frames, ((3,),))
-    _check(pose_3d, "root", given.root, batch, (), ((3,),))
-    _check(pose_3d, "placement", given.placement, rows, (), ((4,),))
-    _check(pose_3d, "camera.focal", given.focal, rows, (), ((2,),))
-    _check(pose_3d, "camera.center", given.center, rows, (), ((2,),))
-    _check(pose_3d, "camera.distortion", given.distortion, rows, (), ((5,),))
-    _check(pose_3d, "camera.aspect", given.aspect, rows, (), ((),))
-    mask = given.joint_mask
-    if mask is not None:
-        _check_kind(pose_3d, "joint_mask", mask, torch.bool)
-        if mask.dim() != 2 or mask.shape[1] != joints or (mask.shape[0] != batch and mask.shape[0] != 1):
-            raise ValueError(
-                f"joint_mask: expected shape ({batch}, {joints}) or (1, {joints}), got {tuple(mask.shape)}"
-            )
-    if require_in_frame and given.aspect is None:
+    _check_index(given)
+    for name, value in zip(SHAPES, given.tensors, strict=True):
+        if value is not None:
+            _check_kind(given, name, value)
+            _check_shape(given, name, value)
+    if given.require_in_frame and given.aspect is None:
         raise ValueError("require_in_frame: needs camera.aspect to know where the screen ends")
 
 
-def _table_rows(given: AugmentArguments, batch: int) -> int:
-    """Rows of the tables that `placement_index` gathers: M with an index, N without."""
-    index, placement = given.placement_index, given.placement
+def _check_index(given: AugmentArguments) -> None:
+    index, placement, batch = given.placement_index, given.placement, given.pose_3d.shape[0]
     if index is None:
-        return batch
+        return
     if placement is None:
         raise ValueError("placement_index: picks rows of placement, which was not given")
-    _check_kind(given.pose_3d, "placement_index", index, torch.int64)
+    _check_kind(given, "placement_index", index)
     if index.dim() != 1 or index.shape[0] != batch:
         raise ValueError(f"placement_index: expected shape ({batch},), got {tuple(index.shape)}")
     if not isinstance(placement, Tensor) or placement.dim() != 2 or (placement.shape[0] == 0 and batch > 0):
         shape = tuple(placement.shape) if isinstance(placement, Tensor) else type(placement).__name__
         raise ValueError(f"placement: expected shape (M, 4) with at least one row to pick from, got {shape}")
-    return placement.shape[0]
+
+
+def _check_kind(given: AugmentArguments, field: str, value: Any) -> None:
+    """Check type, dtype, layout and device."""
+    pose_3d, dtype, name = given.pose_3d, SHAPES[field].dtype, PUBLIC_NAMES.get(field, field)
+    kind = "floating-point" if dtype is None else _name_of(dtype)
+    good = isinstance(value, Tensor) and value.layout == torch.strided
+    if not good or (not value.is_floating_point() if dtype is None else value.dtype != dtype):
+        raise TypeError(f"{name}: expected a dense {kind} tensor, got {_describe(value)}")
+    if value.device != pose_3d.device:
+        raise TypeError(f"{name}: expected device {pose_3d.device} as pose_3d, got {value.device}")
+    if dtype is not None:
+        return
+    if pose_3d.dtype not in (torch.float32, torch.float64):
+        raise TypeError(f"pose_3d: expected float32 or float64, got {_name_of(pose_3d.dtype)}")
+    if value.dtype != pose_3d.dtype:
+        raise TypeError(f"{name}: expected {_name_of(pose_3d.dtype)} as pose_3d, got {_name_of(value.dtype)}")
+
+
+def _check_shape(given: AugmentArguments, field: str, value: Tensor) -> None:
+    pose_3d, bones = given.pose_3d, len(given.parents) - 1
+    sizes = {"N": pose_3d.shape[0], "T": pose_3d.shape[1], "J": bones + 1, "K": bones, "S": bones}
+    sizes["M"] = pose_3d.shape[0]
+    if given.placement_index is not None and given.placement is not None:
+        sizes["M"] = given.placement.shape[0]
+    if given.groups:
+        sizes["S"] = max(given.groups) + 1
+    dimensions = SHAPES[field].dimensions
+    if pose_3d.dim() == 3:
+        dimensions = dimensions.replace("T", "")
+    wanted = [int(letter) if letter.isdigit() else sizes[letter] for letter in dimensions]
+    good = value.dim() == len(wanted)
+    for letter, size, want in zip(dimensions, value.shape, wanted, strict=False):
+        # One comparison at a time: while compiling, sizes are symbols, which `in` does not compare by value.
+        good = good and (size == want or (letter in "NMT" and size == 1))
+    if not good:
+        told = [
+            f"{want} or 1" if letter == "T" else f"{want}"
+            for letter, want in zip(dimensions, wanted, strict=True)
+        ]
+        choices = [[*told[:-1], f"{bones}"], told] if dimensions.endswith("S") else [told]
+        expected = " or ".join(dict.fromkeys(_tuple(choice) for choice in choices))
+        name = PUBLIC_NAMES.get(field, field)
+        raise ValueError(
+            f"{name}: expected shape {expected} (a leading 1 is shared), got {tuple(value.shape)}"
+        )
+
+
+def _tuple(sizes: list[str]) -> str:
+    return f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"
+
+
+# ---- The small ops
 
 
 def check_skeleton(value: object) -> None:
@@ -236,67 +321,11 @@ def check_poses(name: str, value: Tensor, points: int | None = None) -> Tensor:
     return value.float() if value.dtype in HALF else value
 
 
-HALF = (torch.float16, torch.bfloat16)
-
-
-def _one_dtype(given: AugmentArguments) -> AugmentArguments:
-    """Promote half precision to float32; anything but a single dtype after that is the caller's mistake."""
-    dtype = given.pose_3d.dtype
-    floating = given[:10]
-    if (dtype == torch.float32 or dtype == torch.float64) and all(
-        value is None or value.dtype == dtype for value in floating
-    ):
-        return given
-    promoted = tuple(
-        value.float() if value is not None and value.dtype in HALF else value for value in floating
-    )
-    dtypes = {value.dtype for value in promoted if value is not None}
-    if len(dtypes) != 1 or dtypes - {torch.float32, torch.float64}:
-        names = ", ".join(sorted(str(dtype) for dtype in dtypes))
-        raise TypeError(f"dtypes: expected all floating arguments to be float32 or all float64, got {names}")
-    return AugmentArguments._make((*promoted, *given[10:]))
-
-
-def _check_kind(pose_3d: Tensor, name: str, value: object, dtype: torch.dtype) -> None:
-    if not isinstance(value, Tensor) or value.dtype != dtype or value.layout != torch.strided:
-        raise TypeError(
-            f"{name}: expected a dense {str(dtype).removeprefix('torch.')} tensor, got {_describe(value)}"
-        )
-    if value.device != pose_3d.device:
-        raise TypeError(f"{name}: expected device {pose_3d.device} as pose_3d, got {value.device}")
-
-
-def _check(
-    pose_3d: Tensor,
-    name: str,
-    value: Tensor | None,
-    rows: int,
-    frames: tuple[int, ...],
-    shapes: tuple[tuple[int, ...], ...],
-) -> None:
-    """Check one optional floating tensor of shape (rows or 1, frames or 1, one of shapes)."""
-    if value is None:
-        return
-    if not isinstance(value, Tensor) or not value.is_floating_point() or value.layout != torch.strided:
-        raise TypeError(f"{name}: expected a dense floating-point tensor, got {_describe(value)}")
-    if value.device != pose_3d.device:
-        raise TypeError(f"{name}: expected device {pose_3d.device} as pose_3d, got {value.device}")
-    shape = tuple(value.shape)
-    lead = 1 + len(frames)
-    good = (
-        len(shape) >= lead
-        and shape[lead:] in shapes
-        # One comparison at a time: while compiling, sizes are symbols, which `in` does not compare by value.
-        and (shape[0] == rows or shape[0] == 1)
-        and (not frames or shape[1] == frames[0] or shape[1] == 1)
-    )
-    if not good:
-        dims = [str(rows), *(f"{frame} or 1" for frame in frames)]
-        expected = " or ".join(f"({', '.join([*dims, *map(str, tail)])})" for tail in shapes)
-        raise ValueError(f"{name}: expected shape {expected} (a leading 1 is shared), got {shape}")
-
-
 def _describe(value: object) -> str:
     if not isinstance(value, Tensor):
         return type(value).__name__
     return str(value.dtype) if value.layout == torch.strided else f"{value.dtype}, {value.layout}"
+
+
+def _name_of(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -1,4 +1,4 @@
-"""Loads the compiled libraries and says what they are."""
+"""Loads the compiled libraries and describes them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,14 @@ INSTRUCTION_SETS = ("generic", "avx2", "avx512")
 OLDEST_TORCH = (2, 11)
 """The first release of torch with all of the stable ABI that the extension uses."""
 
-_cuda_error: str | None = None
+_NO_CUDA = (
+    "poseda was installed without its CUDA kernels; reinstall with nvcc on PATH: "
+    "`pip install . -C cmake.define.POSEDA_CUDA=ON`"
+)
+
 _loaded = False
+_cuda_missing: str | None = _NO_CUDA
+"""Why the CUDA kernels are not loaded, or None. Decided once, so that no call looks at a file."""
 
 
 class LibraryError(ImportError):
@@ -28,7 +34,7 @@ def load() -> None:
     Raises:
         LibraryError: if the extension is missing or does not fit this torch.
     """
-    global _loaded, _cuda_error
+    global _loaded, _cuda_missing
     if _loaded:
         return
     named = os.environ.get("POSEDA_CPU_ISA")
@@ -49,12 +55,12 @@ def load() -> None:
         ) from error
     cuda_library = folder / "libposeda_cuda.so"
     if torch.version.cuda is not None and cuda_library.exists():
-        _cuda_error = _load_cuda(cuda_library, _host().cuda_version, torch.version.cuda)
+        _cuda_missing = _load_cuda(cuda_library, _host().cuda_version, torch.version.cuda)
     _loaded = True
 
 
 def _load_cuda(library: Path, built: str, running: str) -> str | None:
-    """Load the CUDA kernels, or say why not: a CPU user of a CUDA torch must not be stopped by that."""
+    """Load the CUDA kernels, or say why not: that must not stop the CPU user of a CUDA torch."""
     theirs = f"torch {torch.__version__} (CUDA {running})"
     if _numbers(built)[:1] != _numbers(running)[:1]:
         return f"poseda's CUDA kernels are for CUDA {built}, not for {theirs}; reinstall poseda beside it"
@@ -79,20 +85,13 @@ def require_cuda() -> None:
     Raises:
         RuntimeError: saying why not, and what to do.
     """
-    if cuda_loaded():
-        return
-    if _cuda_error:
-        raise RuntimeError(_cuda_error)
-    raise RuntimeError(
-        "poseda was installed without its CUDA kernels; reinstall with nvcc on PATH: "
-        "`pip install . -C cmake.define.POSEDA_CUDA=ON`"
-    )
+    if not cuda_loaded():
+        raise RuntimeError(_cuda_missing)
 
 
 def cuda_loaded() -> bool:
     """Whether the CUDA kernels are loaded."""
-    library = _folder() / "libposeda_cuda.so"
-    return _loaded and torch.version.cuda is not None and library.exists() and _cuda_error is None
+    return _cuda_missing is None
 
 
 def build_info() -> dict[str, Any]:
@@ -126,5 +125,5 @@ def _host() -> Any:
 
 
 def _folder() -> Path:
-    """Where the libraries lie: beside _host, also in an editable install."""
+    """The folder of the libraries: that of _host, also in an editable install."""
     return Path(_host().__file__).parent

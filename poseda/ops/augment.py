@@ -7,47 +7,31 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from poseda.geometry.camera import Camera
-from poseda.geometry.skeleton import Skeleton
 from poseda.ops import _autograd as autograd
 from poseda.ops import _native as native
 from poseda.ops._arguments import (
+    DIFFERENTIABLE,
+    TABLES,
     AugmentArguments,
     AugmentedPose,
-    check_settings,
-    check_shapes,
-    check_tensors,
-    gather,
+    check_augment,
+    takes_augment_arguments,
 )
+from poseda.ops._row_sums import sum_picked_rows, sum_rows
 
 native.load()
 
 
-def augment(
-    pose_3d: Tensor,
-    *,
-    skeleton: Skeleton,
-    camera: Camera,
-    bone_rotation: Tensor | None = None,
-    bone_scale: Tensor | None = None,
-    body_rotation: Tensor | None = None,
-    propagate: bool = False,
-    root: Tensor | None = None,
-    placement: Tensor | None = None,
-    placement_index: Tensor | None = None,
-    gpa: str = "closed_form",
-    joint_mask: Tensor | None = None,
-    min_depth: float = 0.1,
-    require_in_frame: bool = False,
-) -> AugmentedPose:
-    """Turn, stretch and place poses, and project them: one launch forward, one backward.
+@takes_augment_arguments
+def augment(given: AugmentArguments) -> AugmentedPose:
+    """Turn, scale and place poses, and project them: one launch forward, one backward.
 
     1. bones of the source pose; 2. each bone turned by its rotation vector; 3. scaled; 4. the body turned;
     5. joints again by forward kinematics; 6. the root placed; 7. projected. ``poseda.ops.reference.augment``
     says the same in plain torch. GPA and the transformations are those of Chai et al., ICCV 2023 (PoseDA).
 
     Sequences ``(N, T, J, 3)`` take parameters with T or 1 frames, and camera, root and placement per
-    sequence: GPA places the centre frame T//2, the other frames keep their displacement from it, turned by
+    sequence. GPA places the centre frame T//2. The other frames keep their displacement from it, turned by
     its body rotation.
 
     Args:
@@ -57,62 +41,60 @@ def augment(
         bone_rotation: (N, K, 3) rotation vectors, radians, camera frame, at most 10 000 rad long.
         bone_scale: (N, K) or (N, G) relative change of bone length, > -1.
         body_rotation: (N, 3) rotation vector about the root, radians.
-        propagate: turn what hangs from a bone along with it (forward kinematics) instead of each bone alone.
+        propagate: a bone's rotation turns its descendants, too (forward kinematics). Default: only the bone.
         root: (N, 3) metres, where the root shall stand. Default: where the source's root stands.
         placement: (N, 4), or (M, 4) with an index: root u, v and box w, h of a target pose, screen
             coordinates.
         placement_index: (N,) int64, the row of ``placement`` and camera for each pose. Out of range: invalid.
-        gpa: ``closed_form`` (the paper's) or ``exact`` (the projected width + height equal the target's).
+        gpa: ``closed_form`` (default, the paper's) or ``exact`` (the projected width + height equal the
+            target's).
         joint_mask: (N, J) bool, the joints that span the box. Default: all.
-        min_depth: metres; a joint nearer than this makes the pose invalid.
-        require_in_frame: also make poses invalid that leave the screen (needs ``camera.aspect``).
+        min_depth: metres, default 0.1; a joint nearer than this makes the pose invalid.
+        require_in_frame: poses that leave the screen are invalid, too (needs ``camera.aspect``). Default: no.
 
-    Any first dimension may be 1 and is then shared by the batch.
+    Any first dimension but that of the index may be 1 and is then shared by the batch.
 
     Returns:
         Poses, their projections and which are valid. An invalid pose (see above; also NaN or infinity, an
-        empty box, no exact solution) is all zeros with zero gradients and does not touch its neighbours.
-        Zero-length bones stay so, with zero gradient through their own rotation.
+        empty box, no exact solution) is all zeros, has zero gradients and does not change its neighbours. A
+        bone of length zero keeps it, with zero gradient through its own rotation.
 
     Raises:
         TypeError, ValueError: naming the argument, what was expected and what came.
+        RuntimeError: if there is not enough memory for the poses.
     """
-    check_settings(skeleton, camera, gpa, min_depth, propagate, require_in_frame)
-    given = gather(
-        pose_3d,
-        camera,
-        bone_rotation,
-        bone_scale,
-        body_rotation,
-        root,
-        placement,
-        placement_index,
-        joint_mask,
-    )
-    settings = (propagate, gpa == "exact", min_depth, require_in_frame)
-    if not torch.compiler.is_compiling():
-        try:
-            return _call(given, skeleton, settings)
-        except (AttributeError, IndexError, RuntimeError, TypeError):
-            # The op guards itself in a tenth of the time that check_tensors takes, but not in words for
-            # users. Half precision comes by here as well.
-            pass
-    return _call(check_tensors(given, skeleton, require_in_frame), skeleton, settings)
+    if torch.compiler.is_compiling():
+        check_augment(given)
+        return _call(given)
+    try:
+        return _call(given)
+    except (AttributeError, IndexError, RuntimeError, TypeError) as error:
+        # The op guards itself in a tenth of the time of check_augment, but not in words for users.
+        raise _in_better_words(error, given) from None
 
 
-def _call(given: AugmentArguments, skeleton: Skeleton, settings: tuple[Any, ...]) -> AugmentedPose:
+def _call(given: AugmentArguments) -> AugmentedPose:
     if given.pose_3d.is_cuda:
         native.require_cuda()
-    grouped = given.bone_scale is not None and given.bone_scale.shape[-1] != skeleton.num_bones
-    groups = skeleton.bone_groups if grouped else ()
-    return AugmentedPose(*_augment(*given, skeleton.parents, groups, *settings))
+    return AugmentedPose(*_augment(*given))
+
+
+def _in_better_words(error: Exception, given: AugmentArguments) -> Exception:
+    """What is wrong with the arguments or, if nothing is, the error itself."""
+    try:
+        check_augment(given)
+        if given.pose_3d.is_cuda and not torch.cuda.is_current_stream_capturing():
+            # After an earlier error of the device there is no memory either: it is raised here.
+            torch.cuda.synchronize(given.pose_3d.device)
+    except (RuntimeError, TypeError, ValueError) as better:
+        return better
+    return error
 
 
 @torch.library.register_fake("poseda::augment")
 def _augment_fake(*inputs: Any) -> tuple[Tensor, Tensor, Tensor]:
-    given, parents, groups = AugmentArguments(*inputs[:12]), inputs[12], inputs[13]
-    scales = (max(groups) + 1,) if groups else (len(parents) - 1,)
-    check_shapes(given, len(parents), scales, require_in_frame=inputs[17])
+    given = AugmentArguments(*inputs)
+    check_augment(given)
     pose = given.pose_3d
     return (
         pose.new_empty(pose.shape),
@@ -121,53 +103,38 @@ def _augment_fake(*inputs: Any) -> tuple[Tensor, Tensor, Tensor]:
     )
 
 
-# Arguments with a gradient, in the order of augment_backward's results and of `wanted`'s bits.
-_DIFFERENTIABLE = (
-    "pose_3d",
-    "focal",
-    "center",
-    "distortion",
-    "bone_rotation",
-    "bone_scale",
-    "body_rotation",
-    "root",
-    "placement",
-)
-_POSITION = [AugmentArguments._fields.index(name) for name in _DIFFERENTIABLE]
-_GATHERED = ("focal", "center", "distortion", "placement")
-
-
 def _augment_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
+    given, (pose_3d, _, valid) = AugmentArguments(*inputs), output
     ctx.set_materialize_grads(False)
-    ctx.settings = inputs[12:]
-    exact = inputs[15] and inputs[9] is not None
+    ctx.settings = given.settings
     # Exact placement's adjoint starts at the depth that the forward pass found; nothing else is kept.
-    ctx.save_for_backward(*inputs[:12], output[2], output[0] if exact else None)
+    augmented = pose_3d if given.exact and given.placement is not None else None
+    ctx.save_for_backward(*given.tensors, valid, augmented)
 
 
 def _augment_backward(
     ctx: Any, grad_pose_3d: Tensor | None, grad_pose_2d: Tensor | None, _grad_valid: None
 ) -> tuple[Tensor | None, ...]:
-    *saved, valid, augmented = ctx.saved_tensors
-    given = AugmentArguments(*saved)
-    results: list[Tensor | None] = [None] * 18
+    *tensors, valid, augmented = ctx.saved_tensors
+    given = AugmentArguments(*tensors, *ctx.settings)
+    results: list[Tensor | None] = [None] * len(given)
     needs = ctx.needs_input_grad  # each look at it builds a tuple
-    wanted = sum([1 << bit for bit, position in enumerate(_POSITION) if needs[position]])
+    wanted = sum([1 << bit for bit, position in enumerate(DIFFERENTIABLE.values()) if needs[position]])
     if not wanted or (grad_pose_3d is None and grad_pose_2d is None):
         return tuple(results)
-    gradients = _gradients(grad_pose_3d, grad_pose_2d, valid, augmented, wanted, *given, *ctx.settings)
+    gradients = _gradients(grad_pose_3d, grad_pose_2d, valid, augmented, wanted, *given)
     picked: tuple[Tensor, Tensor] | None = None
-    for gradient, name, position in zip(gradients, _DIFFERENTIABLE, _POSITION, strict=True):
+    for gradient, (name, position) in zip(gradients, DIFFERENTIABLE.items(), strict=True):
         if not needs[position]:
             continue
-        argument = saved[position]
+        argument = given.tensors[position]
         rows = argument.shape[0]
-        if name in _GATHERED and given.placement_index is not None and rows != 1:
+        if name in TABLES and given.placement_index is not None and rows != 1:
             if picked is None:
                 picked = torch.sort(given.placement_index, stable=True)
-            gradient = torch.ops.poseda.sum_picked_rows(gradient, *picked, rows)
+            gradient = sum_picked_rows(gradient, *picked, rows)
         elif rows == 1 and gradient.shape[0] != 1:
-            gradient = torch.ops.poseda.sum_rows(gradient.flatten(1)).view(argument.shape)
+            gradient = sum_rows(gradient.flatten(1)).view(argument.shape)
         results[position] = gradient
     return tuple(results)
 
@@ -184,23 +151,15 @@ def _augment_backward_fake(
     wanted: int,
     *inputs: Any,
 ) -> tuple[Tensor, ...]:
-    batch = inputs[0].shape[0]
-    results = []
-    for bit, position in enumerate(_POSITION):
-        argument = inputs[position]
-        given = argument is not None and wanted & 1 << bit
-        results.append(argument.new_empty((batch, *argument.shape[1:])) if given else inputs[0].new_empty(0))
+    given = AugmentArguments(*inputs)
+    batch, results = given.pose_3d.shape[0], []
+    for bit, position in enumerate(DIFFERENTIABLE.values()):
+        argument = given.tensors[position]
+        if argument is not None and wanted & 1 << bit:
+            results.append(argument.new_empty((batch, *argument.shape[1:])))
+        else:
+            results.append(given.pose_3d.new_empty(0))
     return tuple(results)
 
 
 _gradients = autograd.refuse_second_derivative(torch.ops.poseda.augment_backward.default)
-
-
-@torch.library.register_fake("poseda::sum_rows")
-def _sum_rows_fake(rows: Tensor) -> Tensor:
-    return rows.new_empty((1, rows.shape[1]))
-
-
-@torch.library.register_fake("poseda::sum_picked_rows")
-def _sum_picked_rows_fake(rows: Tensor, sorted_index: Tensor, order: Tensor, table_rows: int) -> Tensor:
-    return rows.new_empty((table_rows, rows.shape[1]))

@@ -69,7 +69,7 @@ def _tree_transform_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> 
 
 
 def _tree_transform_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    # A linear map's gradient is its transpose, of which the gradient is the map itself: any order works.
+    # A linear map's gradient is its transpose, whose gradient is the map again: any order works.
     return _tree_transform(grad, ctx.parents, ctx.inverse, not ctx.transpose), None, None, None
 
 
@@ -79,11 +79,12 @@ _tree_transform = autograd.attach(
 
 
 def kinematic_chain_space(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
-    """Cosines between the bones of each body part: the strict upper triangles of the parts' Gram matrices of
-    unit bones, in the order of ``skeleton.parts``, rows first.
+    """Cosines between the bones of each body part.
 
-    Blind to rotation of the body and to bone lengths. After Wandt et al., "A Kinematic Chain Space for
-    Monocular Motion Capture" (2018), part by part as Gong et al., PoseAug (2021).
+    They are the strict upper triangles of the parts' Gram matrices of unit bones, in the order of
+    ``skeleton.parts``, rows first. They do not change with the body's rotation or its bones' lengths. After
+    Wandt et al., "A Kinematic Chain Space for Monocular Motion Capture" (2018), part by part as Gong et al.,
+    PoseAug (2021).
 
     Args:
         pose_3d: (..., J, 3) metres.

@@ -11,6 +11,7 @@ from poseda.geometry.camera import Camera
 from poseda.ops import _autograd as autograd
 from poseda.ops import _native as native
 from poseda.ops._arguments import HALF, check_poses
+from poseda.ops._row_sums import sum_rows
 
 native.load()
 
@@ -23,8 +24,8 @@ def project(points: Tensor, camera: Camera) -> Tensor:
         camera: N cameras, or one shared.
 
     Returns:
-        (N, P, 2) or (N, T, P, 2) screen coordinates. Nothing is clamped or marked: a point at depth 0 has no
-        finite projection, one behind the camera is mirrored (:func:`poseda.ops.augment` marks such poses).
+        (N, P, 2) or (N, T, P, 2) screen coordinates. Nothing is clamped or marked. A point at depth 0 has no
+        finite projection; one behind the camera is mirrored. :func:`poseda.ops.augment` marks such poses.
 
     Raises:
         TypeError, ValueError: naming the argument, what was expected and what came.
@@ -74,10 +75,9 @@ def _project_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     grad_points, grad_camera = _project_gradients(grad, points, camera, ctx.distorted)
     if not ctx.needs_input_grad[1]:
         return grad_points, None, None
-    frames = grad_camera.flatten(0, 1) if camera.shape[0] == 1 else grad_camera
     if camera.shape[0] == 1:
-        return grad_points, torch.ops.poseda.sum_rows(frames), None
-    return grad_points, frames.sum(1), None
+        return grad_points, sum_rows(grad_camera.flatten(0, 1)), None
+    return grad_points, grad_camera.sum(1), None
 
 
 _project = autograd.attach(torch.ops.poseda.project.default, _project_backward, _project_setup)

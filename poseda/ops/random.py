@@ -1,7 +1,8 @@
-"""Augmentation with parameters drawn in a kernel, for people without a generator."""
+"""Augmentation with parameters that a kernel draws, for use without a generator."""
 
 from __future__ import annotations
 
+import inspect
 import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ native.load()
 
 @dataclass(frozen=True)
 class RandomRanges:
-    """What random parameters are drawn from. All draws are uniform.
+    """The ranges of random parameters. All draws are uniform.
 
     Args:
         bone_angle: largest turn of a bone, radians, about an axis uniform on the sphere.
@@ -54,10 +55,18 @@ class RandomParameters(NamedTuple):
     placement_index: Tensor | None  # (N,) int64
 
 
-def random_state(seed: int, device: torch.device | str = "cpu") -> Tensor:
-    """State of the counter-based generator: (2,) int64, seed and offset, resident on the device.
+OPTIONS = tuple(
+    name
+    for name in inspect.signature(augment).parameters
+    if name not in ("pose_3d", "skeleton", "camera", "placement", *RandomParameters._fields)
+)
+"""Arguments of :func:`poseda.ops.augment` that are neither drawn nor arguments of :func:`random_augment`."""
 
-    Each call that draws advances the offset there, so a replayed CUDA graph draws anew and nothing waits.
+
+def random_state(seed: int, device: torch.device | str = "cpu") -> Tensor:
+    """State of the counter-based generator: (2,) int64, seed and offset, on the device.
+
+    Each call that draws advances the offset there. So a replayed CUDA graph draws anew, and nothing waits.
     """
     return torch.tensor([seed, 0], dtype=torch.int64, device=device)
 
@@ -75,16 +84,16 @@ def random_parameters(
 ) -> RandomParameters:
     """Draw parameters for a batch (Philox 4x32-10, Salmon et al. 2011).
 
-    The numbers depend on the seed, the offset and a pose's index only: not on threads, nor on how a batch is
-    cut (draw its parts with ``first`` and advance at the last). Integers and uniforms are bit-equal on CPU
-    and CUDA.
+    The numbers depend on the seed, the offset and a pose's index only. They depend neither on threads nor on
+    how a batch is cut: draw its parts with ``first``, and advance with the last. Integers and uniforms are
+    bit-equal on CPU and CUDA.
 
     Args:
         rng_state: (2,) int64 from :func:`random_state`; its offset is advanced in place.
         batch: N.
         skeleton: K bones, G symmetric groups.
-        ranges: what to draw from.
-        table_rows: M, to draw rows of a placement table too; 0: none.
+        ranges: the ranges of the parameters.
+        table_rows: M, to draw rows of a placement table, too; 0: none.
         first: index of the first pose, where a batch is drawn in parts.
         advance: whether to advance the offset.
         dtype: float32 or float64, of the drawn parameters.
@@ -161,7 +170,7 @@ def random_augment(
         skeleton: the tree.
         camera: N cameras or one; with ``placement`` a table of M or one.
         placement: (M, 4) table of targets; each pose takes a random row and that row's camera.
-        ranges: what to draw from.
+        ranges: the ranges of the parameters.
         options: further arguments of :func:`poseda.ops.augment`.
 
     Raises:
@@ -190,17 +199,19 @@ def random_augment(
 class PoseAugment(nn.Module):
     """:func:`random_augment` as a module, for a training step or a DataLoader's collate function.
 
-    Holds the camera and placement tables and the generator's state as buffers: they move with the module and
-    are saved with it, so that a resumed run draws on where it stopped. In DataLoader workers give each its
-    own seed.
+    The camera and placement tables and the generator's state are buffers: they move with the module and are
+    saved with it, so that a resumed run draws on where it stopped. Give each DataLoader worker its own seed.
 
     Args:
         skeleton: the tree.
         camera: table of M cameras, or one.
         placement: (M, 4) targets, or None to leave poses where they stand.
-        ranges: what to draw from.
+        ranges: the ranges of the parameters.
         seed: of the draws.
         options: further arguments of :func:`poseda.ops.augment`.
+
+    Raises:
+        TypeError: if an option is unknown, naming it.
     """
 
     rng_state: Tensor
@@ -217,6 +228,9 @@ class PoseAugment(nn.Module):
         **options: Any,
     ) -> None:
         super().__init__()
+        if unknown := options.keys() - OPTIONS:
+            names = ", ".join(sorted(unknown))
+            raise TypeError(f"PoseAugment: expected options out of {', '.join(OPTIONS)}; got {names}")
         self.skeleton, self.ranges, self.options = skeleton, ranges or RandomRanges(), options
         self.register_buffer("rng_state", random_state(seed))
         self.register_buffer("placement", placement)

@@ -1,11 +1,13 @@
-"""The specification of `augment`, in plain torch, one step a line and nothing optimised.
+"""The specification of `augment`, in plain torch, step by step and nothing optimised.
 
-The fused kernels are tested against this file and this file against numbers worked by hand. Step numbers are
-those of :func:`augment`'s docstring; GPA and LPA are Chai et al., "Global Adaptation meets Local
-Generalization", ICCV 2023.
+The fused kernels are tested against this file, and this file against numbers worked by hand. The steps have
+the numbers of :func:`poseda.ops.augment`'s docstring. GPA and LPA are Chai et al., "Global Adaptation meets
+Local Generalization", ICCV 2023.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -13,143 +15,138 @@ from torch import Tensor
 from poseda.geometry.camera import Camera, distort, project, sees, undistort
 from poseda.geometry.rotation import rotation_matrix
 from poseda.geometry.skeleton import Skeleton
-from poseda.ops._arguments import MAX_ROTATION, AugmentedPose, check_augment
+from poseda.ops._arguments import (
+    MAX_ROTATION,
+    SHAPES,
+    AugmentArguments,
+    AugmentedPose,
+    check_augment,
+    takes_augment_arguments,
+)
 
 BISECTIONS = 200
-"""Enough halvings to exhaust float64 from any starting bracket."""
+"""Halvings that use up float64's digits from any starting bracket."""
 
 SOLVED = {torch.float32: 1e-4, torch.float64: 1e-9}
 """Relative misfit of the exact placement's equation above which the pose is invalid."""
 
 DISTORTED_BRACKET = 4.0
-"""With distortion the depth is sought between closed form / 4 and closed form * 4."""
+"""With distortion the depth is searched for between closed form / 4 and closed form * 4."""
 
 
 def bones(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
     """Bone vectors, child minus parent: (..., J, 3) to (..., K, 3)."""
-    return pose_3d[..., 1:, :] - pose_3d[..., list(skeleton.parents[1:]), :]
+    return _bones(pose_3d, skeleton.parents)
 
 
 def forward_kinematics(root: Tensor, bones: Tensor, skeleton: Skeleton) -> Tensor:
     """Joints from the root (..., 3) and the bones (..., K, 3): (..., J, 3)."""
+    return _joints(root, bones, skeleton.parents)
+
+
+def _bones(pose_3d: Tensor, parents: Sequence[int]) -> Tensor:
+    return pose_3d[..., 1:, :] - pose_3d[..., list(parents[1:]), :]
+
+
+def _joints(root: Tensor, bones: Tensor, parents: Sequence[int]) -> Tensor:
     joints = [root]
-    for bone, parent in enumerate(skeleton.parents[1:]):
+    for bone, parent in enumerate(parents[1:]):
         joints.append(joints[parent] + bones[..., bone, :])
     return torch.stack(joints, -2)
 
 
-def augment(
-    pose_3d: Tensor,
-    *,
-    skeleton: Skeleton,
-    camera: Camera,
-    bone_rotation: Tensor | None = None,
-    bone_scale: Tensor | None = None,
-    body_rotation: Tensor | None = None,
-    propagate: bool = False,
-    root: Tensor | None = None,
-    placement: Tensor | None = None,
-    placement_index: Tensor | None = None,
-    gpa: str = "closed_form",
-    joint_mask: Tensor | None = None,
-    min_depth: float = 0.1,
-    require_in_frame: bool = False,
-) -> AugmentedPose:
+@takes_augment_arguments
+def augment(given: AugmentArguments) -> AugmentedPose:
     """Same arguments, result and errors as :func:`poseda.ops.augment`, which documents them."""
-    given = check_augment(
-        pose_3d,
-        skeleton=skeleton,
-        camera=camera,
-        bone_rotation=bone_rotation,
-        bone_scale=bone_scale,
-        body_rotation=body_rotation,
-        propagate=propagate,
-        root=root,
-        placement=placement,
-        placement_index=placement_index,
-        gpa=gpa,
-        joint_mask=joint_mask,
-        min_depth=min_depth,
-        require_in_frame=require_in_frame,
-    )
-    single = given.pose_3d.dim() == 3
+    check_augment(given)
+    if given.pose_3d.dim() == 4:
+        return _augment(given)
+    framed = [
+        value.unsqueeze(1) if value is not None and "T" in shape.dimensions else value
+        for value, shape in zip(given.tensors, SHAPES.values(), strict=True)
+    ]
+    pose_3d, pose_2d, valid = _augment(AugmentArguments(*framed, *given.settings))
+    return AugmentedPose(pose_3d[:, 0], pose_2d[:, 0], valid)
 
-    def with_frames(value: Tensor | None) -> Tensor | None:
-        return value.unsqueeze(1) if single and value is not None else value
 
-    pose = given.pose_3d.unsqueeze(1) if single else given.pose_3d  # (N, T, J, 3)
-    batch, frames, joints, _ = pose.shape
-    omega, gamma, rho = map(with_frames, (given.bone_rotation, given.bone_scale, given.body_rotation))
-    camera = Camera(given.focal, given.center, given.distortion, given.aspect)
-    if given.placement is not None and given.placement_index is not None:
-        camera = camera.rows(given.placement_index)
-        placement = given.placement[given.placement_index if given.placement.shape[0] > 1 else [0] * batch]
-    else:
-        placement = given.placement
-    centre = frames // 2
-    valid = torch.ones(batch, dtype=torch.bool, device=pose.device)
-
-    # 1. Bones of the source pose.
-    bone = bones(pose, skeleton)
-    # 2. Rotate each bone, alone or with all that hangs from it.
-    if omega is not None:
-        turn = rotation_matrix(omega)
-        if propagate:
-            turns: list[Tensor] = []
-            for k, parent in enumerate(skeleton.parents[1:]):
-                turns.append(turn[..., k, :, :] if parent == 0 else turns[parent - 1] @ turn[..., k, :, :])
-            turn = torch.stack(turns, -3)
-        bone = (turn @ bone[..., None])[..., 0]
-        valid = valid & (omega.norm(dim=-1) <= MAX_ROTATION).flatten(1).all(1)
-    # 3. Scale each bone.
-    if gamma is not None:
-        if gamma.shape[-1] != skeleton.num_bones:
-            gamma = gamma[..., list(skeleton.bone_groups)]
-        bone = (1 + gamma)[..., None] * bone
-        valid = valid & (gamma > -1).flatten(1).all(1)
-    # 4. Rotate the body.
-    body = None
-    if rho is not None:
-        body = rotation_matrix(rho).expand(batch, frames, 3, 3)
-        bone = (body[:, :, None] @ bone[..., None])[..., 0]
-        valid = valid & (rho.norm(dim=-1) <= MAX_ROTATION).flatten(1).all(1)
-    # 5. Forward kinematics, the root at the origin.
-    local = forward_kinematics(torch.zeros_like(bone[..., 0, :]), bone, skeleton)
+def _augment(given: AugmentArguments) -> AugmentedPose:
+    """The same for sequences (N, T, J, 3)."""
+    pose = given.pose_3d
+    centre = pose.shape[1] // 2
+    camera, placement, valid = _picked(given)
+    local, turn, posable = _posed(given)
+    valid = valid & posable
     # 6. Place: the centre frame by GPA or at the given root, the others at their displacement from it.
     placed = given.root
     if placement is not None:
-        mask = (
-            torch.ones(1, joints, dtype=torch.bool, device=pose.device) if joint_mask is None else joint_mask
-        )
-        placed, solved = place(local[:, centre], camera, placement, mask, exact=gpa == "exact")
+        mask = pose.new_ones(1, pose.shape[2], dtype=torch.bool)
+        if given.joint_mask is not None:
+            mask = given.joint_mask
+        placed, solved = place(local[:, centre], camera, placement, mask, exact=given.exact)
         valid = valid & solved
-    if placed is None:
-        root_t = pose[:, :, 0]
-    else:
-        displacement = pose[:, :, 0] - pose[:, centre : centre + 1, 0]
-        if body is not None:
-            displacement = (body[:, centre : centre + 1] @ displacement[..., None])[..., 0]
-        root_t = placed[:, None] + displacement
-    out_3d = local + root_t[:, :, None]
+    root = pose[:, :, 0]
+    if placed is not None:
+        displacement = root - root[:, centre : centre + 1]
+        if turn is not None:
+            displacement = (turn[:, centre : centre + 1] @ displacement[..., None])[..., 0]
+        root = placed[:, None] + displacement
+    pose_3d = local + root[:, :, None]
     # 7. Project.
-    out_2d = project(out_3d, camera)
+    pose_2d = project(pose_3d, camera)
 
     with torch.no_grad():
-        valid = valid & (out_3d[..., 2] >= min_depth).flatten(1).all(1)
-        valid = valid & out_3d.isfinite().flatten(1).all(1) & out_2d.isfinite().flatten(1).all(1)
-        if require_in_frame and camera.aspect is not None:
+        valid = valid & (pose_3d[..., 2] >= given.min_depth).flatten(1).all(1)
+        valid = valid & pose_3d.isfinite().flatten(1).all(1) & pose_2d.isfinite().flatten(1).all(1)
+        if given.require_in_frame and camera.aspect is not None:
             edge = torch.stack([torch.ones_like(camera.aspect), camera.aspect], -1)
-            valid = valid & (out_2d.abs() <= edge[:, None, None]).flatten(1).all(1)
-    out_3d = _keep(out_3d, valid)
-    out_2d = _keep(out_2d, valid)
-    return (
-        AugmentedPose(out_3d[:, 0], out_2d[:, 0], valid) if single else AugmentedPose(out_3d, out_2d, valid)
-    )
+            valid = valid & (pose_2d.abs() <= edge[:, None, None]).flatten(1).all(1)
+    return AugmentedPose(_keep(pose_3d, valid), _keep(pose_2d, valid), valid)
+
+
+def _picked(given: AugmentArguments) -> tuple[Camera, Tensor | None, Tensor]:
+    """Camera and placement of each pose, and whether its index is in the table."""
+    camera = Camera(given.focal, given.center, given.distortion, given.aspect)
+    index, placement = given.placement_index, given.placement
+    if index is None or placement is None:
+        return camera, placement, given.pose_3d.new_ones(given.pose_3d.shape[0], dtype=torch.bool)
+    inside = (index >= 0) & (index < placement.shape[0])
+    index = torch.where(inside, index, 0)
+    return camera.rows(index), placement[index], inside
+
+
+def _posed(given: AugmentArguments) -> tuple[Tensor, Tensor | None, Tensor]:
+    """The posed body (N, T, J, 3), its root at the origin; its rotation (N, T, 3, 3); whether valid (N,)."""
+    pose, parents = given.pose_3d, given.parents
+    valid = pose.new_ones(pose.shape[0], dtype=torch.bool)
+    # 1. Bones of the source pose.
+    bone = _bones(pose, parents)
+    # 2. Rotate each bone, alone or with all its descendants.
+    if given.bone_rotation is not None:
+        turn = rotation_matrix(given.bone_rotation)
+        if given.propagate:
+            turns: list[Tensor] = []
+            for k, parent in enumerate(parents[1:]):
+                turns.append(turn[..., k, :, :] if parent == 0 else turns[parent - 1] @ turn[..., k, :, :])
+            turn = torch.stack(turns, -3)
+        bone = (turn @ bone[..., None])[..., 0]
+        valid = valid & (given.bone_rotation.norm(dim=-1) <= MAX_ROTATION).flatten(1).all(1)
+    # 3. Scale each bone.
+    if given.bone_scale is not None:
+        scale = given.bone_scale[..., list(given.groups)] if given.groups else given.bone_scale
+        bone = (1 + scale)[..., None] * bone
+        valid = valid & (scale > -1).flatten(1).all(1)
+    # 4. Rotate the body.
+    body = None
+    if given.body_rotation is not None:
+        body = rotation_matrix(given.body_rotation).expand(*pose.shape[:2], 3, 3)
+        bone = (body[:, :, None] @ bone[..., None])[..., 0]
+        valid = valid & (given.body_rotation.norm(dim=-1) <= MAX_ROTATION).flatten(1).all(1)
+    # 5. Forward kinematics, the root at the origin.
+    return _joints(torch.zeros_like(bone[..., 0, :]), bone, parents), body, valid
 
 
 def _keep(value: Tensor, valid: Tensor) -> Tensor:
-    """Zeros where invalid. Its gradient is zero there only if the discarded branch has a finite one; tests of
-    invalid neighbours therefore compare the valid poses only."""
+    """Zeros where invalid. The gradient is zero only if the value's is finite: tests compare valid poses."""
     return torch.where(valid[:, None, None, None], value, torch.zeros_like(value))
 
 

@@ -1,4 +1,4 @@
-"""Random arguments for `augment`: what the tests check and the benchmark times are the same poses."""
+"""Random arguments for `augment`. The tests check, and the benchmark times, the same poses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from poseda.geometry.camera import Camera
 from poseda.geometry.skeleton import H36M16, Skeleton
 
 LEARNED = ("bone_rotation", "bone_scale", "body_rotation")
-"""The parameters that a generator proposes, hence those that a training step needs gradients of."""
+"""The parameters that a generator proposes: a training step needs their gradients."""
 
 METHOD = ("bone_rotation", "group_scale", "body_rotation", "placement", "placement_index", "distortion")
 """What one step of the method passes: a generator's parameters, GPA from a table, lenses with distortion."""
@@ -24,7 +24,7 @@ OPTIONAL = (*EVERYTHING, "bone_scale", "root", "shared_camera", "shared_paramete
 """All names `augment_arguments` understands."""
 
 DISTINCT = 16384
-"""Batches above this repeat their poses, so that a benchmark of millions is drawn in no time."""
+"""Larger batches repeat their poses, so that a benchmark of millions is drawn fast."""
 
 
 def augment_arguments(
@@ -121,7 +121,7 @@ class _Draw:
 
 
 def _repeat(value: Tensor, size: int) -> Tensor:
-    """The first ``size`` rows of ``value`` repeated for ever."""
+    """The first ``size`` rows of ``value``, repeated without end."""
     if size <= value.shape[0]:
         return value
     times = -(-size // value.shape[0])

@@ -1,4 +1,4 @@
-"""The run folder: the names of its files, and how a run begins in it or goes on."""
+"""The run folder: the names of its files, and how a run begins in it or continues."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import nn
 
 from poseda import lifters
 from poseda.config import RunConfig, arm_name, check_resumable, from_json, to_json
+from poseda.config.commands import RUN_FILE
 from poseda.datasets import Domains
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters.sizes import build_lifter
@@ -49,7 +50,7 @@ class RunFolder:
         return self._config.exists()
 
     def read_record(self) -> dict[str, Any]:
-        """How the run came about: ``config``, ``versions``, ``earlier_versions``, ``seeds`` and ``data``.
+        """The record of the run: ``config``, ``versions``, ``earlier_versions``, ``seeds`` and ``data``.
 
         Raises:
             FolderError: if the file is not there or damaged.
@@ -171,7 +172,7 @@ class RunFolder:
 
     @property
     def _config(self) -> JsonFile:
-        return self._json("config.json")
+        return self._json(RUN_FILE)
 
     def _json(self, name: str) -> JsonFile:
         return JsonFile(self.path / name, self.writes)

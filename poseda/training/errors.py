@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class TrainingError(RuntimeError):
-    """Training that cannot go on; the message is one sentence."""
+    """Training that cannot continue; the message is one sentence."""
 
 
 class NonFiniteError(TrainingError):

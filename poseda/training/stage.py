@@ -223,7 +223,7 @@ class Stage:
         self.journal.rewind(self.name, self.seed, self.arm, first, restarts - 1)
         self.journal.write(first, self.name, self.seed, self.arm, event)
         self.fabric.barrier()
-        self._save(phase, first, restarts)  # from here a killed run goes on, not into the same collapse
+        self._save(phase, first, restarts)  # a killed run resumes from here, not into the same collapse
         self.observer.phase_restarted(self.title, first, collapse.reason)
         return phase, first
 

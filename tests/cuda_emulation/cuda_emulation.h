@@ -162,8 +162,7 @@ inline void resume(Fiber& fiber) {
     arrive_in(nullptr);
 }
 
-// Make the fibers begin .. end-1 ready if each of them waits at this kind of barrier or, in a warp, has
-// ended.
+// Make the fibers begin .. end-1 ready if each of them waits at this kind of barrier or has ended, in a warp.
 inline bool release(size_t begin, size_t end, State at) {
     bool any = false;
     for (size_t i = begin; i < end; ++i) {

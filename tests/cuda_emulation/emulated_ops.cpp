@@ -2,14 +2,11 @@
 // the same schemas as poseda::*. Everything of csrc/cuda is in here except the <<<>>> and the stream.
 #include <torch/csrc/stable/library.h>
 
-#include "augment_op.h"
 #include "cuda/augment.cuh"
 #include "cuda/random.cuh"
-#include "cuda/reduce.cuh"
 #include "cuda/row_map.cuh"
-#include "random_op.h"
-#include "reduce_op.h"
-#include "row_map_op.h"
+#include "cuda/row_sums.cuh"
+#include "implement.h"
 
 namespace poseda {
 
@@ -79,17 +76,4 @@ STABLE_TORCH_LIBRARY_IMPL(poseda_emulated, CompositeExplicitAutograd, m) {
     m.impl("set_barriers", TORCH_BOX(&poseda::set_barriers));
 }
 
-STABLE_TORCH_LIBRARY_IMPL(poseda_emulated, CPU, m) {
-    m.impl("augment", TORCH_BOX(&poseda::augment_op<poseda::Emulated>));
-    m.impl("augment_backward", TORCH_BOX(&poseda::augment_backward_op<poseda::Emulated>));
-    m.impl("tree_transform", TORCH_BOX(&poseda::tree_transform_op<poseda::Emulated>));
-    m.impl("project", TORCH_BOX(&poseda::project_op<poseda::Emulated>));
-    m.impl("project_backward", TORCH_BOX(&poseda::project_backward_op<poseda::Emulated>));
-    m.impl("kinematic_chain_space", TORCH_BOX(&poseda::kinematic_chain_op<poseda::Emulated>));
-    m.impl("kinematic_chain_space_backward",
-           TORCH_BOX(&poseda::kinematic_chain_backward_op<poseda::Emulated>));
-    m.impl("procrustes_align", TORCH_BOX(&poseda::procrustes_align_op<poseda::Emulated>));
-    m.impl("random_parameters", TORCH_BOX(&poseda::random_parameters_op<poseda::Emulated>));
-    m.impl("sum_rows", TORCH_BOX(&poseda::sum_rows_op<poseda::Emulated>));
-    m.impl("sum_picked_rows", TORCH_BOX(&poseda::sum_picked_rows_op<poseda::Emulated>));
-}
+STABLE_TORCH_LIBRARY_IMPL(poseda_emulated, CPU, m) { poseda::implement_ops<poseda::Emulated>(m); }

@@ -1,4 +1,4 @@
-"""Joints from one set to another: by name, mirrored alike, honest about what is made up or unseen."""
+"""Joints from one set to another: by name, mirrored alike, with made-up and unseen joints marked."""
 
 import numpy as np
 import pytest

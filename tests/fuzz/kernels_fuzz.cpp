@@ -96,21 +96,20 @@ class AugmentCase {
         const int joints = in_.tree.joints, bones = in_.tree.bones(), frames = in_.frames;
         pose_ = rows(frames, 3 * joints, 0.0, 1.0);
         if (!rarity_ || source.coin()) before_camera(3 * joints);
-        in_.pose = pose_.rows;
+        in_.pose_3d = pose_.rows;
         if (source.coin()) in_.bone_rotation = (rotation_ = rows(frames, 3 * bones, 0.0, 1.5)).rows;
         if (source.coin()) in_.bone_scale = (scale_ = rows(frames, in_.tree.scales, 0.0, 0.9)).rows;
         if (source.coin()) in_.body_rotation = (body_ = rows(frames, 3, 0.0, 3.0)).rows;
         Options& options = in_.options;
-        options = {RootFrom(source.below(3)), source.coin(), source.below(3) == 0, source.below(3) == 0,
-                   source.below(3) == 0,      0.1,           source.coin()};
+        options = {RootFrom(source.below(3)), source.coin(), source.below(3) == 0, 0.1, source.coin()};
         if (options.root == RootFrom::kPlacement && source.coin()) draw_index();
         if (options.root == RootFrom::kGiven) in_.root = (root_ = rows(1, 3, 4.0, 2.0)).rows;
         if (options.root == RootFrom::kPlacement) in_.placement = (box_ = table(4, 0.3, 0.28)).rows;
         in_.focal = (focal_ = table(2, 2.0, 1.0)).rows;
         in_.center = (center_ = table(2, 0.0, 0.1)).rows;
-        if (options.distorted) in_.distortion = (distortion_ = table(5, 0.0, 0.2)).rows;
+        if (source.below(3) == 0) in_.distortion = (distortion_ = table(5, 0.0, 0.2)).rows;
         if (options.require_in_frame || source.coin()) in_.aspect = (aspect_ = table(1, 0.8, 0.3)).rows;
-        if (options.has_mask) {
+        if (source.below(3) == 0) {
             mask_.reset(new bool[size_t(in_.batch * joints)]);
             for (int64_t i = 0; i < in_.batch * joints; ++i) mask_[size_t(i)] = source.below(5) > 0;
             in_.joint_mask = {mask_.get(), joints, 0};
@@ -196,25 +195,25 @@ class AugmentCase {
         const Table<T> grad_pose = rows(frames, 3 * joints, 0.0, 1.0);
         const Table<T> grad_screen = rows(frames, 2 * joints, 0.0, 1.0);
         AugmentGradients<T> g = {};
-        if (source_.below(4)) g.grad_pose = grad_pose.rows;
-        if (source_.below(4)) g.grad_screen = grad_screen.rows;
+        if (source_.below(4)) g.grad_pose_3d = grad_pose.rows;
+        if (source_.below(4)) g.grad_pose_2d = grad_screen.rows;
         g.augmented = {forward_pass.pose.data(), int64_t(3) * joints * frames, int64_t(3) * joints};
         g.valid = reinterpret_cast<const bool*>(forward_pass.valid.data());
         const auto frames_of = [&](const Rows<const T>& rows) { return rows && rows.frame ? frames : 1; };
         g.rotation_frames = frames_of(in_.bone_rotation);
         g.scale_frames = frames_of(in_.bone_scale);
-        g.body_frames = frames_of(in_.body_rotation);
+        g.body_rotation_frames = frames_of(in_.body_rotation);
         const RootFrom root = in_.options.root;
         const int64_t sizes[9] = {
             int64_t(3) * joints * frames,
             in_.bone_rotation ? int64_t(3) * in_.tree.bones() * g.rotation_frames : 0,
             in_.bone_scale ? int64_t(in_.tree.scales) * g.scale_frames : 0,
-            in_.body_rotation ? int64_t(3) * g.body_frames : 0,
+            in_.body_rotation ? int64_t(3) * g.body_rotation_frames : 0,
             root == RootFrom::kGiven ? 3 : 0,
             root == RootFrom::kPlacement ? 4 : 0,
             in_.options.want_camera ? 2 : 0,
             in_.options.want_camera ? 2 : 0,
-            in_.options.want_camera && in_.options.distorted ? 5 : 0,
+            in_.options.want_camera && in_.distortion ? 5 : 0,
         };
         bool wanted[9];
         for (int i = 0; i < 9; ++i) wanted[i] = sizes[i] && source_.below(4);
@@ -225,7 +224,7 @@ class AugmentCase {
                 if (wanted[i]) out.part[i].assign(size_t(in_.batch * sizes[i]), T(7));
                 into[i] = wanted[i] ? out.part[i].data() : nullptr;
             }
-            g.pose = into[0], g.bone_rotation = into[1], g.bone_scale = into[2], g.body_rotation = into[3];
+            g.pose_3d = into[0], g.bone_rotation = into[1], g.bone_scale = into[2], g.body_rotation = into[3];
             g.root = into[4], g.placement = into[5], g.focal = into[6], g.center = into[7];
             g.distortion = into[8];
             over_poses(alone,

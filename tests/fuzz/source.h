@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <vector>
 
-#include "core/kinematic_chain.h"
+#include "core/kinematics.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
 
@@ -71,8 +71,7 @@ inline Tree random_tree(Source& source, int usual = 16) {
 }
 
 // With no more pairs of bones than the guards admit, unless `features` is more.
-inline ChainParts random_chain(Source& source, int usual = 16,
-                               int features = (kMaxJoints - 1) * (kMaxJoints - 2) / 2) {
+inline ChainParts random_chain(Source& source, int usual = 16, int features = kMaxPartPairs) {
     ChainParts chain = {};
     chain.tree = random_tree(source, usual);
     int room = kMaxPartBones;

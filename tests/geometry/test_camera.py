@@ -222,6 +222,8 @@ def test_rows_keeps_shared_entries_shared() -> None:
     picked = camera.rows(torch.tensor([4, 4, 0]))
     assert picked.focal.tolist() == camera.focal[[4, 4, 0]].tolist()
     assert picked.center.shape == (1, 2)
+    shared = Camera(torch.rand(1, 2), torch.zeros(1, 2)).rows(torch.tensor([3, 0, 7]))
+    assert len(shared) == 1
 
 
 def test_rows_of_a_shared_camera_are_that_camera() -> None:

@@ -14,9 +14,8 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from poseda import ops
-from poseda.geometry.skeleton import H36M16
-from poseda.ops import reference
-from poseda.ops._arguments import AugmentArguments
+from poseda.ops._arguments import DIFFERENTIABLE
+from poseda.ops._arguments import augment as record
 from poseda.ops._native import INSTRUCTION_SETS
 from poseda.ops.samples import augment_arguments
 
@@ -32,24 +31,13 @@ EVERYTHING = (
 SEQUENCE = ("bone_rotation", "bone_scale", "body_rotation", "root", "distortion")
 
 
-def flat(arguments: dict[str, Any], exact: bool = False, propagate: bool = False) -> tuple[Any, ...]:
-    """The op's own arguments for a public call's."""
-    camera = arguments["camera"]
-    lens = {name: getattr(camera, name) for name in ("focal", "center", "distortion", "aspect")}
-    tensors = AugmentArguments(*({**arguments, **lens}.get(name) for name in AugmentArguments._fields))
-    scale = arguments.get("bone_scale")
-    grouped = scale is not None and scale.shape[-1] == H36M16.num_groups
-    groups = list(H36M16.bone_groups) if grouped else []
-    return (*tensors, list(H36M16.parents), groups, propagate, exact, 0.1, False)
-
-
 @pytest.mark.parametrize("frames", [None, 3])
 @pytest.mark.parametrize("gpa", ["closed_form", "exact"])
 def test_opcheck(gpa: str, frames: int | None, device: torch.device) -> None:
     arguments = augment_arguments(
         5, give=EVERYTHING, dtype=torch.float64, device=device, frames=frames, rows=4
     )
-    inputs = flat(arguments, exact=gpa == "exact")
+    inputs = record(**arguments, gpa=gpa)
     leaves = [v.requires_grad_() if isinstance(v, Tensor) and v.is_floating_point() else v for v in inputs]
     torch.library.opcheck(torch.ops.poseda.augment.default, tuple(leaves))
     pose_3d, pose_2d, valid = torch.ops.poseda.augment.default(*inputs)
@@ -62,20 +50,6 @@ def test_opcheck(gpa: str, frames: int | None, device: torch.device) -> None:
         *(v.detach() if isinstance(v, Tensor) else v for v in inputs),
     )
     torch.library.opcheck(torch.ops.poseda.augment_backward.default, backward)
-
-
-def test_opcheck_of_the_sums(device: torch.device) -> None:
-    rows = torch.randn(300, 4, dtype=torch.float64, device=device)
-    torch.library.opcheck(torch.ops.poseda.sum_rows.default, (rows,))
-    index = torch.randint(0, 7, (300,), device=device)
-    sorted_index, order = torch.sort(index, stable=True)
-    torch.library.opcheck(torch.ops.poseda.sum_picked_rows.default, (rows, sorted_index, order, 7))
-    sums = torch.ops.poseda.sum_picked_rows(rows, sorted_index, order, 7)
-    torch.testing.assert_close(sums, torch.zeros(7, 4).to(rows).index_add_(0, index, rows))
-    torch.testing.assert_close(torch.ops.poseda.sum_rows(rows), rows.sum(0, keepdim=True))
-    # An order that points outside adds nothing and reads nothing.
-    wild = torch.full_like(order, 10**9)
-    assert not torch.ops.poseda.sum_picked_rows(rows, sorted_index, wild, 7).any()
 
 
 CASES = {
@@ -111,48 +85,12 @@ def test_gradcheck_on_the_shipped_kernels(case: str, device: torch.device) -> No
 
 def test_only_gradients_that_are_wanted_are_computed(device: torch.device) -> None:
     arguments = augment_arguments(4, give=EVERYTHING, device=device, rows=3)
-    inputs = flat(arguments)
+    inputs = record(**arguments)
     pose_3d, pose_2d, valid = torch.ops.poseda.augment.default(*inputs)
-    names = (
-        "pose_3d",
-        "focal",
-        "center",
-        "distortion",
-        "bone_rotation",
-        "bone_scale",
-        "body_rotation",
-        "root",
-        "placement",
-    )
-    for bit, name in enumerate(names):
+    for bit, name in enumerate(DIFFERENTIABLE):
         results = torch.ops.poseda.augment_backward.default(pose_3d, pose_2d, valid, None, 1 << bit, *inputs)
-        computed = {other for other, value in zip(names, results, strict=True) if value.numel()}
+        computed = {other for other, value in zip(DIFFERENTIABLE, results, strict=True) if value.numel()}
         assert computed == ({name} if name != "root" else set())
-
-
-def test_compiles_to_one_graph_with_the_eager_results(device: torch.device) -> None:
-    arguments = augment_arguments(12, give=EVERYTHING, device=device, rows=5)
-    leaf = arguments["bone_rotation"].requires_grad_()
-    table = arguments["placement"].requires_grad_()
-
-    def step(rotation: Tensor, placement: Tensor) -> tuple[Tensor, ...]:
-        return ops.augment(**{**arguments, "bone_rotation": rotation, "placement": placement})
-
-    results = []
-    for function in (step, torch.compile(step, fullgraph=True)):
-        pose_3d, pose_2d, valid = function(leaf, table)
-        results.append(
-            [pose_3d, pose_2d, valid, *torch.autograd.grad(pose_3d.sum() + pose_2d.sum(), [leaf, table])]
-        )
-    for eager, compiled in zip(*results, strict=True):
-        assert torch.equal(eager, compiled)
-
-
-def test_compiles_with_a_dynamic_batch(device: torch.device) -> None:
-    compiled = torch.compile(lambda **given: ops.augment(**given).pose_2d, fullgraph=True, dynamic=True)
-    for batch in (3, 8, 21):
-        arguments = augment_arguments(batch, give=("bone_rotation", "placement"), device=device)
-        assert torch.equal(compiled(**arguments), ops.augment(**arguments).pose_2d)
 
 
 def test_a_second_derivative_is_refused_by_name(device: torch.device) -> None:
@@ -268,150 +206,6 @@ def test_an_unknown_instruction_set_is_refused_by_name() -> None:
     )
     assert run.returncode != 0
     assert "POSEDA_CPU_ISA: expected one of generic, avx2, avx512, got 'sse9'" in run.stderr
-
-
-BAD = {
-    "joints": (
-        lambda a: {"pose_3d": a["pose_3d"][:, :15]},
-        ValueError,
-        r"pose_3d: expected shape \(N, 16, 3\)",
-    ),
-    "rank": (lambda a: {"pose_3d": a["pose_3d"][0]}, ValueError, r"pose_3d: expected shape .* got \(16, 3\)"),
-    "bones": (
-        lambda a: {"bone_rotation": a["bone_rotation"][:, :4]},
-        ValueError,
-        r"bone_rotation: expected shape \(5, 15, 3\)",
-    ),
-    "batch": (
-        lambda a: {"body_rotation": a["body_rotation"][:3]},
-        ValueError,
-        r"body_rotation: expected shape \(5, 3\) .* got \(3, 3\)",
-    ),
-    "scales": (
-        lambda a: {"bone_scale": a["bone_scale"][:, :7]},
-        ValueError,
-        r"bone_scale: expected shape .*\(5, 9\)",
-    ),
-    "placement": (
-        lambda a: {"placement": a["placement"][:, :3]},
-        ValueError,
-        r"placement: expected shape \(4, 4\)",
-    ),
-    "index": (
-        lambda a: {"placement_index": a["placement_index"][:2]},
-        ValueError,
-        r"placement_index: expected shape \(5,\)",
-    ),
-    "index dtype": (
-        lambda a: {"placement_index": a["placement_index"].int()},
-        TypeError,
-        r"placement_index: expected a dense int64 tensor",
-    ),
-    "index alone": (lambda a: {"placement": None}, ValueError, r"placement_index: picks rows of placement"),
-    "root and placement": (
-        lambda a: {"root": torch.ones(5, 3)},
-        ValueError,
-        r"root: cannot be given together with placement",
-    ),
-    "mask": (
-        lambda a: {"joint_mask": torch.ones(5, 15, dtype=torch.bool)},
-        ValueError,
-        r"joint_mask: expected shape \(5, 16\)",
-    ),
-    "mask dtype": (
-        lambda a: {"joint_mask": torch.ones(5, 16)},
-        TypeError,
-        r"joint_mask: expected a dense bool tensor",
-    ),
-    "dtype": (
-        lambda a: {"bone_rotation": a["bone_rotation"].double()},
-        TypeError,
-        r"dtypes: .*torch.float32, torch.float64",
-    ),
-    "integers": (
-        lambda a: {"bone_rotation": a["bone_rotation"].long()},
-        TypeError,
-        r"bone_rotation: expected a dense floating-point tensor, got torch.int64",
-    ),
-    "sparse": (
-        lambda a: {"bone_rotation": a["bone_rotation"].to_sparse()},
-        TypeError,
-        r"bone_rotation: expected a dense floating-point tensor, got torch.float32, torch.sparse_coo",
-    ),
-    "flag": (
-        lambda a: {"propagate": "yes"},
-        TypeError,
-        r"propagate: expected True or False, got 'yes'",
-    ),
-    "min_depth": (
-        lambda a: {"min_depth": float("nan")},
-        ValueError,
-        r"min_depth: expected at least 0 metres, got nan",
-    ),
-    "list": (lambda a: {"pose_3d": [1.0]}, TypeError, r"pose_3d: expected a tensor, got list"),
-    "gpa": (lambda a: {"gpa": "fast"}, ValueError, r"gpa: expected one of closed_form, exact, got 'fast'"),
-    "camera": (
-        lambda a: {"camera": a["camera"].rows(torch.arange(3))},
-        ValueError,
-        r"camera.focal: expected shape \(4, 2\)",
-    ),
-    "skeleton": (
-        lambda a: {"skeleton": "h36m16"},
-        TypeError,
-        r"skeleton: expected a poseda.geometry.skeleton.Skeleton, got str",
-    ),
-    "no frames": (
-        lambda a: {"pose_3d": torch.ones(5, 0, 16, 3)},
-        ValueError,
-        r"pose_3d: expected at least one frame",
-    ),
-    "aspect": (
-        lambda a: {"require_in_frame": True, "camera": replace(a["camera"], aspect=None)},
-        ValueError,
-        r"require_in_frame: needs camera.aspect",
-    ),
-}
-
-
-@pytest.mark.parametrize("function", [ops.augment, reference.augment], ids=["ops", "reference"])
-@pytest.mark.parametrize("way", BAD)
-def test_a_wrong_argument_is_named_with_what_was_expected_and_what_came(way: str, function: Any) -> None:
-    change, error, message = BAD[way]
-    arguments = augment_arguments(5, give=EVERYTHING, rows=4)
-    with pytest.raises(error, match=message):
-        function(**{**arguments, **change(arguments)})
-
-
-@pytest.mark.parametrize("field", [0, 1, 5, 6, 7, 9, 10])
-def test_fake_and_real_kernels_refuse_the_same_shapes(field: int) -> None:
-    """Straight at the dispatcher, past the public function."""
-    inputs = list(flat(augment_arguments(5, give=EVERYTHING, rows=4)))
-    inputs[field] = inputs[field][..., :-1]
-    with pytest.raises(RuntimeError, match=r"(un)?expected"):
-        torch.ops.poseda.augment.default(*inputs)
-    meta = [v.to("meta") if isinstance(v, Tensor) else v for v in inputs]
-    with pytest.raises((ValueError, RuntimeError), match="expected"):
-        torch.ops.poseda.augment.default(*meta)
-
-
-def test_a_malformed_tree_is_refused_by_the_op_itself() -> None:
-    inputs = list(flat(augment_arguments(2, give=())))
-    inputs[12] = [-1, 0, 7, *H36M16.parents[3:]]
-    with pytest.raises(RuntimeError, match="topological order"):
-        torch.ops.poseda.augment.default(*inputs)
-
-
-def test_sizes_that_no_memory_stands_behind_are_refused_or_cost_nothing() -> None:
-    inputs = list(flat(augment_arguments(1, give=(), frames=1)))
-    inputs[0] = inputs[0].expand(1, 2**32, -1, -1)
-    valid = torch.ones(1, dtype=torch.bool)
-    with pytest.raises(RuntimeError, match=r"pose_3d: expected 1 to 2\^31 - 1 frames"):
-        torch.ops.poseda.augment_backward.default(None, None, valid, None, 0, *inputs)
-    assert torch.ops.poseda.sum_rows(torch.empty(2**40, 0)).shape == (1, 0)
-    poses = torch.zeros(1, 3, 3).expand(2**40, 3, 3)
-    assert torch.ops.poseda.kinematic_chain_space(poses, [-1, 0, 1], [], []).shape == (2**40, 0)
-    with pytest.raises(RuntimeError, match=r"rows: unexpected shape \(\)"):
-        torch.ops.poseda.tree_transform(torch.tensor(0.0), [-1, 0], False, False)
 
 
 @pytest.mark.needs_cuda

@@ -20,26 +20,19 @@ from torch import Tensor
 import poseda.ops  # noqa: F401, registers the ops
 from poseda.geometry.skeleton import COCO17, H36M16, H36M17, MPI_INF_3DHP, Skeleton
 from poseda.ops import samples
-from poseda.ops._arguments import check_augment
+from poseda.ops._arguments import DIFFERENTIABLE, AugmentArguments
+from poseda.ops._arguments import augment as record
 
 ROOT = Path(__file__).parents[2]
 LIBRARY = "POSEDA_EMULATED_LIBRARY"
 """Environment variable: a compiled library to use instead of compiling one. The sanitizer's run sets it."""
 
-OPS = (
-    "augment",
-    "augment_backward",
-    "tree_transform",
-    "project",
-    "project_backward",
-    "kinematic_chain_space",
-    "kinematic_chain_space_backward",
-    "procrustes_align",
-    "random_parameters",
-    "sum_rows",
-    "sum_picked_rows",
+OPS = sorted(
+    name.removeprefix("poseda::")
+    for name in torch._C._dispatch_get_all_op_names()
+    if name.startswith("poseda::") and name != "poseda::instruction_set"
 )
-ALL_GRADIENTS = 511
+ALL_GRADIENTS = (1 << len(DIFFERENTIABLE)) - 1
 CHAIN64 = Skeleton.declare("chain64", {f"j{i}": f"j{i - 1}" if i else None for i in range(64)})
 PAIR = Skeleton.declare("pair", {"root": None, "tip": "root"})
 
@@ -83,29 +76,17 @@ def assert_same_bits(actual: Any, expected: Any) -> None:
         torch.testing.assert_close(a, e, rtol=0.0, atol=0.0, equal_nan=True)
 
 
-def augment_call(skeleton: Skeleton, propagate: bool, exact: bool, **arguments: Any) -> tuple[Any, ...]:
-    given = check_augment(skeleton=skeleton, **arguments)
-    scale = given.bone_scale
-    grouped = scale is not None and scale.shape[-1] != skeleton.num_bones
-    in_frame = given.aspect is not None
-    return (
-        *given,
-        skeleton.parents,
-        skeleton.bone_groups if grouped else (),
-        propagate,
-        exact,
-        0.1,
-        in_frame,
-    )
+def augment_call(exact: bool, **arguments: Any) -> AugmentArguments:
+    given = record(**arguments, gpa="exact" if exact else "closed_form")
+    return given._replace(require_in_frame=given.aspect is not None)
 
 
-def check_augment_kernels(kernels: Any, call: tuple[Any, ...], wanted: int = ALL_GRADIENTS) -> Tensor:
+def check_augment_kernels(kernels: Any, call: AugmentArguments, wanted: int = ALL_GRADIENTS) -> Tensor:
     """Compare forward and backward; returns ``valid``."""
-    exact = call[-3]
     expected = torch.ops.poseda.augment(*call)
     assert_same_bits(kernels.augment(*call), expected)
     pose_3d, pose_2d, valid = expected
-    start = (torch.randn_like(pose_3d), torch.randn_like(pose_2d), valid, pose_3d if exact else None)
+    start = (torch.randn_like(pose_3d), torch.randn_like(pose_2d), valid, pose_3d if call.exact else None)
     backward = (*start, wanted, *call)
     assert_same_bits(kernels.augment_backward(*backward), torch.ops.poseda.augment_backward(*backward))
     return valid
@@ -127,14 +108,14 @@ def test_augment(
     exact: bool,
 ) -> None:
     arguments = samples.augment_arguments(37, skeleton, give=give, dtype=dtype, frames=frames, rows=50)
-    valid = check_augment_kernels(kernels, augment_call(propagate=propagate, exact=exact, **arguments))
+    valid = check_augment_kernels(kernels, augment_call(exact, propagate=propagate, **arguments))
     assert valid.float().mean() > 0.5
 
 
 @pytest.mark.parametrize("batch", [0, 1, 31, 32, 33, 100])
 def test_augment_at_the_edges_of_blocks(kernels: Any, batch: int) -> None:
     arguments = samples.augment_arguments(batch, H36M16)
-    check_augment_kernels(kernels, augment_call(propagate=False, exact=False, **arguments))
+    check_augment_kernels(kernels, augment_call(False, **arguments))
 
 
 @pytest.mark.parametrize("skeleton", [PAIR, CHAIN64], ids=lambda skeleton: skeleton.name)
@@ -143,26 +124,26 @@ def test_augment_of_the_smallest_and_the_largest_tree(
     kernels: Any, skeleton: Skeleton, dtype: torch.dtype, frames: int | None
 ) -> None:
     arguments = samples.augment_arguments(37, skeleton, give=samples.EVERYTHING, dtype=dtype, frames=frames)
-    check_augment_kernels(kernels, augment_call(propagate=True, exact=True, **arguments))
+    check_augment_kernels(kernels, augment_call(True, propagate=True, **arguments))
 
 
 def test_augment_of_shared_rows(kernels: Any) -> None:
     give = (*samples.METHOD, "shared_parameters", "shared_camera")
     arguments = samples.augment_arguments(37, COCO17, give=give, frames=2)
-    check_augment_kernels(kernels, augment_call(propagate=False, exact=False, **arguments))
+    check_augment_kernels(kernels, augment_call(False, **arguments))
 
 
-@pytest.mark.parametrize("wanted", [1 << bit for bit in range(9)] + [16 + 32 + 64])
+@pytest.mark.parametrize("wanted", [1 << bit for bit in range(len(DIFFERENTIABLE))] + [16 + 32 + 64])
 @pytest.mark.parametrize("propagate", [False, True])
 @pytest.mark.parametrize("frames", [None, 3])
 def test_single_gradients(kernels: Any, wanted: int, propagate: bool, frames: int | None) -> None:
     arguments = samples.augment_arguments(37, H36M16, frames=frames, rows=50)
-    check_augment_kernels(kernels, augment_call(propagate=propagate, exact=False, **arguments), wanted)
+    check_augment_kernels(kernels, augment_call(False, propagate=propagate, **arguments), wanted)
 
 
 @pytest.mark.parametrize("given", ["grad_pose_3d", "grad_pose_2d"])
 def test_gradient_of_one_output_alone(kernels: Any, given: str) -> None:
-    call = augment_call(propagate=False, exact=False, **samples.augment_arguments(37, H36M16))
+    call = augment_call(False, **samples.augment_arguments(37, H36M16))
     pose_3d, pose_2d, valid = torch.ops.poseda.augment(*call)
     grad_3d = torch.randn_like(pose_3d) if given == "grad_pose_3d" else None
     grad_2d = torch.randn_like(pose_2d) if given == "grad_pose_2d" else None
@@ -178,13 +159,13 @@ def test_augment_of_strided_and_unaligned_rows(kernels: Any, offset: int) -> Non
         room = torch.full((value.shape[0], value[0].numel() + offset + 2), torch.nan)
         room[:, offset : offset + value[0].numel()] = value.flatten(1)
         arguments[name] = room[:, offset : offset + value[0].numel()].unflatten(1, value.shape[1:])
-    check_augment_kernels(kernels, augment_call(propagate=False, exact=False, **arguments))
+    check_augment_kernels(kernels, augment_call(False, **arguments))
     # Contiguous, but not at a multiple of 16 bytes.
     for name in ("pose_3d", "bone_rotation", "bone_scale"):
         value = arguments[name]
         room = torch.empty(value.numel() + offset)
         arguments[name] = room[offset:].view(value.shape).copy_(value)
-    check_augment_kernels(kernels, augment_call(propagate=False, exact=False, **arguments))
+    check_augment_kernels(kernels, augment_call(False, **arguments))
 
 
 @pytest.mark.parametrize("frames", [None, 3])
@@ -194,12 +175,12 @@ def test_invalid_poses_are_zero_and_leave_their_neighbours_alone(kernels: Any, f
     arguments["bone_rotation"][10] = torch.inf
     arguments["bone_scale"][36] = -1.5
     arguments["placement_index"][20] = 50
-    valid = check_augment_kernels(kernels, augment_call(propagate=False, exact=False, **arguments))
+    valid = check_augment_kernels(kernels, augment_call(False, **arguments))
     assert (~valid).nonzero().flatten().tolist() == [3, 10, 20, 36]
 
 
 def test_missing_barriers_would_be_seen(emulated: Any) -> None:
-    call = augment_call(propagate=False, exact=False, **samples.augment_arguments(64, H36M16))
+    call = augment_call(False, **samples.augment_arguments(64, H36M16))
     expected, _, valid = torch.ops.poseda.augment(*call)
     assert valid.all()
     emulated.set_barriers(False)

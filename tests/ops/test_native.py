@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +18,7 @@ from poseda.ops import _native as native
 def unloaded(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """As in a new process: nothing is loaded yet."""
     monkeypatch.setattr(native, "_loaded", False)
-    monkeypatch.setattr(native, "_cuda_error", None)
+    monkeypatch.setattr(native, "_cuda_missing", native._NO_CUDA)
     return monkeypatch
 
 
@@ -47,6 +48,18 @@ def with_cuda(
     monkeypatch.setattr(native, "_folder", lambda: folder)
     monkeypatch.setattr(native, "_host", lambda: SimpleNamespace(cuda_version=built))
     monkeypatch.setattr(torch.version, "cuda", running)
+
+
+def test_the_libraries_export_only_what_python_loads() -> None:
+    """No template of the standard library may leave them, nor be taken from another library in its stead."""
+    libraries = sorted(native._folder().glob("*.so"))
+    exported = {}
+    for library in libraries:
+        command = ["nm", "--dynamic", "--defined-only", "--format=just-symbols", str(library)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        exported[library.name.partition(".")[0]] = done.stdout.split()
+    assert exported.pop("_host") == ["PyInit__host"]
+    assert exported and not any(exported.values())
 
 
 def test_an_old_torch_is_named(unloaded: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -83,7 +83,8 @@ def test_placement_reproduces_place_and_exact_placement_the_box(
         if gpa == "exact":
             size = (screen.amax(1) - screen.amin(1)).sum(-1)
             torch.testing.assert_close(size, place[:, 2:].sum(-1), rtol=1e-8, atol=0)
-            if not lens:
+            # A single bone may point at the camera, where its box says next to nothing of the depth.
+            if not lens and skeleton.num_joints > 2:
                 assert result.valid.float().mean() >= 0.8
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import math
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -159,17 +158,6 @@ def test_the_module_draws_anew_and_resumes_where_it_stopped(device: torch.device
     assert torch.equal(other(pose).pose_2d, second.pose_2d)
 
 
-def test_sampling_compiles_and_advances_its_state(device: torch.device) -> None:
-    arguments = augment_arguments(6, give=("placement",), device=device)
-    skeleton = replace(H36M16)  # one that nothing was asked of yet
-    module = PoseAugment(skeleton, arguments["camera"], arguments["placement"]).to(device)
-    twin = PoseAugment(H36M16, arguments["camera"], arguments["placement"]).to(device)
-    compiled = torch.compile(module, fullgraph=True)
-    for _ in range(3):
-        assert torch.equal(compiled(arguments["pose_3d"]).pose_2d, twin(arguments["pose_3d"]).pose_2d)
-    assert module.rng_state.tolist() == [0, 3]
-
-
 @pytest.mark.parametrize(
     ("given", "error", "message"),
     [
@@ -189,3 +177,9 @@ def test_a_range_beyond_its_limit_is_named() -> None:
         RandomRanges(bone_scale=1.0)
     with pytest.raises(ValueError, match=r"bone_angle: expected 0 to 3\.142, got -0\.1"):
         RandomRanges(bone_angle=-0.1)
+
+
+def test_an_unknown_option_of_the_module_is_named_at_once() -> None:
+    camera = augment_arguments(1, give=())["camera"]
+    with pytest.raises(TypeError, match=r"PoseAugment: expected options out of propagate, .*; got min_dpth"):
+        PoseAugment(H36M16, camera, min_dpth=0.2)

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from poseda import ops
 from poseda.geometry.camera import Camera
 from poseda.geometry.skeleton import Skeleton
 from poseda.ops import reference
@@ -108,6 +109,24 @@ def test_placement_index_gathers_placement_and_camera_together() -> None:
         STANDING.expand(3, 3, 3), skeleton=CHAIN, camera=cameras, placement=placement, placement_index=index
     )
     assert result.pose_3d[:, 0].tolist() == [[0, 0, 2], [0, 0, 8], [0, 0, 2]]
+
+
+def test_a_shared_camera_stays_shared_beside_a_placement_table() -> None:
+    placement = torch.tensor([[0, 0, 0.25, 0.5], [0.5, 0.5, 0.5, 1.0]], dtype=torch.float64)
+    index = torch.tensor([1, 0, 1])
+    given = {"skeleton": CHAIN, "camera": PINHOLE, "placement": placement, "placement_index": index}
+    result = reference.augment(STANDING.expand(3, 3, 3), **given)
+    assert result.pose_2d[:, 0].tolist() == [[0.5, 0.5], [0, 0], [0.5, 0.5]]
+
+
+def test_an_index_outside_the_table_makes_a_pose_invalid_and_never_wraps() -> None:
+    placement = torch.tensor([[0, 0, 0.25, 0.5], [0.5, 0.5, 0.5, 1.0]], dtype=torch.float64)
+    index = torch.tensor([-1, 0, 2])
+    given = {"skeleton": CHAIN, "camera": PINHOLE, "placement": placement, "placement_index": index}
+    for function in (reference.augment, ops.augment):
+        result = function(STANDING.expand(3, 3, 3), **given)
+        assert result.valid.tolist() == [False, True, False]
+        assert not result.pose_3d[[0, 2]].any()
 
 
 def test_only_masked_joints_span_the_box() -> None:

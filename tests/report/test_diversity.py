@@ -1,4 +1,4 @@
-"""What a generator changes and what `gpa_lpa_view` found, as reports tell it."""
+"""What a generator changes and what `gpa_lpa_view` found, as reports show it."""
 
 from __future__ import annotations
 

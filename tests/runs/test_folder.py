@@ -179,7 +179,7 @@ def test_no_module_outside_of_runs_names_a_file_of_a_run_folder(begun: RunFolder
     files = [begun.card, begun.results.file, begun.verdict.file, begun.labelfree, begun.evaluation]
     files += [begun.samples, begun.clips, begun.weights(0, "gpa", "lifter"), begun.journal]  # type: ignore[list-item]
     names = {file.path.name for file in files} | {begun.report_path.name, begun.summary_path.name}
-    names |= {"config.json", ".partial"}
+    names |= {".partial"}
     package = Path(poseda.__file__).parent
     known, told = set(), set()
     for module in package.rglob("*.py"):

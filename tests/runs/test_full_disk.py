@@ -1,4 +1,4 @@
-"""A full disk ends a run in one sentence; what was saved is whole and the run goes on once there is room."""
+"""A full disk ends a run in one sentence; saved files are whole, and the run resumes once there is room."""
 
 from __future__ import annotations
 

@@ -1,15 +1,50 @@
-// Kinematic chain space: cosines between the bones of each body part, the strict upper triangle of the Gram
-// matrix of unit bones. Blind to rotation and length by construction. After Wandt et al. (2018), part by part
-// as PoseAug (2021).
+// Bones, forward kinematics and kinematic chain space, as maps of rows, and their adjoints.
 #pragma once
 
 #include "core/row_map.h"
 
 namespace poseda {
 
-constexpr int kMaxParts = 32;
-constexpr int kMaxPartBones = 192;  // over all parts; a bone may stand in several
+// Joints to [root, bones], or back (`inverse`), or the transpose of either. All gradients of these maps are
+// again such maps.
+struct TreeTransform {
+    Tree tree;
+    bool inverse, transpose;
 
+    POSEDA_HD int in_size(int i) const { return i == 0 ? 3 * tree.joints : 0; }
+    POSEDA_HD int out_size(int i) const { return i == 0 ? 3 * tree.joints : 0; }
+
+    template <class S>
+    POSEDA_HD void operator()(const Slots<S>* in, const Slots<S>* out) const {
+        const Slots<S>&from = in[0], &to = out[0];
+        for (int j = 0; j < tree.joints; ++j) to.set_vec3(j, from.vec3(j));
+        if (inverse == transpose) {  // difference, or transposed sum: leaves first
+            for (int j = tree.joints - 1; j > 0; --j) {
+                const int parent = tree.parent[j];
+                if (inverse) {
+                    to.add_vec3(parent, to.vec3(j));
+                } else {
+                    to.subtract_vec3(j, to.vec3(parent));
+                }
+            }
+        } else {
+            for (int j = 1; j < tree.joints; ++j) {
+                const int parent = tree.parent[j];
+                if (inverse) {
+                    to.add_vec3(j, to.vec3(parent));
+                } else {
+                    to.subtract_vec3(parent, from.vec3(j));
+                }
+            }
+        }
+    }
+};
+
+constexpr int kMaxParts = 32;
+constexpr int kMaxPartBones = 192;  // over all parts; several may share a bone
+constexpr int kMaxPartPairs = (kMaxJoints - 1) * (kMaxJoints - 2) / 2;  // over all parts
+
+// The parts of a body, whose bones kinematic chain space compares with each other.
 struct ChainParts {
     Tree tree;
     int parts;
@@ -23,8 +58,8 @@ struct ChainParts {
     }
 };
 
-// Joints to unit bones in place (bone k in slot k + 1); a bone without length stays zero. Inverse lengths
-// into `scale`.
+// Joints to unit bones in place, bone k in slot k + 1. A bone without length stays zero. The inverse lengths
+// go into `scale`, if given.
 template <class S>
 POSEDA_HD void unit_bones_in_place(const Tree& tree, const Slots<S>& pose, const Slots<S>* scale) {
     const S zero = literal<S>(0), one = literal<S>(1);
@@ -38,6 +73,9 @@ POSEDA_HD void unit_bones_in_place(const Tree& tree, const Slots<S>& pose, const
     }
 }
 
+// Kinematic chain space: the cosines between the bones of each body part, which are the strict upper triangle
+// of the Gram matrix of unit bones. They do not change with the body's rotation or its bones' lengths.
+// After Wandt et al. (2018), part by part as in PoseAug (2021).
 struct KinematicChain {
     ChainParts chain;
 
@@ -59,7 +97,7 @@ struct KinematicChain {
     }
 };
 
-// Pose and gradient of the features to the gradient of the pose; the second output is scratch.
+// Pose and gradient of the features to the gradient of the pose. The second output is scratch.
 struct KinematicChainBackward {
     ChainParts chain;
 
@@ -72,7 +110,7 @@ struct KinematicChainBackward {
     POSEDA_HD void operator()(const Slots<S>* in, const Slots<S>* out) const {
         const Slots<S>&unit = in[0], &grad = out[0], &scale = out[1];
         unit_bones_in_place(chain.tree, unit, &scale);
-        for (int j = 0; j < chain.tree.joints; ++j) grad.set_vec3(j, zero3<S>());
+        grad.zero(3 * chain.tree.joints);
         int feature = 0;
         const uint8_t* bone = chain.bone;
         for (int p = 0; p < chain.parts; bone += chain.size[p++]) {
@@ -89,10 +127,7 @@ struct KinematicChainBackward {
             const Vec3<S> u = unit.vec3(j), g = grad.vec3(j);
             grad.set_vec3(j, scale[j - 1] * (g - dot(u, g) * u));
         }
-        for (int j = 1; j < chain.tree.joints; ++j) {
-            const int parent = chain.tree.parent[j];
-            grad.set_vec3(parent, grad.vec3(parent) - grad.vec3(j));
-        }
+        for (int j = 1; j < chain.tree.joints; ++j) grad.subtract_vec3(chain.tree.parent[j], grad.vec3(j));
     }
 };
 

@@ -1,4 +1,4 @@
-// The posed body: bones, rotation, scale, body rotation and forward kinematics, and their adjoint.
+// Steps 1 to 5 of augment, and their adjoint: bones, rotation, scale, body rotation, forward kinematics.
 #pragma once
 
 #include "core/rotation.h"
@@ -7,8 +7,7 @@ namespace poseda {
 
 constexpr int kMaxJoints = 64;
 
-// A skeleton's topology, small enough to pass to a kernel by value. parent[j] < j; bone k ends at joint k
-// + 1.
+// A skeleton's tree, small enough to pass to a kernel by value. parent[j] < j; bone k ends at joint k + 1.
 struct Tree {
     int joints;
     int scales;  // K, or G for one scale per symmetric group
@@ -18,14 +17,14 @@ struct Tree {
     POSEDA_HD int bones() const { return joints - 1; }
 };
 
-// What is done to one frame's bones. Slots of what is absent are not read.
+// What is done to one frame's bones. Slots of absent arguments are not read.
 template <class S>
 struct Motion {
-    bool has_rotation, has_scale, has_body, propagate;
+    bool has_rotation, has_scale, has_body_rotation, propagate;
     Slots<S> rotation;  // K rotation vectors
     Slots<S> scale;     // relative change of length
-    Slots<S> chain;     // 4K, composed quaternions, filled here when propagating
-    Vec3<S> body;
+    Slots<S> chain;     // K composed quaternions, filled by pose_body when propagating
+    Vec3<S> body_rotation;
 };
 
 template <class S>
@@ -38,15 +37,33 @@ POSEDA_HD S length_factor(const Tree& tree, const Motion<S>& motion, int bone) {
     return literal<S>(1) + motion.scale[tree.scale_of[bone]];
 }
 
-// Where one frame's joints are kept. With `in_place`, source and local are the same slots, for want of room.
+// False where a scale would turn a bone inside out, a rotation is longer than kMaxRotation, or either is NaN.
 template <class S>
-struct Body {
+POSEDA_HD Mask<S> motion_valid(const Tree& tree, const Motion<S>& motion) {
+    Mask<S> valid = all_true<S>();
+    const S longest = literal<S>(kMaxRotation * kMaxRotation);
+    if (motion.has_scale) {
+        for (int i = 0; i < tree.scales; ++i) valid = both<S>(valid, motion.scale[i] > literal<S>(-1));
+    }
+    if (motion.has_rotation) {
+        for (int k = 0; k < tree.bones(); ++k) {
+            const Vec3<S> w = motion.rotation.vec3(k);
+            valid = both<S>(valid, dot(w, w) <= longest);
+        }
+    }
+    if (motion.has_body_rotation)
+        valid = both<S>(valid, dot(motion.body_rotation, motion.body_rotation) <= longest);
+    return valid;
+}
+
+// Where one frame's joints are. On a GPU, short of room, source and local are the same slots: `in_place`.
+template <class S>
+struct JointSlots {
     Slots<S> source;   // joints as given
     Slots<S> local;    // joints of the posed body, the root at the origin
     Slots<S> rotated;  // bones after their rotation, kept for the adjoint only
     bool in_place, keep_rotated;
-    // Three numbers a bone (sine, cosine, |w|^2 of its rotation) where there is room to keep them for the
-    // adjoint.
+    // Sine, cosine and |w|^2 of each bone's rotation, where there is room to keep them for the adjoint.
     Slots<S> turns = {};
     bool keep_turns = false;
 };
@@ -66,10 +83,10 @@ POSEDA_HD BodyTurn<S> body_turn(Vec3<S> w) {
 
 // Bone k turned by its rotation or, propagating, by all rotations from the root to it.
 template <class S>
-POSEDA_HD Vec3<S> rotated_bone(const Tree& tree, const Motion<S>& motion, const Body<S>& body, int k,
+POSEDA_HD Vec3<S> rotated_bone(const Tree& tree, const Motion<S>& motion, const JointSlots<S>& joints, int k,
                                Vec3<S> bone) {
     const Rotation<S> own = rotation(motion.rotation.vec3(k));
-    if (body.keep_turns) body.turns.set_vec3(k, Vec3<S>{own.sine, own.cosine, own.squared});
+    if (joints.keep_turns) joints.turns.set_vec3(k, Vec3<S>{own.sine, own.cosine, own.squared});
     if (!motion.propagate) return rotate(own, bone);
     Quaternion<S> q = quaternion(own);
     const int parent = tree.parent[k + 1];
@@ -81,101 +98,78 @@ POSEDA_HD Vec3<S> rotated_bone(const Tree& tree, const Motion<S>& motion, const 
     return rotate(q, bone);
 }
 
-// Steps 1 to 5 of the op: bones, rotation, scale, body rotation, forward kinematics. Returns the source's
-// root.
+// The local joints of the posed body. Returns the source's root.
 template <class S>
 POSEDA_HD Vec3<S> pose_body(const Tree& tree, const Motion<S>& motion, const BodyTurn<S>& turn,
-                            const Body<S>& body) {
-    const Vec3<S> source_root = body.source.vec3(0);
-    if (body.in_place) {
+                            const JointSlots<S>& joints) {
+    const Vec3<S> source_root = joints.source.vec3(0);
+    if (joints.in_place) {
         // Leaves first, so that every parent still holds its joint.
         for (int j = tree.joints - 1; j > 0; --j) {
-            body.source.set_vec3(j, body.source.vec3(j) - body.source.vec3(tree.parent[j]));
+            joints.source.subtract_vec3(j, joints.source.vec3(tree.parent[j]));
         }
     }
-    body.local.set_vec3(0, zero3<S>());
+    joints.local.set_vec3(0, zero3<S>());
     for (int j = 1; j < tree.joints; ++j) {
         const int parent = tree.parent[j];
-        Vec3<S> b = body.source.vec3(j);
-        if (!body.in_place) b = b - body.source.vec3(parent);
-        if (motion.has_rotation) b = rotated_bone(tree, motion, body, j - 1, b);
-        if (body.keep_rotated) body.rotated.set_vec3(j, b);
+        Vec3<S> b = joints.source.vec3(j);
+        if (!joints.in_place) b -= joints.source.vec3(parent);
+        if (motion.has_rotation) b = rotated_bone(tree, motion, joints, j - 1, b);
+        if (joints.keep_rotated) joints.rotated.set_vec3(j, b);
         if (motion.has_scale) b = length_factor(tree, motion, j - 1) * b;
-        if (motion.has_body) b = rotate(turn.matrix, b);
-        if (parent > 0) b = b + body.local.vec3(parent);
-        body.local.set_vec3(j, b);
+        if (motion.has_body_rotation) b = rotate(turn.matrix, b);
+        if (parent > 0) b += joints.local.vec3(parent);
+        joints.local.set_vec3(j, b);
     }
     return source_root;
 }
 
-// False where a scale would turn a bone inside out, a rotation is beyond the range of the sine, or either is
-// NaN.
-template <class S>
-POSEDA_HD Mask<S> motion_valid(const Tree& tree, const Motion<S>& motion) {
-    Mask<S> valid = literal<S>(0) == literal<S>(0);
-    const S longest = literal<S>(kMaxRotation * kMaxRotation);
-    if (motion.has_scale) {
-        for (int i = 0; i < tree.scales; ++i) valid = both<S>(valid, motion.scale[i] > literal<S>(-1));
-    }
-    if (motion.has_rotation) {
-        for (int k = 0; k < tree.bones(); ++k) {
-            const Vec3<S> w = motion.rotation.vec3(k);
-            valid = both<S>(valid, dot(w, w) <= longest);
-        }
-    }
-    if (motion.has_body) valid = both<S>(valid, dot(motion.body, motion.body) <= longest);
-    return valid;
-}
-
-// Where the gradients of one frame's motion go. `rotation` may share slots with Motion::rotation unless
-// propagating.
+// Where the gradients of one frame's motion go. `rotation` may be Motion::rotation, unless propagating.
 template <class S>
 struct MotionGradient {
-    bool want_pose, want_rotation, want_scale, want_body;
+    bool want_pose, want_rotation, want_scale, want_body_rotation;
     Slots<S> rotation;
     Slots<S> scale;
-    Vec3<S> body;  // added to
+    Vec3<S> body_rotation;
 };
 
-// A bone's rotation again, from what pose_body kept of it or anew.
+// A bone's rotation again: as pose_body kept it, or computed anew.
 template <class S>
-POSEDA_HD Rotation<S> own_rotation(const Motion<S>& motion, const Body<S>& body, int k) {
+POSEDA_HD Rotation<S> own_rotation(const Motion<S>& motion, const JointSlots<S>& joints, int k) {
     const Vec3<S> w = motion.rotation.vec3(k);
-    if (!body.keep_turns) return rotation(w);
-    const Vec3<S> kept = body.turns.vec3(k);
+    if (!joints.keep_turns) return rotation(w);
+    const Vec3<S> kept = joints.turns.vec3(k);
     return {w, kept.x, kept.y, kept.z, literal<S>(0), literal<S>(0)};
 }
 
-// Adjoint of pose_body. In: what it kept in `body`, but `local`, which holds the gradients of the local
-// joints. Out: `local` holds the gradients of the source joints, if wanted; the motion's gradients are set
-// (scale: added to).
+// Adjoint of pose_body, after pose_body and over the same slots. On entry joints.local holds the gradients of
+// the local joints, on return those of the source joints, if wanted. The rotations' gradients are set, those
+// of the scales and of the body rotation are added.
 template <class S>
-POSEDA_HD void body_vjp(const Tree& tree, const Motion<S>& motion, const BodyTurn<S>& turn,
-                        const Body<S>& body, MotionGradient<S>& out) {
-    const Slots<S>& grad = body.local;
+POSEDA_HD void pose_body_vjp(const Tree& tree, const Motion<S>& motion, const BodyTurn<S>& turn,
+                             const JointSlots<S>& joints, MotionGradient<S>& out) {
+    const Slots<S>& grad = joints.local;
     const bool chain = motion.has_rotation && motion.propagate;
     Vec3<S> body_torque = zero3<S>();
-    if (chain && out.want_rotation) {
-        for (int k = 0; k < tree.bones(); ++k) out.rotation.set_vec3(k, zero3<S>());
-    }
+    if (chain && out.want_rotation) out.rotation.zero(3 * tree.bones());
     for (int j = tree.joints - 1; j > 0; --j) {
         const int k = j - 1, parent = tree.parent[j];
         Vec3<S> g = grad.vec3(j);  // by now the sum over everything that hangs from this bone
         if (parent > 0) grad.add_vec3(parent, g);
-        const Vec3<S> u = body.rotated.vec3(j);
-        if (motion.has_body) {
+        const Vec3<S> u = joints.rotated.vec3(j);
+        if (motion.has_body_rotation) {
             g = rotate_back(turn.matrix, g);
-            if (out.want_body) {
+            if (out.want_body_rotation) {
                 const Vec3<S> s = motion.has_scale ? length_factor(tree, motion, k) * u : u;
-                body_torque = body_torque + cross(s, g);
+                body_torque += cross(s, g);
             }
         }
         if (motion.has_scale) {
-            if (out.want_scale) out.scale[tree.scale_of[k]] = out.scale[tree.scale_of[k]] + dot(u, g);
+            if (out.want_scale) out.scale[tree.scale_of[k]] += dot(u, g);
             g = length_factor(tree, motion, k) * g;
         }
         if (motion.has_rotation && !chain && (out.want_rotation || out.want_pose)) {
-            const Rotation<S> own = own_rotation(motion, body, k);
+            const Rotation<S> own = own_rotation(motion, joints, k);
             if (out.want_rotation) out.rotation.set_vec3(k, rotation_vjp(own, cross(u, g)));
             if (out.want_pose) g = rotate_back(own, g);
         }
@@ -187,19 +181,19 @@ POSEDA_HD void body_vjp(const Tree& tree, const Motion<S>& motion, const BodyTur
                     out.rotation.add_vec3(parent - 1, torque);
                     torque = rotate_back(chained(motion.chain, parent - 1), torque);
                 }
-                out.rotation.set_vec3(k, rotation_vjp(own_rotation(motion, body, k), torque));
+                out.rotation.set_vec3(k, rotation_vjp(own_rotation(motion, joints, k), torque));
             }
             if (out.want_pose) g = rotate_back(chained(motion.chain, k), g);
         }
         if (out.want_pose) grad.set_vec3(j, g);
     }
-    if (motion.has_body && out.want_body)
-        out.body = out.body + rotation_vjp_before(turn.rotation, body_torque);
+    if (motion.has_body_rotation && out.want_body_rotation)
+        out.body_rotation += rotation_vjp_before(turn.rotation, body_torque);
     grad.set_vec3(0, zero3<S>());
     if (!out.want_pose) return;
     // Bone gradients to joints, root first: a joint's own bone is read before its children subtract theirs.
     for (int j = 1; j < tree.joints; ++j) {
-        grad.set_vec3(tree.parent[j], grad.vec3(tree.parent[j]) - grad.vec3(j));
+        grad.subtract_vec3(tree.parent[j], grad.vec3(j));
     }
 }
 

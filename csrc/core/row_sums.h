@@ -1,15 +1,15 @@
-// Gradients of rows that several poses share, summed in an order that depends on neither threads nor device
-// timing.
+// Sums of the gradients of rows that several poses share. The order of the sums depends neither on threads
+// nor on the device's timing.
 #pragma once
 
 #include "core/scalar.h"
 
 namespace poseda {
 
-// Rows summed by one thread before its partial result joins the others.
-constexpr int64_t kReduceRows = 256;
+// Rows that one thread sums before its partial sum joins the others.
+constexpr int64_t kSumRows = 256;
 
-// Sum of one column over rows begin .. end-1, in double whatever the type: a batch is long.
+// Sum of one column over rows begin .. end-1. In double for either type, for a batch may be long.
 template <class T>
 POSEDA_HD double sum_column(const T* rows, int64_t columns, int64_t column, int64_t begin, int64_t end) {
     double sum = 0;
@@ -31,8 +31,8 @@ POSEDA_HD int64_t lower_bound(const int64_t* sorted, int64_t size, int64_t value
     return low;
 }
 
-// Sum of one column over the poses that picked table row `row`, in pose order: `order` sorts the poses' index
-// stably.
+// Sum of one column over the poses that picked table row `row`, in the order of poses: `order` sorts the
+// index of the poses stably.
 template <class T>
 POSEDA_HD T sum_picked(const T* rows, int64_t columns, int64_t column, const int64_t* sorted,
                        const int64_t* order, int64_t size, int64_t row) {

@@ -1,0 +1,105 @@
+"""Projection: values by the camera's plain form, gradients, contract."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from poseda import ops
+from poseda.geometry import camera as cameras
+from poseda.geometry.camera import Camera
+from poseda.ops.samples import augment_arguments
+
+TensorCheck = Callable[..., None]
+
+
+@pytest.mark.parametrize("give", [(), ("distortion",), ("shared_camera", "distortion")], ids=str)
+@pytest.mark.parametrize("frames", [None, 3])
+def test_project_is_the_cameras(
+    frames: int | None,
+    give: tuple[str, ...],
+    device: torch.device,
+    dtype: torch.dtype,
+    assert_close: TensorCheck,
+    assert_gradient_close: TensorCheck,
+) -> None:
+    given = augment_arguments(19, give=give, frames=frames, dtype=torch.float64, device=device)
+    results = []
+    for function, kind in ((ops.project, dtype), (cameras.project, torch.float64)):
+        points = given["pose_3d"].to(kind).requires_grad_()
+        lens = given["camera"].to(kind)
+        leaves = [points, lens.focal.requires_grad_(), lens.center.requires_grad_()]
+        if lens.distortion is not None:
+            leaves.append(lens.distortion.requires_grad_())
+        screen = function(points, lens)
+        weight = torch.linspace(-1, 1, screen.numel(), device=device, dtype=kind).view(screen.shape)
+        results.append((screen, torch.autograd.grad((screen * weight).sum(), leaves)))
+    (actual, gradients), (expected, expected_gradients) = results
+    assert_close(actual, expected)
+    for gradient, expected_gradient in zip(gradients, expected_gradients, strict=True):
+        assert_gradient_close(gradient, expected_gradient)
+
+
+def test_opcheck(device: torch.device) -> None:
+    points = augment_arguments(3, give=(), frames=1, dtype=torch.float64, device=device)["pose_3d"]
+    camera = torch.rand(3, 9, dtype=torch.float64, device=device)
+    grad = torch.rand(3, 1, 16, 2, dtype=torch.float64, device=device)
+    backward = (grad, points, camera, True)
+    torch.library.opcheck(torch.ops.poseda.project_backward.default, backward)
+    forward = (points.clone().requires_grad_(), camera.clone().requires_grad_(), True)
+    torch.library.opcheck(torch.ops.poseda.project.default, forward)
+
+
+def test_gradcheck(device: torch.device) -> None:
+    points = augment_arguments(2, give=(), dtype=torch.float64, device=device)["pose_3d"].requires_grad_()
+    lens = torch.tensor([[-0.2, 0.24, -0.002, -0.001, -0.003]], dtype=torch.float64, device=device)
+    focal = torch.full((1, 2), 2.3, dtype=torch.float64, device=device)
+
+    def screen(points: Tensor, f: Tensor, d: Tensor) -> Tensor:
+        return ops.project(points, Camera(f, torch.zeros_like(f), d))
+
+    assert torch.autograd.gradcheck(screen, (points, focal.requires_grad_(), lens.requires_grad_()))
+
+
+def test_a_second_derivative_is_refused_by_name(device: torch.device) -> None:
+    given = augment_arguments(2, give=(), device=device)
+    points = given["pose_3d"].requires_grad_()
+    (first,) = torch.autograd.grad(ops.project(points, given["camera"]).sum(), points, create_graph=True)
+    with pytest.raises(RuntimeError, match="poseda::project_backward: the second derivative is not impl"):
+        first.sum().backward()
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (
+            lambda: ops.project(torch.ones(2, 65, 3), Camera(torch.ones(1, 2), torch.ones(1, 2))),
+            ValueError,
+            r"points: expected shape .* P = 1 to 64",
+        ),
+        (
+            lambda: ops.project(torch.ones(2, 5, 3), Camera(torch.ones(3, 2), torch.ones(3, 2))),
+            ValueError,
+            "camera: expected 2 rows or 1, got 3",
+        ),
+    ],
+)
+def test_a_wrong_argument_is_named(call: Callable[[], Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_a_batch_that_no_memory_holds_is_refused_in_one_sentence() -> None:
+    camera = Camera(torch.ones(1, 2), torch.zeros(1, 2))
+    with pytest.raises(RuntimeError, match=r"^not enough memory for 1099511627776 poses$"):
+        ops.project(torch.ones(1, 16, 3).expand(2**40, 16, 3), camera)
+
+
+def test_half_precision_becomes_float32(device: torch.device) -> None:
+    given = augment_arguments(2, give=("distortion",), device=device)
+    screen = ops.project(given["pose_3d"].half(), given["camera"].to(torch.float16))
+    assert screen.dtype == torch.float32
