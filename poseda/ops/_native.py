@@ -86,7 +86,7 @@ def require_cuda() -> None:
         RuntimeError: saying why not, and what to do.
     """
     if not cuda_loaded():
-        raise RuntimeError(_cuda_missing)
+        raise RuntimeError(_cuda_missing or _NO_CUDA)
 
 
 def cuda_loaded() -> bool:
