@@ -37,6 +37,8 @@ def __getattr__(name: str) -> Any:
         return import_module("poseda.ops")
     if name in _HOME:
         return getattr(import_module(_HOME[name]), name)
+    if name in _moved.MOVED:
+        return import_module(f"poseda.{name}")
     raise AttributeError(f"module 'poseda' has no attribute {name!r}")
 
 

@@ -14,6 +14,20 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 MOVED = {
+    "autograd": "ops._autograd",
+    "datasets.archive": "datasets.domain_file",
+    "datasets.domain": "datasets.records",
+    "datasets.embedded": "datasets.synthetic.embedded",
+    "files": "runs.atomic",
+    "ops.alignment": "ops.procrustes",
+    "ops.augmentation": "ops.augment",
+    "ops.sampling": "ops.random",
+    "training.checkpoint": "runs.checkpoint",
+    "training.folder": "runs.folder",
+    "training.journal": "runs.journal",
+    "training.lock": "runs.lock",
+    "training.network": "lifters.sizes",
+    "training.sequences": "datasets.sequences",
     "arguments": "ops._arguments",
     "calibration": "geometry.focal_length",
     "camera": "geometry.camera",
@@ -55,11 +69,12 @@ class _Redirect(MetaPathFinder, Loader):
             stacklevel=2,
         )
         module = importlib.import_module(new)
-        self._own = module.__spec__
+        spec.loader_state = module.__spec__
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        module.__spec__ = self._own  # the import system has put the old name there
+        assert module.__spec__ is not None
+        module.__spec__ = module.__spec__.loader_state  # the import system has put the old name there
 
 
 def install() -> None:

@@ -14,8 +14,26 @@ class ConfigFileError(ValueError):
     """A file that holds no options; the message is one sentence that names it."""
 
 
-def read(path: Path) -> dict[str, str | list[str]]:
-    """The options in a file by dotted name, each as text or as a list of texts.
+Options = dict[str, str | list[str]]
+"""Options by dotted name, each as text or as a list of texts."""
+
+
+def without_preset(content: Options) -> Options:
+    """The options of a file that its own preset does not explain, for a run by another preset.
+
+    A file of --print-config holds all numbers of its preset. Under another preset's name they would be wrong.
+    """
+    from poseda.config import preset
+
+    try:
+        own = _flat(yaml_of(preset(content.get("preset", "default"))))  # type: ignore[arg-type]
+    except ValueError:
+        return content  # refused later, by name
+    return {name: value for name, value in content.items() if name == "preset" or own.get(name) != value}
+
+
+def read(path: Path) -> Options:
+    """The options in a file.
 
     Raises:
         ConfigFileError: if the file cannot be read, or holds something else than options.
@@ -37,13 +55,23 @@ def read(path: Path) -> dict[str, str | list[str]]:
         content = content["config"]  # of a run's config.json
     if not isinstance(content, Mapping):
         raise ConfigFileError(f"--config: expected lines as `seeds: [0, 1]`, got {path} without any")
-    found: dict[str, str | list[str]] = {}
+    return {name: _text(path, name, value) for name, value in _flat(content).items()}
+
+
+def yaml_of(record: Any) -> Any:
+    """A record as a file of it would be read."""
+    import yaml
+
+    return yaml.load(write(record), yaml.BaseLoader)
+
+
+def _flat(content: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     for name, value in content.items():
         inside = value if isinstance(value, Mapping) else {"": value}
         for option, given in inside.items():
             if given not in ABSENT:
-                whole = f"{name}.{option}" if option else name
-                found[whole] = _text(path, whole, given)
+                found[f"{name}.{option}" if option else name] = given
     return found
 
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import MISSING
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from poseda.cli.program import Finished, Given, Program, UsageError
 from poseda.cli.screen import say
-
-if TYPE_CHECKING:
-    pass
 
 Made = TypeVar("Made")
 

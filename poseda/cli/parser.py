@@ -12,7 +12,7 @@ from cyclopts import App, CycloptsError, Parameter, Token, convert
 from cyclopts.config import Dict
 from cyclopts.exceptions import CoercionError
 
-from poseda.cli.config_file import ConfigFileError, read
+from poseda.cli.config_file import ConfigFileError, read, without_preset
 from poseda.cli.program import Program, UsageError, negative_name, option_name
 from poseda.cli.wording import explain
 from poseda.config.fields import Field
@@ -96,7 +96,9 @@ def _convert(entry: Field, kind: Any, tokens: tuple[Token, ...]) -> Any:
         tokens = tuple(token.evolve(value=renamed.names.get(token.value, token.value)) for token in tokens)
     for token in tokens:
         rounded = kind in (int, tuple[int, ...]) and not re.fullmatch(r"[+-]?\d[\d_]*", token.value)
-        if rounded or (kind is Path and not token.value):  # cyclopts would take 2.5 for 2, nothing for .
+        if rounded or (
+            kind in (Path, tuple[Path, ...]) and not token.value
+        ):  # cyclopts would take 2.5 for 2, nothing for .
             raise CoercionError(token=token, target_type=kind)
     return convert(kind, tokens)
 
@@ -109,7 +111,11 @@ def _take_file(
     if not tokens:
         return
     path = Path(tokens[-1].value)
-    Dict(read(path), source=str(path))(app, commands, arguments)
+    content = read(path)
+    presets = next((argument.tokens for argument in arguments if argument.name == option_name("preset")), [])
+    if presets and presets[-1].value != content.get("preset"):
+        content = without_preset(content)
+    Dict(content, source=str(path))(app, commands, arguments)
     for argument in arguments:
         if argument.tokens and argument.tokens[0].source == str(path):
             files[argument.field_info.name.replace("__", ".")] = str(path)

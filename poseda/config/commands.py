@@ -29,7 +29,8 @@ class FileConfig:
     """Options that every command has."""
 
     config: Path | None = None
-    """Read options from this file: YAML, or the config.json of a run. Options on the command line win."""
+    """Read options from this YAML file, as --print-config writes it. Options on the command line win.
+    `adapt` also reads the config.json of a run."""
     print_config: bool = False
     """Show the value of every option as YAML, which --config reads, and stop."""
 

@@ -156,7 +156,7 @@ def film_world(
 
 
 def _in_the_middle(pose: Array, clip: np.ndarray) -> Array:
-    """World poses with each clip's path around the origin, and its lowest ankles on the floor."""
+    """World poses, root first, with each clip's path around the origin and its lowest ankles on the floor."""
     out = pose.copy()
     lowest = pose[..., 2].min(1)
     for number in np.unique(clip):

@@ -55,6 +55,9 @@ class Journal:
         """Each line of the file, as text and as an object."""
         for line in self.path.read_text().splitlines() if self.path.exists() else ():
             try:
-                yield line, with_arm_of_today(json.loads(line))
-            except (ValueError, TypeError, KeyError):
+                entry = with_arm_of_today(json.loads(line))
+                complete = {"step", "phase", "seed", "arm"} <= entry.keys()
+            except (ValueError, TypeError, KeyError, AttributeError):
                 continue  # the line that a killed run was writing
+            if complete:
+                yield line, entry

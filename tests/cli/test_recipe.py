@@ -10,6 +10,7 @@ import torch
 
 from poseda.cli import main
 from poseda.cli.adapt import parse_run
+from poseda.cli.config_file import write
 from poseda.cli.recipe import resolve
 from poseda.config import preset, to_json
 from poseda.config.fields import flatten
@@ -162,3 +163,13 @@ def test_a_network_that_a_file_sizes_keeps_its_size_on_every_device(
     path = written(tmp_path, "lifter: mixste\nnetwork: {width: 96}\n")
     network = parse_run(["--config", str(path)]).network
     assert (network.width, network.blocks) == (96, 8)
+
+
+def test_another_preset_replaces_the_numbers_of_the_files_own(tmp_path: Path) -> None:
+    """What --print-config wrote for one preset is not trained under the name of another."""
+    tiny = parse_run(["--preset", "tiny", "--log-every", "10"])
+    path = str(written(tmp_path, write(tiny)))
+    full = parse_run(["--preset", "full", "--config", path])
+    assert full.training == parse_run(["--preset", "full"]).training and full.domain_size == 1
+    assert full.log_every == 10  # which no preset explains
+    assert parse_run(["--config", path]) == tiny

@@ -114,7 +114,12 @@ class Field:
         if not isinstance(self.value, list):
             raise self.fail(expected)
         try:
-            array = np.array(self.value, dtype=np.float64)
+            found = np.asarray(self.value)
+            # numpy would read numbers out of text, and 1 out of true.
+            odd = found.dtype.kind in "bUS" and found.size > 0
+            if odd or (found.dtype.kind == "O" and any(isinstance(v, str | bool) for v in found.flat)):
+                raise TypeError("text or booleans")
+            array = found.astype(np.float64)
         except (ValueError, TypeError, OverflowError) as error:
             raise self.fail(expected, f"other values ({str(error)[:60]})") from error
         if not fits(shape, array.shape):
@@ -147,17 +152,6 @@ class Field:
             shown = isinstance(value, int | float | str) and not isinstance(value, bool)
             raise self.fail("an integer", str(value)[:40] if shown else None)
         return value
-
-    def number(self) -> float:
-        """A finite number.
-
-        Raises:
-            DataError: if the value is not one.
-        """
-        value = self.value
-        if not isinstance(value, int | float) or isinstance(value, bool) or not np.isfinite(value):
-            raise self.fail("a finite number", str(value)[:40] if isinstance(value, float) else None)
-        return float(value)
 
     def name(self) -> str | int:
         """A text or an integer that names something.
