@@ -39,7 +39,9 @@ def test_the_training_loop_trains() -> None:
     (loop,) = [block for block in BLOCKS if "TargetPlacements" in block]
     given = augment_arguments(32, give=("distortion",))
     target_2d = torch.rand(50, 16, 2) - 0.5
-    lifter = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(32, 48), torch.nn.Unflatten(1, (16, 3)))
+    lifter = torch.nn.Sequential(
+        torch.nn.Flatten(), torch.nn.Linear(32, 48), torch.nn.Unflatten(1, (1, 16, 3))
+    )
     scope = {
         "target_2d": target_2d,
         "target_cameras": given["camera"].rows(torch.zeros(50, dtype=torch.int64)),

@@ -96,7 +96,7 @@ class RunConfig:
     seeds: Annotated[tuple[int, ...], Distinct()] = (0,)
     """Seeds of the training. The table shows mean and standard deviation over them."""
     preset: Preset = "default"
-    """Where defaults come from: tiny (seconds, to try it out), default (minutes) or full (hours)."""
+    """Where defaults come from: tiny (a minute, to try it out), default (minutes) or full (hours)."""
     out: Path = Path("poseda-run")
     """Folder for results, report and checkpoints. It must be new or empty, unless --resume is given."""
     resume: bool = False
