@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,21 @@ class Field:
             shown = isinstance(value, int | float | str) and not isinstance(value, bool)
             raise self.fail("an integer", str(value)[:40] if shown else None)
         return value
+
+    def number(self) -> float:
+        """A finite number.
+
+        Raises:
+            DataError: if the value is not one.
+        """
+        value = self.value
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            try:
+                if isfinite(number := float(value)):
+                    return number
+            except OverflowError:  # an integer beyond any float
+                pass
+        raise self.fail("a finite number", str(value)[:40] if isinstance(value, int | float) else None)
 
     def name(self) -> str | int:
         """A text or an integer that names something.

@@ -34,7 +34,7 @@ def test_values_come_as_what_was_asked_for() -> None:
     pose = FILE["people"].elements()[0]["pose"].numbers(("N", 3))
     assert pose.dtype == np.float64 and pose[0].tolist() == [1, 2, 0.5] and np.isnan(pose[1, 2])
     assert FILE["people"].elements()[0]["id"].whole() == 7 and FILE["width"].whole() == 640
-    assert FILE["width"].whole() == 640 and FILE["name"].name() == "gym"
+    assert FILE["width"].number() == 640 and FILE["name"].name() == "gym"
     assert FILE["S1"]["Walking 1"].array((2, "J")).shape == (2, 3)
     assert FILE["absent"].value is None and FILE.get("absent", 5).whole() == 5
     assert FILE.get("nothing", 5).value is None, "null is there"
@@ -106,3 +106,10 @@ def test_a_field_is_not_iterated_by_accident() -> None:
 def test_text_and_booleans_are_no_numbers(value: list[object]) -> None:
     with pytest.raises(DataError, match="expected numbers of shape"):
         FILE.at("n", value).numbers(("N",))
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), 10**400, True, "1", None])
+def test_what_is_not_finite_is_no_number(value: object) -> None:
+    with pytest.raises(DataError, match="n: expected a finite number, found"):
+        FILE.at("n", value).number()
+    assert FILE.at("n", 10**20).number() == 1e20
