@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from poseda.datasets.records import DataError
+from poseda.datasets.errors import DataError
 from poseda.geometry.skeleton import BUILT_IN, Skeleton
 
 
