@@ -13,7 +13,7 @@ from poseda.datasets.formats.cameras import read_rigs_by_subject
 from poseda.datasets.formats.field import Field
 from poseda.datasets.formats.files import in_natural_order, kind_of
 from poseda.datasets.formats.human36m import read_human36m
-from poseda.datasets.formats.motion import read_bvh_source
+from poseda.datasets.formats.motion import bvh_motion, read_motion
 from poseda.datasets.formats.mpi_inf_3dhp import read_annot, read_annot_data, read_spin
 from poseda.datasets.formats.npz import Archive
 from poseda.datasets.formats.plain_sources import read_plain_source, read_world
@@ -62,7 +62,7 @@ def read_source(
     if kind == "npz":
         return _npz(Archive(path), skeleton, cameras, subjects, stride)
     if kind == "bvh":
-        return read_bvh_source(files, skeleton, joints, stride, _rig(cameras))
+        return read_motion(files, bvh_motion, skeleton, joints, stride, _rig(cameras))
     if kind == "mat5":
         return read_annot(files, skeleton, cameras, stride)
     if kind == "hdf5":

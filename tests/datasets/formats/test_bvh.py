@@ -147,13 +147,13 @@ def test_bvh_names_that_do_not_tell_are_given(tmp_path):
     plain.write_text(bvh([{}]))
     assert torch.equal(given.pose_3d, read_source(plain).pose_3d)
     with pytest.raises(
-        DataError, match=r"left_shoulder: expected a joint of that meaning \(Arm\), found only Hips"
+        DataError, match=r"joints: left_shoulder: expected the name of one of the file's joints, found Arm"
     ):
         read_source(path, joints={"left_shoulder": "Arm"})
     path.write_text(bvh([{}]).replace("LeftFoot", "Stump"))
     with pytest.raises(
         DataError,
-        match=r"left_ankle: expected a joint of that meaning \(leftfoot, .*found only Hips, .*Stump",
+        match=r"left_ankle: expected a joint of that meaning \(leftfoot, .*--joints .*found only Hips, .*Stump",
     ):
         read_source(path)
 
