@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,6 +14,7 @@ from poseda.datasets.conversion import conversion
 from poseda.datasets.filming import FixedCamera, film_world
 from poseda.datasets.formats.bvh import read_bvh
 from poseda.datasets.formats.field import Field
+from poseda.datasets.formats.files import read_each
 from poseda.datasets.formats.motion_names import MARKERS, SKELETONS, Vocabulary, find_joints
 from poseda.datasets.formats.upright import Up, find_up, leg_length, turned
 from poseda.datasets.records import LabelledPoses, SourceReading
@@ -90,7 +93,8 @@ def read_motion(
     joints: Mapping[str, str] | None,
     stride: int,
     rig: Sequence[FixedCamera] | None,
-) -> LabelledPoses:
+    strict: bool = False,
+) -> tuple[LabelledPoses, dict[str, str]]:
     """Files of motion, a clip each, seen by the assumed rig unless cameras are given.
 
     Args:
@@ -100,25 +104,40 @@ def read_motion(
         joints: our joint to its name in the files, where the name does not tell.
         stride: keep one frame in this many.
         rig: cameras, or None.
+        strict: refuse a bad file among good ones.
+
+    Returns:
+        the poses, and why each file that could not be read was left out.
     """
     convert = conversion("h36m17", skeleton)
-    poses, columns, rates, reading = [], [], [], SourceReading()
-    for number, path in enumerate(files):
+
+    def clip(number: int, path: Path) -> _Clip:
         motion = read(path)
         world = world_poses(Field(path), motion, joints)
         kept = world.frame % stride == 0
         pose, frame = convert(world.pose[kept])[0], world.frame[kept]
-        poses.append(pose)
-        columns.append(
-            {"subject": np.full(len(pose), path.stem), "clip": np.full(len(pose), number), "frame": frame}
-        )
-        rates.append(motion.rate)
-        reading = reading.joined(_reading(path.name, motion, world, stride))
-    table = {name: np.concatenate([part[name] for part in columns]) for name in columns[0]}
-    if None not in rates:
-        table["time"] = table["frame"] / np.array(rates, np.float64)[table["clip"]]
-    filmed = film_world(np.concatenate(poses), table.pop("clip"), table, rig)
-    return replace(filmed, reading=reading)
+        rows = {"subject": np.full(len(pose), path.stem), "clip": np.full(len(pose), number), "frame": frame}
+        if motion.rate is not None:
+            rows["time"] = frame / motion.rate
+        return _Clip(pose, rows, _reading(path.name, motion, world, stride))
+
+    good, bad = read_each(files, clip, strict)
+    shared = set.intersection(*(set(part.rows) for part in good))
+    table = {name: np.concatenate([part.rows[name] for part in good]) for name in sorted(shared)}
+    filmed = film_world(np.concatenate([part.pose for part in good]), table.pop("clip"), table, rig)
+    reading = reduce(SourceReading.joined, [part.reading for part in good])
+    if len(reading.rates) > 1:
+        rates = " and ".join(f"{rate:g}" for rate in reading.rates)
+        reading = replace(reading, warnings=(*reading.warnings, f"files have {rates} frames per second"))
+    return replace(filmed, reading=reading), bad
+
+
+class _Clip(NamedTuple):
+    """Poses of one file, their columns, and how it was read."""
+
+    pose: np.ndarray
+    rows: dict[str, np.ndarray]
+    reading: SourceReading
 
 
 def world_poses(file: Field, motion: Motion, given: Mapping[str, str] | None = None) -> WorldPoses:
@@ -145,7 +164,7 @@ def world_poses(file: Field, motion: Motion, given: Mapping[str, str] | None = N
     whole = np.isfinite(motion.position[:, used]).all((1, 2))
     if not whole.any():
         seen = np.isfinite(motion.position).all(-1).sum(0)
-        worst = min(np.flatnonzero(used), key=lambda at: int(seen[at]))
+        worst = min(np.flatnonzero(used).tolist(), key=lambda at: int(seen[at]))
         raise file.at("joints").fail(
             "a frame in which every joint is seen",
             f"none; {motion.names[worst]} is seen in {seen[worst]} of {len(whole)}",
@@ -188,7 +207,7 @@ def _reading(name: str, motion: Motion, world: WorldPoses, stride: int) -> Sourc
     return SourceReading(
         format=motion.format,
         files=1,
-        rates=() if motion.rate is None else (motion.rate / stride,),
+        rates=() if motion.rate is None else (round(motion.rate / stride, 2),),
         up=(str(world.up),),
         made_up=dict(world.made_up),
         dropped=dict(world.dropped),

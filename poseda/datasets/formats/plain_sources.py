@@ -9,11 +9,25 @@ import torch
 
 from poseda.datasets.conversion import conversion
 from poseda.datasets.filming import FixedCamera, film_world, labelled
+from poseda.datasets.formats.field import Field
 from poseda.datasets.formats.npz import Archive
 from poseda.datasets.layouts import LAYOUTS, Layout
 from poseda.datasets.records import LabelledPoses
 from poseda.geometry.camera import Camera
 from poseda.geometry.skeleton import Skeleton
+
+
+def named_layout(place: Field, names: Sequence[str]) -> Layout:
+    """The layout of these joints.
+
+    Raises:
+        DataError: if a name occurs twice.
+    """
+    ours = tuple(names)
+    if len(set(ours)) < len(ours):
+        raise place.fail("each name once", ", ".join(ours)[:80])
+    known = next((known for known in LAYOUTS.values() if known.joint_names == ours), None)
+    return known or Layout("the file's own joints", ours)
 
 
 def read_plain_source(archive: Archive, skeleton: Skeleton, stride: int) -> LabelledPoses:
@@ -56,8 +70,8 @@ def read_world(
         raise archive.fail("positions", "finite numbers", "NaN or Inf")
     layout = Layout.of(skeleton)
     if "joint_names" in archive:
-        names = tuple(archive.read("joint_names", (shape[1],), "U").tolist())
-        layout = next((known for known in LAYOUTS.values() if known.joint_names == names), layout)
+        names = archive.read("joint_names", (shape[1],), "U").tolist()
+        layout = named_layout(Field(archive.path, "joint_names"), names)
     clip = np.zeros(shape[0], np.int64)
     if "clip_index" in archive:
         clip = archive.read("clip_index", (shape[0],), "iu").astype(np.int64)
