@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from poseda.datasets.conversion import HEAD_BEYOND_SKULL, conversion
+from poseda.datasets.conversion import conversion
 from poseda.datasets.filming import FixedCamera, film_world
 from poseda.datasets.formats.bvh import Bvh, BvhJoint, read_bvh
 from poseda.datasets.formats.field import Field
+from poseda.datasets.recipes import HEAD_BEYOND_SKULL
 from poseda.datasets.records import LabelledPoses
 from poseda.geometry.skeleton import H36M17, Skeleton
 
