@@ -9,8 +9,9 @@ from difflib import get_close_matches
 
 import numpy as np
 
-from poseda.datasets.conversion import HEAD_BEYOND_EARS, HEAD_BEYOND_SKULL
 from poseda.datasets.formats.field import Field
+from poseda.datasets.joint_names import canonical
+from poseda.datasets.recipes import HEAD_BEYOND_EARS, HEAD_BEYOND_SKULL
 from poseda.geometry.skeleton import H36M17
 
 HEAD_BEYOND_TRUNK = 0.48
@@ -30,10 +31,12 @@ class Vocabulary:
     Args:
         sided: parts that there are twice; the words stand without a side.
         middle: parts that there are once.
+        head: the part that is called "head".
     """
 
     sided: Words
     middle: Words
+    head: str
 
     def forms(self) -> dict[str, list[str]]:
         """Every part, with its side, to the names that it may have."""
@@ -61,19 +64,19 @@ SKELETONS = Vocabulary(
         "skull": "head",
         "head_top": "headtopend headtop headend headnub",
     },
+    head="skull",
 )
 """Joints of animated skeletons. In most files the "shoulder" is the collar bone, so the upper arm comes
 first. "leg" is the shin in files that have an "upleg". The "head" is the base of the skull."""
 
 MARKERS = Vocabulary(
     {
-        "hip": "hip hjc hipjoint hipjointcenter",
-        "knee": "knee kjc kneejoint kneejointcenter",
-        "ankle": "ankle ajc anklejoint anklejointcenter",
-        "shoulder": "shoulder sjc shoulderjoint shoulderjointcenter",
-        "elbow": "elbow ejc elbowjoint elbowjointcenter",
-        "wrist": "wrist wjc wristjoint wristjointcenter",
-        "ear": "ear",
+        "hip": "hjc hipjoint hipjointcenter",
+        "knee": "kjc kneejoint kneejointcenter",
+        "ankle": "ajc anklejoint anklejointcenter",
+        "shoulder": "sjc shoulderjoint shoulderjointcenter",
+        "elbow": "ejc elbowjoint elbowjointcenter",
+        "wrist": "wjc wristjoint wristjointcenter",
         "front_of_pelvis": "asis asi",
         "back_of_pelvis": "psis psi",
         "outer_knee": "kne kneelat latknee kneelateral fle",
@@ -89,16 +92,20 @@ MARKERS = Vocabulary(
         "back_of_head": "bhd backhead headback",
     },
     {
-        "pelvis": "pelvis midhip hip hips root",
-        "spine": "spine midtrunk midspine",
-        "thorax": "neck thorax midshoulder",
-        "nose": "nose",
-        "head_top": "headtop tophead head vertex",
+        "spine": "midtrunk midspine",
+        "head_top": "vertex",
         "back_of_neck": "c7 cv7",
         "collar": "clav clavicle sjn ij",
     },
+    head="head_top",
 )
-"""Joint centres, and markers on the skin as Plug-in Gait, OpenSim and ISB name them."""
+"""Joint centres, and markers on the skin as Plug-in Gait, OpenSim and ISB name them. Names that the table of
+joint names knows are not repeated here."""
+
+_SHARED = {joint: "pelvis" for joint in ("hip", "mid_hip")} | {
+    joint: "thorax" for joint in ("neck", "neck_base", "mid_shoulder")
+}
+"""Joints of the table of joint names that stand for a part of another name."""
 
 Recipe = Mapping[str, float]
 """Parts or joints to weights that sum to one."""
@@ -220,10 +227,19 @@ def _candidates(
     )
     forms = vocabulary.forms()
     found = {part: [plainly[w] for w in words if w in plainly] for part, words in forms.items()}
+    taken = {at for indices in found.values() for at in indices}
+    rig, shared = vocabulary is SKELETONS, _SHARED | {"head": vocabulary.head}
+    for at, name in enumerate(names):
+        joint = canonical(name, rig=rig)
+        part = shared.get(joint, joint) if joint else None
+        # The root of a rig may be anywhere between the hips.
+        if part is not None and at not in taken and not (rig and part == "pelvis"):
+            found.setdefault(part, []).append(at)
     for part, theirs in given.items():
         place = file.at(f"joints: {part}")
         if part not in {*forms, *H36M17.joint_names}:
-            raise place.fail(f"one of {', '.join(sorted({*forms, *H36M17.joint_names}))}", part)
+            known = sorted({*forms, *H36M17.joint_names})
+            raise place.fail(f"one of {', '.join(known)}", f"{part}{_near(part, known)}")
         if theirs not in exact:
             raise place.fail("the name of one of the file's joints", f"{theirs}{_near(theirs, names)}")
         found[part] = [exact[theirs]]

@@ -11,7 +11,8 @@ from poseda.datasets.conversion import conversion
 from poseda.datasets.filming import FixedCamera, film_world, labelled
 from poseda.datasets.formats.field import Field
 from poseda.datasets.formats.npz import Archive
-from poseda.datasets.layouts import LAYOUTS, Layout
+from poseda.datasets.joint_names import layout_of_names
+from poseda.datasets.layouts import Layout
 from poseda.datasets.records import LabelledPoses
 from poseda.geometry.camera import Camera
 from poseda.geometry.skeleton import Skeleton
@@ -23,11 +24,10 @@ def named_layout(place: Field, names: Sequence[str]) -> Layout:
     Raises:
         DataError: if a name occurs twice.
     """
-    ours = tuple(names)
-    if len(set(ours)) < len(ours):
-        raise place.fail("each name once", ", ".join(ours)[:80])
-    known = next((known for known in LAYOUTS.values() if known.joint_names == ours), None)
-    return known or Layout("the file's own joints", ours)
+    try:
+        return layout_of_names(names)
+    except ValueError as error:
+        raise place.fail("each joint once", ", ".join(names)[:80]) from error
 
 
 def read_plain_source(archive: Archive, skeleton: Skeleton, stride: int) -> LabelledPoses:
