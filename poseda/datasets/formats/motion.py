@@ -154,11 +154,7 @@ def world_poses(file: Field, motion: Motion, given: Mapping[str, str] | None = N
     Raises:
         DataError: if joints or unit are not recognised, or no frame has every joint.
     """
-    usual = (
-        np.nan_to_num(np.nanmedian(motion.position - _centre(motion.position), 0))
-        if motion.rest is None
-        else motion.rest
-    )
+    usual = _usual_places(motion.position) if motion.rest is None else motion.rest
     joints = find_joints(file, motion.names, usual, motion.vocabulary, given)
     used = (joints.weights != 0).any(0)
     whole = np.isfinite(motion.position[:, used]).all((1, 2))
@@ -180,9 +176,14 @@ def world_poses(file: Field, motion: Motion, given: Mapping[str, str] | None = N
     )
 
 
-def _centre(position: np.ndarray) -> np.ndarray:
-    """(N, 1, 3) the middle of the joints that are seen, so that a walk does not spread their usual places."""
-    return np.asarray(np.nanmean(position, 1, keepdims=True))
+def _usual_places(position: np.ndarray) -> np.ndarray:
+    """(J, 3) median places about the middle of the joints that are seen; zeros where never seen."""
+    seen = np.isfinite(position).all(-1)
+    known = np.where(seen[..., None], position, 0)
+    middle = known.sum(1, keepdims=True) / np.maximum(seen.sum(1), 1)[:, None, None]
+    about = np.where(seen[..., None], position - middle, np.nan)
+    about[:, ~seen.any(0)] = 0
+    return np.asarray(np.nanmedian(about, 0))
 
 
 def _unit(file: Field, pose: np.ndarray, named: str) -> tuple[float, str]:

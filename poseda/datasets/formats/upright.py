@@ -81,8 +81,9 @@ def find_up(pose: np.ndarray, rest: np.ndarray | None = None, usual: str = "", t
     )
     if not motion or motion == found.axis:
         return found
-    opposite = motion[1] == found.axis[1]
-    if (opposite and not standing) or (_on_floor(pose, motion) and not _on_floor(pose, found.axis)):
+    opposite = motion[1] == found.axis[1] and not standing
+    on_floor = _on_floor(pose, motion) and not (standing and _on_floor(pose, found.axis))
+    if opposite or on_floor:
         return Up(motion, "the trunks of the motion", f"{found.told_by} says {found.axis} is up")
     return Up(found.axis, found.told_by, f"the trunks of the motion point along {motion}: people lie or bend")
 
