@@ -9,36 +9,33 @@ from typing import Any
 import numpy as np
 
 from poseda.datasets.detections import Detections2D
-from poseda.datasets.formats.coco import (
-    is_coco_annotations,
-    is_coco_results,
-    read_coco_annotations,
-    read_coco_results,
-)
-from poseda.datasets.formats.deeplabcut import read_deeplabcut_csv, read_deeplabcut_h5
+from poseda.datasets.formats.coco import is_coco_annotations, read_coco_annotations
+from poseda.datasets.formats.deeplabcut import is_deeplabcut, read_deeplabcut_csv, without_copies
+from poseda.datasets.formats.deeplabcut_h5 import read_deeplabcut_h5
+from poseda.datasets.formats.detectron import read_detectron
 from poseda.datasets.formats.field import Field
-from poseda.datasets.formats.files import in_natural_order, kind_of, read_json
-from poseda.datasets.formats.mediapipe import is_mediapipe, read_mediapipe
-from poseda.datasets.formats.mmpose import (
-    is_mmpose,
-    is_mmpose_picture,
-    read_mmpose,
-    read_mmpose_pictures,
-)
+from poseda.datasets.formats.files import in_natural_order, kind_of, read_json, read_text
+from poseda.datasets.formats.keypoint_json import read_keypoint_folder, read_keypoint_json
+from poseda.datasets.formats.nearest import unknown_json
+from poseda.datasets.formats.npy import read_npy
 from poseda.datasets.formats.npz import Archive
-from poseda.datasets.formats.openpose import is_openpose, read_openpose
 from poseda.datasets.formats.plain_detections import read_plain_detections
 from poseda.datasets.formats.sightings import Sightings, Size
+from poseda.datasets.formats.sleap import is_sleap, read_sleap
+from poseda.datasets.formats.tables import read_table
+from poseda.datasets.formats.ultralytics import is_label_text, read_label_texts
 from poseda.datasets.formats.videopose3d import read_videopose3d_2d
 from poseda.datasets.layouts import Layout
 
 FORMATS = (
-    "COCO results or annotations JSON, AlphaPose/Halpe JSON, MMPose/RTMPose JSON, OpenPose JSON, "
-    "MediaPipe JSON, DeepLabCut CSV or h5, VideoPose3D data_2d npz, npz with keypoints or pose_2d"
+    "COCO results or annotations JSON, AlphaPose/Halpe JSON, MMPose/RTMPose/Sapiens JSON, OpenPose JSON, "
+    "Ultralytics label txt or JSON, MediaPipe JSON or CSV, TF.js, OpenPifPaf or EasyMocap JSON, "
+    "CSV with a column for each coordinate, DeepLabCut or Lightning Pose CSV or h5, SLEAP analysis h5, "
+    "VideoPose3D data_2d npz, Detectron2 npz, npz with keypoints or pose_2d, npy"
 )
 """Every format of detections, for messages."""
 
-SUFFIXES = (".json", ".csv", ".h5", ".npz")
+SUFFIXES = (".json", ".jsonl", ".csv", ".h5", ".npz", ".npy", ".txt")
 """Files of a folder that are read. Others, such as pictures and videos, are left out."""
 
 
@@ -52,7 +49,7 @@ def read_detections(
     """Read 2D detections.
 
     Args:
-        path: a file, or a folder of files of one kind (OpenPose's frames, or a file a recording).
+        path: a file, or a folder of files of one kind (a file a picture, or a file a recording).
         image_size: width and height in pixels, where the format does not say.
         layout: of the joints, where neither their names in the file nor their number decide it.
         subjects: of a VideoPose3D file. Default: all.
@@ -88,45 +85,68 @@ class _Reader:
         if kind == "json":
             found = self._json(read_json(path))
         elif kind == "hdf5":
-            found = read_deeplabcut_h5(path)
-        elif kind == "text" and path.suffix.lower() == ".csv":
-            found = read_deeplabcut_csv(path)
+            found = read_sleap(path, self.layout) if is_sleap(path) else read_deeplabcut_h5(path, self.layout)
+        elif kind == "npy":
+            found = read_npy(path, self.layout)
+        elif kind == "text":
+            found = self._text(path)
         else:
-            raise Field(path).fail(FORMATS, {"text": "other text"}.get(kind, kind))
+            raise Field(path).fail(FORMATS, kind)
         return found.detections(self.size)
 
     def folder(self, path: Path) -> Detections2D:
-        """Detections of a folder: of one recording with a file a frame, or of a recording a file."""
-        found = [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file()]
-        files = in_natural_order(found)
+        """Detections of a folder: of one recording with a file a picture, or of a recording a file."""
+        listed = [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file()]
+        files = in_natural_order(listed)
         if not files:
             raise Field(path, "folder").fail(f"files ending in {', '.join(SUFFIXES)}", "none")
-        if kind_of(files[0]) == "json":
-            # Pictures without people are empty lists, which do not show the format.
-            first = next((content for file in files if (content := read_json(file)).value), Field(path))
-            if is_openpose(first):
-                return read_openpose(path, files, self.layout).detections(self.size)
-            if is_mmpose_picture(first):
-                return read_mmpose_pictures(path, files, self.layout).detections(self.size)
-        return _concatenated([self.file(file) for file in files], path)
+        found = self._pictures(path, files)
+        if found is not None:
+            return found.detections(self.size)
+        files, copies = without_copies(files)
+        joined = _concatenated([self.file(file) for file in files], path)
+        if not copies:
+            return joined
+        names = ", ".join(file.name for file in copies)
+        note = f"left out as other copies of recordings that are read: {names}"
+        return replace(joined, reading=replace(joined.reading, warnings=(*joined.reading.warnings, note)))
+
+    def _pictures(self, path: Path, files: list[Path]) -> Sightings | None:
+        """A folder with a file for each picture, if it is one."""
+        kinds = {file.suffix.lower() for file in files}
+        if kinds == {".json"}:
+            return read_keypoint_folder(path, files, self.layout, self.size)
+        if kinds == {".txt"} and any(is_label_text(file) for file in files):
+            return read_label_texts(path, files, self.layout, self.size)
+        return None
+
+    def _text(self, path: Path) -> Sightings:
+        if path.suffix.lower() != ".csv" and is_label_text(path):
+            return read_label_texts(path, [path], self.layout, self.size)
+        if is_deeplabcut(path):
+            return read_deeplabcut_csv(path, self.layout)
+        found = (
+            read_table(path, read_text(path), self.layout, self.size)
+            if path.suffix.lower() == ".csv"
+            else None
+        )
+        if found is None:
+            raise Field(path).fail(FORMATS, "other text")
+        return found
 
     def _json(self, file: Field) -> Sightings:
-        if is_coco_results(file):
-            return read_coco_results(file, self.layout)
         if is_coco_annotations(file):
             return read_coco_annotations(file, self.layout)
-        if is_mmpose(file):
-            return read_mmpose(file, self.layout)
-        if is_openpose(file):
-            return read_openpose(file.path, [file.path], self.layout)
-        if is_mediapipe(file):
-            return read_mediapipe(file, self.layout, self.size)
-        keys = ", ".join(map(str, file.value))[:60] if isinstance(file.value, dict) else ""
-        raise file.fail(FORMATS, f"an object with {keys}" if keys else "other JSON")
+        found = read_keypoint_json(file, self.layout, self.size)
+        if found is None:
+            raise file.fail(FORMATS, unknown_json(file.value))
+        return found
 
     def _npz(self, archive: Archive) -> Detections2D:
         if "positions_2d" in archive:
             return read_videopose3d_2d(archive, self.layout, self.subjects).detections(self.size)
+        if "keypoints" in archive and "boxes" in archive:
+            return read_detectron(archive, self.layout).detections(self.size)
         if "keypoints" in archive or "pose_2d" in archive:
             return read_plain_detections(archive, self.layout, self.size)
         members = ", ".join(archive.members)[:80]

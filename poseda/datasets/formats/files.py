@@ -57,7 +57,7 @@ def read_text(path: Path) -> str:
 
 
 def read_json(path: Path) -> Field:
-    """Read a JSON file.
+    """Read a JSON file. A file of JSON lines is the list of its lines.
 
     Raises:
         DataError: if it cannot be read or is not JSON.
@@ -66,6 +66,12 @@ def read_json(path: Path) -> Field:
     try:
         return Field(path, value=json.loads(text))
     except (ValueError, RecursionError) as error:
+        lines = [line for line in text.split("\n") if line.strip()]
+        try:
+            if len(lines) > 1 and lines[0].rstrip().endswith(("}", "]")):
+                return Field(path, value=[[json.loads(line)] for line in lines])
+        except (ValueError, RecursionError):
+            pass
         raise Field(path).fail("JSON", f"other text ({error})") from error
 
 
@@ -83,6 +89,8 @@ def kind_of(path: Path) -> str:
         return "mat5"
     if head.startswith((b"\x89HDF\r\n\x1a\n", b"MATLAB 7.3")):
         return "hdf5"
+    if head.startswith(b"\x93NUMPY"):
+        return "npy"
     if head.startswith(b"PK\x03\x04"):
         return "npz"
     if len(head) >= 512 and head[1:2] == b"\x50" and 1 < head[0] < 32:

@@ -7,6 +7,7 @@ import numpy as np
 from poseda.datasets.detections import Detections2D
 from poseda.datasets.formats.npz import Archive
 from poseda.datasets.formats.sightings import Size
+from poseda.datasets.joint_names import layout_of_names
 from poseda.datasets.layouts import BY_JOINTS, LAYOUTS, Layout
 
 
@@ -49,9 +50,9 @@ def read_plain_detections(archive: Archive, layout: Layout | None, image_size: S
 def _layout(archive: Archive, joints: int) -> Layout:
     """The joints that the file names, or that their number stands for."""
     if "joint_names" in archive:
-        names = tuple(archive.read("joint_names", (joints,), "U").tolist())
+        names = archive.read("joint_names", (joints,), "U").tolist()
         try:
-            return Layout("the file's own joints", names)
+            return layout_of_names(names)
         except ValueError as error:
             raise archive.fail("joint_names", "each name once", ", ".join(names)[:80]) from error
     body, kept = BY_JOINTS.get(joints, (None, 0))
