@@ -12,7 +12,8 @@ import poseda
 ROOT = Path(poseda.__file__).parent
 
 LAYERS = (
-    ("errors",), ("layouts",), ("conversion",), ("detections",), ("records",), ("screen",), ("filming",),
+    ("errors",), ("layouts",), ("conversion",), ("detections",), ("tracking", "proportions"), ("checks",),
+    ("records",), ("screen",), ("filming",),
     ("formats",), ("lens",),
     ("domain_file",), ("synthetic",), ("detection_files", "source_files"), ("own",), ("open",),
 )  # fmt: skip
