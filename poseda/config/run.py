@@ -13,6 +13,7 @@ from poseda.config.limits import (
     Distinct,
     Found,
     Odd,
+    People,
     PictureSize,
     Renamed,
     Share,
@@ -78,6 +79,8 @@ class RunConfig:
     """JSON of the camera of --target. It takes precedence over --fov."""
     layout: str | None = None
     """Order of the joints of --target, where its file does not give it."""
+    people: People = "all"
+    """People of --target to adapt to: all, the largest of each clip, or the one with this number."""
     min_confidence: Annotated[float, Share(whole=True)] = 0.3
     """Confidence below which a detected joint of --target counts as unseen, 0 to 1."""
     stride: Annotated[int, Above(0)] = 1

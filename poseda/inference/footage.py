@@ -12,12 +12,12 @@ from poseda.datasets.detections import Detections2D
 from poseda.datasets.lens import Lens
 from poseda.datasets.records import DataError
 from poseda.datasets.screen import on_screen
+from poseda.datasets.timeline import Timeline, fill_in
 from poseda.export import LiftedPoses
 from poseda.geometry.camera import Camera
 from poseda.geometry.skeleton import Skeleton
 from poseda.inference.model import AdaptedLifter, LiftOptions
 from poseda.inference.smoothing import smoothed
-from poseda.inference.timeline import Timeline, fill_in
 from poseda.inference.trajectory import root_position
 
 BATCH = 4096

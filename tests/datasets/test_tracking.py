@@ -113,6 +113,28 @@ def test_a_track_twice_in_a_picture_is_no_track() -> None:
     assert found.warnings == ("a track comes twice in a picture in 1 clip: people were followed",)
 
 
+def test_tracks_that_many_detections_lack_are_none() -> None:
+    pose, frame, who = shuffled([walk(20, (100, 300)), walk(20, (600, 300))])
+    zeros = np.zeros(len(who), np.int64)
+    some = identify(pose, everything(pose), zeros, frame, np.where(frame % 3, -1, 7))
+    assert some.tracking == "followed" and same_people(some.person, who)
+    few = identify(pose, everything(pose), zeros, frame, np.where((frame == 3) & (who == 0), -1, 5 + who))
+    assert set(few.person[who == 1]) == {6} and set(few.person[(who == 0) & (frame == 3)]) == {7}
+
+
+def test_someone_who_falls_with_confused_joints_stays_one_person() -> None:
+    pose = walk(30, (300, 300))
+    pose[10:20:2] = pose[10:20:2, ::-1]
+    assert not follow(pose, everything(pose), np.arange(30)).any()
+
+
+def test_someone_of_whom_now_the_head_and_now_the_legs_are_seen_stays_one_track() -> None:
+    pose = walk(30, (300, 300))
+    seen = everything(pose)
+    seen[10:12, 5:], seen[12:14, :13] = False, False
+    assert not cut_jumps(pose, seen, np.arange(30), np.zeros(30, np.int64))[0].any()
+
+
 def test_tracks_of_the_file_are_kept_and_each_clip_has_its_own() -> None:
     pose, frame, who = shuffled([walk(20, (100, 300)), walk(20, (600, 300))])
     zeros = np.zeros(len(who), np.int64)
@@ -166,4 +188,4 @@ def test_switched_tracks_of_a_file_are_cut_and_said(tmp_path: Path) -> None:
     path = write_alphapose(tmp_path / "a.json", pose, frame, idx=[0] * 30 + [1] * 30)
     found = read_detections(path, (1920, 1080))
     assert np.bincount(found.person).tolist() == [15] * 4
-    assert found.reading.warnings == ("2 tracks jumped from one person to another and were cut there",)
+    assert found.reading.warnings == ("2 tracks cut at a jump from one person to another",)

@@ -14,7 +14,7 @@ from poseda.datasets.layouts import Layout
 from poseda.datasets.synthetic.embedded import EmbeddedDomains
 from poseda.geometry.skeleton import H36M16
 from poseda.inference.smoothing import OneEuro, savgol, smoothed
-from poseda.inference.timeline import Timeline, fill_in
+from poseda.datasets.timeline import Timeline, fill_in
 from poseda.inference.trajectory import root_position
 
 
