@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from poseda.config import LiftConfig
 from poseda.datasets.checks import off_picture, usable
 from poseda.datasets.conversion import conversion
 from poseda.datasets.detections import DEFAULT_CONFIDENCE, Detections2D
+from poseda.datasets.errors import DataError
 from poseda.datasets.timeline import Timeline, fill_in
 from poseda.datasets.tracking import boxes, counted
 from poseda.geometry.skeleton import H36M16, Skeleton
@@ -157,6 +159,21 @@ def account_of(
         rate_told_by=reading.rate_told_by,
         warnings=reading.warnings,
     )
+
+
+def check_usable(account: Account, path: Path) -> None:
+    """Refuse footage with too few detections to adapt to.
+
+    Raises:
+        DataError: with how many can be used, and the remedy.
+    """
+    placed, lifted = account.usable["placement"], account.usable["lifting"]
+    if placed < FEWEST_PLACEMENTS:
+        raise DataError(
+            f"{path}: detections: expected at least {FEWEST_PLACEMENTS} that show the hips and another joint, "
+            f"found {placed} usable for placement and {lifted} for lifting, of {account.rows}; take footage of "
+            f"whole people, more of it, or a lower --min-confidence"
+        )
 
 
 def _clips(detections: Detections2D) -> Iterator[dict[str, Any]]:

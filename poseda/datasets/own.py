@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from poseda.datasets.account import Account, account_of
 from poseda.datasets.conversion import conversion
 from poseda.datasets.detection_files import SUFFIXES as DETECTION_SUFFIXES
 from poseda.datasets.detection_files import read_detections
@@ -18,6 +19,7 @@ from poseda.datasets.domain_file import DomainFile
 from poseda.datasets.formats.files import kind_of
 from poseda.datasets.formats.npz import Archive
 from poseda.datasets.lens import find_lens
+from poseda.datasets.people import choose_people
 from poseda.datasets.records import (
     AdaptationData,
     DataError,
@@ -53,6 +55,7 @@ class OwnDomains:
         fingerprint: SHA-256 of the files and of the options they were read with.
         made_up: target joints that the detections lack, and how each is made.
         camera: the target's camera, in words.
+        account: of the target's detections, or None.
     """
 
     def __init__(
@@ -62,9 +65,10 @@ class OwnDomains:
         fingerprint: str,
         made_up: Mapping[str, str],
         camera: str = "unknown",
+        account: Account | None = None,
     ) -> None:
         self._name, self._data, self._fingerprint = name, data, fingerprint
-        self.made_up, self.camera = dict(made_up), camera
+        self.made_up, self.camera, self.account = dict(made_up), camera, account
 
     @property
     def name(self) -> str:
@@ -112,10 +116,11 @@ def own_domains(
     intrinsics: str | Path | None = None,
     min_confidence: float = DEFAULT_CONFIDENCE,
     layout: str | None = None,
+    people: str | int = "all",
     joints: Mapping[str, str] | None = None,
     stride: int = 1,
     seed: int = 0,
-) -> Domains:
+) -> OwnDomains:
     """Pair a labelled source with the user's own footage.
 
     Args:
@@ -129,6 +134,7 @@ def own_domains(
         intrinsics: JSON of the target's camera; ``fov`` has no effect then.
         min_confidence: target joints of less confidence are unseen.
         layout: of the target's joints, where its file does not give it.
+        people: of the target, as :func:`poseda.datasets.people.choose_people` takes them.
         joints: our joint to its name in a BVH source with unknown names.
         stride: keep one frame of the source in this many.
         seed: of the split into source and source_val, and of the embedded studio.
@@ -136,14 +142,24 @@ def own_domains(
     Raises:
         DataError: if a file cannot be used; one sentence.
     """
-    detections = read_detections(target, image_size, layout=layout)
+    detections = choose_people(read_detections(target, image_size, layout=layout), people)
     lens = find_lens(detections, skeleton, intrinsics, fov, min_confidence)
     poses = unlabelled(
         detections, skeleton, intrinsics=lens.intrinsics, fov=lens.fov, min_confidence=min_confidence
     )
     learn, hold = _source(source, skeleton, cameras, joints, stride, seed)
     named = sorted((joints or {}).items())
-    options = (image_size, fov, skeleton.name, min_confidence, layout, named, stride, seed)
+    options: tuple[object, ...] = (
+        image_size,
+        fov,
+        skeleton.name,
+        min_confidence,
+        layout,
+        named,
+        stride,
+        seed,
+    )
+    options += () if people == "all" else (people,)  # runs of 0.1.0, which knew no other, are resumed
     files = [Path(file) for file in (source, target, cameras, intrinsics) if file is not None]
     return OwnDomains(
         Path(target).resolve().stem,
@@ -151,6 +167,7 @@ def own_domains(
         digest(files, repr(options)),
         conversion(detections.layout, skeleton).made_up,
         lens.note,
+        account_of(detections, skeleton, min_confidence),
     )
 
 

@@ -28,6 +28,9 @@ WIDEST_GATE = 0.9
 MEMORY = 15
 """Pictures for which a person who is not detected is remembered, about half a second."""
 
+RECENT = 5
+"""Pictures before a jump in which someone is looked for, as the detector may have failed in the last."""
+
 STILLS = 0.2
 """Where more than this share of the steps are jumps, the pictures are stills, and no track is cut."""
 
@@ -79,7 +82,7 @@ class _Bodies:
         return _Bodies(self.points[index], self.seen[index], self.centre[index], own)
 
 
-def follow(pose_2d: np.ndarray, seen: np.ndarray, frame: np.ndarray) -> np.ndarray:
+def follow(pose_2d: np.ndarray, seen: np.ndarray, frame: np.ndarray) -> tuple[np.ndarray, int]:
     """Follow the people of one clip.
 
     A clip with one person a picture stays one track if it has no jumps, or so many that it shows stills.
@@ -90,17 +93,17 @@ def follow(pose_2d: np.ndarray, seen: np.ndarray, frame: np.ndarray) -> np.ndarr
         frame: (N,) int64, in any order.
 
     Returns:
-        (N,) int64, a number for each person, in the order in which they appear.
+        (N,) int64, a number for each person in the order of their appearance, and how many tracks were cut.
 
     Example:
         >>> poses = np.array([[[0, 0], [0, 9]], [[50, 0], [50, 9]], [[51, 0], [51, 9]], [[1, 0], [1, 9.0]]])
-        >>> follow(poses, np.ones((4, 2), bool), np.array([0, 0, 1, 1])).tolist()
+        >>> follow(poses, np.ones((4, 2), bool), np.array([0, 0, 1, 1]))[0].tolist()
         [0, 1, 1, 0]
     """
     single = np.zeros(len(frame), np.int64)
     if len(np.unique(frame)) == len(frame):
-        return cut_jumps(pose_2d, seen, frame, single)[0]
-    return _followed(pose_2d, seen, frame)
+        return cut_jumps(pose_2d, seen, frame, single)
+    return _followed(pose_2d, seen, frame), 0
 
 
 def cut_jumps(
@@ -140,21 +143,17 @@ def cut_jumps(
 
 def _parts(bodies: _Bodies, frame: np.ndarray, jumps: np.ndarray) -> np.ndarray:
     """(N,) numbers of the people in one track that jumps: after a jump it is someone known, or someone new."""
-    starts = [0, *np.flatnonzero(jumps).tolist()]
-    number, last = np.zeros(len(frame), np.int64), dict[int, int]()
+    number, recent = np.zeros(len(frame), np.int64), np.empty(0, np.int64)
     step, present = _step(frame), 0
-    for start, stop in pairwise([*starts, len(frame)]):
-        known = [person for person in last if person != present]
-        if start and known:
-            ends = np.array([last[person] for person in known])
-            cost, away = _distances(bodies.rows(ends), bodies.rows(np.array([start])), np.zeros(2))
-            gate = _gate(np.maximum((frame[start] - frame[ends]) // step, 1))
+    for start, stop in pairwise([0, *np.flatnonzero(jumps).tolist(), len(frame)]):
+        if start:
+            cost, away = _distances(bodies.rows(recent), bodies.rows(np.array([start])), np.zeros(2))
+            gate = _gate(np.maximum((frame[start] - frame[recent]) // step, 1))
             cost = np.where(away <= gate, cost, np.inf)
-            present = known[int(cost.argmin())] if np.isfinite(cost).any() else len(last)
-        elif start:
-            present = len(last)
+            near = recent[cost.argmin()] if np.isfinite(cost).any() else None
+            present = int(number.max()) + 1 if near is None else int(number[near])
         number[start:stop] = present
-        last[present] = stop - 1
+        recent = np.concatenate([recent, np.arange(max(start, stop - RECENT), stop)])
     return number
 
 
@@ -350,7 +349,8 @@ def identify(
             number[known], cuts = cut_jumps(pose_2d[known], seen[known], frame[known], number[known])
             cut, first = cut + cuts, int(number[known].max()) + 1
         if len(loose):
-            number[loose] = first + follow(pose_2d[loose], seen[loose], frame[loose])
+            found, cuts = follow(pose_2d[loose], seen[loose], frame[loose])
+            number[loose], cut = first + found, cut + cuts
             followed |= len(np.unique(number[loose])) > 1
     warnings = []
     if twice:
