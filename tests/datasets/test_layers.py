@@ -15,7 +15,7 @@ LAYERS = (
     ("errors",), ("layouts",), ("joint_names",), ("recipes",), ("conversion",), ("detections",),
     ("tracking", "proportions"), ("checks",), ("records",), ("screen",), ("filming",),
     ("formats",), ("lens",),
-    ("domain_file",), ("synthetic",), ("detection_files", "source_files"), ("own",), ("open",),
+    ("domain_file",), ("synthetic",), ("detection_files", "connectors", "source_files"), ("own",), ("open",),
 )  # fmt: skip
 """Modules of poseda.datasets from the bottom."""
 
