@@ -54,6 +54,7 @@ def _or_run(config: LiftConfig, model: AdaptedLifter, name: str) -> Any:
 
 def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> int:
     from poseda.datasets import read_detections
+    from poseda.datasets.joint_map import JointMap
     from poseda.datasets.lens import find_lens
     from poseda.export import SUFFIXES, planned_files, write_poses
     from poseda.inference import LiftOptions, lift_footage
@@ -63,7 +64,16 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
         raise UsageError(f"--output: expected a file ending in {', '.join(SUFFIXES)}, got {config.output}")
     _check_free(config, [config.output])
     options = LiftOptions.of(config, model.config)
-    detections = read_detections(config.input, given["image_size"], layout=given["layout"])
+    names = JointMap.of(config.joints or model.config.joints or None)
+    detections = read_detections(
+        config.input,
+        given["image_size"],
+        layout=given["layout"],
+        joints=names,
+        strict=config.strict,
+    )
+    if config.joints:  # the run's may be of other footage
+        names.check()
     lens = find_lens(detections, model.skeleton, given["intrinsics"], given["fov"], options.min_confidence)
     poses = lift_footage(model, detections, lens, options, LateBar("lifting"))
     _check_free(config, planned_files(config.output, poses))

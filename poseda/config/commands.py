@@ -161,6 +161,11 @@ class LiftConfig:
     """Order of the joints, where the file does not give it. Default: as in the run."""
     people: People = "all"
     """People to lift: all, the largest of each clip, or the one with this number."""
+    joints: tuple[str, ...] = ()
+    """Our joints and what the input calls them, where names do not tell: left_hip=LASI pelvis=0. Or a YAML or
+    JSON file of such pairs, or of the names of all joints in order. Default: as in the run."""
+    strict: bool = False
+    """Refuse a damaged file of a folder. Without it, the file is left out and named."""
     min_confidence: Annotated[float, Share(whole=True)] | None = None
     """Confidence below which a detected joint counts as unseen, 0 to 1. Default: as in the run."""
     max_gap: Annotated[int, AtLeast(0)] = 5

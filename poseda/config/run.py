@@ -81,6 +81,11 @@ class RunConfig:
     """Order of the joints of --target, where its file does not give it."""
     people: People = "all"
     """People of --target to adapt to: all, the largest of each clip, or the one with this number."""
+    joints: tuple[str, ...] = ()
+    """Our joints and what --target or --source calls them, where names do not tell: left_hip=LASI pelvis=0.
+    Or a YAML or JSON file of such pairs, or of the names of all joints of --target in order."""
+    strict: bool = False
+    """Refuse a damaged file of a folder. Without it, the file is left out and named."""
     min_confidence: Annotated[float, Share(whole=True)] = 0.3
     """Confidence below which a detected joint of --target counts as unseen, 0 to 1."""
     stride: Annotated[int, Above(0)] = 1

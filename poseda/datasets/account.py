@@ -170,9 +170,9 @@ def check_usable(account: Account, path: Path) -> None:
     placed, lifted = account.usable["placement"], account.usable["lifting"]
     if placed < FEWEST_PLACEMENTS:
         raise DataError(
-            f"{path}: detections: expected at least {FEWEST_PLACEMENTS} that show the hips and another joint, "
-            f"found {placed} usable for placement and {lifted} for lifting, of {account.rows}; take footage of "
-            f"whole people, more of it, or a lower --min-confidence"
+            f"{path}: detections: expected at least {FEWEST_PLACEMENTS} that show the hips and another "
+            f"joint, found {placed} usable for placement and {lifted} for lifting, of {account.rows}; take "
+            f"footage of whole people, more of it, or a lower --min-confidence"
         )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from poseda.datasets.detections import DEFAULT_CONFIDENCE
 from poseda.datasets.domain_file import DomainFile
 from poseda.datasets.formats.files import kind_of
 from poseda.datasets.formats.npz import Archive
+from poseda.datasets.joint_map import JointMap
 from poseda.datasets.lens import find_lens
 from poseda.datasets.people import choose_people
 from poseda.datasets.records import (
@@ -117,9 +119,10 @@ def own_domains(
     min_confidence: float = DEFAULT_CONFIDENCE,
     layout: str | None = None,
     people: str | int = "all",
-    joints: Mapping[str, str] | None = None,
+    joints: Mapping[str, str | int] | Sequence[str] | None = None,
     stride: int = 1,
     seed: int = 0,
+    strict: bool = False,
 ) -> OwnDomains:
     """Pair a labelled source with the user's own footage.
 
@@ -135,31 +138,28 @@ def own_domains(
         min_confidence: target joints of less confidence are unseen.
         layout: of the target's joints, where its file does not give it.
         people: of the target, as :func:`poseda.datasets.people.choose_people` takes them.
-        joints: our joint to its name in a BVH source with unknown names.
+        joints: our joint to its name in the target or the source, where names do not tell; or what an option
+            holds, see :meth:`JointMap.read`.
         stride: keep one frame of the source in this many.
         seed: of the split into source and source_val, and of the embedded studio.
+        strict: refuse bad files of a folder.
 
     Raises:
         DataError: if a file cannot be used; one sentence.
     """
-    detections = choose_people(read_detections(target, image_size, layout=layout), people)
+    names = JointMap.of(joints or None)
+    found = read_detections(target, image_size, layout=layout, joints=names, strict=strict)
+    detections = choose_people(found, people)
     lens = find_lens(detections, skeleton, intrinsics, fov, min_confidence)
     poses = unlabelled(
         detections, skeleton, intrinsics=lens.intrinsics, fov=lens.fov, min_confidence=min_confidence
     )
-    learn, hold = _source(source, skeleton, cameras, joints, stride, seed)
-    named = sorted((joints or {}).items())
-    options: tuple[object, ...] = (
-        image_size,
-        fov,
-        skeleton.name,
-        min_confidence,
-        layout,
-        named,
-        stride,
-        seed,
-    )
-    options += () if people == "all" else (people,)  # runs of 0.1.0, which knew no other, are resumed
+    learn, hold = _source(source, skeleton, cameras, names, stride, seed, strict)
+    names.check()
+    named = sorted(names.pairs.items())
+    options: tuple[Any, ...] = (image_size, fov, skeleton.name, min_confidence, layout, named, stride, seed)
+    options += (names.order,) if names.order else ()
+    options += () if people == "all" else (people,)
     files = [Path(file) for file in (source, target, cameras, intrinsics) if file is not None]
     return OwnDomains(
         Path(target).resolve().stem,
@@ -175,9 +175,10 @@ def _source(
     source: str | Path | None,
     skeleton: Skeleton,
     cameras: str | Path | None,
-    joints: Mapping[str, str] | None,
+    joints: JointMap,
     stride: int,
     seed: int,
+    strict: bool,
 ) -> tuple[LabelledPoses, LabelledPoses]:
     """Source and source_val: as a domain file splits them, otherwise by clips."""
     made: Domains
@@ -186,7 +187,9 @@ def _source(
     elif Path(source).is_file() and kind_of(Path(source)) == "npz" and "source_pose_3d" in Archive(source):
         made = DomainFile(source, skeleton)
     else:
-        poses = read_source(source, skeleton=skeleton, cameras=cameras, joints=joints, stride=stride)
+        poses = read_source(
+            source, skeleton=skeleton, cameras=cameras, joints=joints, stride=stride, strict=strict
+        )
         return split_source(check_in_front(poses, f"{source}: pose_3d"), seed)
     if made.skeleton != skeleton:
         raise DataError(

@@ -142,7 +142,7 @@ def cut_jumps(
 
 
 def _parts(bodies: _Bodies, frame: np.ndarray, jumps: np.ndarray) -> np.ndarray:
-    """(N,) numbers of the people in one track that jumps: after a jump it is someone known, or someone new."""
+    """(N,) numbers of the people in a track that jumps: after a jump it is someone known, or someone new."""
     number, recent = np.zeros(len(frame), np.int64), np.empty(0, np.int64)
     step, present = _step(frame), 0
     for start, stop in pairwise([0, *np.flatnonzero(jumps).tolist(), len(frame)]):
