@@ -39,11 +39,18 @@ def _found(path: Path, config: InspectConfig) -> dict[str, Any]:
     from poseda.datasets.account import account_of
     from poseda.datasets.detection_files import read_detections
     from poseda.datasets.errors import DataError
+    from poseda.datasets.joint_map import JointMap
     from poseda.datasets.otherwise import what_else
     from poseda.datasets.people import choose_people
 
     try:
-        detections = read_detections(path, picture_size(config.image_size), layout=config.layout)
+        detections = read_detections(
+            path,
+            picture_size(config.image_size),
+            layout=config.layout,
+            joints=JointMap.of(config.joints) if config.joints else None,
+            strict=config.strict,
+        )
         account = account_of(choose_people(detections, config.people), min_confidence=config.min_confidence)
     except (DataError, OSError) as error:
         other = what_else(path)

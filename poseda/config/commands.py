@@ -72,6 +72,11 @@ class InspectConfig:
     """Size of the pictures in pixels, as 1280x720, where the format does not give it."""
     layout: str | None = None
     """Order of the joints, where the file does not give it."""
+    joints: tuple[str, ...] = ()
+    """Our joints and what the files call them, where names do not tell: left_hip=LASI pelvis=0. Or a YAML or
+    JSON file of such pairs, or of the names of all joints in order."""
+    strict: bool = False
+    """Refuse a damaged file of a folder. Without it, the file is left out and named."""
     people: People = "all"
     """People to count: all, the largest of each clip, or the one with this number."""
     min_confidence: Annotated[float, Share(whole=True)] = 0.3

@@ -154,6 +154,8 @@ class RunConfig:
         for name in ("source", "image_size", "fov", "cameras", "intrinsics", "layout"):
             if self.target is None and getattr(self, name) is not None:
                 raise ConfigError(name, "expected <target> beside it, got none", "target")
+        if self.target is None and self.people != "all":
+            raise ConfigError("people", "expected <target> beside it, got none", "target")
         if "gpa_lpa_view" in self.arms and self.frames > 1:
             raise ConfigError(
                 "frames",
