@@ -44,13 +44,15 @@ def _found(path: Path, config: InspectConfig) -> dict[str, Any]:
     from poseda.datasets.people import choose_people
 
     try:
+        joints = JointMap.of(config.joints or None)
         detections = read_detections(
             path,
             picture_size(config.image_size),
             layout=config.layout,
-            joints=JointMap.of(config.joints) if config.joints else None,
+            joints=joints,
             strict=config.strict,
         )
+        joints.check()
         account = account_of(choose_people(detections, config.people), min_confidence=config.min_confidence)
     except (DataError, OSError) as error:
         other = what_else(path)

@@ -84,6 +84,20 @@ class Account:
         content = {name: value for name, value in vars(self).items() if name != "rate_told_by"}
         return content | {"clips": list(self.clips), "warnings": list(self.warnings)}
 
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Account:
+        """The opposite of :meth:`as_json`.
+
+        Raises:
+            ValueError: if entries are missing or unknown.
+        """
+        try:
+            return cls(**content, rate_told_by="unknown" if content["rate"] is None else "file")
+        except (TypeError, KeyError) as error:
+            raise ValueError(
+                f"account: expected the entries of an account, found others ({error})"
+            ) from error
+
     def lines(self) -> Iterator[str]:
         """The account for people: a paragraph, then what is made up, seldom seen or doubtful."""
         yield f"{'; '.join(self._facts())}."

@@ -19,17 +19,16 @@ DECIMALS = 6
 def npz_bytes(poses: LiftedPoses) -> bytes:
     """The record's arrays under their names, with ``joint_names`` (J,), ``parents`` (J,) and ``rate`` ().
 
-    ``clip_names`` (C,) holds the name of clip k at index k, where clips have names.
+    ``clip_names`` (C,) holds the name of clip k at index k, where clips have names and are numbered from 0.
     """
     arrays = {
         name: getattr(poses, name)
         for name in ("pose_3d", "root", "valid", "visible", "frame", "person", "clip")
         if getattr(poses, name) is not None
     }
-    if poses.clip_names:
-        arrays["clip_names"] = np.array(
-            [poses.clip_names.get(k, "") for k in range(max(poses.clip_names) + 1)]
-        )
+    numbers = range(max(poses.clip_names, default=-1) + 1)
+    if poses.clip_names and len(numbers) <= len(poses):
+        arrays["clip_names"] = np.array([poses.clip_names.get(number, "") for number in numbers])
     content = io.BytesIO()
     np.savez_compressed(
         content,
@@ -71,8 +70,8 @@ def json_text(poses: LiftedPoses) -> str:
 def csv_text(poses: LiftedPoses) -> str:
     """A row a frame, metres, empty where unknown.
 
-    Columns: clip, person, frame, valid (1 or 0), clip_name, ``JOINT_x``, ``_y``, ``_z`` of each joint, and perhaps
-    ``root_position_x``, ``_y``, ``_z``.
+    Columns: clip, person, frame, valid (1 or 0), clip_name, ``JOINT_x``, ``_y``, ``_z`` of each joint, and
+    perhaps ``root_position_x``, ``_y``, ``_z``.
     """
     columns, names = [poses.pose_3d.reshape(len(poses), -1)], list(poses.skeleton.joint_names)
     if poses.root is not None:

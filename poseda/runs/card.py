@@ -13,11 +13,7 @@ from poseda.runs.origin import describe_data
 def protocol_card(config: RunConfig, domains: Domains, splits: Sequence[str]) -> dict[str, str]:
     """What a reader must know to compare the numbers with others'; ``splits`` are those with labels."""
     skeleton = domains.skeleton
-    footage = {}
-    if isinstance(domains, OwnDomains):
-        footage = {"target camera": domains.camera}
-        if domains.account is not None:
-            footage["target as read"] = "\n".join(domains.account.lines())
+    camera = {"target camera": domains.camera} if isinstance(domains, OwnDomains) else {}
     if "target_test" in splits:
         target = "inductive: unlabelled 2D of target_train is adapted on, target_test holds other clips"
     else:
@@ -36,7 +32,7 @@ def protocol_card(config: RunConfig, domains: Domains, splits: Sequence[str]) ->
         "test-time flip": "averaged with the mirrored pose" if config.training.flip else "off",
         "scale fix": "none",
         "target": target,
-        **footage,
+        **camera,
         "selection": "none: averaged weights of the last step; no target label in any choice",
         "seeds": ", ".join(map(str, config.seeds)),
         "averages": "pooled over joints and frames",
