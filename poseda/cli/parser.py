@@ -120,6 +120,12 @@ def _take_file(
     presets = next((argument.tokens for argument in arguments if argument.name == option_name("preset")), [])
     if presets and presets[-1].value != content.get("preset"):
         content = without_preset(content)
+    for argument in arguments:  # cyclopts takes no list of what has no name from a file
+        if argument.field_info.kind is inspect.Parameter.VAR_POSITIONAL:
+            given = content.pop(argument.field_info.name, [])
+            if not argument.tokens:
+                texts = [given] if isinstance(given, str) else given
+                argument.tokens += [Token(value=text, source=str(path)) for text in texts]
     Dict(content, source=str(path))(app, commands, arguments)
     for argument in arguments:
         if argument.tokens and argument.tokens[0].source == str(path):

@@ -75,6 +75,14 @@ def test_options_are_those_of_adapt(footage: Path, capsys: pytest.CaptureFixture
     assert "did you mean" in capsys.readouterr().err
 
 
+def test_files_may_stand_in_a_file_of_options(footage: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", str(footage), "--people", "0", "--print-config"]) == 0
+    options = footage.with_name("options.yaml")
+    options.write_text(capsys.readouterr().out)
+    assert main(["inspect", "--config", str(options)]) == 0
+    assert capsys.readouterr().out.startswith(f"{footage}:")
+
+
 def test_no_torch_is_loaded(footage: Path) -> None:
     code = (
         "import sys\n"
