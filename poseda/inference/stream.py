@@ -182,7 +182,11 @@ class LineLifter:
         try:
             return self._lifted(line, number)
         except DataError as error:
-            return {"line": number, "error": str(error)}
+            place, sentence = f"line {number}", str(error)
+            return {
+                "line": number,
+                "error": sentence if place in sentence else f"{STDIN}: {place}: {sentence}",
+            }
 
     def _lifted(self, line: bytes, number: int) -> dict[str, Any]:
         place = Field(STDIN, f"line {number}")
