@@ -147,6 +147,7 @@ def _stream(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> 
     import torch
 
     from poseda.datasets.formats.cameras import read_intrinsics
+    from poseda.datasets.joint_map import JointMap
     from poseda.datasets.layouts import Layout
     from poseda.inference import LiftOptions, LineLifter, StreamSummary, serve
 
@@ -159,7 +160,9 @@ def _stream(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> 
         fov=given["fov"],
         image_size=given["image_size"],
         layout=None if given["layout"] is None else Layout.named(given["layout"]),
+        joints=JointMap.of(config.joints or model.config.joints or None),
         options=LiftOptions.of(config, model.config),
+        notice=complain,
     )
     summary, code = StreamSummary(), 0
     with ExitStack() as stack:
