@@ -223,16 +223,23 @@ def _rate(content: Any) -> float | None:
 def _places(found: Sightings, pictures: list[Picture]) -> list[tuple[int, int]]:
     """Clip and frame of each picture."""
     videos = [picture.video for picture in pictures]
-    if pictures and all(picture.frame is not None for picture in pictures):
+    numbers = [_number(picture) for picture in pictures]
+    if all(number is not None for number in numbers):
         clips = {video: clip for clip, video in enumerate(dict.fromkeys(videos))}
         found.clip_names |= {clip: str(video) for video, clip in clips.items() if video is not None}
-        return [(clips[picture.video], picture.frame or 0) for picture in pictures]
+        return [(clips[video], number or 0) for video, number in zip(videos, numbers, strict=True)]
     names = [at if picture.name is None else picture.name for at, picture in enumerate(pictures)]
     if any(picture.name is None for picture in pictures):
         names = list(range(len(pictures)))
     order = order_pictures(names, videos)
     found.clip_names |= order.clip_names
     return [order.place(name, video) for name, video in zip(names, videos, strict=True)]
+
+
+def _number(picture: Picture) -> int | None:
+    """A picture's number: a frame, or an id that is a number."""
+    number = picture.name if picture.frame is None else picture.frame
+    return number if isinstance(number, int) and abs(number) < 1 << 62 else None
 
 
 def _track(field: Field) -> int | None:

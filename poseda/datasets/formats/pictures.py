@@ -19,6 +19,9 @@ CONTAINERS = (
 )
 """Where a file holds its pictures, or a picture its people."""
 
+FIRM = ("people", "instance_info", "instances", "annots")
+"""Containers that are nothing else in any file."""
+
 FRAMES = ("frame_id", "frame_idx", "frame_index", "frame_number", "frameNumber", "frameId", "frame")
 """Where the number of a picture is."""
 
@@ -78,6 +81,9 @@ def _of_object(file: Field) -> list[Picture]:
     value = file.value
     if is_person(value):
         return [_picture(file, [file])]
+    for key in FIRM:
+        if key in value and not isinstance(value[key], list | dict | None):
+            raise file[key].fail("a list")
     held = [key for key in CONTAINERS if isinstance(value.get(key), list | dict)]
     for key in held:
         inner = file[key]
@@ -156,7 +162,8 @@ def _named(key: Any, picture: Picture) -> Picture:
     """A picture under its name or number."""
     if picture.frame is not None or picture.name is not None:
         return picture
-    return replace(picture, name=key if isinstance(key, str | int) else str(key))
+    name = str(key)
+    return replace(picture, name=int(name) if name.isascii() and name.isdigit() and len(name) < 19 else name)
 
 
 def _by_picture(people: list[Field]) -> list[Picture]:
