@@ -97,6 +97,8 @@ def _of_object(file: Field) -> list[Picture]:
     if any(key in value for key in CONTAINERS) and all(not value[key] for key in held):
         return [_picture(file, [])]
     entries = file.entries()
+    if any("world" in str(key) for key in value):  # metres, not a picture
+        return []
     if any(_is_picture(one.value) for _, one in entries) and all(_may_be_picture(v) for v in value.values()):
         return [_named(key, inner) for key, one in entries for inner in _of_one(one)]
     return []
@@ -207,7 +209,7 @@ def _are_frames(first: dict[str, Any], count: int) -> bool:
 
 def _is_picture(value: Any) -> bool:
     if isinstance(value, list):
-        return any(is_person(one) for one in value[:8])
+        return is_person(value) or any(isinstance(one, dict) and _is_picture(one) for one in value[:8])
     return isinstance(value, dict) and (
         is_person(value) or any(key in value for key in (*CONTAINERS, *LANDMARKS))
     )
