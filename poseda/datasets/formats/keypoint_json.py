@@ -40,7 +40,7 @@ def read_keypoint_json(file: Field, layout: Layout | None, size: Size | None) ->
     Raises:
         DataError: if the content is damaged.
     """
-    pictures = pictures_of(file)
+    pictures = _pictures(file)
     if not pictures:
         return None
     return _Reader(file.path, layout, size).read(file.value, pictures)
@@ -57,7 +57,7 @@ def read_keypoint_folder(
     pictures, first = list[Picture](), None
     for file in files:
         content = read_json(file)
-        found = pictures_of(content) if content.value else [Picture(content)]
+        found = _pictures(content) if content.value else [Picture(content)]
         named = any(one.video is not None or isinstance(one.name, int) for one in found)
         if len(found) != 1 or named or found[0].frame not in (None, 0):
             return None
@@ -70,6 +70,13 @@ def read_keypoint_folder(
     if len({picture.video for picture in pictures}) == 1:
         pictures = [replace(picture, video=None) for picture in pictures]
     return _Reader(path, layout, size).read(first.value, pictures)
+
+
+def _pictures(file: Field) -> list[Picture]:
+    try:
+        return pictures_of(file)
+    except RecursionError as error:
+        raise file.fail("pictures a few levels deep", "hundreds of levels") from error
 
 
 class _Reader:

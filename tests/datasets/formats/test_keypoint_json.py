@@ -52,63 +52,147 @@ def ultralytics(points: np.ndarray, **more: Any) -> dict:
 META = {"dataset_name": "coco", "keypoint_id2name": dict(enumerate(LAYOUTS["coco17"].joint_names))}
 
 ONE_PERSON: dict[str, tuple[str, Any]] = {
-    "COCO results": ("COCO results JSON", [
-        {"image_id": n, "category_id": 1, "keypoints": flat(coco(n)), "score": 1.0} for n in range(FRAMES)
-    ]),
-    "AlphaPose": ("AlphaPose JSON", [
-        {"image_id": f"{n}.jpg", "category_id": 1, "keypoints": flat(coco(n)), "score": 2.9, "box": [0, 0, 1, 1],
-         "idx": [0.0]} for n in range(FRAMES)
-    ]),
-    "AlphaPose in OpenPose's form": ("OpenPose JSON", {
-        f"{n}.jpg": {"version": 0.1, "people": [{"pose_keypoints_2d": flat(coco(n))}]} for n in range(FRAMES)
-    }),
-    "AlphaPose in CMU-Pose's form": ("OpenPose JSON", {
-        f"{n}.jpg": {"version": 0.1, "bodies": [{"joints": flat(coco(n))}]} for n in range(FRAMES)
-    }),
-    "MMPose video": ("MMPose JSON", {
-        "meta_info": META,
-        "instance_info": [{"frame_id": n, "instances": [instance(coco(n))]} for n in range(FRAMES)],
-    }),
-    "MMPose inferencer": ("MMPose JSON", [
-        {"frame_id": n, "instances": [instance(coco(n), bbox=[[0, 0, 1, 1]], bbox_score=1.0)]}
-        for n in range(FRAMES)
-    ]),
-    "MMPose inferencer's return value": ("OpenPifPaf JSON", {"predictions": [[instance(coco(n))] for n in range(FRAMES)]}),
-    "MMPose 0.x": ("MMPose JSON", [
-        [{"bbox": [0, 0, 9, 9, 1], "keypoints": coco(n).tolist(), "track_id": 0, "area": 3.0}]
-        for n in range(FRAMES)
-    ]),
-    "MMPose 0.x with frames": ("MMPose JSON", [
-        {"frame_id": n, "pose_results": [{"bbox": [0, 0, 9, 9, 1], "keypoints": coco(n).tolist()}]}
-        for n in range(FRAMES)
-    ]),
+    "COCO results": (
+        "COCO results JSON",
+        [{"image_id": n, "category_id": 1, "keypoints": flat(coco(n)), "score": 1.0} for n in range(FRAMES)],
+    ),
+    "AlphaPose": (
+        "AlphaPose JSON",
+        [
+            {
+                "image_id": f"{n}.jpg",
+                "category_id": 1,
+                "keypoints": flat(coco(n)),
+                "score": 2.9,
+                "box": [0, 0, 1, 1],
+                "idx": [0.0],
+            }
+            for n in range(FRAMES)
+        ],
+    ),
+    "AlphaPose in OpenPose's form": (
+        "OpenPose JSON",
+        {
+            f"{n}.jpg": {"version": 0.1, "people": [{"pose_keypoints_2d": flat(coco(n))}]}
+            for n in range(FRAMES)
+        },
+    ),
+    "AlphaPose in CMU-Pose's form": (
+        "OpenPose JSON",
+        {f"{n}.jpg": {"version": 0.1, "bodies": [{"joints": flat(coco(n))}]} for n in range(FRAMES)},
+    ),
+    "MMPose video": (
+        "MMPose JSON",
+        {
+            "meta_info": META,
+            "instance_info": [{"frame_id": n, "instances": [instance(coco(n))]} for n in range(FRAMES)],
+        },
+    ),
+    "MMPose inferencer": (
+        "MMPose JSON",
+        [
+            {"frame_id": n, "instances": [instance(coco(n), bbox=[[0, 0, 1, 1]], bbox_score=1.0)]}
+            for n in range(FRAMES)
+        ],
+    ),
+    "MMPose inferencer's return value": (
+        "OpenPifPaf JSON",
+        {"predictions": [[instance(coco(n))] for n in range(FRAMES)]},
+    ),
+    "MMPose 0.x": (
+        "MMPose JSON",
+        [
+            [{"bbox": [0, 0, 9, 9, 1], "keypoints": coco(n).tolist(), "track_id": 0, "area": 3.0}]
+            for n in range(FRAMES)
+        ],
+    ),
+    "MMPose 0.x with frames": (
+        "MMPose JSON",
+        [
+            {"frame_id": n, "pose_results": [{"bbox": [0, 0, 9, 9, 1], "keypoints": coco(n).tolist()}]}
+            for n in range(FRAMES)
+        ],
+    ),
     "Ultralytics, a list a picture": ("Ultralytics JSON", [[ultralytics(coco(n))] for n in range(FRAMES)]),
-    "Ultralytics, by frame": ("Ultralytics JSON", {str(n): [ultralytics(coco(n), track_id=3)] for n in range(FRAMES)}),
-    "TF.js, a list a picture": ("TF.js JSON", [[{"score": 0.9, "keypoints": named(coco(n))}] for n in range(FRAMES)]),
-    "PoseNet": ("TF.js JSON", [
-        {"frame": n, "poses": [{"score": 0.9, "keypoints": [
-            {"part": p["name"], "score": p["score"], "position": {"x": p["x"], "y": p["y"]}} for p in named(coco(n))
-        ]}]} for n in range(FRAMES)
-    ]),
-    "OpenPifPaf video": ("OpenPifPaf JSON", [
-        {"frame": n, "predictions": [
-            {"keypoints": flat(coco(n)), "bbox": [0, 0, 9, 9], "score": 0.8, "category_id": 1}
-        ]} for n in range(FRAMES)
-    ]),
-    "joints with coordinates": ("TF.js JSON", {"fps": 25, "frames": [
-        {"frame": n, "people": [{"person_id": 4, "keypoints": [
-            {"name": p["name"], "coordinates": [p["x"], p["y"]], "confidence": p["score"]} for p in named(coco(n))
-        ]}]} for n in range(FRAMES)
-    ]}),
-    "joints by name": ("TF.js JSON", [
-        {"frame": n, "keypoints": {p["name"].upper(): {"x": p["x"], "y": p["y"], "score": p["score"]}
-                                   for p in named(coco(n))}} for n in range(FRAMES)
-    ]),
-    "joints by name in rows": ("MMPose JSON", [
-        {"frame": n, "keypoints": {p["name"]: [p["x"], p["y"], p["score"]] for p in named(coco(n))}}
-        for n in range(FRAMES)
-    ]),
-}  # fmt: skip
+    "Ultralytics, by frame": (
+        "Ultralytics JSON",
+        {str(n): [ultralytics(coco(n), track_id=3)] for n in range(FRAMES)},
+    ),
+    "TF.js, a list a picture": (
+        "TF.js JSON",
+        [[{"score": 0.9, "keypoints": named(coco(n))}] for n in range(FRAMES)],
+    ),
+    "PoseNet": (
+        "TF.js JSON",
+        [
+            {
+                "frame": n,
+                "poses": [
+                    {
+                        "score": 0.9,
+                        "keypoints": [
+                            {"part": p["name"], "score": p["score"], "position": {"x": p["x"], "y": p["y"]}}
+                            for p in named(coco(n))
+                        ],
+                    }
+                ],
+            }
+            for n in range(FRAMES)
+        ],
+    ),
+    "OpenPifPaf video": (
+        "OpenPifPaf JSON",
+        [
+            {
+                "frame": n,
+                "predictions": [
+                    {"keypoints": flat(coco(n)), "bbox": [0, 0, 9, 9], "score": 0.8, "category_id": 1}
+                ],
+            }
+            for n in range(FRAMES)
+        ],
+    ),
+    "joints with coordinates": (
+        "TF.js JSON",
+        {
+            "fps": 25,
+            "frames": [
+                {
+                    "frame": n,
+                    "people": [
+                        {
+                            "person_id": 4,
+                            "keypoints": [
+                                {"name": p["name"], "coordinates": [p["x"], p["y"]], "confidence": p["score"]}
+                                for p in named(coco(n))
+                            ],
+                        }
+                    ],
+                }
+                for n in range(FRAMES)
+            ],
+        },
+    ),
+    "joints by name": (
+        "TF.js JSON",
+        [
+            {
+                "frame": n,
+                "keypoints": {
+                    p["name"].upper(): {"x": p["x"], "y": p["y"], "score": p["score"]} for p in named(coco(n))
+                },
+            }
+            for n in range(FRAMES)
+        ],
+    ),
+    "joints by name in rows": (
+        "MMPose JSON",
+        [
+            {"frame": n, "keypoints": {p["name"]: [p["x"], p["y"], p["score"]] for p in named(coco(n))}}
+            for n in range(FRAMES)
+        ],
+    ),
+}
 
 
 @pytest.mark.parametrize("form", ONE_PERSON)
@@ -127,7 +211,8 @@ def test_a_walker_comes_out_of_every_form(write, form):
 
 LANDMARKS: dict[str, Any] = {
     "points with numbers": [
-        {"frame": n, "keypoints": [{"id": at, **p} for at, p in enumerate(shares(blaze(n)))]} for n in range(FRAMES)
+        {"frame": n, "keypoints": [{"id": at, **p} for at, p in enumerate(shares(blaze(n)))]}
+        for n in range(FRAMES)
     ],
     "points with numbers, a list a frame": [
         {"keypoints": [{"id": at, **p} for at, p in enumerate(shares(blaze(n)))]} for n in range(FRAMES)
@@ -137,16 +222,22 @@ LANDMARKS: dict[str, Any] = {
         for n in range(FRAMES)
     ],
     "an object by number": [
-        {"frame": n, "landmarks": {str(at): p for at, p in enumerate(shares(blaze(n)))}} for n in range(FRAMES)
+        {"frame": n, "landmarks": {str(at): p for at, p in enumerate(shares(blaze(n)))}}
+        for n in range(FRAMES)
     ],
     "an object by name": [
-        {"landmarks": {name.upper(): p for name, p in zip(LAYOUTS["mediapipe33"].joint_names, shares(blaze(n)),
-                                                          strict=True)}} for n in range(FRAMES)
+        {
+            "landmarks": {
+                name.upper(): p
+                for name, p in zip(LAYOUTS["mediapipe33"].joint_names, shares(blaze(n)), strict=True)
+            }
+        }
+        for n in range(FRAMES)
     ],
     "protocol buffers": [{"pose_landmarks": {"landmark": shares(blaze(n))}} for n in range(FRAMES)],
     "tasks": {"frames": [{"pose_landmarks": [shares(blaze(n))]} for n in range(FRAMES)]},
     "frames by number": {str(n): shares(blaze(n)) for n in range(FRAMES)},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("form", LANDMARKS)
@@ -177,9 +268,16 @@ def test_joints_that_some_people_lack_are_unseen_there(write):
 
 
 OPENPOSE = {
-    15: "openpose_mpi15", 17: "coco17", 18: "coco18", 25: "body_25", 26: "halpe26", 133: "coco17",
-    134: "coco18", 135: "body_25b", 136: "halpe26",
-}  # fmt: skip
+    15: "openpose_mpi15",
+    17: "coco17",
+    18: "coco18",
+    25: "body_25",
+    26: "halpe26",
+    133: "coco17",
+    134: "coco18",
+    135: "body_25b",
+    136: "halpe26",
+}
 
 
 @pytest.mark.parametrize("joints", OPENPOSE)
@@ -259,8 +357,9 @@ def test_videos_of_annotations_are_clips_with_names(write, key):
 def test_folders_in_names_are_clips_and_names_that_are_times_keep_the_files_order(write):
     results = [
         {"image_id": f"{video}/{n:06}.jpg", "keypoints": flat(coco(n)), "idx": 1, "box": []}
-        for video in ("hall", "yard") for n in range(3)
-    ]  # fmt: skip
+        for video in ("hall", "yard")
+        for n in range(3)
+    ]
     found = read_detections(write(results), SIZE)
     assert found.clip.tolist() == [0] * 3 + [1] * 3 and found.reading.clip_names == {0: "hall", 1: "yard"}
     times = ["10_06_21.955", "10_06_22.103", "10_06_22.048", "10_06_23.001"]
@@ -272,8 +371,9 @@ def test_folders_in_names_are_clips_and_names_that_are_times_keep_the_files_orde
 def test_two_people_with_one_track_are_two_people(write):
     results = [
         {"image_id": f"{n}.jpg", "keypoints": flat(coco(n, who)), "idx": [0.0], "box": []}
-        for n in range(3) for who in range(2)
-    ]  # fmt: skip
+        for n in range(3)
+        for who in range(2)
+    ]
     assert len(read_detections(write(results), SIZE)) == 6
 
 
@@ -285,25 +385,30 @@ def save_folder(write: Callable, name: str, contents: list[Any], form: str = "im
 
 FOLDERS: dict[str, tuple[str, Callable[[int], Any], Any]] = {
     "Sapiens, an object a picture": (
-        "MMPose JSON", lambda n: {"meta_info": META, "instance_info": [instance(coco(n))]},
+        "MMPose JSON",
+        lambda n: {"meta_info": META, "instance_info": [instance(coco(n))]},
         {"meta_info": META, "instance_info": []},
     ),
     "MMPose, a list a picture": ("MMPose JSON", lambda n: [instance(coco(n))], []),
     "Ultralytics": ("Ultralytics JSON", lambda n: [ultralytics(coco(n))], []),
     "OpenPifPaf": (
         "OpenPifPaf JSON",
-        lambda n: [{"keypoints": flat(coco(n)), "bbox": [0, 0, 9, 9], "score": 0.8, "category_id": 1}], [],
+        lambda n: [{"keypoints": flat(coco(n)), "bbox": [0, 0, 9, 9], "score": 0.8, "category_id": 1}],
+        [],
     ),
     "TF.js": ("TF.js JSON", lambda n: [{"score": 1, "keypoints": named(coco(n))}], []),
     "EasyMocap": (
         "EasyMocap JSON",
         lambda n: {
-            "filename": f"images/1/{n:06}.jpg", "height": SIZE[1], "width": SIZE[0], "isKeyframe": False,
+            "filename": f"images/1/{n:06}.jpg",
+            "height": SIZE[1],
+            "width": SIZE[0],
+            "isKeyframe": False,
             "annots": [{"bbox": [0, 0, 9, 9, 1], "personID": 0, "keypoints": coco(n).tolist()}],
         },
         {"filename": "x.jpg", "height": SIZE[1], "width": SIZE[0], "annots": []},
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("form", FOLDERS)
@@ -349,7 +454,7 @@ def test_rate_and_size_of_the_file_are_used(write):
     found = read_detections(write(content))
     assert found.reading.rate == 50 and found.reading.rate_told_by == "file"
     assert found.image_size.tolist() == [[1280, 720]] and found.reading.image_size_told_by == "file"
-    with pytest.raises(DataError, match="image size: expected 1920 x 1080 as given.*, found 1280 x 720"):
+    with pytest.raises(DataError, match=r"image size: expected 1920 x 1080 as given.*, found 1280 x 720"):
         read_detections(write(content), SIZE)
     with pytest.raises(DataError, match="width: expected a positive width and height, found 0 x 720"):
         read_detections(write(content | {"width": 0}))
