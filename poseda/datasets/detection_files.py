@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from poseda.datasets.detections import Detections2D
+from poseda.datasets.detections import Detections2D, Reading
 from poseda.datasets.formats.coco import is_coco_annotations, read_coco_annotations
 from poseda.datasets.formats.deeplabcut import is_deeplabcut, read_deeplabcut_csv, without_copies
 from poseda.datasets.formats.deeplabcut_h5 import read_deeplabcut_h5
@@ -167,14 +167,20 @@ def _concatenated(parts: list[Detections2D], path: Path) -> Detections2D:
         if (part.image_size is None) != (first.image_size is None):
             words = ("one", "none") if part.image_size is None else ("none", "one")
             raise Field(part.path, "image size").fail(f"{words[0]} as {first.path.name}", words[1])
-    clips, offset = [], 0
+    clips, offset, names = [], 0, dict[int, str]()
     for part in parts:
-        _, own = np.unique(part.clip, return_inverse=True)
+        numbers, own = np.unique(part.clip, return_inverse=True)
         clips.append(own.reshape(-1) + offset)
-        offset += int(own.max()) + 1
+        named = part.reading.clip_names
+        for at, number in enumerate(numbers.tolist(), offset):
+            names[at] = (
+                part.path.stem if len(numbers) == 1 else f"{part.path.stem}/{named.get(number, number)}"
+            )
+        offset += len(numbers)
     columns: dict[str, Any] = {
         name: np.concatenate([getattr(part, name) for part in parts])
         for name in ("pose_2d", "confidence", "frame", "person", "image_size")
         if getattr(first, name) is not None
     }
-    return replace(first, **columns, clip=np.concatenate(clips), path=path)
+    reading = Reading.merged([part.reading for part in parts], names)
+    return replace(first, **columns, clip=np.concatenate(clips), path=path, reading=reading)

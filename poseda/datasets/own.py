@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -194,7 +195,7 @@ def split_source(poses: LabelledPoses, seed: int = 0) -> tuple[LabelledPoses, La
     if len(clips) == 1:
         held[rows - max(1, round(rows * VALIDATION_SHARE)) :] = True
         clip = torch.where(held, poses.clip + 1, poses.clip)
-        poses = LabelledPoses(poses.pose_3d, poses.pose_2d, poses.camera, clip, poses.columns)
+        poses = replace(poses, clip=clip)
     else:
         order = clips[torch.from_numpy(np.random.default_rng(seed).permutation(len(clips)))]
         held = torch.isin(poses.clip, order[: max(1, round(len(clips) * VALIDATION_SHARE))])

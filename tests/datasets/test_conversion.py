@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from bodies import HEIGHT, side, standing, stem
+from walkers import HEIGHT, side, standing, stem
 
 from poseda.datasets import DataError
 from poseda.datasets.conversion import Conversion, conversion

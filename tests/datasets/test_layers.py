@@ -12,8 +12,8 @@ import poseda
 ROOT = Path(poseda.__file__).parent
 
 LAYERS = (
-    ("errors",), ("layouts",), ("joint_names",), ("recipes",), ("conversion",),
-    ("detections",), ("records",), ("screen",), ("filming",),
+    ("errors",), ("layouts",), ("joint_names",), ("recipes",), ("conversion",), ("detections",),
+    ("tracking", "proportions"), ("checks",), ("records",), ("screen",), ("filming",),
     ("formats",), ("lens",),
     ("domain_file",), ("synthetic",), ("detection_files", "source_files"), ("own",), ("open",),
 )  # fmt: skip

@@ -1,50 +1,42 @@
-"""A standing person in any layout, for tests of what joints mean and of the files that detectors write."""
+"""People as detectors see them, made by a formula: standing or lying, in any layout."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from poseda.datasets.layouts import LAYOUTS, Layout
+from poseda.datasets.layouts import LAYOUTS
 
-# Heights of a standing adult's joints above the floor, metres; sides are +-x.
-HEIGHT = {
-    "head_top": 1.75, "lsp_head_top": 1.75, "head": 1.66, "eye": 1.63, "eye_inner": 1.63, "eye_outer": 1.63,
-    "ear": 1.62, "nose": 1.6, "jaw": 1.56, "mouth": 1.55, "neck": 1.45, "upper_neck": 1.5, "mpii_thorax": 1.4,
-    "thorax": 1.45,
-    "collar": 1.4, "clavicle": 1.4, "shoulder": 1.43, "elbow": 1.1, "wrist": 0.85, "hand": 0.8, "pinky": 0.75,
-    "index": 0.75, "thumb": 0.78, "thumb_end": 0.76, "hand_end": 0.74, "pelvis": 0.92, "hip": 0.92,
-    "mid_hip": 0.92, "lower_spine": 1.0, "spine": 1.18, "spine1": 1.02, "spine2": 1.18, "spine3": 1.24,
-    "spine4": 1.35, "knee": 0.5, "ankle": 0.09, "foot": 0.03, "toe": 0.02, "toe_end": 0.02,
-    "belly": 1.1, "chest": 1.2, "foot_index": 0.02, "big_toe": 0.02, "small_toe": 0.02, "heel": 0.03,
+STANDING = {
+    "head_top": (0.0, 0.0), "nose": (0.03, 0.12), "left_eye": (0.05, 0.1), "right_eye": (0.0, 0.1),
+    "left_ear": (0.07, 0.11), "right_ear": (-0.05, 0.11), "neck": (0.0, 0.25), "thorax": (0.0, 0.26),
+    "left_shoulder": (0.18, 0.28), "right_shoulder": (-0.18, 0.28), "left_elbow": (0.25, 0.55),
+    "right_elbow": (-0.27, 0.56), "left_wrist": (0.26, 0.8), "right_wrist": (-0.25, 0.82),
+    "spine": (0.0, 0.6), "pelvis": (0.0, 0.88), "mid_hip": (0.0, 0.88), "hip": (0.0, 0.88),
+    "left_hip": (0.12, 0.9), "right_hip": (-0.12, 0.9), "left_knee": (0.14, 1.3), "right_knee": (-0.13, 1.3),
+    "left_ankle": (0.14, 1.7), "right_ankle": (-0.15, 1.7), "head": (0.0, 0.12),
 }  # fmt: skip
+"""Metres, x to the left of the person, y down from the top of the head."""
+
+OTHERS = (0.0, 1.72)
+"""Feet and the like."""
 
 
-def side(joint: str) -> int:
-    words = joint.split("_")
-    return ("left" in words) - ("right" in words)
-
-
-def stem(joint: str) -> str:
-    return "_".join(word for word in joint.split("_") if word not in ("left", "right"))
-
-
-def standing(layout: Layout) -> np.ndarray:
-    # The base of the skull in SMPL, the middle of the face in J-HMDB.
-    height = HEIGHT | {"smpl24": {"head": 1.55}, "jhmdb15": {"head": 1.6}}.get(layout.name, {})
-    return np.array([[0.2 * side(joint), height[stem(joint)]] for joint in layout.joint_names])
-
-
-def walker(layout: Layout | str, frame: int = 0, at: tuple[float, float] = (700.0, 900.0)) -> np.ndarray:
-    """(J, 3) pixels and confidence of a person of 500 pixels who walks to the right, 4 pixels a frame.
+def body(layout: str = "coco17", turn: float = 0.0, seed: int = 0, noise: float = 0.01) -> np.ndarray:
+    """(J, 2) metres about the middle of the body, turned by an angle, with noise.
 
     Args:
-        layout: of the joints, or the name of a built-in one.
-        frame: since the start.
-        at: the middle between the feet at the start.
+        layout: whose joints and order.
+        turn: radians; pi stands on the hands.
+        seed, noise: of the detector.
     """
-    layout = LAYOUTS[layout] if isinstance(layout, str) else layout
-    pose = standing(layout) * [285.0, -285.0] + at + [4.0 * frame, 0.0]
-    swing = np.array([side(joint) * (1.7 - HEIGHT[stem(joint)]) for joint in layout.joint_names])
-    pose[:, 0] += 12 * np.sin(0.4 * frame + 0.3) * swing
-    confidence = 0.6 + 0.3 * np.cos(np.arange(len(pose)))
-    return np.concatenate([pose, confidence[:, None]], 1).round(2)
+    points = np.array([STANDING.get(name, OTHERS) for name in LAYOUTS[layout].joint_names]) - [0, 0.85]
+    rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    return points @ rotation.T + np.random.default_rng(seed).normal(0, noise, points.shape)
+
+
+def walk(
+    frames: int, start: tuple[float, float], step: tuple[float, float] = (4.0, 0.0), layout: str = "coco17"
+) -> np.ndarray:
+    """(F, J, 2) pixels of someone 170 pixels tall who moves by ``step`` a frame."""
+    places = np.array(start) + np.arange(frames)[:, None] * step
+    return np.stack([body(layout, seed=at) * 100 for at in range(frames)]) + places[:, None]

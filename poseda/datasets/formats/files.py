@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
+from poseda.datasets.errors import DataError
 from poseda.datasets.formats import limits
 from poseda.datasets.formats.field import Field
+
+Read = TypeVar("Read")
 
 
 @contextmanager
@@ -72,7 +76,7 @@ def read_json(path: Path) -> Field:
 
 
 def kind_of(path: Path) -> str:
-    """What a file is by its first bytes: npz, hdf5, mat5, pickle, bvh, json or text.
+    """What a file is by its first bytes: npz, hdf5, mat5, pickle, c3d, bvh, trc, json or text.
 
     Raises:
         DataError: if it cannot be read or is empty.
@@ -89,14 +93,49 @@ def kind_of(path: Path) -> str:
         return "npy"
     if head.startswith(b"PK\x03\x04"):
         return "npz"
+    if len(head) >= 512 and head[1:2] == b"\x50" and 1 < head[0] < 32:
+        return "c3d"
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text.startswith(b"HIERARCHY"):
         return "bvh"
+    if text.startswith(b"PathFileType"):
+        return "trc"
     if text[:1] in (b"{", b"["):
         return "json"
     if head[:1] == b"\x80" or head[:2] in (b"(d", b"(l", b"(i"):
         return "pickle"
     return "text"
+
+
+def read_each(
+    files: Sequence[Path], read: Callable[[int, Path], Read], strict: bool = False
+) -> tuple[list[Read], dict[str, str]]:
+    """Read files one by one. A bad one is left out as long as another is good.
+
+    Args:
+        files: to read.
+        read: reads one, given its number among the files.
+        strict: refuse a bad file.
+
+    Returns:
+        the results of the good files, and why each bad one was left out, by its path.
+
+    Raises:
+        DataError: of the first bad file, if no file is good or ``strict`` is set.
+    """
+    good, bad = list[Read](), dict[str, str]()
+    first: DataError | None = None
+    for number, path in enumerate(files):
+        try:
+            good.append(read(number, path))
+        except DataError as error:
+            first = first or error
+            if strict:
+                raise
+            bad[str(path)] = str(error).removeprefix(f"{path}: ")
+    if first is not None and not good:
+        raise first
+    return good, bad
 
 
 def in_natural_order(paths: Sequence[Path]) -> list[Path]:

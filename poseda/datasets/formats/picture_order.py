@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -72,7 +72,7 @@ def frames_of(names: Sequence[Name]) -> list[int]:
         ranks = list(range(len(names)))
     numbers = [_number_in(names[at]) for at in ranks]
     known = [number for number in numbers if number is not None]
-    rising = len(known) == len(numbers) and all(a < b for a, b in zip(known, known[1:], strict=False))
+    rising = len(known) == len(numbers) and all(a < b for a, b in pairwise(known))
     frames = [0] * len(names)
     for at, frame in zip(ranks, _counted(known) if rising else range(len(names)), strict=True):
         frames[at] = frame
@@ -85,7 +85,10 @@ def _counted(numbers: list[int]) -> list[int]:
     Times in milliseconds rise by 33, 33, 34: no frame lies between them.
     """
     steps = np.diff(np.array(numbers, np.float64))
-    if len(steps) < FEWEST_TIMES or np.gcd.reduce(np.diff(np.array(numbers, np.int64))) >= np.median(steps) / 2:
+    if (
+        len(steps) < FEWEST_TIMES
+        or np.gcd.reduce(np.diff(np.array(numbers, np.int64))) >= np.median(steps) / 2
+    ):
         return numbers
     counts = steps / np.median(steps)
     whole = np.round(counts)

@@ -9,11 +9,25 @@ import torch
 
 from poseda.datasets.conversion import conversion
 from poseda.datasets.filming import FixedCamera, film_world, labelled
+from poseda.datasets.formats.field import Field
 from poseda.datasets.formats.npz import Archive
-from poseda.datasets.layouts import LAYOUTS, Layout
+from poseda.datasets.joint_names import layout_of_names
+from poseda.datasets.layouts import Layout
 from poseda.datasets.records import LabelledPoses
 from poseda.geometry.camera import Camera
 from poseda.geometry.skeleton import Skeleton
+
+
+def named_layout(place: Field, names: Sequence[str]) -> Layout:
+    """The layout of these joints.
+
+    Raises:
+        DataError: if a name occurs twice.
+    """
+    try:
+        return layout_of_names(names)
+    except ValueError as error:
+        raise place.fail("each joint once", ", ".join(names)[:80]) from error
 
 
 def read_plain_source(archive: Archive, skeleton: Skeleton, stride: int) -> LabelledPoses:
@@ -56,8 +70,8 @@ def read_world(
         raise archive.fail("positions", "finite numbers", "NaN or Inf")
     layout = Layout.of(skeleton)
     if "joint_names" in archive:
-        names = tuple(archive.read("joint_names", (shape[1],), "U").tolist())
-        layout = next((known for known in LAYOUTS.values() if known.joint_names == names), layout)
+        names = archive.read("joint_names", (shape[1],), "U").tolist()
+        layout = named_layout(Field(archive.path, "joint_names"), names)
     clip = np.zeros(shape[0], np.int64)
     if "clip_index" in archive:
         clip = archive.read("clip_index", (shape[0],), "iu").astype(np.int64)

@@ -50,7 +50,9 @@ def test_coco_annotations(write):
     assert poses.visible[0].tolist() == [False] + [True] * 16
     expected = (2 * points[1, 0] / 640 - 1, (2 * points[1, 1] - 480) / 640)
     assert poses.pose_2d[0, 1].tolist() == pytest.approx(expected, abs=1e-6)
-    with pytest.raises(DataError, match="image size: expected 1920 x 1080 as given, found 640 x 480"):
+    with pytest.raises(
+        DataError, match="expected 1920 x 1080 as given with --image-size, found 640 x 480; leave out"
+    ):
         read_detections(write(annotations(points)), SIZE)
 
 
@@ -197,13 +199,13 @@ def test_unknown_size_and_wrong_units_are_named(write):
         DataError, match=r"image size: expected width x height in pixels \(--image-size\), found none in COCO"
     ):
         unlabelled(read_detections(write([result(0, person(17))])))
-    with pytest.raises(DataError, match="pose_2d: expected pixels of a picture of this size, found joints"):
+    with pytest.raises(
+        DataError, match="image size: expected a picture that holds the joints, found 100% of the seen"
+    ):
         unlabelled(read_detections(write([result(0, person(17))]), (64, 48)))
     small = person(17)
     small[:, :2] /= 2000
-    with pytest.raises(
-        DataError, match=r"pose_2d: expected pixels, found poses smaller than .* \(normalised"
-    ):
+    with pytest.raises(DataError, match=r"keypoints: expected pixels, found normalised coordinates \(100%"):
         unlabelled(read_detections(write([result(0, small)]), SIZE))
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bodies import walker
 from detections import SIZE, refused_when_damaged
+from walkers import walker
 
 from poseda.datasets import DataError, read_detections
 from poseda.datasets.layouts import LAYOUTS

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bodies import walker
 from detections import SIZE, refused_when_damaged
 from h5 import HEAD, FakeGroup, fake_h5py
+from walkers import walker
 
 from poseda.datasets import DataError, read_detections
 from poseda.datasets.layouts import LAYOUTS
