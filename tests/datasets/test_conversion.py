@@ -7,7 +7,7 @@ from walkers import HEIGHT, side, standing, stem
 from poseda.datasets import DataError
 from poseda.datasets.conversion import Conversion, conversion
 from poseda.datasets.layouts import BODY_25, H36M32, LAYOUTS, MPI_INF_3DHP_28, Layout
-from poseda.datasets.recipes import Recipe, second_bests
+from poseda.datasets.recipes import Recipe
 from poseda.geometry.skeleton import COCO17, H36M16, H36M17, MPI_INF_3DHP, Skeleton
 
 SOURCES = tuple(LAYOUTS)
@@ -134,11 +134,6 @@ def test_rows_that_are_seen_whole_are_converted_bit_by_bit_as_alone():
     converted, _ = convert(pose, visible)
     assert np.array_equal(converted[1::2], convert(pose[1::2])[0])
     assert np.array_equal(convert(pose)[0], convert.weights @ pose)
-
-
-def test_every_second_best_is_listed_for_the_page():
-    assert set(second_bests()) == set(H36M17.joint_names)
-    assert second_bests()["pelvis"][-1] == "mean of left_hip, right_hip"
 
 
 def test_a_foot_or_a_hand_stands_in_only_where_no_ankle_or_wrist_is_named():

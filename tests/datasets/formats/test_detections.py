@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from detections import SIZE, person, refused_when_damaged
+from walkers import walker
 
 from poseda.datasets import DataError, read_detections
 from poseda.datasets.screen import Intrinsics, unlabelled
@@ -18,7 +19,7 @@ def result(image: Any, points: np.ndarray, **more: Any) -> dict:
 
 
 def test_coco_results(write):
-    people = [person(17, seed) for seed in range(3)]
+    people = [walker("coco17", 4), walker("coco17", 0), walker("coco17", 0, (1300, 900))]
     found = read_detections(write([result(7, people[0]), result(3, people[1]), result(3, people[2])]), SIZE)
     assert found.format == "COCO results JSON" and found.layout.name == "coco17"
     assert found.frame.tolist() == [3, 7, 3] and found.person.tolist() == [0, 0, 1]
@@ -85,7 +86,7 @@ def instance(points: np.ndarray, **more: Any) -> dict:
 
 
 def test_mmpose_video_in_both_forms(write):
-    people = [person(17, seed) for seed in range(3)]
+    people = [walker("coco17", 0), walker("coco17", 2), walker("coco17", 2, (1300, 900))]
     frames = [
         {"frame_id": 0, "instances": [instance(people[0], bbox=[[0, 0, 1, 1]], bbox_score=1.0)]},
         {"frame_id": 1, "instances": []},
