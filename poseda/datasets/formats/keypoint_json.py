@@ -154,7 +154,8 @@ class _Reader:
             if size is None and persons:
                 raise Field(self.path, "image size").fail("width x height in pixels (--image-size)", "none")
             for person in persons:
-                person.points[:, :2] *= size
+                with np.errstate(over="ignore"):  # beyond all numbers is unseen
+                    person.points[:, :2] *= size
 
 
 def _format(content: Any, pictures: list[Picture]) -> str:

@@ -126,15 +126,13 @@ def _of_one(field: Field) -> list[Picture]:
         return [Picture(field)]
     if isinstance(value, list):
         return [_of_people(field)]
+    if not isinstance(value, dict):
+        raise field.fail("a picture")
     landmarks = [key for key in LANDMARKS if key in value]
     if landmarks and not is_person(value):
         return [_picture(field, _members(field[landmarks[0]]))]
-    inside = _of_object(field) if isinstance(value, dict) else []
-    return (
-        [_merged(field, inside)]
-        if inside
-        else [_picture(field, []) if isinstance(value, dict) else Picture(field)]
-    )
+    inside = _of_object(field)
+    return [_merged(field, inside) if inside else _picture(field, [])]
 
 
 def _of_people(field: Field) -> Picture:
@@ -142,7 +140,9 @@ def _of_people(field: Field) -> Picture:
     if is_person(field.value):
         return Picture(field, [field])
     people = [one for one in field.elements() if one.value]
-    if people and not is_person(people[0].value):
+    if not people:
+        return Picture(field)
+    if not is_person(people[0].value):
         return _merged(field, pictures_of(field))
     return replace(_picture(people[0], people), place=field)
 
