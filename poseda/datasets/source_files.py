@@ -30,6 +30,7 @@ from poseda.datasets.formats.own_export import (
 from poseda.datasets.formats.plain_sources import read_plain_source, read_world
 from poseda.datasets.formats.threedpw import read_3dpw
 from poseda.datasets.formats.trc import read_trc
+from poseda.datasets.joint_map import JointMap
 from poseda.datasets.records import LabelledPoses, SourceReading
 from poseda.geometry.skeleton import H36M16, Skeleton
 
@@ -56,7 +57,7 @@ def read_source(
     skeleton: Skeleton = H36M16,
     cameras: str | Path | None = None,
     subjects: tuple[str, ...] | None = None,
-    joints: Mapping[str, str] | None = None,
+    joints: Mapping[str, str | int] | JointMap | None = None,
     stride: int = 1,
     strict: bool = False,
 ) -> LabelledPoses:
@@ -69,7 +70,8 @@ def read_source(
             set). Motion without cameras (BVH, TRC, C3D, npz with positions) is otherwise seen by an assumed
             studio rig.
         subjects: of Human3.6M. Default: the five training subjects.
-        joints: our joint to its name in the files, where the name does not tell.
+        joints: our joint to its name in the files, where the name does not tell. A :class:`JointMap` is not
+            checked for names that no file has.
         stride: keep one frame in this many.
         strict: refuse a bad file of a folder. Default: leave it out if another is good, and say so.
 
@@ -79,12 +81,13 @@ def read_source(
     path = Path(path)
     if stride < 1:
         raise Field(path, "stride").fail("1 or more", stride)
+    names = JointMap.of(joints)
     kind, files, skipped = _of_one_kind(path, _files(path), strict)
     bad: dict[str, str] = {}
     if kind == "npz":
-        poses = _npz(Archive(path), skeleton, cameras, subjects, joints, stride)
+        poses = _npz(Archive(path), skeleton, cameras, subjects, names, stride)
     elif kind in MOTION:
-        poses, bad = read_motion(files, MOTION[kind], skeleton, joints, stride, _rig(cameras), strict)
+        poses, bad = read_motion(files, MOTION[kind], skeleton, names, stride, _rig(cameras), strict)
     elif kind == "mat5":
         poses, bad = read_annot(files, skeleton, cameras, stride, strict)
     elif kind == "hdf5":
@@ -93,6 +96,8 @@ def read_source(
         poses, bad = read_3dpw(files, skeleton, stride, strict)
     else:
         poses = _text(path, kind, skeleton, stride)
+    if names is not joints:
+        names.check()
     read = poses.reading if poses.reading.format else SourceReading(kind, len(files) - len(bad))
     return replace(poses, reading=replace(read, skipped={**read.skipped, **skipped, **bad}))
 
@@ -163,7 +168,7 @@ def _npz(
     skeleton: Skeleton,
     cameras: str | Path | None,
     subjects: tuple[str, ...] | None,
-    joints: Mapping[str, str] | None,
+    joints: JointMap,
     stride: int,
 ) -> LabelledPoses:
     if "positions_3d" in archive:
@@ -176,7 +181,7 @@ def _npz(
         whole = DomainFile(archive.path, skeleton).source()
         return whole.rows(torch.arange(0, len(whole), stride))
     if "positions" in archive:
-        return read_world(archive, skeleton, stride, _rig(cameras))
+        return read_world(archive, skeleton, joints, stride, _rig(cameras))
     if is_own_npz(archive):
         return read_own_npz(archive, skeleton, stride)
     if "pose_3d" in archive:

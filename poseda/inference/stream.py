@@ -18,11 +18,11 @@ from poseda.datasets.formats.sightings import Sightings
 from poseda.datasets.layouts import Layout
 from poseda.datasets.records import DataError
 from poseda.datasets.screen import Intrinsics, on_screen
+from poseda.datasets.timeline import FEWEST_SEEN
 from poseda.export.tables import pose_object
 from poseda.geometry.camera import Camera
 from poseda.inference.model import AdaptedLifter, LiftOptions
 from poseda.inference.smoothing import OneEuro
-from poseda.inference.timeline import FEWEST_SEEN
 from poseda.inference.trajectory import root_position
 
 STDIN = Path("stdin")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +14,9 @@ from poseda.datasets.formats import limits
 from poseda.datasets.formats.field import Field
 
 Read = TypeVar("Read")
+
+MOST_NAMED = 3
+"""Most files that a sentence names."""
 
 
 @contextmanager
@@ -136,6 +139,22 @@ def read_each(
     if first is not None and not good:
         raise first
     return good, bad
+
+
+def left_out(bad: Mapping[str, str], below: Path) -> str:
+    """A sentence on the files that were left out, the first few with the reason.
+
+    Args:
+        bad: why each file was left out, by its path.
+        below: folder from which they are named.
+    """
+    count = f"{len(bad)} file{'s' * (len(bad) != 1)} left out, which --strict refuses"
+    first = [
+        f"{Path(path).relative_to(below) if Path(path).is_relative_to(below) else path} ({reason[:160]})"
+        for path, reason in list(bad.items())[:MOST_NAMED]
+    ]
+    more = f" and {len(bad) - MOST_NAMED} more" if len(bad) > MOST_NAMED else ""
+    return f"{count}: {', '.join(first)}{more}"
 
 
 def in_natural_order(paths: Sequence[Path]) -> list[Path]:

@@ -15,9 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from poseda.datasets.errors import DataError
 from poseda.datasets.formats.field import Field
 from poseda.datasets.formats.files import read_json
 from poseda.datasets.formats.keypoints import LANDMARKS, Person, person_of
+from poseda.datasets.formats.nearest import unknown_json
 from poseda.datasets.formats.picture_order import order_pictures
 from poseda.datasets.formats.pictures import Picture, pictures_of
 from poseda.datasets.formats.sightings import Sightings, Size
@@ -47,17 +49,32 @@ def read_keypoint_json(file: Field, layout: Layout | None, size: Size | None) ->
 
 
 def read_keypoint_folder(
-    path: Path, files: Sequence[Path], layout: Layout | None, size: Size | None
+    path: Path,
+    files: Sequence[Path],
+    layout: Layout | None,
+    size: Size | None,
+    bad: dict[str, str] | None = None,
 ) -> Sightings | None:
     """Read a folder with a file for each picture; None if its files hold something else, or many pictures.
 
     The pictures are in order of their files' numbers. A picture without people is a gap. Several videos may
     lie in one folder if OpenPose or the like has put a video's name before the numbers.
+
+    Args:
+        path: of the folder.
+        files: of it.
+        layout: given by the user.
+        size: of the pictures, given by the user.
+        bad: gets the reason for each file that cannot be read, by its path; its picture is a gap. None: such
+            a file is refused.
     """
     pictures, first = list[Picture](), None
+    unreadable = dict[str, str]()
     for file in files:
-        content = read_json(file)
-        found = _pictures(content) if content.value else [Picture(content)]
+        content, found = _picture_of(file, bad is None, unreadable)
+        if not found and bad is not None:
+            unreadable[str(file)] = f"file: expected people's joints, found {unknown_json(content.value)}"
+            continue
         named = any(one.video is not None or isinstance(one.name, int) for one in found)
         if len(found) != 1 or named or found[0].frame not in (None, 0):
             return None
@@ -67,6 +84,8 @@ def read_keypoint_folder(
         pictures.append(replace(found[0], frame=None, name=stem, video=video and video[1]))
     if first is None or len(pictures) < 2:
         return None
+    if bad is not None:
+        bad |= unreadable
     if len({picture.video for picture in pictures}) == 1:
         pictures = [replace(picture, video=None) for picture in pictures]
     return _Reader(path, layout, size).read(first.value, pictures)
@@ -77,6 +96,23 @@ def _pictures(file: Field) -> list[Picture]:
         return pictures_of(file)
     except RecursionError as error:
         raise file.fail("pictures a few levels deep", "hundreds of levels") from error
+
+
+def _picture_of(file: Path, strict: bool, bad: dict[str, str]) -> tuple[Field, list[Picture]]:
+    """Content and pictures of a file; of one that cannot be read, a picture without people."""
+    try:
+        content = read_json(file)
+        found = _pictures(content) if content.value else [Picture(content)]
+        for picture in found if len(found) == 1 else []:
+            for person in picture.people:
+                person_of(person)
+    except DataError as error:
+        if strict:
+            raise
+        bad[str(file)] = str(error).removeprefix(f"{file}: ")
+        content = Field(file)
+        found = [Picture(content)]
+    return content, found
 
 
 class _Reader:

@@ -17,6 +17,7 @@ from poseda.datasets.formats.field import Field
 from poseda.datasets.formats.files import read_each
 from poseda.datasets.formats.motion_names import MARKERS, SKELETONS, Vocabulary, find_joints
 from poseda.datasets.formats.upright import Up, find_up, leg_length, turned
+from poseda.datasets.joint_map import JointMap
 from poseda.datasets.records import LabelledPoses, SourceReading
 from poseda.geometry.skeleton import Skeleton
 
@@ -90,7 +91,7 @@ def read_motion(
     files: Sequence[Path],
     read: Callable[[Path], Motion],
     skeleton: Skeleton,
-    joints: Mapping[str, str] | None,
+    joints: JointMap,
     stride: int,
     rig: Sequence[FixedCamera] | None,
     strict: bool = False,
@@ -101,7 +102,7 @@ def read_motion(
         files: to read.
         read: reads one.
         skeleton: to convert to.
-        joints: our joint to its name in the files, where the name does not tell.
+        joints: our joints' names in the files, where the names do not tell.
         stride: keep one frame in this many.
         rig: cameras, or None.
         strict: refuse a bad file among good ones.
@@ -140,7 +141,7 @@ class _Clip(NamedTuple):
     reading: SourceReading
 
 
-def world_poses(file: Field, motion: Motion, given: Mapping[str, str] | None = None) -> WorldPoses:
+def world_poses(file: Field, motion: Motion, given: JointMap | None = None) -> WorldPoses:
     """h36m17 in metres with z up, from named joints in any unit and axes.
 
     The pelvis is the middle of the hips. In animated skeletons the nose is the head joint, the base of the
@@ -149,13 +150,14 @@ def world_poses(file: Field, motion: Motion, given: Mapping[str, str] | None = N
     Args:
         file: for messages.
         motion: its joints.
-        given: our joint to its name in the file, where the name does not tell.
+        given: our joints' names in the file, where the names do not tell.
 
     Raises:
         DataError: if joints or unit are not recognised, or no frame has every joint.
     """
     usual = _usual_places(motion.position) if motion.rest is None else motion.rest
-    joints = find_joints(file, motion.names, usual, motion.vocabulary, given)
+    named = given.among(motion.names, file.path) if given else None
+    joints = find_joints(file, motion.names, usual, motion.vocabulary, named)
     used = (joints.weights != 0).any(0)
     whole = np.isfinite(motion.position[:, used]).all((1, 2))
     if not whole.any():

@@ -192,12 +192,12 @@ def find_joints(
         names: J of them.
         place: (J, 3) usual places, which tell joints at one place apart.
         vocabulary: of the kind of file.
-        given: our joint to the file's name for it, where the file's name does not tell.
+        given: our joint to the file's name for it, where the file's name does not tell; the file has it.
 
     Raises:
         DataError: if a joint is neither found nor can be made; the message lists the file's names.
     """
-    parts = _candidates(file, names, vocabulary, given or {})
+    parts = _candidates(names, vocabulary, given or {})
     at = {part: found[0] for part, found in parts.items() if part != "spine"}
     _tip_of_skull(at, names, place)
     row, made_up = {part: np.eye(len(names))[index] for part, index in at.items()}, dict[str, str]()
@@ -219,12 +219,10 @@ def find_joints(
 
 
 def _candidates(
-    file: Field, names: Sequence[str], vocabulary: Vocabulary, given: Mapping[str, str]
+    names: Sequence[str], vocabulary: Vocabulary, given: Mapping[str, str]
 ) -> dict[str, list[int]]:
     """Part to the indices of the names that stand for it, the best first."""
-    exact, plainly = (
-        {form(name): at for at, name in reversed(list(enumerate(names)))} for form in (str, plain)
-    )
+    plainly = {plain(name): at for at, name in reversed(list(enumerate(names)))}
     forms = vocabulary.forms()
     found = {part: [plainly[w] for w in words if w in plainly] for part, words in forms.items()}
     taken = {at for indices in found.values() for at in indices}
@@ -235,14 +233,8 @@ def _candidates(
         # The root of a rig may be anywhere between the hips.
         if part is not None and at not in taken and not (rig and part == "pelvis"):
             found.setdefault(part, []).append(at)
-    for part, theirs in given.items():
-        place = file.at(f"joints: {part}")
-        if part not in {*forms, *H36M17.joint_names}:
-            known = sorted({*forms, *H36M17.joint_names})
-            raise place.fail(f"one of {', '.join(known)}", f"{part}{_near(part, known)}")
-        if theirs not in exact:
-            raise place.fail("the name of one of the file's joints", f"{theirs}{_near(theirs, names)}")
-        found[part] = [exact[theirs]]
+    for joint, theirs in given.items():
+        found[shared.get(joint, joint)] = [list(names).index(theirs)]
     return {part: indices for part, indices in found.items() if indices}
 
 

@@ -8,12 +8,15 @@ from poseda.datasets.checks import checked
 from poseda.datasets.detections import Detections2D, Reading, SizeToldBy, ToldBy
 from poseda.datasets.formats.npz import Archive
 from poseda.datasets.formats.sightings import Size, contradiction, named_clips
+from poseda.datasets.joint_map import JointMap
 from poseda.datasets.joint_names import layout_of_names
 from poseda.datasets.layouts import BY_JOINTS, LAYOUTS, Layout
 from poseda.datasets.tracking import identify
 
 
-def read_plain_detections(archive: Archive, layout: Layout | None, image_size: Size | None) -> Detections2D:
+def read_plain_detections(
+    archive: Archive, layout: Layout | None, image_size: Size | None, joint_map: JointMap | None = None
+) -> Detections2D:
     """``keypoints`` (N, J, 2 or 3) pixels [and confidence], or ``pose_2d`` (N, J, 2) screen coordinates.
 
     Optional: ``confidence`` (N, J), ``frame``, ``person``, ``clip`` (N,), ``joint_names`` (J,),
@@ -40,7 +43,10 @@ def read_plain_detections(archive: Archive, layout: Layout | None, image_size: S
     zeros = np.zeros(rows, np.int64)
     clip, frame = column("clip", zeros), column("frame", np.arange(rows))
     who = identify(points[..., :2], confidence > 0, clip, frame, column("person", zeros))
+    known = layout or _layout(archive, joints)
     told_by: ToldBy = "flag" if layout else "names" if "joint_names" in archive else "number"
+    if joint_map and (renamed := joint_map.renamed(known, archive.path)) != known:
+        known, told_by = renamed, "flag"
     size_told_by: SizeToldBy = (
         "file" if "image_size" in archive else "unknown" if image_size is None else "flag"
     )
@@ -50,7 +56,7 @@ def read_plain_detections(archive: Archive, layout: Layout | None, image_size: S
         frame=frame,
         person=who.person,
         clip=clip,
-        layout=layout or _layout(archive, joints),
+        layout=known,
         image_size=_image_size(archive, rows, image_size),
         format="npz",
         path=archive.path,

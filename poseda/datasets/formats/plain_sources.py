@@ -11,6 +11,7 @@ from poseda.datasets.conversion import conversion
 from poseda.datasets.filming import FixedCamera, film_world, labelled
 from poseda.datasets.formats.field import Field
 from poseda.datasets.formats.npz import Archive
+from poseda.datasets.joint_map import JointMap
 from poseda.datasets.joint_names import layout_of_names
 from poseda.datasets.layouts import Layout
 from poseda.datasets.records import LabelledPoses
@@ -59,7 +60,7 @@ def read_plain_source(archive: Archive, skeleton: Skeleton, stride: int) -> Labe
 
 
 def read_world(
-    archive: Archive, skeleton: Skeleton, stride: int, rig: Sequence[FixedCamera] | None
+    archive: Archive, skeleton: Skeleton, joints: JointMap, stride: int, rig: Sequence[FixedCamera] | None
 ) -> LabelledPoses:
     """``positions`` (N, J, 3) metres, z up; optional ``clip_index`` (N,) and ``joint_names`` (J,)."""
     shape, _ = archive.header("positions")
@@ -72,6 +73,7 @@ def read_world(
     if "joint_names" in archive:
         names = archive.read("joint_names", (shape[1],), "U").tolist()
         layout = named_layout(Field(archive.path, "joint_names"), names)
+    layout = joints.renamed(joints.layout() or layout, archive.path)
     clip = np.zeros(shape[0], np.int64)
     if "clip_index" in archive:
         clip = archive.read("clip_index", (shape[0],), "iu").astype(np.int64)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from poseda.datasets.formats.field import Field
-from poseda.datasets.formats.files import read_text, reading
+from poseda.datasets.formats.files import read_each, read_text, reading
 from poseda.datasets.formats.picture_order import order_pictures
 from poseda.datasets.formats.sightings import Sightings, Size
 from poseda.datasets.layouts import LAYOUTS, Layout
@@ -38,11 +38,16 @@ def is_label_text(path: Path) -> bool:
 
 
 def read_label_texts(
-    path: Path, files: Sequence[Path], layout: Layout | None, size: Size | None
+    path: Path,
+    files: Sequence[Path],
+    layout: Layout | None,
+    size: Size | None,
+    bad: dict[str, str] | None = None,
 ) -> Sightings:
     """Files as ``yolo predict save_txt=True`` writes them, named ``VIDEO_12.txt`` or as their pictures.
 
-    A joint at 0, 0 is not seen. A line has x and y of each joint, and mostly its confidence.
+    A joint at 0, 0 is not seen. A line has x and y of each joint, and mostly its confidence. ``bad`` gets the
+    reason for each file that cannot be read, by its path; None refuses such files.
 
     Raises:
         DataError: if the size of the pictures is unknown, or a line has another number of columns.
@@ -54,7 +59,10 @@ def read_label_texts(
     found = Sightings(path, "Ultralytics label txt", layout or LAYOUTS["coco17"])
     found.layout_told_by = "number" if layout is None else "flag"
     joints = len(found.layout or ())
-    tables = [_table(file) for file in files]
+    tables, skipped = read_each(files, lambda _, file: _table(file), bad is None)
+    files = [file for file in files if str(file) not in skipped]
+    if bad is not None:
+        bad |= skipped
     width = next((table.shape[1] for table in tables if len(table)), 0)
     per_joint, extras = _columns(Field(path, "lines"), width, joints, layout)
     tracked = _tracked(tables, extras)
