@@ -200,7 +200,7 @@ def _are_people(value: Any) -> bool:
 
 
 def _are_frames(first: dict[str, Any], count: int) -> bool:
-    """Whether poses in one list, of points with names or depths, are those of successive pictures."""
+    """Whether poses in one list, of points, are those of successive pictures."""
     points = first.get("keypoints")
     if not isinstance(points, list) or not points or not is_point(points[0]):
         return False
