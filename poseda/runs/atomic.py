@@ -44,8 +44,8 @@ def write_json(path: Path, content: Any) -> None:
 
 
 @dataclass(frozen=True)
-class JsonFile:
-    """A JSON file of a run folder.
+class RunFile:
+    """A file of a run folder.
 
     Args:
         path: of the file.
@@ -58,6 +58,15 @@ class JsonFile:
     def exists(self) -> bool:
         """Whether the file is there."""
         return self.path.exists()
+
+    def remove(self) -> None:
+        """Remove the file, if it is there."""
+        if self.writes:
+            self.path.unlink(missing_ok=True)
+
+
+class JsonFile(RunFile):
+    """A JSON file of a run folder."""
 
     def read(self) -> Any:
         """The content.
@@ -81,8 +90,3 @@ class JsonFile:
         """
         if self.writes:
             write_json(self.path, content)
-
-    def remove(self) -> None:
-        """Remove the file, if it is there."""
-        if self.writes:
-            self.path.unlink(missing_ok=True)

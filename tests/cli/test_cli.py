@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
 import torch
 
-from poseda.cli import UNREAD, main
+import poseda
+from poseda.cli import UNREAD, attempt, main
 
 TINY = ["adapt", "--preset", "tiny", "--device", "cpu"]
 SHORT = [
@@ -155,6 +157,18 @@ def test_a_reader_who_leaves_ends_the_command_without_a_word() -> None:
         info.stdout.close()
         said = info.stderr.read()
     assert (info.returncode, said) == (UNREAD, b"")
+
+
+def test_our_warnings_are_sentences_and_others_stay(capsys: pytest.CaptureFixture[str]) -> None:
+    def warned() -> int:
+        warnings.simplefilter("always")
+        warnings.warn_explicit("left out 2 lines", UserWarning, poseda.__file__, 1)
+        warnings.warn_explicit("of another package", UserWarning, "elsewhere.py", 1)
+        return 0
+
+    with pytest.warns(UserWarning, match="of another package"):
+        assert attempt(warned) == 0
+    assert capsys.readouterr().err == "poseda: left out 2 lines\n"
 
 
 def test_memory_on_the_device_is_said_where_it_is_counted(
