@@ -10,19 +10,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from runs import short_steps
 
 import poseda
 from poseda.cli import UNREAD, attempt, main
 
 TINY = ["adapt", "--preset", "tiny", "--device", "cpu"]
-SHORT = [
-    "--training.pretrain-steps",
-    "10",
-    "--training.adapt-steps",
-    "10",
-    "--generator-training.steps",
-    "10",
-]
+SHORT = short_steps(10)
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -174,17 +168,7 @@ def test_our_warnings_are_sentences_and_others_stay(capsys: pytest.CaptureFixtur
 def test_memory_on_the_device_is_said_where_it_is_counted(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    steps = [
-        "--training.pretrain-steps",
-        "2",
-        "--training.adapt-steps",
-        "2",
-        "--arms",
-        "gpa",
-        "--gate",
-        "off",
-    ]
-    given = ["adapt", "--preset", "tiny", "--device", "cpu", *steps]
+    given = [*TINY, *short_steps(2), "--arms", "gpa", "--gate", "off"]
     assert main([*given, "--out", str(tmp_path / "uncounted")]) == 0
     assert "device memory" not in capsys.readouterr().out
     monkeypatch.setattr("poseda.device.peak_memory", lambda device: 1_300_000_000)
