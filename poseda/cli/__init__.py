@@ -130,7 +130,7 @@ def check_command(given: str, commands: dict[str, str], what: str) -> None:
         UsageError: naming those that exist, and the one that may be meant.
     """
     if given not in commands:
-        from poseda.config.fields import guess
+        from poseda.config.near import guess
 
         known = ", ".join(commands)
         raise UsageError(f"expected {what} among {known}, got {given!r}{guess(given, commands)}")

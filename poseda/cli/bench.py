@@ -7,7 +7,7 @@ from poseda.cli.options import read
 from poseda.cli.program import Program
 from poseda.config import BenchConfig
 
-PROGRAM = Program("poseda bench", "Time the fused op against its rivals.", (BenchConfig,))
+PROGRAM = Program("poseda bench", "Time the fused op against its rivals.", (BenchConfig,), of_run=("device",))
 
 
 def run(arguments: list[str]) -> int:

@@ -24,6 +24,7 @@ PROGRAM = Program(
         *("model", "input", "output", "arm", "image_size", "fov", "intrinsics", "layout"),
         *("root", "smooth.filter", "rate", "device", "overwrite", "json"),
     ),
+    of_run=("image_size", "fov", "intrinsics", "layout", "min_confidence", "device"),
 )
 
 

@@ -73,10 +73,10 @@ class JsonFile(RunFile):
 
         Raises:
             OSError: if the file cannot be read.
-            ValueError: if it holds no JSON; the message names the file.
+            ValueError: if it holds no JSON, or a name twice; the message names the file.
         """
         try:
-            return json.loads(self.path.read_text())
+            return json.loads(self.path.read_text(), object_pairs_hook=_once)
         except ValueError as error:
             raise ValueError(
                 f"{self.path}: expected JSON, found a file that cannot be read ({error})"
@@ -90,3 +90,12 @@ class JsonFile(RunFile):
         """
         if self.writes:
             write_json(self.path, content)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, of which no name may be there twice: a reader could not say which value counts."""
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise ValueError(f"{', '.join(twice)}: given twice")
+    return dict(pairs)

@@ -76,6 +76,9 @@ def test_an_occupied_folder_is_refused(run: Path, capsys: pytest.CaptureFixture[
     assert sorted(run.rglob("*")) == before
 
 
+FLIP = "--training.flip switches it on, and --training.no-flip off"
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [
@@ -97,6 +100,21 @@ def test_an_occupied_folder_is_refused(run: Path, capsys: pytest.CaptureFixture[
         (["--arms", "gpa,lpa"], "got 'gpa,lpa'; separate values with spaces"),
         (["--save-every", "7"], "poseda: --save-every: expected a multiple of --log-every = 20, got 7"),
         (["--seeds", "1", "1"], "seeds: expected at least one value, without repetition"),
+        (["--seeds", "0", "-1"], "poseda: --seeds: expected a number of at least 0, got -1"),
+        (["--lifter", "semgnc"], "got 'semgnc'; did you mean semgcn?"),
+        (["--device", "cdua"], "got 'cdua'; did you mean cuda?"),
+        (["--device", "cdua:1"], "got 'cdua:1'; did you mean cuda?"),
+        (["--fov", "estmate"], "got 'estmate'; did you mean estimate?"),
+        (["--loss", "absolut"], "did you mean --training.loss?"),
+        (["--training.loss", "absolut"], "got 'absolut'; did you mean absolute?"),
+        (
+            ["--", "--out"],
+            "poseda: --: expected options, which begin with -- and a name, got -- alone; leave it out",
+        ),
+        (["--training.flip", "false"], f"poseda: --training.flip: expected no value, got 'false'; {FLIP}"),
+        (["--training.no_flip", "x"], f"poseda: --training.no_flip: expected no value, got 'x'; {FLIP}"),
+        (["--training.no-flip=x"], f"poseda: --training.no-flip: expected no value, got 'x'; {FLIP}"),
+        (["--resume"], "poseda: --resume: expected a run to continue in --out, got "),
     ],
 )
 def test_bad_input_is_one_sentence_and_writes_nothing(

@@ -100,6 +100,13 @@ def test_a_damaged_verdict_is_named(begun: RunFolder, content: str) -> None:
         begun.verdict.read()
 
 
+def test_a_name_that_stands_twice_in_a_file_is_refused(begun: RunFolder) -> None:
+    path = begun.path / "config.json"
+    path.write_text(path.read_text().replace('"seeds"', '"out": "elsewhere", "seeds"', 1))
+    with pytest.raises(FolderError, match=r"config\.json: expected .* \(out: given twice\)$"):
+        begun.read_config()
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"config": {}}', '{"config": 3}'])
 def test_a_damaged_configuration_is_named_once(begun: RunFolder, content: str) -> None:
     (begun.path / "config.json").write_text(content)
