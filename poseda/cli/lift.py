@@ -28,6 +28,10 @@ PROGRAM = Program(
 )
 
 
+NAMED = 10
+"""Most people who are named that were left out; all are counted."""
+
+
 def run(arguments: list[str]) -> int:
     """Lift a recording, or what comes on stdin."""
     config = read(PROGRAM, arguments, lambda given: given.build(LiftConfig))
@@ -56,7 +60,7 @@ def _or_run(config: LiftConfig, model: AdaptedLifter, name: str) -> Any:
 def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> int:
     from poseda.datasets import read_detections
     from poseda.datasets.lens import find_lens
-    from poseda.export import SUFFIXES, planned_files, write_poses
+    from poseda.export import SUFFIXES, planned_files, skipped_tracks, write_poses
     from poseda.inference import LiftOptions, lift_footage
 
     assert config.output is not None
@@ -68,6 +72,7 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
     lens = find_lens(detections, model.skeleton, given["intrinsics"], given["fov"], options.min_confidence)
     poses = lift_footage(model, detections, lens, options, LateBar("lifting"))
     _check_free(config, planned_files(config.output, poses))
+    skipped = skipped_tracks(config.output, poses)
     try:
         written = write_poses(config.output, poses)
     except OSError as error:
@@ -80,22 +85,27 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
             "frames": len(poses),
             "valid": int(poses.valid.sum()),
             "people": len(list(poses.tracks())),
+            "skipped": len(skipped),
             "arm": model.arm,
             "seed": model.seed,
             "skeleton": model.skeleton.name,
             "camera": lens.note,
         },
+        skipped,
         config.json,
     )
     return 0
 
 
-def _show(summary: dict[str, Any], as_json: bool) -> None:
-    """Print what was lifted and where it is."""
+def _show(summary: dict[str, Any], skipped: list[tuple[int, int]], as_json: bool) -> None:
+    """Print what was lifted, where it is and who was left out."""
+    named = ", ".join(f"person {person} of clip {clip}" for clip, person in skipped[:NAMED])
+    more = f" and {len(skipped) - NAMED} more" if len(skipped) > NAMED else ""
     open_console(as_json).print(
         "lifted {valid} of {frames} frames, {people} people and clips, by {arm} of seed {seed}; "
         "camera: {camera}\n".format_map(summary)
-        + f"written: {', '.join(summary['written'])}",
+        + f"written: {', '.join(summary['written'])}"
+        + (f"\nleft out, without a valid frame: {named}{more}" if skipped else ""),
         highlight=False,
         soft_wrap=True,
     )
