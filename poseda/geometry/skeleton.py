@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from poseda.config.near import guess
-
 MAX_JOINTS = 64
 """The kernels keep one pose on chip; this is the largest tree for which they are built."""
 MAX_PARTS = 32
@@ -172,9 +170,7 @@ class Skeleton:
             ValueError: if there is none; the message lists those there are.
         """
         if name not in BUILT_IN:
-            raise ValueError(
-                f"skeleton: expected one of {', '.join(BUILT_IN)}, got {name!r}{guess(name, BUILT_IN)}"
-            )
+            raise ValueError(f"skeleton: expected one of {', '.join(BUILT_IN)}, got {name!r}")
         return BUILT_IN[name]
 
     @property
