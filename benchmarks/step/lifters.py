@@ -20,6 +20,7 @@ from rich.console import Console
 from torch import Tensor, nn
 from torch.utils.benchmark import Timer
 
+from benchmarks.step.program import Network
 from poseda.bench.record import (
     about,
     machine,
@@ -55,16 +56,13 @@ FRAMES = {
 """Windows in which each lifter is measured; more frames of all joints are more than a CPU trains."""
 
 
-Lifter = Literal["simple_baseline", "videopose3d", "semgcn", "stgcn", "mixste", "dstformer"]
-
-
 @dataclass(frozen=True)
 class LifterOptions:
     """How fast lifters train and lift."""
 
     quick: bool = False
     """Measure eager lifters only, in short rounds of small batches."""
-    lifters: Annotated[tuple[Lifter, ...], Distinct()] = get_args(Lifter)
+    lifters: Annotated[tuple[Network, ...], Distinct()] = get_args(Network)
     """Lifters to measure."""
     frames: Annotated[tuple[Annotated[int, Above(0)], ...], Distinct(least=0)] = ()
     """Frames of a window, for lifters that see as many. Default: by lifter."""
