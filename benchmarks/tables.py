@@ -19,6 +19,7 @@ from typing import Any
 from benchmarks.mocap.tables import markdown_table
 from poseda.bench.record import HEADINGS, STAGE_HEADINGS, rows, show_seconds, stage_rows
 from poseda.config import arm_name
+from poseda.config.near import guess
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -259,7 +260,7 @@ def draw(name: str) -> str:
         ValueError: if no table has that name.
     """
     if name not in TABLES:
-        raise ValueError(f"table: expected one of {', '.join(TABLES)}, got {name!r}")
+        raise ValueError(f"table: expected one of {', '.join(TABLES)}, got {name!r}{guess(name, TABLES)}")
     return markdown_table(*TABLES[name]())
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 
@@ -14,13 +15,16 @@ import pytest
 from benchmarks.mocap import program as mocap
 from benchmarks.step import lifters, processes, profile
 from benchmarks.step import program as step
+from benchmarks.tables import draw
 from poseda import __version__
 from poseda.cli import COMMANDS, adapt, bench, evaluate, info, lift, main
 from poseda.cli.help import help_text
 from poseda.cli.options import parse
 from poseda.cli.program import Program, UsageError, option_name
+from poseda.config import RunConfig, preset
 from poseda.config.fields import help_texts
 from poseda.config.limits import Above, AtLeast, choices, parts
+from poseda.datasets.layouts import Layout
 
 OURS = [module.PROGRAM for module in (adapt, lift, evaluate, bench, info, step, lifters, processes, profile)]
 QUEUES = [
@@ -134,6 +138,22 @@ def test_every_closed_set_of_values_names_a_near_one(program: Program) -> None:
         for value in choices(entry.hint):
             with pytest.raises(UsageError, match=rf", got '{value}x'; did you mean {value}\?$"):
                 parse(program, [option_name(entry.name), f"{value}x"])
+
+
+@pytest.mark.parametrize(
+    ("refused", "meant"),
+    [
+        (lambda: Layout.named("coc17"), "coco17"),
+        (lambda: draw("door-sped"), "door-speed"),
+        (lambda: preset("tinny"), "tiny"),  # type: ignore[arg-type]
+        (lambda: RunConfig(arms=("gpaa",)), "gpa"),  # type: ignore[arg-type]
+    ],
+)
+def test_names_from_python_and_from_tables_have_near_ones_too(
+    refused: Callable[[], object], meant: str
+) -> None:
+    with pytest.raises(ValueError, match=rf"expected one of .*; did you mean {meant}\?$"):
+        refused()
 
 
 @PROGRAMS
