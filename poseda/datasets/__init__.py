@@ -3,15 +3,23 @@
 Adapting code receives an :class:`AdaptationData` and nothing else. It holds no 3D pose of the target.
 README.md beside this file says which files are read.
 
-Imports go one way. From the bottom: records, layouts, conversion, detections, filming, formats, lens,
-domain_file, synthetic, detection_files, source_files, own, open.
+Imports go one way. From the bottom: errors, layouts, conversion, detections, formats of detections,
+detection_files (up to here without torch), records, screen, filming, formats of sources, lens, domain_file,
+synthetic, source_files, own, open. Names are loaded when they are first used.
 """
 
-from poseda.datasets.detection_files import read_detections
-from poseda.datasets.open import open_domains
-from poseda.datasets.own import NoLabelsError, OwnDomains, own_domains
-from poseda.datasets.records import SPLITS, AdaptationData, DataError, Domains, LabelledPoses, UnlabelledPoses
-from poseda.datasets.source_files import read_source
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from poseda.datasets.detection_files import read_detections
+    from poseda.datasets.errors import DataError
+    from poseda.datasets.open import open_domains
+    from poseda.datasets.own import NoLabelsError, OwnDomains, own_domains
+    from poseda.datasets.records import SPLITS, AdaptationData, Domains, LabelledPoses, UnlabelledPoses
+    from poseda.datasets.source_files import read_source
 
 __all__ = [
     "SPLITS",
@@ -27,3 +35,23 @@ __all__ = [
     "read_detections",
     "read_source",
 ]
+
+_HOME = {
+    "DataError": "errors",
+    "NoLabelsError": "own",
+    "OwnDomains": "own",
+    "open_domains": "open",
+    "own_domains": "own",
+    "read_detections": "detection_files",
+    "read_source": "source_files",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return getattr(import_module(f"{__name__}.{_HOME.get(name, 'records')}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

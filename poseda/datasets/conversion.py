@@ -12,8 +12,8 @@ from functools import cached_property
 
 import numpy as np
 
+from poseda.datasets.errors import DataError
 from poseda.datasets.layouts import Layout
-from poseda.datasets.records import DataError
 from poseda.geometry.skeleton import H36M17, Skeleton
 
 HEAD_BEYOND_EARS = 1 / 3

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from poseda.datasets.detections import Detections2D
-from poseda.datasets.formats.arrays import read_plain_detections
 from poseda.datasets.formats.coco import (
     is_coco_annotations,
     is_coco_results,
@@ -28,6 +27,7 @@ from poseda.datasets.formats.mmpose import (
 )
 from poseda.datasets.formats.npz import Archive
 from poseda.datasets.formats.openpose import is_openpose, read_openpose
+from poseda.datasets.formats.plain_detections import read_plain_detections
 from poseda.datasets.formats.sightings import Sightings, Size
 from poseda.datasets.formats.videopose3d import read_videopose3d_2d
 from poseda.datasets.layouts import Layout

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from poseda.config.near import guess
-from poseda.datasets.records import DataError
+from poseda.datasets.errors import DataError
 from poseda.geometry.skeleton import BUILT_IN, Skeleton
 
 

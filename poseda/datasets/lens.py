@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from poseda.datasets.detections import DEFAULT_CONFIDENCE, DEFAULT_FIELD_OF_VIEW, Detections2D, Intrinsics
+from poseda.datasets.detections import DEFAULT_CONFIDENCE, DEFAULT_FIELD_OF_VIEW, Detections2D
+from poseda.datasets.errors import DataError
 from poseda.datasets.formats.cameras import read_intrinsics
-from poseda.datasets.records import DataError
+from poseda.datasets.screen import Intrinsics, on_screen
 from poseda.geometry.focal_length import CALIBRATION_JOINTS, PeopleCalibration, calibrate_from_people
 from poseda.geometry.skeleton import Skeleton
 
@@ -20,7 +21,7 @@ ESTIMATE = "estimate"
 
 @dataclass(frozen=True)
 class Lens:
-    """A camera as :meth:`Detections2D.on_screen` takes it.
+    """A camera as :func:`screen.on_screen` takes it.
 
     Args:
         intrinsics: calibrated, or None.
@@ -78,7 +79,7 @@ def _estimate(detections: Detections2D, skeleton: Skeleton, min_confidence: floa
     sizes = detections.image_size
     if sizes is not None and len(np.unique(sizes, axis=0)) > 1:
         return PeopleCalibration(None, reason="the pictures are of several sizes, so of several cameras")
-    poses = detections.on_screen(skeleton, min_confidence=min_confidence)
+    poses = on_screen(detections, skeleton, min_confidence=min_confidence)
     return calibrate_from_people(
         poses.pose_2d, poses.visible, torch.from_numpy(detections.clip), poses.clip, skeleton
     )

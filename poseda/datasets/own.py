@@ -26,6 +26,7 @@ from poseda.datasets.records import (
     check_evaluated,
     check_in_front,
 )
+from poseda.datasets.screen import unlabelled
 from poseda.datasets.source_files import SUFFIXES as SOURCE_SUFFIXES
 from poseda.datasets.source_files import read_source
 from poseda.datasets.synthetic.embedded import EmbeddedDomains
@@ -136,8 +137,8 @@ def own_domains(
     """
     detections = read_detections(target, image_size, layout=layout)
     lens = find_lens(detections, skeleton, intrinsics, fov, min_confidence)
-    poses = detections.unlabelled(
-        skeleton, intrinsics=lens.intrinsics, fov=lens.fov, min_confidence=min_confidence
+    poses = unlabelled(
+        detections, skeleton, intrinsics=lens.intrinsics, fov=lens.fov, min_confidence=min_confidence
     )
     learn, hold = _source(source, skeleton, cameras, joints, stride, seed)
     named = sorted((joints or {}).items())

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from poseda.datasets.errors import DataError
 from poseda.geometry.camera import Camera
 from poseda.geometry.kinematics import root_relative
 from poseda.geometry.skeleton import Skeleton
@@ -19,10 +20,6 @@ SPLITS = ("source", "source_val", "target_train", "target_test")
 
 EVALUATED = ("target_test", "source_val")
 """Splits with labels that may be compared with predictions."""
-
-
-class DataError(ValueError):
-    """Data that cannot be used. The message is one sentence: file, field, expected, found."""
 
 
 @dataclass(frozen=True)

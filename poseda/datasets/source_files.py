@@ -9,7 +9,6 @@ import torch
 
 from poseda.datasets.domain_file import DomainFile
 from poseda.datasets.filming import FixedCamera
-from poseda.datasets.formats.arrays import read_plain_source, read_world
 from poseda.datasets.formats.cameras import read_rigs_by_subject
 from poseda.datasets.formats.field import Field
 from poseda.datasets.formats.files import in_natural_order, kind_of
@@ -17,6 +16,7 @@ from poseda.datasets.formats.human36m import read_human36m
 from poseda.datasets.formats.motion import read_bvh_source
 from poseda.datasets.formats.mpi_inf_3dhp import read_annot, read_annot_data, read_spin
 from poseda.datasets.formats.npz import Archive
+from poseda.datasets.formats.plain_sources import read_plain_source, read_world
 from poseda.datasets.formats.threedpw import read_3dpw
 from poseda.datasets.records import LabelledPoses
 from poseda.geometry.skeleton import H36M16, Skeleton

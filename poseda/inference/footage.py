@@ -11,6 +11,7 @@ import torch
 from poseda.datasets.detections import Detections2D
 from poseda.datasets.lens import Lens
 from poseda.datasets.records import DataError
+from poseda.datasets.screen import on_screen
 from poseda.export import LiftedPoses
 from poseda.geometry.camera import Camera
 from poseda.geometry.skeleton import Skeleton
@@ -85,8 +86,12 @@ class _Frames:
         Raises:
             DataError: if no frame can be lifted.
         """
-        screen = detections.on_screen(
-            model.skeleton, intrinsics=lens.intrinsics, fov=lens.fov, min_confidence=options.min_confidence
+        screen = on_screen(
+            detections,
+            model.skeleton,
+            intrinsics=lens.intrinsics,
+            fov=lens.fov,
+            min_confidence=options.min_confidence,
         )
         timeline = Timeline.of(detections)
         visible = screen.visible

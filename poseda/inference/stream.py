@@ -13,11 +13,11 @@ from typing import Any, BinaryIO, TextIO
 import numpy as np
 import torch
 
-from poseda.datasets.detections import Intrinsics
 from poseda.datasets.formats.field import Field
 from poseda.datasets.formats.sightings import Sightings
 from poseda.datasets.layouts import Layout
 from poseda.datasets.records import DataError
+from poseda.datasets.screen import Intrinsics, on_screen
 from poseda.export.tables import pose_object
 from poseda.geometry.camera import Camera
 from poseda.inference.model import AdaptedLifter, LiftOptions
@@ -185,7 +185,8 @@ class LineLifter:
             points = np.concatenate([points, np.ones((len(points), 1))], 1)
         found = Sightings(STDIN, "JSON lines", self.layout)
         found.add(points, keypoints, 0)
-        poses = found.detections(self.image_size).on_screen(
+        poses = on_screen(
+            found.detections(self.image_size),
             self.model.skeleton,
             intrinsics=self.intrinsics,
             fov=self.fov,

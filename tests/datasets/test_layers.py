@@ -12,7 +12,8 @@ import poseda
 ROOT = Path(poseda.__file__).parent
 
 LAYERS = (
-    ("records",), ("layouts",), ("conversion",), ("detections",), ("filming",), ("formats",), ("lens",),
+    ("errors",), ("layouts",), ("conversion",), ("detections",), ("records",), ("screen",), ("filming",),
+    ("formats",), ("lens",),
     ("domain_file",), ("synthetic",), ("detection_files", "source_files"), ("own",), ("open",),
 )  # fmt: skip
 """Modules of poseda.datasets from the bottom."""

@@ -45,6 +45,7 @@ from poseda.datasets import DataError, open_domains, read_detections, read_sourc
 from poseda.datasets.formats.cameras import read_intrinsics
 from poseda.datasets.formats.field import Field
 from poseda.datasets.formats.pickle import unpickle
+from poseda.datasets.screen import unlabelled
 from poseda.geometry.skeleton import H36M16
 
 SIZE = (1920, 1080)
@@ -218,7 +219,7 @@ def as_json(content: Any) -> bytes:
 
 
 def detections(path: Path) -> object:
-    return read_detections(path, SIZE).unlabelled(H36M16)
+    return unlabelled(read_detections(path, SIZE), H36M16)
 
 
 def domains(path: Path) -> object:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from poseda.datasets import DataError, read_detections
+from poseda.datasets.screen import unlabelled
 
 SIZE = (1920, 1080)
 """Width and height of the pictures, pixels."""
@@ -36,7 +37,7 @@ def refused_when_damaged(files: Iterable[Path]) -> int:
                     damaged[at] = rng.integers(32, 127)
             path.write_bytes(damaged)
             try:
-                read_detections(path, SIZE).unlabelled(min_confidence=0.1)
+                unlabelled(read_detections(path, SIZE), min_confidence=0.1)
             except DataError:
                 refused += 1
     return refused

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from poseda.datasets.detections import Intrinsics
 from poseda.datasets.filming import FixedCamera, pitch_of
 from poseda.datasets.formats.field import Field
 from poseda.datasets.formats.files import read_json
+from poseda.datasets.screen import Intrinsics
 from poseda.geometry.camera import Camera, normalize_screen
 
 LARGEST = 1e7

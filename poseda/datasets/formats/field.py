@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from poseda.datasets.records import DataError
+from poseda.datasets.errors import DataError
 
 Shape = Sequence[int | str | tuple[int, ...]]
 """A shape to expect: a letter stands for any length, a tuple for one of several."""

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from poseda.datasets.errors import DataError
 from poseda.datasets.formats.field import Field
 from poseda.datasets.formats.limits import most_expanded
-from poseda.datasets.records import DataError
 
 
 @contextmanager

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from poseda.datasets.errors import DataError
 from poseda.datasets.formats import limits
 from poseda.datasets.formats.field import Field
 from poseda.datasets.formats.files import read_bytes
-from poseda.datasets.records import DataError
 
 MAX_DEPTH = 8
 """Deepest nesting of cells."""

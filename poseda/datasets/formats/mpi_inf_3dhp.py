@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from poseda.datasets.conversion import conversion
-from poseda.datasets.detections import Intrinsics
 from poseda.datasets.filming import labelled, screen_of
 from poseda.datasets.formats.cameras import pixel_lens, read_cameras
 from poseda.datasets.formats.field import Field
@@ -20,6 +19,7 @@ from poseda.datasets.formats.mat import read_mat
 from poseda.datasets.formats.npz import Archive
 from poseda.datasets.layouts import MPI_INF_3DHP_17, MPI_INF_3DHP_28, SPIN24, Layout
 from poseda.datasets.records import LabelledPoses, concatenated
+from poseda.datasets.screen import Intrinsics
 from poseda.geometry.camera import Camera
 from poseda.geometry.placements import locate
 from poseda.geometry.skeleton import Skeleton

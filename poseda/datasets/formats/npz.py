@@ -17,10 +17,10 @@ from typing import IO
 
 import numpy as np
 
+from poseda.datasets.errors import DataError
 from poseda.datasets.formats.field import Field, Shape, fits, kind
 from poseda.datasets.formats.limits import most_expanded
 from poseda.datasets.formats.pickle import unpickle
-from poseda.datasets.records import DataError
 
 _BROKEN = (
     OSError,

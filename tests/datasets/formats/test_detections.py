@@ -8,7 +8,7 @@ import torch
 from detections import SIZE, person, refused_when_damaged
 
 from poseda.datasets import DataError, read_detections
-from poseda.datasets.detections import Intrinsics
+from poseda.datasets.screen import Intrinsics, unlabelled
 from poseda.geometry.camera import Camera
 from poseda.geometry.skeleton import COCO17, Skeleton
 
@@ -46,7 +46,7 @@ def test_coco_annotations(write):
     assert found.format == "COCO annotations JSON" and found.layout.name == "coco17"
     assert found.image_size.tolist() == [[640, 480]] and found.frame.tolist() == [5]
     assert found.confidence[0].tolist() == [0] + [1] * 16
-    poses = found.unlabelled(COCO17)
+    poses = unlabelled(found, COCO17)
     assert poses.visible[0].tolist() == [False] + [True] * 16
     expected = (2 * points[1, 0] / 640 - 1, (2 * points[1, 1] - 480) / 640)
     assert poses.pose_2d[0, 1].tolist() == pytest.approx(expected, abs=1e-6)
@@ -60,7 +60,7 @@ def test_coco_annotations_of_a_users_own_joints(write):
     found = read_detections(write(annotations(points, categories=category)))
     assert found.layout.joint_names == ("head", "thorax", "left_wing")
     fly = Skeleton.declare("fly", {"thorax": None, "head": "thorax", "left_wing": "thorax"})
-    poses = found.unlabelled(fly)
+    poses = unlabelled(found, fly)
     assert poses.pose_2d.shape == (1, 3, 2) and poses.visible is None
 
 
@@ -135,7 +135,7 @@ def test_plain_npz_in_pixels_and_on_screen(tmp_path):
     np.savez(tmp_path / "screen.npz", pose_2d=screen, confidence=points[..., 2])
     plain = read_detections(tmp_path / "screen.npz")
     assert plain.units == "screen"
-    one, two = pixels.unlabelled(COCO17), plain.unlabelled(COCO17)
+    one, two = unlabelled(pixels, COCO17), unlabelled(plain, COCO17)
     assert torch.allclose(one.pose_2d, two.pose_2d, atol=1e-6)
     assert two.camera.aspect is None and one.camera.aspect.tolist() == pytest.approx([0.5625] * 3)
 
@@ -154,40 +154,40 @@ def test_a_folder_of_recordings_numbers_its_clips_on(write):
 
 def test_cameras_from_intrinsics_field_of_view_or_the_size_alone(write):
     found = read_detections(write([result(0, person(17)), result(1, person(17, 1))]), SIZE)
-    wide = found.unlabelled(fov=90).camera
+    wide = unlabelled(found, fov=90).camera
     assert len(wide) == 2 and wide.focal[1].tolist() == pytest.approx([1, 1])
-    assumed = found.unlabelled().camera  # 55 degrees across the longer side
+    assumed = unlabelled(found).camera  # 55 degrees across the longer side
     assert assumed.focal[0, 0].item() == pytest.approx(1 / np.tan(np.radians(27.5)))
-    upright = read_detections(write([result(0, person(17))]), (1080, 1920)).unlabelled().camera
+    upright = unlabelled(read_detections(write([result(0, person(17))]), (1080, 1920))).camera
     assert upright.focal[0, 0].item() == pytest.approx(1920 / 1080 / np.tan(np.radians(27.5)))
     given = Intrinsics(Camera.from_pixels(1500, 1510, 960, 540, *SIZE, [0.1, 0, 0, 0, 0]), SIZE)
-    own = found.unlabelled(intrinsics=given).camera
+    own = unlabelled(found, intrinsics=given).camera
     assert own.focal[1].tolist() == pytest.approx([3000 / 1920, 3020 / 1920]) and own.distortion.shape == (
         2,
         5,
     )
     with pytest.raises(DataError, match="image size: expected the intrinsics' 640x480, found 1920x1080"):
-        found.unlabelled(intrinsics=Intrinsics(given.camera, (640, 480)))
+        unlabelled(found, intrinsics=Intrinsics(given.camera, (640, 480)))
     with pytest.raises(DataError, match="--fov: horizontal_degrees: expected 0 to 180 degrees, got 200"):
-        found.unlabelled(fov=200)
+        unlabelled(found, fov=200)
 
 
 def test_confidence_decides_what_is_seen(write):
     points = person(17)
     points[:, 2] = np.linspace(0, 0.8, 17)
     found = read_detections(write([result(0, points)]), SIZE)
-    assert found.unlabelled(COCO17, min_confidence=0.5).visible.sum() == 7
-    assert found.unlabelled(COCO17, min_confidence=0).visible.sum() == 16  # confidence 0 is never seen
+    assert unlabelled(found, COCO17, min_confidence=0.5).visible.sum() == 7
+    assert unlabelled(found, COCO17, min_confidence=0).visible.sum() == 16  # confidence 0 is never seen
     with pytest.raises(
         DataError, match=r"confidence: expected a joint of at least 0\.9, found none in 1 detections"
     ):
-        found.unlabelled(COCO17, min_confidence=0.9)
+        unlabelled(found, COCO17, min_confidence=0.9)
 
 
 def test_a_joint_beyond_all_numbers_is_unseen(write):
     points = person(17)
     points[3, 0] = 1e300
-    poses = read_detections(write([result(0, points)]), SIZE).unlabelled(COCO17)
+    poses = unlabelled(read_detections(write([result(0, points)]), SIZE), COCO17)
     assert poses.visible[0].tolist() == [joint != 3 for joint in range(17)]
     assert poses.pose_2d[0, 3].tolist() == [0, 0]
 
@@ -196,15 +196,15 @@ def test_unknown_size_and_wrong_units_are_named(write):
     with pytest.raises(
         DataError, match=r"image size: expected width x height in pixels \(--image-size\), found none in COCO"
     ):
-        read_detections(write([result(0, person(17))])).unlabelled()
+        unlabelled(read_detections(write([result(0, person(17))])))
     with pytest.raises(DataError, match="pose_2d: expected pixels of a picture of this size, found joints"):
-        read_detections(write([result(0, person(17))]), (64, 48)).unlabelled()
+        unlabelled(read_detections(write([result(0, person(17))]), (64, 48)))
     small = person(17)
     small[:, :2] /= 2000
     with pytest.raises(
         DataError, match=r"pose_2d: expected pixels, found poses smaller than .* \(normalised"
     ):
-        read_detections(write([result(0, small)]), SIZE).unlabelled()
+        unlabelled(read_detections(write([result(0, small)]), SIZE))
 
 
 BAD: dict[str, tuple[Any, str]] = {

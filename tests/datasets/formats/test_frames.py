@@ -13,6 +13,7 @@ from detections import SIZE, person, refused_when_damaged
 
 from poseda.datasets import DataError, read_detections
 from poseda.datasets.layouts import LAYOUTS
+from poseda.datasets.screen import unlabelled
 from poseda.geometry.skeleton import H36M16, Skeleton
 
 
@@ -37,7 +38,7 @@ def test_openpose_folder_of_two_videos(write):
     found = read_detections(folder, SIZE)
     assert found.format == "OpenPose JSON" and found.layout.name == "body_25"
     assert found.clip.tolist() == [0, 0, 0, 1] and found.frame.tolist() == [0, 2, 2, 0]
-    poses = found.unlabelled(H36M16)
+    poses = unlabelled(found, H36M16)
     assert poses.clip.tolist() == [0, 0, 1, 2]
     hidden = [H36M16.joint_names[j] for j in np.flatnonzero(~poses.visible[0].numpy())]
     assert hidden == ["right_wrist"] and LAYOUTS["body_25"].joint_names[4] == "right_wrist"
@@ -100,7 +101,7 @@ def test_deeplabcut_csv_of_one_animal_and_of_two(tmp_path):
         assert found.format == "DeepLabCut" and found.layout.joint_names == ("snout", "leftear", "tail_base")
         assert np.array_equal(found.pose_2d, table[..., :2].swapaxes(0, 1).reshape(-1, 3, 2))
         assert found.person.tolist() == ([0] * 4 + [1] * 4 if individuals else [0] * 4)
-        poses = found.unlabelled(mouse)
+        poses = unlabelled(found, mouse)
         assert poses.pose_2d[0, 1].tolist() == pytest.approx(
             [2 * table[0, 0, 0, 0] / 640 - 1, (2 * table[0, 0, 0, 1] - 480) / 640], abs=1e-6
         )
