@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from poseda.cli.options import read
 from poseda.cli.program import INTERRUPTED, Program, UsageError
-from poseda.cli.screen import LateBar, complain, open_console, print_json
+from poseda.cli.screen import LateBar, complain, open_console, print_account, print_json
 from poseda.config import LiftConfig
 
+SHOWN = 12
+"""Most clips that the summary names."""
+
 if TYPE_CHECKING:
+    from poseda.export import LiftedPoses
     from poseda.inference import AdaptedLifter
 
 PROGRAM = Program(
@@ -54,16 +58,17 @@ def _or_run(config: LiftConfig, model: AdaptedLifter, name: str) -> Any:
 
 def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> int:
     from poseda.datasets import read_detections
+    from poseda.datasets.account import account_of
     from poseda.datasets.joint_map import JointMap
     from poseda.datasets.lens import find_lens
+    from poseda.datasets.people import choose_people
     from poseda.export import SUFFIXES, planned_files, write_poses
-    from poseda.inference import LiftOptions, lift_footage
+    from poseda.inference import LiftOptions, lift_footage, why_not_lifted
 
     assert config.output is not None
     if config.output.suffix not in SUFFIXES:
         raise UsageError(f"--output: expected a file ending in {', '.join(SUFFIXES)}, got {config.output}")
     _check_free(config, [config.output])
-    options = LiftOptions.of(config, model.config)
     names = JointMap.of(config.joints or model.config.joints or None)
     detections = read_detections(
         config.input,
@@ -74,6 +79,10 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
     )
     if config.joints:  # the run's may be of other footage
         names.check()
+    detections = choose_people(detections, config.people)
+    options = LiftOptions.of(config, model.config, detections.reading.rate)
+    account = account_of(detections, model.skeleton, options.min_confidence, options.max_gap)
+    print_account(open_console(config.json), account)
     lens = find_lens(detections, model.skeleton, given["intrinsics"], given["fov"], options.min_confidence)
     poses = lift_footage(model, detections, lens, options, LateBar("lifting"))
     _check_free(config, planned_files(config.output, poses))
@@ -89,21 +98,41 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
             "frames": len(poses),
             "valid": int(poses.valid.sum()),
             "people": len(list(poses.tracks())),
+            "clips": _clips(poses),
+            "dropped": why_not_lifted(poses, options.max_gap),
             "arm": model.arm,
             "seed": model.seed,
             "skeleton": model.skeleton.name,
             "camera": lens.note,
+            "account": account.as_json(),
         },
         config.json,
     )
     return 0
 
 
+def _clips(poses: LiftedPoses) -> list[dict[str, Any]]:
+    """Each clip by number and name, with its people, frames and lifted frames."""
+    clips: dict[int, dict[str, Any]] = {}
+    for clip, _, rows in poses.tracks():
+        name = poses.clip_name(clip)
+        entry = clips.setdefault(clip, {"clip": clip, "name": name, "people": 0, "frames": 0, "valid": 0})
+        entry["people"] += 1
+        entry["frames"] += rows.stop - rows.start
+        entry["valid"] += int(poses.valid[rows].sum())
+    return list(clips.values())
+
+
 def _show(summary: dict[str, Any], as_json: bool) -> None:
     """Print what was lifted and where it is."""
+    missing = "; ".join(f"{count} frames: {reason}" for reason, count in summary["dropped"].items())
+    named = [f"{clip['name']} {clip['valid']}/{clip['frames']}" for clip in summary["clips"][:SHOWN]]
+    more = " …" if len(summary["clips"]) > SHOWN else ""
     open_console(as_json).print(
-        "lifted {valid} of {frames} frames, {people} people and clips, by {arm} of seed {seed}; "
+        "lifted {valid} of {frames} frames, {people} people, by {arm} of seed {seed}; "
         "camera: {camera}\n".format_map(summary)
+        + f"clips: {', '.join(named)}{more}\n"
+        + (f"not lifted: {missing}\n" if missing else "")
         + f"written: {', '.join(summary['written'])}",
         highlight=False,
         soft_wrap=True,

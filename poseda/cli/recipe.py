@@ -48,11 +48,12 @@ def open_chosen(config: RunConfig) -> Domains:
     """
     from poseda.config import picture_size
     from poseda.datasets import open_domains, own_domains
+    from poseda.datasets.account import check_usable
 
     try:
         if config.target is None:
             return open_domains(config.data, size=config.domain_size)
-        return own_domains(
+        domains = own_domains(
             config.source,
             config.target,
             picture_size(config.image_size),
@@ -61,10 +62,14 @@ def open_chosen(config: RunConfig) -> Domains:
             intrinsics=config.intrinsics,
             min_confidence=config.min_confidence,
             layout=config.layout,
+            people=config.people,
             joints=config.joints,
             strict=config.strict,
             stride=config.stride,
         )
+        if domains.account is not None:
+            check_usable(domains.account, config.target)
+        return domains
     except (ValueError, OSError) as error:
         raise UsageError(_named(str(error))) from error
 

@@ -149,17 +149,17 @@ def conversion(source: Layout | str, target: Skeleton | str) -> Conversion:
 
 
 def made_up_table() -> str:
-    """The joints of h36m17 that each built-in layout lacks and how they are best made, as a Markdown table.
+    """The joints of h36m17 that built-in layouts lack and how they are best made, as a Markdown table.
 
-    h36m16 has the same joints but for the nose. Layouts with the same recipes share their rows.
+    h36m16 has the same joints but for the nose.
     """
-    layouts: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    layouts: dict[tuple[str, str], list[str]] = {}
     for name in LAYOUTS:
-        made_up = tuple(conversion(name, H36M17).made_up.items())
-        layouts.setdefault(made_up, []).append(f"`{name}`")
+        for made_up in conversion(name, H36M17).made_up.items():
+            layouts.setdefault(made_up, []).append(f"`{name}`")
+    order = {joint: at for at, joint in enumerate(H36M17.joint_names)}
     rows = [
-        f"| {', '.join(names)} | {joint} | {note} |"
-        for made_up, names in layouts.items()
-        for joint, note in made_up
+        f"| {joint} | {note} | {', '.join(names)} |"
+        for (joint, note), names in sorted(layouts.items(), key=lambda row: order[row[0][0]])
     ]
-    return "\n".join(["| layout | joint | how it is made |", "|---|---|---|", *rows])
+    return "\n".join(["| joint | how it is made | layouts |", "|---|---|---|", *rows])

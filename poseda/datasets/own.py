@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from poseda.datasets.account import Account, account_of
 from poseda.datasets.conversion import conversion
 from poseda.datasets.detection_files import SUFFIXES as DETECTION_SUFFIXES
 from poseda.datasets.detection_files import read_detections
@@ -20,6 +21,7 @@ from poseda.datasets.formats.files import kind_of
 from poseda.datasets.formats.npz import Archive
 from poseda.datasets.joint_map import JointMap
 from poseda.datasets.lens import find_lens
+from poseda.datasets.people import choose_people
 from poseda.datasets.records import (
     AdaptationData,
     DataError,
@@ -58,6 +60,7 @@ class OwnDomains:
         fingerprint: SHA-256 of the files and of the options they were read with.
         made_up: target joints that the detections lack, and how each is made.
         camera: the target's camera, in words.
+        account: of the target's detections, or None.
         source_account: how the source was read, in sentences.
     """
 
@@ -68,10 +71,11 @@ class OwnDomains:
         fingerprint: str,
         made_up: Mapping[str, str],
         camera: str = "unknown",
+        account: Account | None = None,
         source_account: Sequence[str] = (),
     ) -> None:
         self._name, self._data, self._fingerprint = name, data, fingerprint
-        self.made_up, self.camera = dict(made_up), camera
+        self.made_up, self.camera, self.account = dict(made_up), camera, account
         self.source_account = tuple(source_account)
 
     @property
@@ -120,11 +124,12 @@ def own_domains(
     intrinsics: str | Path | None = None,
     min_confidence: float = DEFAULT_CONFIDENCE,
     layout: str | None = None,
+    people: str | int = "all",
     joints: Mapping[str, str | int] | Sequence[str] | None = None,
     stride: int = 1,
     seed: int = 0,
     strict: bool = False,
-) -> Domains:
+) -> OwnDomains:
     """Pair a labelled source with the user's own footage.
 
     Args:
@@ -138,6 +143,7 @@ def own_domains(
         intrinsics: JSON of the target's camera; ``fov`` has no effect then.
         min_confidence: target joints of less confidence are unseen.
         layout: of the target's joints, where its file does not give it.
+        people: of the target, as :func:`poseda.datasets.people.choose_people` takes them.
         joints: our joint to its name in the target or the source, where names do not tell; or what an option
             holds, see :meth:`JointMap.read`.
         stride: keep one frame of the source in this many.
@@ -148,7 +154,8 @@ def own_domains(
         DataError: if a file cannot be used; one sentence.
     """
     names = JointMap.of(joints or None)
-    detections = read_detections(target, image_size, layout=layout, joints=names, strict=strict)
+    found = read_detections(target, image_size, layout=layout, joints=names, strict=strict)
+    detections = choose_people(found, people)
     lens = find_lens(detections, skeleton, intrinsics, fov, min_confidence)
     poses = unlabelled(
         detections, skeleton, intrinsics=lens.intrinsics, fov=lens.fov, min_confidence=min_confidence
@@ -158,6 +165,7 @@ def own_domains(
     named = sorted(names.pairs.items())
     options: tuple[Any, ...] = (image_size, fov, skeleton.name, min_confidence, layout, named, stride, seed)
     options += (names.order,) if names.order else ()
+    options += () if people == "all" else (people,)
     files = [Path(file) for file in (source, target, cameras, intrinsics) if file is not None]
     return OwnDomains(
         Path(target).resolve().stem,
@@ -165,6 +173,7 @@ def own_domains(
         digest(files, repr(options)),
         conversion(detections.layout, skeleton).made_up,
         lens.note,
+        account_of(detections, skeleton, min_confidence),
         _account(learn, source, detections, stride),
     )
 

@@ -188,8 +188,3 @@ def ways_to(joint: str, source: Layout) -> tuple[Recipe, ...]:
         return (best,)
     names = frozenset(source.joint_names)
     return tuple(way.recipe for way in _WAYS[joint] if way.suits(names))
-
-
-def second_bests() -> dict[str, list[str]]:
-    """Each joint of h36m17 to the notes of all ways to make it, the best first."""
-    return {joint: [way.recipe.note or "copied" for way in ways] for joint, ways in _WAYS.items()}

@@ -16,6 +16,9 @@ import numpy as np
 UNTRACKED = -1
 """The person of a detection whose file has no usable track."""
 
+MOSTLY = 0.1
+"""Tracks of a clip count only if no more than this share of its detections are without one."""
+
 GATE = 0.5
 """Bodies. Nobody moves farther than this between successive pictures: at 25 pictures a second, 20 m/s."""
 
@@ -24,6 +27,9 @@ WIDEST_GATE = 0.9
 
 MEMORY = 15
 """Pictures for which a person who is not detected is remembered, about half a second."""
+
+RECENT = 5
+"""Pictures before a jump in which someone is looked for, as the detector may have failed in the last."""
 
 STILLS = 0.2
 """Where more than this share of the steps are jumps, the pictures are stills, and no track is cut."""
@@ -76,7 +82,7 @@ class _Bodies:
         return _Bodies(self.points[index], self.seen[index], self.centre[index], own)
 
 
-def follow(pose_2d: np.ndarray, seen: np.ndarray, frame: np.ndarray) -> np.ndarray:
+def follow(pose_2d: np.ndarray, seen: np.ndarray, frame: np.ndarray) -> tuple[np.ndarray, int]:
     """Follow the people of one clip.
 
     A clip with one person a picture stays one track if it has no jumps, or so many that it shows stills.
@@ -87,17 +93,17 @@ def follow(pose_2d: np.ndarray, seen: np.ndarray, frame: np.ndarray) -> np.ndarr
         frame: (N,) int64, in any order.
 
     Returns:
-        (N,) int64, a number for each person, in the order in which they appear.
+        (N,) int64, a number for each person in the order of their appearance, and how many tracks were cut.
 
     Example:
         >>> poses = np.array([[[0, 0], [0, 9]], [[50, 0], [50, 9]], [[51, 0], [51, 9]], [[1, 0], [1, 9.0]]])
-        >>> follow(poses, np.ones((4, 2), bool), np.array([0, 0, 1, 1])).tolist()
+        >>> follow(poses, np.ones((4, 2), bool), np.array([0, 0, 1, 1]))[0].tolist()
         [0, 1, 1, 0]
     """
     single = np.zeros(len(frame), np.int64)
     if len(np.unique(frame)) == len(frame):
-        return cut_jumps(pose_2d, seen, frame, single)[0]
-    return _followed(pose_2d, seen, frame, forgets=True)
+        return cut_jumps(pose_2d, seen, frame, single)
+    return _followed(pose_2d, seen, frame), 0
 
 
 def cut_jumps(
@@ -118,25 +124,44 @@ def cut_jumps(
     """
     number, cut, fresh = person.copy(), 0, int(person.max(initial=-1)) + 1
     order = np.lexsort((frame, person))
-    jumps = _jumps(_Bodies.of(pose_2d[order], seen[order]), frame[order], person[order])
+    bodies = _Bodies.of(pose_2d[order], seen[order])
+    jumps = _jumps(bodies, frame[order], person[order])
     if jumps.sum() > STILLS * len(order):
         return number, 0
     ends = np.flatnonzero(np.diff(person[order])) + 1
     for begin, end in pairwise([0, *ends.tolist(), len(order)]):
         if not jumps[begin:end].any():
             continue
-        rows = order[begin:end]
-        parts = _followed(pose_2d[rows], seen[rows], frame[rows], forgets=False)
+        part = slice(begin, end)
+        parts = _parts(bodies.rows(np.arange(begin, end)), frame[order[part]], jumps[part])
         others = parts > 0
-        if others.any():
-            number[rows[others]] = fresh + parts[others] - 1
-            fresh += int(parts.max())
-            cut += 1
+        number[order[part][others]] = fresh + parts[others] - 1
+        fresh += int(parts.max())
+        cut += 1
     return number, cut
 
 
+def _parts(bodies: _Bodies, frame: np.ndarray, jumps: np.ndarray) -> np.ndarray:
+    """(N,) numbers of the people in a track that jumps: after a jump it is someone known, or someone new."""
+    number, recent = np.zeros(len(frame), np.int64), np.empty(0, np.int64)
+    step, present = _step(frame), 0
+    for start, stop in pairwise([0, *np.flatnonzero(jumps).tolist(), len(frame)]):
+        if start:
+            cost, away = _distances(bodies.rows(recent), bodies.rows(np.array([start])), np.zeros(2))
+            gate = _gate(np.maximum((frame[start] - frame[recent]) // step, 1))
+            cost = np.where(away <= gate, cost, np.inf)
+            near = recent[cost.argmin()] if np.isfinite(cost).any() else None
+            present = int(number.max()) + 1 if near is None else int(number[near])
+        number[start:stop] = present
+        recent = np.concatenate([recent, np.arange(max(start, stop - RECENT), stop)])
+    return number
+
+
 def _jumps(bodies: _Bodies, frame: np.ndarray, person: np.ndarray) -> np.ndarray:
-    """(N,) bool: a row is beyond the gate from the row before of the same person, a few pictures earlier."""
+    """(N,) bool: a row is beyond the gate from the row before of the same person, a few pictures earlier.
+
+    It takes joints that are seen in both: of someone half hidden, now the head is seen and now the legs.
+    """
     found = np.zeros(len(frame), bool)
     if len(frame) < 2:
         return found
@@ -144,8 +169,9 @@ def _jumps(bodies: _Bodies, frame: np.ndarray, person: np.ndarray) -> np.ndarray
     same = (person[1:] == person[:-1]) & (passed > 0) & (passed <= MEMORY)
     size = _lasting(bodies.size, person)
     last, now = np.arange(len(frame) - 1), np.arange(1, len(frame))
-    away = _distance(bodies.rows(last, size[last]), bodies.rows(now), np.zeros(2))
-    found[1:] = same & np.isfinite(away) & (away > _gate(np.maximum(passed, 1)))
+    _, away = _distances(bodies.rows(last, size[last]), bodies.rows(now), np.zeros(2))
+    same &= (bodies.seen[last] & bodies.seen[now]).sum(1) >= FEWEST_SHARED
+    found[1:] = same & (away > _gate(np.maximum(passed, 1)))
     return found
 
 
@@ -169,29 +195,32 @@ def _step(frame: np.ndarray) -> int:
     return int(np.gcd.reduce(differences)) if len(differences) else 1
 
 
-def _distance(last: _Bodies, now: _Bodies, moved: np.ndarray) -> np.ndarray:
+def _distances(last: _Bodies, now: _Bodies, moved: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Distances between bodies, in bodies, once the earlier ones have moved by (..., 2).
 
-    The mean over the joints seen in both, and that of the boxes where these are few. A joint counts with one
-    body at most, so that a wrong joint says little. Infinite where a body is unseen.
+    Returns:
+        the mean of joints and box, and the lesser of the two. Detectors confuse the joints of people who fall
+        or lie, whose box stays; and the box of someone half hidden moves, whose joints stay. A joint counts
+        with one body at most, so that a wrong joint says little. Infinite where a body is unseen.
     """
     both = last.seen & now.seen
     shared, size = both.sum(-1), np.maximum(last.size, now.size)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        centre = now.centre - last.centre - moved
+        box = np.sqrt(np.einsum("...i,...i->...", centre, centre)) / size
         away = now.points - last.points - moved[..., None, :]
         joints = np.sqrt(np.einsum("...i,...i->...", away, away)) / size[..., None]
         joints = np.where(both, np.minimum(joints, 1.0), 0.0).sum(-1) / shared
-        box = now.centre - last.centre - moved
-        found = np.where(
-            shared >= FEWEST_SHARED, joints, np.sqrt(np.einsum("...i,...i->...", box, box)) / size
-        )
-    return np.where((last.size > 0) & (now.size > 0), found, np.inf)
+    joints = np.where(shared >= FEWEST_SHARED, joints, box)
+    unseen = (last.size == 0) | (now.size == 0)
+    mean, least = (joints + box) / 2, np.minimum(joints, box)
+    return np.where(unseen, np.inf, mean), np.where(unseen, np.inf, least)
 
 
-def _followed(pose_2d: np.ndarray, seen: np.ndarray, frame: np.ndarray, *, forgets: bool) -> np.ndarray:
+def _followed(pose_2d: np.ndarray, seen: np.ndarray, frame: np.ndarray) -> np.ndarray:
     """(N,) numbers of the people of a clip, in the order in which they appear."""
     order = np.argsort(frame, kind="stable")
-    memory = _Memory(_Bodies.of(pose_2d[order], seen[order]), forgets)
+    memory = _Memory(_Bodies.of(pose_2d[order], seen[order]))
     pictures, starts = np.unique(frame[order], return_index=True)
     times = (pictures - pictures[0]) // _step(frame)
     number = np.empty(len(order), np.int64)
@@ -205,18 +234,16 @@ class _Memory:
 
     Args:
         bodies: every detection of the clip, in order of time.
-        forgets: whether people are forgotten; otherwise they may be anywhere when they come back late.
     """
 
-    def __init__(self, bodies: _Bodies, forgets: bool) -> None:
-        self._bodies, self._forgets, self._count = bodies, forgets, 0
+    def __init__(self, bodies: _Bodies) -> None:
+        self._bodies, self._count = bodies, 0
         self._row = self._time = self._number = np.empty(0, np.int64)  # the row where each was seen last
         self._size, self._velocity = np.empty(0), np.empty((0, 2))
 
     def assign(self, rows: np.ndarray, time: int) -> np.ndarray:
         """Numbers for the detections of a picture."""
-        if self._forgets:
-            self._keep(time - self._time <= MEMORY)
+        self._keep(time - self._time <= MEMORY)
         number, bodies = np.full(len(rows), -1, np.int64), self._bodies
         if len(self._row):
             people, found = self._matches(rows, time)
@@ -254,9 +281,8 @@ class _Memory:
             before.points[:, None], before.seen[:, None], before.centre[:, None], before.size[:, None]
         )
         now = _Bodies(after.points[None], after.seen[None], after.centre[None], after.size[None])
-        cost = _distance(last, now, (self._velocity * passed[:, None])[:, None])
-        gate = np.where(passed > MEMORY, 1.0, _gate(passed))
-        return assigned(np.where(cost <= gate[:, None], cost, np.inf))
+        cost, away = _distances(last, now, (self._velocity * passed[:, None])[:, None])
+        return assigned(np.where(away <= _gate(passed)[:, None], cost, np.inf))
 
 
 def assigned(cost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -299,7 +325,8 @@ def identify(
 ) -> Identity:
     """Find out who is who: believe the tracks of a file where they can be tracks, and follow the others.
 
-    A track that comes twice in a picture is none: then the people of its clip are followed.
+    A track that comes twice in a picture is none: then the people of its clip are followed. So they are where
+    many detections have no track.
 
     Args:
         pose_2d: (N, J, 2) detections.
@@ -314,21 +341,22 @@ def identify(
         if len(np.unique(pairs, axis=0)) < len(pairs):
             twice += 1
             given[:] = UNTRACKED
+        if (given == UNTRACKED).mean() > MOSTLY:
+            given[:] = UNTRACKED
         loose, known = rows[given == UNTRACKED], rows[given != UNTRACKED]
         first = int(number[known].max(initial=-1)) + 1
         if len(known):
             number[known], cuts = cut_jumps(pose_2d[known], seen[known], frame[known], number[known])
             cut, first = cut + cuts, int(number[known].max()) + 1
         if len(loose):
-            number[loose] = first + follow(pose_2d[loose], seen[loose], frame[loose])
+            found, cuts = follow(pose_2d[loose], seen[loose], frame[loose])
+            number[loose], cut = first + found, cut + cuts
             followed |= len(np.unique(number[loose])) > 1
     warnings = []
     if twice:
-        warnings.append(
-            f"a track comes twice in a picture in {_counted(twice, 'clip')}: people were followed"
-        )
+        warnings.append(f"a track comes twice in a picture in {counted(twice, 'clip')}: people were followed")
     if cut:
-        warnings.append(f"{_counted(cut, 'track')} jumped from one person to another and were cut there")
+        warnings.append(f"{counted(cut, 'track')} cut at a jump from one person to another")
     several = len(np.unique(np.stack([clip, number], -1), axis=0)) > len(np.unique(clip))
     return Identity(number, "followed" if followed else "file" if several else "single", tuple(warnings))
 
@@ -339,5 +367,5 @@ def _by_clip(clip: np.ndarray) -> list[np.ndarray]:
     return np.split(order, np.flatnonzero(np.diff(clip[order])) + 1) if len(clip) else []
 
 
-def _counted(count: int, what: str) -> str:
+def counted(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,13 +19,16 @@ WHOLE: dict[str, Callable[[LiftedPoses], bytes]] = {
 }
 """Formats that hold any number of clips and persons."""
 
+LONGEST = 80
+"""Most letters of a clip's name in the name of a file."""
+
 SUFFIXES = (*WHOLE, ".bvh")
 """Endings of the files that can be written."""
 
 
 def planned_files(path: Path, poses: LiftedPoses) -> list[Path]:
     """The files that :func:`write_poses` will write: the path itself, or one beside it for each person of a
-    format that holds only one, ``name_clip0_person1.bvh``.
+    format that holds only one, ``name_VIDEO_person1.bvh``, with the number of a clip without a name.
 
     Raises:
         ValueError: if the ending is no format's.
@@ -33,7 +38,20 @@ def planned_files(path: Path, poses: LiftedPoses) -> list[Path]:
     tracks = list(poses.tracks())
     if path.suffix in WHOLE or len(tracks) == 1:
         return [path]
-    return [path.with_stem(f"{path.stem}_clip{clip}_person{person}") for clip, person, _ in tracks]
+    words = _words(poses, {clip for clip, _, _ in tracks})
+    return [path.with_stem(f"{path.stem}_{words[clip]}_person{person}") for clip, person, _ in tracks]
+
+
+def _words(poses: LiftedPoses, clips: set[int]) -> dict[int, str]:
+    """Words for clips that may stand in the name of a file; no two are alike."""
+    words = {
+        clip: re.sub(r"[^\w.-]+", "-", poses.clip_names.get(clip, "")).strip("-.")[:LONGEST] for clip in clips
+    }
+    times = Counter(word.lower() for word in words.values())
+    return {
+        clip: f"{word}_clip{clip}" if word and times[word.lower()] > 1 else word or f"clip{clip}"
+        for clip, word in words.items()
+    }
 
 
 def write_poses(path: Path, poses: LiftedPoses) -> list[Path]:

@@ -25,12 +25,12 @@ from poseda.datasets.joint_map import JointMap
 from poseda.datasets.layouts import Layout
 from poseda.datasets.records import DataError
 from poseda.datasets.screen import Intrinsics, on_screen
+from poseda.datasets.timeline import FEWEST_SEEN
 from poseda.datasets.tracking import UNTRACKED
 from poseda.export.tables import pose_object
 from poseda.geometry.camera import Camera
 from poseda.inference.model import AdaptedLifter, LiftOptions
 from poseda.inference.smoothing import OneEuro
-from poseda.inference.timeline import FEWEST_SEEN
 from poseda.inference.trajectory import root_position
 
 STDIN = Path("stdin")

@@ -2,41 +2,15 @@
 
 import numpy as np
 import pytest
+from walkers import HEIGHT, side, standing, stem
 
 from poseda.datasets import DataError
 from poseda.datasets.conversion import Conversion, conversion
 from poseda.datasets.layouts import BODY_25, H36M32, LAYOUTS, MPI_INF_3DHP_28, Layout
-from poseda.datasets.recipes import Recipe, second_bests
+from poseda.datasets.recipes import Recipe
 from poseda.geometry.skeleton import COCO17, H36M16, H36M17, MPI_INF_3DHP, Skeleton
 
 SOURCES = tuple(LAYOUTS)
-
-# Heights of a standing adult's joints above the floor, metres; sides are +-x.
-HEIGHT = {
-    "head_top": 1.75, "lsp_head_top": 1.75, "head": 1.66, "eye": 1.63, "eye_inner": 1.63, "eye_outer": 1.63,
-    "ear": 1.62, "nose": 1.6, "jaw": 1.56, "mouth": 1.55, "neck": 1.45, "upper_neck": 1.5, "mpii_thorax": 1.4,
-    "thorax": 1.45,
-    "collar": 1.4, "clavicle": 1.4, "shoulder": 1.43, "elbow": 1.1, "wrist": 0.85, "hand": 0.8, "pinky": 0.75,
-    "index": 0.75, "thumb": 0.78, "thumb_end": 0.76, "hand_end": 0.74, "pelvis": 0.92, "hip": 0.92,
-    "mid_hip": 0.92, "lower_spine": 1.0, "spine": 1.18, "spine1": 1.02, "spine2": 1.18, "spine3": 1.24,
-    "spine4": 1.35, "knee": 0.5, "ankle": 0.09, "foot": 0.03, "toe": 0.02, "toe_end": 0.02,
-    "belly": 1.1, "chest": 1.2, "foot_index": 0.02, "big_toe": 0.02, "small_toe": 0.02, "heel": 0.03,
-}  # fmt: skip
-
-
-def side(joint: str) -> int:
-    words = joint.split("_")
-    return ("left" in words) - ("right" in words)
-
-
-def stem(joint: str) -> str:
-    return "_".join(word for word in joint.split("_") if word not in ("left", "right"))
-
-
-def standing(layout: Layout) -> np.ndarray:
-    # The base of the skull in SMPL, the middle of the face in J-HMDB.
-    height = HEIGHT | {"smpl24": {"head": 1.55}, "jhmdb15": {"head": 1.6}}.get(layout.name, {})
-    return np.array([[0.2 * side(joint), height[stem(joint)]] for joint in layout.joint_names])
 
 
 def mirror(layout: Layout) -> list[int]:
@@ -160,11 +134,6 @@ def test_rows_that_are_seen_whole_are_converted_bit_by_bit_as_alone():
     converted, _ = convert(pose, visible)
     assert np.array_equal(converted[1::2], convert(pose[1::2])[0])
     assert np.array_equal(convert(pose)[0], convert.weights @ pose)
-
-
-def test_every_second_best_is_listed_for_the_page():
-    assert set(second_bests()) == set(H36M17.joint_names)
-    assert second_bests()["pelvis"][-1] == "mean of left_hip, right_hip"
 
 
 def test_a_foot_or_a_hand_stands_in_only_where_no_ankle_or_wrist_is_named():

@@ -134,11 +134,62 @@ def test_people_are_kept_apart(
     capsys.readouterr()
     assert lift(run, source, tmp_path / "o.bvh", "--json") == 0
     summary = json.loads(capsys.readouterr().out)
-    names = ["o_clip0_person0.bvh", "o_clip0_person1.bvh"]
+    names = ["o_clip_person0.bvh", "o_clip_person1.bvh"]  # of clip.json
     assert [Path(path).name for path in summary["written"]] == names
     assert summary["frames"] == summary["valid"] == 40 and summary["people"] == 2
     assert summary["arm"] == "gpa" and summary["seed"] == 0 and "55 degrees" in summary["camera"]
     assert all((tmp_path / name).exists() for name in names)
+
+
+def test_the_summary_names_clips_accounts_for_the_file_and_says_why_frames_are_not_lifted(
+    run: Path, write: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrist = H36M16.joint("left_wrist")
+    hidden = {*((frame, wrist) for frame in range(8, 15)), *((3, joint) for joint in range(1, 16))}
+    source = write(hide=hidden, skip={17})
+    capsys.readouterr()
+    assert lift(run, source, tmp_path / "o.npz", "--json", "--max-gap", "2") == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["clips"] == [{"clip": 0, "name": "clip", "people": 1, "frames": 20, "valid": 11}]
+    assert summary["dropped"] == {
+        "no detection": 1,
+        "fewer than half of the joints seen": 1,
+        "a joint unseen for more than 2 frames": 7,
+    }
+    assert summary["account"]["rows"] == 19 and summary["account"]["usable"]["lifting"] == 11
+    with np.load(tmp_path / "o.npz") as arrays:
+        assert arrays["clip_names"].tolist() == ["clip"]
+
+
+def test_clips_keep_their_names_through_every_export(
+    run: Path, write: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "videos").mkdir()
+    for name in ("kitchen 1", "garden"):
+        write().rename(tmp_path / "videos" / f"{name}.json")
+    for ending in ("npz", "json", "csv", "bvh"):
+        assert lift(run, tmp_path / "videos", tmp_path / f"o.{ending}") == 0
+    with np.load(tmp_path / "o.npz") as arrays:
+        assert arrays["clip_names"].tolist() == ["garden", "kitchen 1"]
+        assert arrays["clip"].tolist() == [0] * 20 + [1] * 20
+    frames = json.loads((tmp_path / "o.json").read_text())
+    assert [frames[at]["clip_name"] for at in (0, 39)] == ["garden", "kitchen 1"]
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "o.csv").read_text())))
+    assert [(rows[at]["clip"], rows[at]["clip_name"]) for at in (0, 39)] == [
+        ("0", "garden"),
+        ("1", "kitchen 1"),
+    ]
+    written = sorted(path.name for path in tmp_path.glob("*.bvh"))
+    assert written == ["o_garden_person0.bvh", "o_kitchen-1_person0.bvh"]
+
+
+def test_people_are_chosen(run: Path, write: Callable[..., Path], tmp_path: Path) -> None:
+    source = write(people=2)
+    assert lift(run, source, tmp_path / "o.npz", "--people", "1") == 0
+    with np.load(tmp_path / "o.npz") as arrays:
+        assert set(arrays["person"].tolist()) == {1}
+    assert lift(run, source, tmp_path / "p.npz", "--people", "7") == 2
+    assert not (tmp_path / "p.npz").exists()
 
 
 def test_smoothing_calms_the_motion(

@@ -61,6 +61,8 @@ def _places(file: Field, found: Sightings, images: list[Field]) -> dict[str | in
     videos = [
         next((image[key].name() for key in VIDEOS if image[key].value is not None), None) for image in images
     ]
+    if not images:
+        return {}
     titles = _titles(file)
     names = [_name(image) for image in images]
     if any(isinstance(name, int) for name in names):

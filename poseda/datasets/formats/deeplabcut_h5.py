@@ -84,8 +84,8 @@ def _levels(file: Field, group: Any, name: str) -> list[list[str]]:
         if len(places) and not -len(words) <= int(places.min()) <= int(places.max()) < len(words):
             raise file.at(f"{name}_label{at}").fail(f"places below {len(words)}", int(places.max()))
         found.append([str(words[place]) for place in places.tolist()])
-    if not found:
-        raise file.at(name).fail("an index of several levels", "none")
+    if len(found) < 2 or len({len(level) for level in found}) > 1:
+        raise file.at(name).fail("levels of one length", [len(level) for level in found])
     return found
 
 

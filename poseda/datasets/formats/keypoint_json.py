@@ -42,7 +42,7 @@ def read_keypoint_json(file: Field, layout: Layout | None, size: Size | None) ->
     Raises:
         DataError: if the content is damaged.
     """
-    pictures = pictures_of(file)
+    pictures = _pictures(file)
     if not pictures:
         return None
     return _Reader(file.path, layout, size).read(file.value, pictures)
@@ -91,11 +91,18 @@ def read_keypoint_folder(
     return _Reader(path, layout, size).read(first.value, pictures)
 
 
+def _pictures(file: Field) -> list[Picture]:
+    try:
+        return pictures_of(file)
+    except RecursionError as error:
+        raise file.fail("pictures a few levels deep", "hundreds of levels") from error
+
+
 def _picture_of(file: Path, strict: bool, bad: dict[str, str]) -> tuple[Field, list[Picture]]:
     """Content and pictures of a file; of one that cannot be read, a picture without people."""
     try:
         content = read_json(file)
-        found = pictures_of(content) if content.value else [Picture(content)]
+        found = _pictures(content) if content.value else [Picture(content)]
         for picture in found if len(found) == 1 else []:
             for person in picture.people:
                 person_of(person)
@@ -183,7 +190,8 @@ class _Reader:
             if size is None and persons:
                 raise Field(self.path, "image size").fail("width x height in pixels (--image-size)", "none")
             for person in persons:
-                person.points[:, :2] *= size
+                with np.errstate(over="ignore"):  # beyond all numbers is unseen
+                    person.points[:, :2] *= size
 
 
 def _format(content: Any, pictures: list[Picture]) -> str:
@@ -259,16 +267,23 @@ def _rate(content: Any) -> float | None:
 def _places(found: Sightings, pictures: list[Picture]) -> list[tuple[int, int]]:
     """Clip and frame of each picture."""
     videos = [picture.video for picture in pictures]
-    if pictures and all(picture.frame is not None for picture in pictures):
+    numbers = [_number(picture) for picture in pictures]
+    if all(number is not None for number in numbers):
         clips = {video: clip for clip, video in enumerate(dict.fromkeys(videos))}
         found.clip_names |= {clip: str(video) for video, clip in clips.items() if video is not None}
-        return [(clips[picture.video], picture.frame or 0) for picture in pictures]
+        return [(clips[video], number or 0) for video, number in zip(videos, numbers, strict=True)]
     names = [at if picture.name is None else picture.name for at, picture in enumerate(pictures)]
     if any(picture.name is None for picture in pictures):
         names = list(range(len(pictures)))
     order = order_pictures(names, videos)
     found.clip_names |= order.clip_names
     return [order.place(name, video) for name, video in zip(names, videos, strict=True)]
+
+
+def _number(picture: Picture) -> int | None:
+    """A picture's number: a frame, or an id that is a number."""
+    number = picture.name if picture.frame is None else picture.frame
+    return number if isinstance(number, int) and abs(number) < 1 << 62 else None
 
 
 def _track(field: Field) -> int | None:

@@ -46,13 +46,11 @@ class Person:
         place: of the joints in the file.
         points: (J, 3) of x, y, confidence.
         names: of the J joints as in the file, if it names them.
-        depth: whether the points have a depth, as MediaPipe's have.
     """
 
     place: Field
     points: np.ndarray
     names: tuple[str, ...] | None = None
-    depth: bool = False
 
 
 def is_point(value: Any) -> bool:
@@ -91,7 +89,7 @@ def person_of(field: Field) -> Person:
 
 
 def _points_key(holder: dict[str, Any]) -> str | None:
-    keys = [key for key in POINTS if key in holder and _holds_points(holder[key], key in LANDMARKS)]
+    keys = [key for key in holder if key in POINTS and _holds_points(holder[key], key in LANDMARKS)]
     return next((key for key in keys if holder[key]), keys[0] if keys else None)
 
 
@@ -142,9 +140,18 @@ def _columns(place: Field) -> Person:
 
 def _points(place: Field) -> Person:
     """A list of points, in order or each with its name or number."""
-    points = [point.record() for point in place.elements("a list of points")]
-    points_of = [(_label(point), point) for point in points]
-    return _labelled(place, [label for label, _ in points_of], [_row(point) for point in points])
+    points, first = place.value, place.value[0]
+    wrong = next((at for at, point in enumerate(points) if not isinstance(point, dict)), None)
+    if wrong is not None:
+        raise place.elements()[wrong].fail("an object")
+    label = next((key for key in (*NAMES, *NUMBERS) if _is_label(first.get(key))), "")
+    labels = [point[label] if label in point and _is_label(point[label]) else None for point in points]
+    if "x" not in first:
+        return _labelled(place, labels, [_row(point) for point in points])
+    # Files have hundreds of thousands of points: their keys are those of the first.
+    score = next((key for key in CONFIDENCES if key in first), "")
+    rows = [[point.get("x"), point.get("y"), point.get(score, 1.0)] for point in points]
+    return _labelled(place, labels, rows)
 
 
 def _entries(place: Field) -> Person:
@@ -158,12 +165,11 @@ def _entries(place: Field) -> Person:
 
 def _labelled(place: Field, labels: list[str | int | None], rows: list[list[Any]]) -> Person:
     """Put points where their labels say."""
-    depth = any(len(row) > 3 for row in rows)
-    table = place.holding([row[:3] for row in rows]).numbers((len(rows), 3))
+    table = place.holding(rows).numbers((len(rows), 3))
     if labels and all(isinstance(label, str) for label in labels):
-        return Person(place, table, tuple(map(str, labels)), depth)
+        return Person(place, table, tuple(map(str, labels)))
     if not labels or any(not isinstance(label, int) for label in labels):
-        return Person(place, table, depth=depth)
+        return Person(place, table)
     numbers = [int(label) for label in labels if isinstance(label, int)]
     if len(set(numbers)) < len(numbers):
         raise place.fail("each joint once", f"joint {max(numbers, key=numbers.count)} twice")
@@ -174,15 +180,11 @@ def _labelled(place: Field, labels: list[str | int | None], rows: list[list[Any]
         raise place.fail(f"numbers of joints from 0 to {max(WHOLE) - 1}", f"{min(numbers)} to {max(numbers)}")
     points = np.full((joints, 3), np.nan)
     points[numbers] = table
-    return Person(place, points, depth=depth)
+    return Person(place, points)
 
 
-def _label(point: dict[str, Any]) -> str | int | None:
-    for key in (*NAMES, *NUMBERS):
-        label = point.get(key)
-        if isinstance(label, str | int) and not isinstance(label, bool) and label != "":
-            return label
-    return None
+def _is_label(value: Any) -> bool:
+    return isinstance(value, str | int) and not isinstance(value, bool) and value != ""
 
 
 def _xy(point: dict[str, Any]) -> Sequence[Any] | None:
@@ -197,15 +199,15 @@ def _xy(point: dict[str, Any]) -> Sequence[Any] | None:
 
 
 def _row(point: dict[str, Any]) -> list[Any]:
-    """x, y, confidence, and a mark where the point has a depth."""
+    """x, y, confidence."""
     x, y = _xy(point) or (None, None)
     key = next((key for key in CONFIDENCES if key in point), None)
     confidence = 1.0 if key is None else point[key]
-    return [x, y, confidence, *([True] if "z" in point else [])]
+    return [x, y, confidence]
 
 
 def _padded(value: Any) -> list[Any]:
     """The row of an entry that is a list: x, y[, z][, confidence]."""
     row = value if isinstance(value, list) else [None, None]
     confidence = row[-1] if len(row) > 2 else 1.0
-    return [*row[:2], *[None] * (2 - len(row)), confidence, *([True] if len(row) > 3 else [])]
+    return [*row[:2], *[None] * (2 - len(row)), confidence]

@@ -126,7 +126,7 @@ def read_calibration(path: Path) -> list[Intrinsics]:
 def _lens(place: Field, matrix: np.ndarray, size: np.ndarray) -> Intrinsics:
     (fx, _, cx), (_, fy, cy) = matrix[:2, :3]
     finite = np.isfinite([fx, fy, cx, cy, *size]).all()
-    if not (finite and min(fx, fy) > 0 and size.min() >= 1 and (size % 1 == 0).all()):
+    if not (finite and min(fx, fy) > 0 and 1 <= size.min() <= size.max() < 1e6 and (size % 1 == 0).all()):
         raise place.fail("positive focal lengths and size", f"{fx}, {fy}, {size[0]} x {size[1]}")
     width, height = map(int, size)
     return Intrinsics(Camera.from_pixels(fx, fy, cx, cy, width, height), (width, height))

@@ -8,6 +8,7 @@ import numpy as np
 
 from poseda.datasets.formats.field import Field
 from poseda.datasets.formats.files import reading
+from poseda.datasets.formats.npz import BROKEN
 from poseda.datasets.formats.sightings import Sightings
 from poseda.datasets.layouts import Layout
 
@@ -39,10 +40,11 @@ def read_npy(path: Path, layout: Layout | None) -> Sightings:
 def _array(path: Path) -> np.ndarray:
     """The array, without running anything, and no larger than the file."""
     file = Field(path, "array")
-    with reading(path):
+    with reading(path):  # a file that cannot be opened at all
+        path.stat()
         try:
             table = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (ValueError, EOFError, OverflowError, MemoryError, SyntaxError, TypeError) as error:
+        except (*BROKEN, TypeError) as error:
             shown = " ".join(str(error).split())[:80]
             raise file.fail("an npy file of numbers", f"one that does not open ({shown})") from error
         if table.dtype.kind not in "fiu":

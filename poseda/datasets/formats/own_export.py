@@ -24,6 +24,9 @@ from poseda.geometry.skeleton import Skeleton
 KEY = ("clip", "person", "frame")
 """What tells the rows of an export apart."""
 
+CLIP_NAME = "clip_name"
+"""Heading of the names of clips in a CSV."""
+
 ROOT = "root_position"
 """The root's place in the headings of a CSV."""
 
@@ -109,7 +112,8 @@ def read_own_csv(path: Path, skeleton: Skeleton, stride: int) -> LabelledPoses:
         headings, *rows = list(csv.reader(read_text(path).splitlines()))
     except csv.Error as error:
         raise file.fail("a table of `poseda lift`", f"other text ({error})") from error
-    axes, width = headings[4:], len(headings)
+    first = 5 if headings[4:5] == [CLIP_NAME] else 4  # files of 0.1.0 have no names of clips
+    axes, width = headings[first:], len(headings)
     names = [axis[:-2] for axis in axes[::3]]
     if not rows or axes != [f"{name}_{axis}" for name in names for axis in "xyz"]:
         raise file.at("headings").fail(
@@ -120,7 +124,7 @@ def read_own_csv(path: Path, skeleton: Skeleton, stride: int) -> LabelledPoses:
         try:
             if len(row) != width:
                 raise ValueError(f"{len(row)} cells")
-            values[at] = np.reshape([float(cell) if cell else np.nan for cell in row[4:]], (-1, 3))
+            values[at] = np.reshape([float(cell) if cell else np.nan for cell in row[first:]], (-1, 3))
         except ValueError as error:
             raise file.at(f"row {at}").fail(f"{width} cells of numbers", str(error)[:60]) from error
     root = values[:, -1] if names[-1] == ROOT else np.full((len(rows), 3), np.nan)

@@ -19,6 +19,9 @@ CONTAINERS = (
 )
 """Where a file holds its pictures, or a picture its people."""
 
+FIRM = ("people", "instance_info", "instances", "annots")
+"""Containers that are nothing else in any file."""
+
 FRAMES = ("frame_id", "frame_idx", "frame_index", "frame_number", "frameNumber", "frameId", "frame")
 """Where the number of a picture is."""
 
@@ -78,6 +81,9 @@ def _of_object(file: Field) -> list[Picture]:
     value = file.value
     if is_person(value):
         return [_picture(file, [file])]
+    for key in FIRM:
+        if key in value and not isinstance(value[key], list | dict | None):
+            raise file[key].fail("a list")
     held = [key for key in CONTAINERS if isinstance(value.get(key), list | dict)]
     for key in held:
         inner = file[key]
@@ -91,6 +97,8 @@ def _of_object(file: Field) -> list[Picture]:
     if any(key in value for key in CONTAINERS) and all(not value[key] for key in held):
         return [_picture(file, [])]
     entries = file.entries()
+    if any("world" in str(key) for key in value):  # metres, not a picture
+        return []
     if any(_is_picture(one.value) for _, one in entries) and all(_may_be_picture(v) for v in value.values()):
         return [_named(key, inner) for key, one in entries for inner in _of_one(one)]
     return []
@@ -118,15 +126,13 @@ def _of_one(field: Field) -> list[Picture]:
         return [Picture(field)]
     if isinstance(value, list):
         return [_of_people(field)]
+    if not isinstance(value, dict):
+        raise field.fail("a picture")
     landmarks = [key for key in LANDMARKS if key in value]
     if landmarks and not is_person(value):
         return [_picture(field, _members(field[landmarks[0]]))]
-    inside = _of_object(field) if isinstance(value, dict) else []
-    return (
-        [_merged(field, inside)]
-        if inside
-        else [_picture(field, []) if isinstance(value, dict) else Picture(field)]
-    )
+    inside = _of_object(field)
+    return [_merged(field, inside) if inside else _picture(field, [])]
 
 
 def _of_people(field: Field) -> Picture:
@@ -134,7 +140,9 @@ def _of_people(field: Field) -> Picture:
     if is_person(field.value):
         return Picture(field, [field])
     people = [one for one in field.elements() if one.value]
-    if people and not is_person(people[0].value):
+    if not people:
+        return Picture(field)
+    if not is_person(people[0].value):
         return _merged(field, pictures_of(field))
     return replace(_picture(people[0], people), place=field)
 
@@ -156,7 +164,8 @@ def _named(key: Any, picture: Picture) -> Picture:
     """A picture under its name or number."""
     if picture.frame is not None or picture.name is not None:
         return picture
-    return replace(picture, name=key if isinstance(key, str | int) else str(key))
+    name = str(key)
+    return replace(picture, name=int(name) if name.isascii() and name.isdigit() and len(name) < 19 else name)
 
 
 def _by_picture(people: list[Field]) -> list[Picture]:
@@ -191,7 +200,7 @@ def _are_people(value: Any) -> bool:
 
 
 def _are_frames(first: dict[str, Any], count: int) -> bool:
-    """Whether poses in one list, of points with names or depths, are those of successive pictures."""
+    """Whether poses in one list, of points, are those of successive pictures."""
     points = first.get("keypoints")
     if not isinstance(points, list) or not points or not is_point(points[0]):
         return False
@@ -200,7 +209,7 @@ def _are_frames(first: dict[str, Any], count: int) -> bool:
 
 def _is_picture(value: Any) -> bool:
     if isinstance(value, list):
-        return any(is_person(one) for one in value[:8])
+        return is_person(value) or any(isinstance(one, dict) and _is_picture(one) for one in value[:8])
     return isinstance(value, dict) and (
         is_person(value) or any(key in value for key in (*CONTAINERS, *LANDMARKS))
     )

@@ -242,7 +242,8 @@ def _in_pixels(file: Field, points: np.ndarray, size: Size | None) -> None:
         return
     if size is None:
         raise file.at("image size").fail("width x height in pixels (--image-size)", "none")
-    points[..., :2] *= size
+    with np.errstate(over="ignore"):  # beyond all numbers is unseen
+        points[..., :2] *= size
 
 
 def _places(found: Sightings, table: _Table) -> tuple[list[int], list[int]]:

@@ -77,7 +77,8 @@ def read_label_texts(
             points = np.ones((joints, 3))
             points[:, :per_joint] = row[BOX : BOX + per_joint * joints].reshape(joints, per_joint)
             unseen = (points[:, :2] == 0).all(1)
-            points[:, :2] *= size
+            with np.errstate(over="ignore"):  # beyond all numbers is unseen
+                points[:, :2] *= size
             points[unseen, 2] = 0
             track = int(row[-1]) if tracked and np.isfinite(row[-1]) else None
             found.add(points, place, frame, track, clip)
