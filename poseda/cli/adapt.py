@@ -60,6 +60,8 @@ def _lead(arguments: list[str]) -> int:
 
     console = open_console(config.json)
     domains = open_chosen(config)
+    for line in getattr(domains, "source_account", ()):
+        console.print(line, highlight=False)
     observer = ProgressBars(console)
     try:
         prepared = training.prepare(config, domains, observer)

@@ -13,9 +13,6 @@ from poseda.cli.program import INTERRUPTED, Program, UsageError
 from poseda.cli.screen import LateBar, complain, open_console, print_account, print_json
 from poseda.config import LiftConfig
 
-SHOWN = 12
-"""Most clips that the summary names."""
-
 if TYPE_CHECKING:
     from poseda.export import LiftedPoses
     from poseda.inference import AdaptedLifter
@@ -28,7 +25,12 @@ PROGRAM = Program(
         *("model", "input", "output", "arm", "image_size", "fov", "intrinsics", "layout"),
         *("root", "smooth.filter", "rate", "device", "overwrite", "json"),
     ),
+    of_run=("image_size", "fov", "intrinsics", "layout", "min_confidence", "device"),
 )
+
+
+NAMED = 10
+"""Most clips, and people who were left out, that are named; all are counted."""
 
 
 def run(arguments: list[str]) -> int:
@@ -62,7 +64,7 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
     from poseda.datasets.joint_map import JointMap
     from poseda.datasets.lens import find_lens
     from poseda.datasets.people import choose_people
-    from poseda.export import SUFFIXES, planned_files, write_poses
+    from poseda.export import SUFFIXES, planned_files, skipped_tracks, write_poses
     from poseda.inference import LiftOptions, lift_footage, why_not_lifted
 
     assert config.output is not None
@@ -86,6 +88,7 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
     lens = find_lens(detections, model.skeleton, given["intrinsics"], given["fov"], options.min_confidence)
     poses = lift_footage(model, detections, lens, options, LateBar("lifting"))
     _check_free(config, planned_files(config.output, poses))
+    skipped = skipped_tracks(config.output, poses)
     try:
         written = write_poses(config.output, poses)
     except OSError as error:
@@ -100,12 +103,14 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
             "people": len(list(poses.tracks())),
             "clips": _clips(poses),
             "dropped": why_not_lifted(poses, options.max_gap),
+            "skipped": len(skipped),
             "arm": model.arm,
             "seed": model.seed,
             "skeleton": model.skeleton.name,
             "camera": lens.note,
             "account": account.as_json(),
         },
+        [f"person {person} of clip {poses.clip_name(clip)}" for clip, person in skipped],
         config.json,
     )
     return 0
@@ -123,22 +128,28 @@ def _clips(poses: LiftedPoses) -> list[dict[str, Any]]:
     return list(clips.values())
 
 
-def _show(summary: dict[str, Any], as_json: bool) -> None:
-    """Print what was lifted and where it is."""
+def _show(summary: dict[str, Any], skipped: list[str], as_json: bool) -> None:
+    """Print what was lifted, where it is and who was left out."""
     missing = "; ".join(f"{count} frames: {reason}" for reason, count in summary["dropped"].items())
-    named = [f"{clip['name']} {clip['valid']}/{clip['frames']}" for clip in summary["clips"][:SHOWN]]
-    more = " …" if len(summary["clips"]) > SHOWN else ""
+    named = [f"{clip['name']} {clip['valid']}/{clip['frames']}" for clip in summary["clips"]]
     open_console(as_json).print(
         "lifted {valid} of {frames} frames, {people} people, by {arm} of seed {seed}; "
         "camera: {camera}\n".format_map(summary)
-        + f"clips: {', '.join(named)}{more}\n"
+        + f"clips: {_some(named)}\n"
         + (f"not lifted: {missing}\n" if missing else "")
-        + f"written: {', '.join(summary['written'])}",
+        + f"written: {', '.join(summary['written'])}"
+        + (f"\nleft out, without a valid frame: {_some(skipped)}" if skipped else ""),
         highlight=False,
         soft_wrap=True,
     )
     if as_json:
         print_json(summary)
+
+
+def _some(names: list[str]) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more}"
 
 
 def _stream(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> int:
@@ -147,6 +158,7 @@ def _stream(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> 
     import torch
 
     from poseda.datasets.formats.cameras import read_intrinsics
+    from poseda.datasets.joint_map import JointMap
     from poseda.datasets.layouts import Layout
     from poseda.inference import LiftOptions, LineLifter, StreamSummary, serve
 
@@ -159,7 +171,9 @@ def _stream(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> 
         fov=given["fov"],
         image_size=given["image_size"],
         layout=None if given["layout"] is None else Layout.named(given["layout"]),
+        joints=JointMap.of(config.joints or model.config.joints or None),
         options=LiftOptions.of(config, model.config),
+        notice=complain,
     )
     summary, code = StreamSummary(), 0
     with ExitStack() as stack:

@@ -24,9 +24,9 @@ SELDOM = 0.5
 SHOWN = 8
 """Most clips that the account names."""
 
-FEWEST_PLACEMENTS = 20
-"""Detections that adapting needs for placement. Cameras and people are learned from where people stand; in
-fewer pictures of a video they hardly move, and every augmented pose would stand in one place."""
+FEWEST_PLACEMENTS = 10
+"""Detections that adapting needs for placement. It learns from where and how large people stand; in fewer, a
+third of a second of video, every augmented pose would stand in one place."""
 
 TRACKED = {"file": "tracked by the file", "followed": "followed by us", "single": "one at a time"}
 ORIGIN = {"file": "from the file", "flag": "as given", "unknown": "unknown"}

@@ -145,15 +145,16 @@ class JointMap:
             DataError: naming the file, the first such pair, and the nearest name.
         """
         for ours, theirs in self.pairs.items():
-            if ours not in self._used and self._seen:
-                path = next(iter(self._seen.values()))
-                names = [name for name in self._seen if not name.endswith("_end")]
-                known = f", with the joints {', '.join(names)[:200]}" if isinstance(theirs, int) else ""
-                expected = "the name of one of the file's joints"
-                raise DataError(
-                    f"{path}: joints: {ours}: expected {expected}, found {theirs}{known}"
-                    f"{_near(str(theirs), names)}"
-                )
+            if ours in self._used or not self._seen:
+                continue
+            names = [name for name in self._seen if not name.endswith("_end")]
+            near = _nearest(str(theirs), names)
+            hint = f"did you mean {near}?" if near else f"its joints are {', '.join(names)[:200]}"
+            path = self._seen[near] if near else list(self._seen.values())[-1]
+            raise DataError(
+                f"{path}: joints: {ours}: expected the name of one of the file's joints, found {theirs}"
+                f"; {hint}"
+            )
 
     def _saw(self, names: Sequence[str], path: Path) -> None:
         for name in names:
@@ -179,12 +180,14 @@ def _ours(name: str) -> str:
     ours = name if name in known else canonical(name)
     if ours not in known:
         wanted = "a joint of a layout, such as left_hip or head_top"
-        raise DataError(f"joints: expected {wanted}, found {name}{_near(name, sorted(known))}")
+        near = _nearest(name, sorted(known))
+        hint = f"; did you mean {near}?" if near else ""
+        raise DataError(f"joints: expected {wanted}, found {name}{hint}")
     return ours
 
 
-def _near(name: str, names: Sequence[str]) -> str:
-    """The end of a sentence: which name may be meant."""
+def _nearest(name: str, names: Sequence[str]) -> str:
+    """The name that may be meant, empty if none is near."""
     lower = {other.lower(): other for other in reversed(names)}
     close = get_close_matches(name.lower(), lower, n=1, cutoff=0.7)
-    return f"; did you mean {lower[close[0]]}?" if close else ""
+    return lower[close[0]] if close else ""

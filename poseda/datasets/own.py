@@ -15,7 +15,7 @@ from poseda.datasets.account import Account, account_of
 from poseda.datasets.conversion import conversion
 from poseda.datasets.detection_files import SUFFIXES as DETECTION_SUFFIXES
 from poseda.datasets.detection_files import read_detections
-from poseda.datasets.detections import DEFAULT_CONFIDENCE
+from poseda.datasets.detections import DEFAULT_CONFIDENCE, Detections2D
 from poseda.datasets.domain_file import DomainFile
 from poseda.datasets.formats.files import kind_of
 from poseda.datasets.formats.npz import Archive
@@ -33,12 +33,15 @@ from poseda.datasets.records import (
 )
 from poseda.datasets.screen import unlabelled
 from poseda.datasets.source_files import SUFFIXES as SOURCE_SUFFIXES
-from poseda.datasets.source_files import read_source
+from poseda.datasets.source_files import read_source, source_account
 from poseda.datasets.synthetic.embedded import EmbeddedDomains
 from poseda.geometry.skeleton import H36M16, Skeleton
 
 VALIDATION_SHARE = 0.1
 """Share of the source's clips kept for source_val. A single clip gives its last part."""
+
+FASTER = 1.25
+"""Frame rates that differ by this factor are said."""
 
 READ = {*DETECTION_SUFFIXES, *SOURCE_SUFFIXES, ".calibration"}
 """Endings of the files of a folder that its fingerprint covers; videos beside them do not count."""
@@ -58,6 +61,7 @@ class OwnDomains:
         made_up: target joints that the detections lack, and how each is made.
         camera: the target's camera, in words.
         account: of the target's detections, or None.
+        source_account: how the source was read, in sentences.
     """
 
     def __init__(
@@ -68,9 +72,11 @@ class OwnDomains:
         made_up: Mapping[str, str],
         camera: str = "unknown",
         account: Account | None = None,
+        source_account: Sequence[str] = (),
     ) -> None:
         self._name, self._data, self._fingerprint = name, data, fingerprint
         self.made_up, self.camera, self.account = dict(made_up), camera, account
+        self.source_account = tuple(source_account)
 
     @property
     def name(self) -> str:
@@ -168,7 +174,22 @@ def own_domains(
         conversion(detections.layout, skeleton).made_up,
         lens.note,
         account_of(detections, skeleton, min_confidence),
+        _account(learn, source, detections, stride),
     )
+
+
+def _account(source: LabelledPoses, path: str | Path | None, target: Detections2D, stride: int) -> list[str]:
+    """How the source was read, in sentences, and whether its frames are as fast as the target's."""
+    if path is None or not source.reading.format:
+        return []
+    lines, rates, rate = source_account(source, Path(path)), source.reading.rates, target.reading.rate
+    if len(rates) == 1 and rate is not None and not 1 / FASTER < rates[0] / rate < FASTER:
+        wanted = max(1, round(rates[0] * stride / rate))
+        lines.append(
+            f"the source has {rates[0]:g} frames per second and the target {rate:g}, which matters to "
+            f"lifters of several frames; --stride {wanted} is nearest"
+        )
+    return lines
 
 
 def _source(

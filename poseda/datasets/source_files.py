@@ -13,7 +13,7 @@ from poseda.datasets.filming import FixedCamera
 from poseda.datasets.formats.c3d import read_c3d
 from poseda.datasets.formats.cameras import read_rigs_by_subject
 from poseda.datasets.formats.field import Field
-from poseda.datasets.formats.files import in_natural_order, kind_of, read_each, read_json
+from poseda.datasets.formats.files import in_natural_order, kind_of, left_out, read_each, read_json
 from poseda.datasets.formats.human36m import read_human36m
 from poseda.datasets.formats.mmpose_sources import is_mmpose_source, read_mmpose_source
 from poseda.datasets.formats.motion import Motion, bvh_motion, read_motion
@@ -40,6 +40,9 @@ FORMATS = (
     "3DPW pkl, npz, JSON or CSV of poseda lift with roots"
 )
 """Every format of labelled poses, for messages."""
+
+MOST_WARNINGS = 5
+"""Most warnings about the files of a source that are shown."""
 
 SUFFIXES = (".bvh", ".c3d", ".mat", ".pkl", ".trc")
 """Files of a folder and its subfolders that are read."""
@@ -100,6 +103,26 @@ def read_source(
         names.check()
     read = poses.reading if poses.reading.format else SourceReading(kind, len(files) - len(bad))
     return replace(poses, reading=replace(read, skipped={**read.skipped, **skipped, **bad}))
+
+
+def source_account(poses: LabelledPoses, path: Path) -> list[str]:
+    """How a source was read, in sentences: what was found, made up, left out and doubted.
+
+    Args:
+        poses: that :func:`read_source` has read.
+        path: file or folder they are from.
+    """
+    read = poses.reading
+    facts = [f"source: {read.format}, {read.files} file{'s' * (read.files != 1)}", *read.up]
+    if read.rates:
+        facts.append(f"{', '.join(f'{rate:g}' for rate in read.rates)} frames per second")
+    if read.made_up:
+        facts.append(f"made up: {', '.join(f'{joint} ({how})' for joint, how in read.made_up.items())}")
+    facts += [f"{count} frames left out: {reason}" for reason, count in read.dropped.items()]
+    more = len(read.warnings) - MOST_WARNINGS
+    lines = ["; ".join(facts), *read.warnings[:MOST_WARNINGS]]
+    lines += [f"and {more} more warnings about files of the source"] if more > 0 else []
+    return [*lines, left_out(read.skipped, path)] if read.skipped else lines
 
 
 def _of_one_kind(path: Path, files: list[Path], strict: bool) -> tuple[str, list[Path], dict[str, str]]:

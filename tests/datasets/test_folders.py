@@ -144,7 +144,7 @@ def test_joints_in_another_order_are_named_by_their_numbers(tmp_path: Path) -> N
     at = found.layout.joint_names.index("left_hip")
     assert found.pose_2d[0, at].tolist() == STANDING[11].tolist()
     with pytest.raises(
-        DataError, match=r"joints: left_hip: expected the name .*found 40, with the joints nose"
+        DataError, match=r"joints: left_hip: expected the name .*found 40; its joints are nose"
     ):
         read_detections(path, joints={"left_hip": 40})
 

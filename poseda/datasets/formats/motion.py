@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from poseda.datasets.conversion import conversion
+from poseda.datasets.errors import DataError
 from poseda.datasets.filming import FixedCamera, film_world
 from poseda.datasets.formats.bvh import read_bvh
 from poseda.datasets.formats.field import Field
@@ -128,7 +129,7 @@ def read_motion(
     filmed = film_world(np.concatenate([part.pose for part in good]), table.pop("clip"), table, rig)
     reading = reduce(SourceReading.joined, [part.reading for part in good])
     if len(reading.rates) > 1:
-        rates = " and ".join(f"{rate:g}" for rate in reading.rates)
+        rates = ", ".join(f"{rate:g}" for rate in reading.rates)
         reading = replace(reading, warnings=(*reading.warnings, f"files have {rates} frames per second"))
     return replace(filmed, reading=reading), bad
 
@@ -157,7 +158,12 @@ def world_poses(file: Field, motion: Motion, given: JointMap | None = None) -> W
     """
     usual = _usual_places(motion.position) if motion.rest is None else motion.rest
     named = given.among(motion.names, file.path) if given else None
-    joints = find_joints(file, motion.names, usual, motion.vocabulary, named)
+    try:
+        joints = find_joints(file, motion.names, usual, motion.vocabulary, named)
+    except DataError:
+        if given:
+            given.check()  # a mistyped pair says more than a missing joint
+        raise
     used = (joints.weights != 0).any(0)
     whole = np.isfinite(motion.position[:, used]).all((1, 2))
     if not whole.any():

@@ -271,7 +271,7 @@ def _missing(file: Field, joint: str, names: Sequence[str], vocabulary: Vocabula
     words = vocabulary.forms().get(joint, [])
     known = ", ".join(name for name in names if not name.endswith("_end"))[:200]
     near = next((close for word in words if (close := _near(word, names))), "")
-    expected = f"a joint of that meaning ({', '.join(words[:4])}), or --joints {joint}=NAME"
+    expected = f"a joint of that meaning ({', '.join([joint, *words[:4]])}), or --joints {joint}=NAME"
     return file.at(joint).fail(expected, f"only {known}{near}")
 
 

@@ -114,8 +114,11 @@ def _words(names: list[Name]) -> list[str]:
     """The word before the number of each name, if words mark off clips: each holds successive pictures."""
     words = [re.sub(r"[\d\W_]+$", "", _stem(name)) if isinstance(name, str) else "" for name in names]
     plain = [re.sub(r"\d", "", word) for word in words]
-    lengths = [len(list(run)) for _, run in groupby(zip(map(_folder, names), plain, strict=True))]
-    marked = len(lengths) == len(set(zip(map(_folder, names), plain, strict=True))) and min(lengths) > 1
+    if len(set(plain)) == 1:
+        return [""] * len(names)
+    marks = list(zip(map(_folder, names), plain, strict=True))
+    lengths = [len(list(run)) for _, run in groupby(marks)]
+    marked = len(lengths) == len(set(marks)) and min(lengths) > 1
     several = len(set(words)) == len(set(plain)) > 1
     return words if marked and several else [""] * len(names)
 
@@ -132,7 +135,7 @@ def _titles(keys: list[Hashable]) -> list[str]:
 
 
 def _folder(name: Name) -> str:
-    return str(PurePosixPath(name.replace("\\", "/")).parent) if isinstance(name, str) else "."
+    return name.replace("\\", "/").rpartition("/")[0] if isinstance(name, str) else ""
 
 
 def _stem(name: Name) -> str:

@@ -98,7 +98,7 @@ def test_bvh_names_that_do_not_tell_are_given(tmp_path):
     path.write_text(bvh([{}]).replace("LeftFoot", "Stump"))
     with pytest.raises(
         DataError,
-        match=r"left_ankle: expected a joint of that meaning \(leftfoot, .*--joints .*found only .*Stump",
+        match=r"left_ankle: expected a joint of that meaning \(left_ankle, .*--joints .*found only .*Stump",
     ):
         read_source(path)
 

@@ -135,7 +135,7 @@ def test_frame_times_give_times_and_files_of_two_rates_are_said(tmp_path):
     assert poses.reading.rates == (60.0,)  # every second frame of 120 a second
     assert poses.columns["time"][:2].tolist() == pytest.approx([0, 2 * 0.008333])
     (tmp_path / "b.bvh").write_text(bvh([{}] * 4).replace("0.008333", "0.033333"))
-    assert read_source(tmp_path).reading.warnings == ("files have 30 and 120 frames per second",)
+    assert read_source(tmp_path).reading.warnings == ("files have 30, 120 frames per second",)
 
 
 # ------------------------------------------------------------------------------------------------ markers
