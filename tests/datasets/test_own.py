@@ -165,7 +165,7 @@ def test_one_map_of_joints_serves_target_and_source_and_both_are_accounted_for(t
     )
     first, *rest = domains.source_account
     assert first.startswith(
-        "source: TRC, 1 file; +y is up, told by the format's custom; 30 frames per second"
+        "source: TRC, 1 file; +y is up, by the format's custom; 30 frames per second"
     )
     assert "made up: pelvis (LHip and RHip), spine (pelvis and Neck)" in first and rest == []
     with pytest.raises(

@@ -44,7 +44,7 @@ class Up:
     warning: str = ""
 
     def __str__(self) -> str:
-        return f"{self.axis} is up, told by {self.told_by}"
+        return f"{self.axis} is up, by {self.told_by}"
 
 
 def turned(pose: np.ndarray, axis: str) -> np.ndarray:
@@ -77,7 +77,7 @@ def find_up(pose: np.ndarray, rest: np.ndarray | None = None, usual: str = "", t
             )
             if axis
         ),
-        Up("+y", "custom: nothing in the file tells"),
+        Up("+y", "custom, as nothing in the file shows it"),
     )
     if not motion or motion == found.axis:
         return found

@@ -43,7 +43,7 @@ def test_the_rest_pose_tells_which_axis_is_up_and_a_lying_person_stays_lying(tmp
     path.write_text(bvh([{"root": (0, 12, 0), "Hips": (0, -90, 0)}] * 3))
     poses = read_source(path)
     assert abs(upright(poses)) < 0.4
-    assert poses.reading.up == ("+y is up, told by the rest pose",)
+    assert poses.reading.up == ("+y is up, by the rest pose",)
     assert any("people lie or bend" in sentence for sentence in poses.reading.warnings)
     path.write_text(bvh([{}] * 3))
     assert upright(read_source(path)) > 1.3 and not read_source(path).reading.warnings
@@ -53,7 +53,7 @@ def test_a_rest_pose_with_z_up_is_read_as_such(tmp_path):
     bones = {name: (parent, (x, -z, y)) for name, (parent, (x, y, z)) in BONES.items()}
     (tmp_path / "z.bvh").write_text(bvh([{"root": (0, 0, 95)}] * 2, bones=bones))
     poses = read_source(tmp_path / "z.bvh")
-    assert poses.reading.up == ("+z is up, told by the rest pose",) and upright(poses) > 1.3
+    assert poses.reading.up == ("+z is up, by the rest pose",) and upright(poses) > 1.3
 
 
 def test_feet_on_the_floor_of_another_axis_overrule_the_rest_pose():
@@ -149,7 +149,7 @@ def test_trc_markers_are_a_source(tmp_path):
     assert torch.allclose(seen, poses.pose_2d.double(), atol=1e-5)
     reading = poses.reading
     assert (reading.format, reading.rates) == ("TRC", (60.0,))
-    assert reading.up == ("+y is up, told by the format's custom",)
+    assert reading.up == ("+y is up, by the format's custom",)
     assert set(reading.made_up) == {"pelvis", "spine"} and reading.warnings == ()
     # They face -z, and their left is at -x.
     left, right, nose = (poses.pose_3d[:, H36M16.joint(n)] for n in ("left_hip", "right_hip", "thorax"))
@@ -258,11 +258,11 @@ def test_c3d_labels_units_and_axes(tmp_path):
     poses = read_source(tmp_path / "a.c3d")
     assert len(poses) == 2 * 4 and upright(poses) > 1.5
     assert (poses.reading.format, poses.reading.rates) == ("C3D", (100.0,))
-    assert poses.reading.up == ("+z is up, told by the format's custom",)
+    assert poses.reading.up == ("+z is up, by the format's custom",)
     assert poses.reading.dropped == {"a joint is unseen": 1} and poses.reading.warnings == ()
     write_c3d(tmp_path / "b.c3d", MARKERS, y_up(place), screen="+Y")
     other = read_source(tmp_path / "b.c3d")
-    assert other.reading.up == ("+y is up, told by POINT:Y_SCREEN",)
+    assert other.reading.up == ("+y is up, by POINT:Y_SCREEN",)
     assert torch.allclose(other.pose_3d, poses.pose_3d, atol=1e-4)
 
 
