@@ -164,9 +164,7 @@ def test_one_map_of_joints_serves_target_and_source_and_both_are_accounted_for(t
         tmp_path / "walk.trc", tmp_path / "gym.npz", joints=["nose=tip", "left_knee=Knie_L"], stride=2
     )
     first, *rest = domains.source_account
-    assert first.startswith(
-        "source: TRC, 1 file; +y is up, by the format's custom; 30 frames per second"
-    )
+    assert first.startswith("source: TRC, 1 file; +y is up, by the format's custom; 30 frames per second")
     assert "made up: pelvis (LHip and RHip), spine (pelvis and Neck)" in first and rest == []
     with pytest.raises(
         DataError, match=r"walk\.trc: joints: left_knee: .*found Knie_R; did you mean Knie_L\?"

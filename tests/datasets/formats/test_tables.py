@@ -354,6 +354,13 @@ def test_an_npz_names_its_joints_in_any_spelling(tmp_path, spelling):
     are_walkers(read_detections(tmp_path / "own.npz", SIZE))
 
 
+@pytest.mark.parametrize("member", ["confidence", "scores", "keypoint_scores"])
+def test_an_npz_has_its_confidences_beside_the_joints(tmp_path, member):
+    points = np.stack([coco(n) for n in range(FRAMES)])
+    np.savez(tmp_path / "own.npz", keypoints=points[..., :2], **{member: points[..., 2]})
+    are_walkers(read_detections(tmp_path / "own.npz", SIZE))
+
+
 def test_npy_of_one_person_and_of_several(tmp_path):
     points = np.stack([coco(n) for n in range(FRAMES)])
     np.save(tmp_path / "one.npy", points)
