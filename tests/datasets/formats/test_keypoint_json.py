@@ -428,6 +428,16 @@ def test_a_folder_with_a_file_a_picture_is_one_clip_with_gaps(write, form):
     assert (found.reading.image_size_told_by == "file") == (told == "EasyMocap JSON")
 
 
+def test_notes_beside_the_pictures_do_not_make_clips_of_them(write):
+    folder = save_folder(write, "clip", [[instance(coco(n))] for n in range(3)])
+    write("taken by hand\n", "clip/notes.txt")
+    found = read_detections(folder, SIZE)
+    assert found.frame.tolist() == [0, 1, 2] and set(found.clip) == {0}
+    assert [line for line in found.reading.warnings if "notes.txt" in line]
+    with pytest.raises(DataError, match=r"notes\.txt: file: expected a picture's file as the others"):
+        read_detections(folder, SIZE, strict=True)
+
+
 def test_predictions_of_openpifpaf_keep_the_numbers_of_their_pictures(write):
     person = {"keypoints": flat(coco(0)), "bbox": [0, 0, 9, 9], "score": 0.8, "category_id": 1}
     folder = save_folder(write, "pif", [[person]] * 3, "img_{:03}.jpg.predictions.json")
