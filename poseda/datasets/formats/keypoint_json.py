@@ -18,7 +18,7 @@ import numpy as np
 from poseda.datasets.errors import DataError
 from poseda.datasets.formats.field import Field
 from poseda.datasets.formats.files import read_json
-from poseda.datasets.formats.keypoints import LANDMARKS, Person, person_of
+from poseda.datasets.formats.keypoints import LANDMARKS, POINTS, Person, person_of
 from poseda.datasets.formats.nearest import unknown_json
 from poseda.datasets.formats.picture_order import order_pictures
 from poseda.datasets.formats.pictures import Picture, pictures_of
@@ -132,7 +132,7 @@ class _Reader:
         found = Sightings(self.path, _format(content, pictures))
         found.rate = _rate(content)
         people = [[person_of(field) for field in picture.people] for picture in pictures]
-        everybody = [person for seen in people for person in seen]
+        everybody = [person for seen in people for person in seen if len(person.points)]
         self._find_layout(found, content, everybody)
         if found.format == "MediaPipe JSON":
             self._in_pixels(pictures, people)
@@ -196,7 +196,8 @@ class _Reader:
 
 def _format(content: Any, pictures: list[Picture]) -> str:
     """The tool that writes such a file, for messages."""
-    person = next((field.value for picture in pictures for field in picture.people), None)
+    people = [field.value for picture in pictures for field in picture.people]
+    person = next((one for one in people if _first_points(one)), people[0] if people else None)
     holder = next((picture.place.value for picture in pictures if picture.people), None)
     keys = set(person) if isinstance(person, dict) else set()
     around = {key for one in (content, holder) if isinstance(one, dict) for key in one}
@@ -221,7 +222,7 @@ def _format(content: Any, pictures: list[Picture]) -> str:
 def _first_points(person: Any) -> Any:
     """What a person holds as joints."""
     if isinstance(person, dict):
-        return next((person[key] for key in ("keypoints", "joints") if key in person), None)
+        return next((person[key] for key in POINTS if person.get(key)), None)
     return person
 
 

@@ -259,6 +259,12 @@ def test_landmarks_that_are_left_out_are_unseen(write):
         read_detections(write([{"frame": 0, "keypoints": [kept[0], kept[0]]}]), SIZE)
 
 
+def test_a_picture_without_landmarks_does_not_hide_the_format(write):
+    frames = [{"frame": 0, "keypoints": []}, {"frame": 1, "keypoints": shares(blaze(0))}]
+    found = read_detections(write(frames), SIZE)
+    assert found.format == "MediaPipe JSON" and found.frame.tolist() == [1]
+
+
 def test_joints_that_some_people_lack_are_unseen_there(write):
     people = [{"keypoints": named(coco(0))[4:]}, {"keypoints": named(coco(0, 1))}]
     found = read_detections(write([people]), SIZE)
@@ -305,7 +311,7 @@ def test_names_beside_the_pictures_are_used(write):
     frames = [{"frame_id": 7, "instances": [instance(walker("crowdpose14"))]}]
     found = read_detections(write({"meta_info": meta, "instance_info": frames}), SIZE)
     assert found.layout.name == "crowdpose14" and found.reading.layout_told_by == "names"
-    with pytest.raises(DataError, match=r"expected 17, 18, .* joints, or --layout, found 14 joints"):
+    with pytest.raises(DataError, match=r"or --layout \(crowdpose14, aic14\), found 14 joints"):
         read_detections(write(frames), SIZE)
 
 
@@ -422,6 +428,16 @@ def test_a_folder_with_a_file_a_picture_is_one_clip_with_gaps(write, form):
     assert (found.reading.image_size_told_by == "file") == (told == "EasyMocap JSON")
 
 
+def test_notes_beside_the_pictures_do_not_make_clips_of_them(write):
+    folder = save_folder(write, "clip", [[instance(coco(n))] for n in range(3)])
+    write("taken by hand\n", "clip/notes.txt")
+    found = read_detections(folder, SIZE)
+    assert found.frame.tolist() == [0, 1, 2] and set(found.clip) == {0}
+    assert [line for line in found.reading.warnings if "notes.txt" in line]
+    with pytest.raises(DataError, match=r"notes\.txt: file: expected a picture's file as the others"):
+        read_detections(folder, SIZE, strict=True)
+
+
 def test_predictions_of_openpifpaf_keep_the_numbers_of_their_pictures(write):
     person = {"keypoints": flat(coco(0)), "bbox": [0, 0, 9, 9], "score": 0.8, "category_id": 1}
     folder = save_folder(write, "pif", [[person]] * 3, "img_{:03}.jpg.predictions.json")
@@ -432,6 +448,8 @@ def test_json_lines_are_pictures(write):
     lines = "\n".join(json.dumps(line) for line in ONE_PERSON["OpenPifPaf video"][1])
     found = read_detections(write(lines + "\n", "video.openpifpaf.json"), SIZE)
     assert found.format == "OpenPifPaf JSON" and found.frame.tolist() == list(range(FRAMES))
+    lines = "\n".join(json.dumps([ultralytics(coco(n))]) for n in range(FRAMES))
+    assert read_detections(write(lines, "frames.jsonl"), SIZE).frame.tolist() == list(range(FRAMES))
     lines = "\n".join(json.dumps(instance(coco(n), track_id=3)) for n in range(FRAMES))
     found = read_detections(write(lines, "stream.jsonl"), SIZE)
     assert found.frame.tolist() == list(range(FRAMES)) and set(found.person) == {3}

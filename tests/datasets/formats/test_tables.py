@@ -278,6 +278,14 @@ def test_label_txt_of_a_video(write, ends, tracked, confidence):
     assert (set(found.person) == {7, 8}) == tracked and found.reading.image_size_told_by == "flag"
 
 
+def test_a_person_without_a_track_has_a_shorter_line(write):
+    for n in range(3):
+        lines = [label_line(coco(n), ["0.9", *(["4"] if n else [])]), label_line(coco(n, 1), ["0.8", "5"])]
+        path = write("\n".join(lines[: 1 + bool(n)]), f"labels/run_{n + 1}.txt")
+    found = read_detections(path.parent, SIZE)
+    assert sorted(found.frame) == [1, 2, 2, 3, 3] and len(set(found.person)) == 2
+
+
 def test_label_txt_needs_the_size_and_knows_unseen_joints(write):
     points = coco(0)
     points[3, :2] = 0
@@ -343,6 +351,13 @@ def test_an_npz_names_its_joints_in_any_spelling(tmp_path, spelling):
     np.savez(
         tmp_path / "own.npz", keypoints=keypoints, joint_names=np.array([spelling(name) for name in COCO])
     )
+    are_walkers(read_detections(tmp_path / "own.npz", SIZE))
+
+
+@pytest.mark.parametrize("member", ["confidence", "scores", "keypoint_scores"])
+def test_an_npz_has_its_confidences_beside_the_joints(tmp_path, member):
+    points = np.stack([coco(n) for n in range(FRAMES)])
+    np.savez(tmp_path / "own.npz", keypoints=points[..., :2], **{member: points[..., 2]})
     are_walkers(read_detections(tmp_path / "own.npz", SIZE))
 
 
