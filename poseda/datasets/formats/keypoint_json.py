@@ -18,7 +18,7 @@ import numpy as np
 from poseda.datasets.errors import DataError
 from poseda.datasets.formats.field import Field
 from poseda.datasets.formats.files import read_json
-from poseda.datasets.formats.keypoints import LANDMARKS, POINTS, Person, person_of
+from poseda.datasets.formats.keypoints import LANDMARKS, POINTS, Person, bare_points, person_of
 from poseda.datasets.formats.nearest import unknown_json
 from poseda.datasets.formats.picture_order import order_pictures
 from poseda.datasets.formats.pictures import Picture, pictures_of
@@ -222,7 +222,7 @@ def _format(content: Any, pictures: list[Picture]) -> str:
 def _first_points(person: Any) -> Any:
     """What a person holds as joints."""
     if isinstance(person, dict):
-        return next((person[key] for key in POINTS if person.get(key)), None)
+        return next((person[key] for key in POINTS if person.get(key)), bare_points(person))
     return person
 
 

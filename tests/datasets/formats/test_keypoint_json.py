@@ -185,6 +185,16 @@ ONE_PERSON: dict[str, tuple[str, Any]] = {
             for n in range(FRAMES)
         ],
     ),
+    "joints as entries of a frame": (
+        "TF.js JSON",
+        [
+            {
+                "frame": n,
+                **{p["name"]: {"x": p["x"], "y": p["y"], "score": p["score"]} for p in named(coco(n))},
+            }
+            for n in range(FRAMES)
+        ],
+    ),
     "joints by name in rows": (
         "MMPose JSON",
         [
@@ -236,6 +246,12 @@ LANDMARKS: dict[str, Any] = {
     ],
     "protocol buffers": [{"pose_landmarks": {"landmark": shares(blaze(n))}} for n in range(FRAMES)],
     "tasks": {"frames": [{"pose_landmarks": [shares(blaze(n))]} for n in range(FRAMES)]},
+    "entries of a frame, by name": {
+        f"frame_{n}": dict(
+            zip(map(str.upper, LAYOUTS["mediapipe33"].joint_names), shares(blaze(n)), strict=True)
+        )
+        for n in range(FRAMES)
+    },
     "frames by number": {str(n): shares(blaze(n)) for n in range(FRAMES)},
 }
 
