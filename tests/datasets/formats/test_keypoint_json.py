@@ -228,6 +228,17 @@ def test_a_folder_with_a_file_a_picture_is_one_clip_with_gaps(write, form):
     assert (found.reading.image_size_told_by == "file") == (told == "EasyMocap JSON")
 
 
+def test_pictures_that_have_numbers_in_their_files_keep_them(write):
+    by_id = [[{"image_id": 3 * n, "category_id": 1, "keypoints": flat(coco(n))}] for n in range(3)]
+    by_frame = [{"frame_id": 3 * n, "instances": [instance(coco(n))]} for n in range(3)]
+    for name, contents in {"ids": by_id, "frames": by_frame}.items():
+        found = read_detections(save_folder(write, name, contents), SIZE)
+        assert found.frame.tolist() == [0, 3, 6] and set(found.clip) == {0}
+    names = list(LAYOUTS["coco17"].joint_names)
+    folder = save_folder(write, "annotated", [annotations("coco17", names) for _ in range(2)])
+    assert set(read_detections(folder).clip) == {0, 1}
+
+
 def test_notes_beside_the_pictures_do_not_make_clips_of_them(write):
     folder = save_folder(write, "clip", [[instance(coco(n))] for n in range(3)])
     write("taken by hand\n", "clip/notes.txt")
