@@ -86,6 +86,12 @@ def test_a_table_with_a_row_for_each_joint(tmp_path):
     assert len(found) == 2 * FRAMES and found.reading.layout_told_by == "names"
 
 
+def test_a_row_of_joints_above_a_row_of_coordinates(tmp_path):
+    rows = [["", *[name for name in COCO for _ in range(3)]], ["frame", *["x", "y", "score"] * 17]]
+    rows += [[n, *coco(n).ravel()] for n in range(FRAMES)]
+    are_walkers(read_detections(write_rows(tmp_path / "two.csv", rows), SIZE))
+
+
 def test_sleaps_csv_and_joints_in_pixels(tmp_path):
     head = ["track", "frame_idx", "instance.score"]
     rows: list[list[Any]] = [head + [f"{name}.{axis}" for name in COCO for axis in ("x", "y", "score")]]
@@ -372,9 +378,12 @@ def test_npy_of_one_person_and_of_several(tmp_path):
     assert len(found) == 2 * FRAMES - 1 and found.layout.name == "coco17"
 
 
-def test_an_npy_of_other_content_is_refused_and_runs_nothing(tmp_path):
+def test_an_npy_of_other_content_is_refused_and_runs_nothing(tmp_path, monkeypatch):
     np.save(tmp_path / "flat.npy", np.zeros((4, 34)))
     with pytest.raises(DataError, match=r"array: expected shape \(N, J, 2 or 3\) .*, found shape \(4, 34\)"):
+        read_detections(tmp_path / "flat.npy", SIZE)
+    monkeypatch.setattr("poseda.datasets.formats.limits.MAX_ARRAY", 1000)
+    with pytest.raises(DataError, match="array: expected at most 125 numbers, found 136"):
         read_detections(tmp_path / "flat.npy", SIZE)
     np.save(tmp_path / "text.npy", np.array([[["a", "b"]]]))
     with pytest.raises(DataError, match="array: expected numbers, found <U1"):
