@@ -15,6 +15,7 @@ from poseda.ops._arguments import (
     AugmentArguments,
     AugmentedPose,
     check_augment,
+    differs,
     takes_augment_arguments,
 )
 from poseda.ops._row_sums import sum_picked_rows, sum_rows
@@ -41,14 +42,15 @@ def augment(given: AugmentArguments) -> AugmentedPose:
         bone_rotation: (N, K, 3) rotation vectors, radians, camera frame, at most 10 000 rad long.
         bone_scale: (N, K) or (N, G) relative change of bone length, > -1.
         body_rotation: (N, 3) rotation vector about the root, radians.
-        propagate: a bone's rotation turns its descendants, too (forward kinematics). Default: only the bone.
+        propagate: a bone's rotation turns its descendants, too (forward kinematics; needs
+            ``bone_rotation``). Default: only the bone.
         root: (N, 3) metres, where the root shall stand. Default: where the source's root stands.
         placement: (N, 4), or (M, 4) with an index: root u, v and box w, h of a target pose, screen
             coordinates.
         placement_index: (N,) int64, the row of ``placement`` and camera for each pose. Out of range: invalid.
         gpa: ``closed_form`` (default, the paper's) or ``exact`` (the projected width + height equal the
-            target's).
-        joint_mask: (N, J) bool, the joints that span the box. Default: all.
+            target's; needs ``placement``).
+        joint_mask: (N, J) bool, the joints that span the box of ``placement``. Default: all.
         min_depth: metres, default 0.1; a joint nearer than this makes the pose invalid.
         require_in_frame: poses that leave the screen are invalid, too (needs ``camera.aspect``). Default: no.
 
@@ -62,6 +64,15 @@ def augment(given: AugmentArguments) -> AugmentedPose:
     Raises:
         TypeError, ValueError: naming the argument, what was expected and what came.
         RuntimeError: if there is not enough memory for the poses.
+    """
+    return run(given)
+
+
+def run(given: AugmentArguments) -> AugmentedPose:
+    """Call the op; what it refuses is said in words for users.
+
+    Raises:
+        TypeError, ValueError, RuntimeError: as :func:`augment`.
     """
     if torch.compiler.is_compiling():
         check_augment(given)
@@ -129,11 +140,11 @@ def _augment_backward(
             continue
         argument = given.tensors[position]
         rows = argument.shape[0]
-        if name in TABLES and given.placement_index is not None and rows != 1:
+        if name in TABLES and given.placement_index is not None and differs(rows, 1, True):
             if picked is None:
                 picked = torch.sort(given.placement_index, stable=True)
             gradient = sum_picked_rows(gradient, *picked, rows)
-        elif rows == 1 and gradient.shape[0] != 1:
+        elif not differs(rows, 1, True) and gradient.shape[0] != 1:
             gradient = sum_rows(gradient.flatten(1)).view(argument.shape)
         results[position] = gradient
     return tuple(results)

@@ -10,7 +10,7 @@ from torch import Tensor
 from poseda.geometry.camera import Camera
 from poseda.ops import _autograd as autograd
 from poseda.ops import _native as native
-from poseda.ops._arguments import HALF, check_poses
+from poseda.ops._arguments import HALF, check_points, differs
 from poseda.ops._row_sums import sum_rows
 
 native.load()
@@ -20,7 +20,7 @@ def project(points: Tensor, camera: Camera) -> Tensor:
     """Project points to the screen; ``poseda.geometry.camera.project`` says the same in plain torch.
 
     Args:
-        points: (N, P, 3) or (N, T, P, 3) metres, camera frame; P at most 64.
+        points: (N, P, 3) or (N, T, P, 3) metres, camera frame, any number of points.
         camera: N cameras, or one shared.
 
     Returns:
@@ -30,13 +30,13 @@ def project(points: Tensor, camera: Camera) -> Tensor:
     Raises:
         TypeError, ValueError: naming the argument, what was expected and what came.
     """
-    points = check_poses("points", points)
+    points = check_points("points", points)
     if points.dim() not in (3, 4):
         raise ValueError(f"points: expected shape (N, P, 3) or (N, T, P, 3), got {tuple(points.shape)}")
     if not isinstance(camera, Camera):
         raise TypeError(f"camera: expected a poseda.geometry.camera.Camera, got {type(camera).__name__}")
     rows = camera.num_rows  # a symbol under export, unlike len
-    if rows != 1 and rows != points.shape[0]:
+    if differs(rows, points.shape[0]) and differs(rows, 1):
         raise ValueError(f"camera: expected {points.shape[0]} rows or 1, got {rows}")
     if camera.focal.dtype in HALF:
         camera = camera.to(torch.float32)

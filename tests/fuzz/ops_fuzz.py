@@ -94,14 +94,16 @@ def damaged(rng: random.Random, given: dict[str, Any]) -> dict[str, Any]:
 def sound(rng: random.Random) -> dict[str, Any]:
     skeleton = rng.choice(TREES)
     give = [name for name in OPTIONAL if rng.random() < 0.4]
-    if "placement" not in give:
-        give = [name for name in give if name != "placement_index"]
     if "root" in give:
-        give = [name for name in give if name not in ("placement", "placement_index")]
+        give = [name for name in give if name != "placement"]
+    placed = "placement" in give
+    if not placed:
+        give = [name for name in give if name not in ("placement_index", "joint_mask")]
     batch, frames = rng.choice([0, 1, 5, 33]), rng.choice([None, None, 1, 3])
     dtype = rng.choice([torch.float32, torch.float64])
     given = augment_arguments(batch, skeleton, give=tuple(give), dtype=dtype, frames=frames)
-    given |= {"min_depth": 0.1, "propagate": rng.random() < 0.5, "gpa": rng.choice(["closed_form", "exact"])}
+    given |= {"min_depth": 0.1, "propagate": "bone_rotation" in give and rng.random() < 0.5}
+    given["gpa"] = rng.choice(["closed_form", "exact"]) if placed else "closed_form"
     if "aspect" in give:
         given["require_in_frame"] = True
     return given

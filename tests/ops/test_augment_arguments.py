@@ -93,6 +93,21 @@ BAD = {
         ValueError,
         r"root: cannot be given together with placement",
     ),
+    "exact without placement": (
+        lambda a: {"gpa": "exact", "placement": None, "placement_index": None},
+        ValueError,
+        r"^gpa: exact solves for the depth of placement, which was not given$",
+    ),
+    "mask without placement": (
+        lambda a: {"joint_mask": torch.ones(5, 16).bool(), "placement": None, "placement_index": None},
+        ValueError,
+        r"^joint_mask: has the joints that span placement's box, which was not given$",
+    ),
+    "propagate without rotation": (
+        lambda a: {"propagate": True, "bone_rotation": None},
+        ValueError,
+        r"^propagate: hands on the rotations of bone_rotation, which was not given$",
+    ),
     "mask": (
         lambda a: {"joint_mask": torch.ones(5, 15, dtype=torch.bool)},
         ValueError,
