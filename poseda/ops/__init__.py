@@ -9,10 +9,10 @@ missing second derivative or function transform is refused by name.
 from poseda.ops._arguments import AugmentedPose, Gpa
 from poseda.ops.augment import augment
 from poseda.ops.kinematics import bones, forward_kinematics, kinematic_chain_space
+from poseda.ops.pose_augment import PoseAugment
 from poseda.ops.procrustes import procrustes_align
 from poseda.ops.projection import project
 from poseda.ops.random import (
-    PoseAugment,
     RandomParameters,
     RandomRanges,
     random_augment,

@@ -166,6 +166,11 @@ def augment(
         min_depth,
         require_in_frame,
     )
+    return single(given)
+
+
+def single(given: AugmentArguments) -> AugmentArguments:
+    """The same arguments, half precision as float32."""
     for value in given.tensors:
         if isinstance(value, Tensor) and value.dtype in HALF:
             return AugmentArguments(*map(_single, given.tensors), *given.settings)
@@ -252,7 +257,9 @@ def _check_index(given: AugmentArguments) -> None:
     _check_kind(given, "placement_index", index)
     if index.dim() != 1 or differs(index.shape[0], batch):
         raise ValueError(f"placement_index: expected shape ({batch},), got {tuple(index.shape)}")
-    empty = isinstance(placement, Tensor) and placement.dim() == 2 and not differs(placement.shape[0], 0, True)
+    empty = (
+        isinstance(placement, Tensor) and placement.dim() == 2 and not differs(placement.shape[0], 0, True)
+    )
     if not isinstance(placement, Tensor) or placement.dim() != 2 or (empty and differs(batch, 0)):
         shape = tuple(placement.shape) if isinstance(placement, Tensor) else type(placement).__name__
         raise ValueError(f"placement: expected shape (M, 4) with at least one row to pick from, got {shape}")

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from poseda import ops
 from poseda.geometry.skeleton import H36M16
-from poseda.ops import PoseAugment, RandomRanges
+from poseda.ops import RandomRanges
 from poseda.ops.samples import augment_arguments
 
 CSRC = Path(__file__).parents[2] / "csrc"
@@ -145,19 +145,6 @@ def test_random_augment_is_augment_with_what_was_drawn(frames: int | None, devic
     assert torch.equal(result.pose_2d, expected.pose_2d) and result.valid.any()
 
 
-def test_the_module_draws_anew_and_resumes_where_it_stopped(device: torch.device) -> None:
-    arguments = augment_arguments(8, give=("placement", "distortion", "aspect"), device=device)
-    pose = arguments["pose_3d"]
-    module = PoseAugment(H36M16, arguments["camera"], arguments["placement"], seed=4).to(device)
-    first = module(pose)
-    saved = {name: value.clone() for name, value in module.state_dict().items()}
-    second = module(pose)
-    assert not torch.equal(first.pose_2d, second.pose_2d)
-    other = PoseAugment(H36M16, arguments["camera"], arguments["placement"]).to(device)
-    other.load_state_dict(saved)
-    assert torch.equal(other(pose).pose_2d, second.pose_2d)
-
-
 @pytest.mark.parametrize(
     ("given", "error", "message"),
     [
@@ -177,9 +164,3 @@ def test_a_range_beyond_its_limit_is_named() -> None:
         RandomRanges(bone_scale=1.0)
     with pytest.raises(ValueError, match=r"bone_angle: expected 0 to 3\.142, got -0\.1"):
         RandomRanges(bone_angle=-0.1)
-
-
-def test_an_unknown_option_of_the_module_is_named_at_once() -> None:
-    camera = augment_arguments(1, give=())["camera"]
-    with pytest.raises(TypeError, match=r"PoseAugment: expected options out of propagate, .*; got min_dpth"):
-        PoseAugment(H36M16, camera, min_dpth=0.2)

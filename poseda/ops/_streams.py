@@ -1,0 +1,106 @@
+"""Which random numbers a call draws: others in each process, the same when a checkpoint repeats it."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import itertools
+from collections.abc import Callable
+
+import torch
+import torch.distributed as distributed
+from torch import Tensor
+from torch.utils.data import get_worker_info
+
+REMEMBERED = 4096
+"""Calls that a checkpoint may repeat. Each takes about 200 bytes."""
+
+new_serial: Callable[[], int] = itertools.count().__next__
+"""A number for each state of a generator, by which its calls are counted on the host."""
+
+_calls: dict[int, int] = {}  # by serial: how many there were
+_remembered: dict[
+    int, tuple[int, int]
+] = {}  # by the number that a call took: its serial, the calls before it
+
+
+def own_rank(inherited: int) -> int:
+    """The rank of this process. A DataLoader worker that was spawned knows only that of its parent."""
+    return (
+        distributed.get_rank() if distributed.is_available() and distributed.is_initialized() else inherited
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def _key(rank: int, worker_seed: int | None) -> int:
+    """What makes the seed of a process its own: 0 for rank 0 outside of workers."""
+    if rank == 0 and worker_seed is None:
+        return 0
+    digest = hashlib.blake2b(f"{rank} {worker_seed}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True)
+
+
+def state_of_call(rng_state: Tensor, serial: int, rank: int) -> tuple[Tensor, bool]:
+    """Where a call draws.
+
+    ``rng_state`` is the same on every rank, so any rank's can be saved. The seed of the draws is mixed with
+    the rank and, in a DataLoader worker, with the worker's seed, which is a new one in every epoch.
+
+    ``torch.utils.checkpoint`` repeats a call during the backward pass, after setting torch's random numbers
+    back. So each call takes one number from torch's CPU generator: it tells which call is repeated.
+
+    Args:
+        rng_state: (2,) int64 seed and offset.
+        serial: of ``rng_state``, from :data:`new_serial`.
+        rank: as for :func:`own_rank`.
+
+    Returns:
+        The state (2,) to draw from, and whether the draw shall advance it.
+
+    Raises:
+        RuntimeError: if a call is repeated, but torch's random numbers were not set back.
+    """
+    worker = get_worker_info()
+    key = _key(own_rank(rank), worker.seed if worker else None)
+    number = torch.randint(2**63 - 1, (), device="cpu").item()
+    calls = _calls.get(serial, 0)
+    if torch._C._current_graph_task_id() == -1:  # not in a backward pass
+        if len(_remembered) >= REMEMBERED:
+            _remembered.pop(next(iter(_remembered)), None)
+        _remembered[number] = serial, calls
+        _calls[serial] = calls + 1
+        if key == 0:
+            return rng_state, True
+        state = rng_state.clone()
+        rng_state[1].add_(1)
+    else:
+        known, before = _remembered.get(number, (None, 0))
+        if known != serial:
+            raise RuntimeError(
+                "PoseAugment: repeated in a backward pass without the random numbers of its forward pass; "
+                "use torch.utils.checkpoint with preserve_rng_state=True, not within torch.compile, and do "
+                "not reseed in between"
+            )
+        state = rng_state.clone()
+        state[1].sub_(calls - before)
+    if key:
+        state[0].bitwise_xor_(key)
+    return state, False
+
+
+def _compiled(rng_state: Tensor, serial: int, rank: int) -> Tensor:
+    state, advance = state_of_call(rng_state, serial, rank)
+    if advance:
+        state = rng_state.clone()
+        rng_state[1].add_(1)
+    return state
+
+
+_library = torch.library.Library("poseda", "FRAGMENT")
+_library.define("state_of_call(Tensor(a!) rng_state, int serial, int rank) -> Tensor")
+_library.impl("state_of_call", _compiled, "CompositeExplicitAutograd")
+
+
+@torch.library.register_fake("poseda::state_of_call")
+def _state_of_call_fake(rng_state: Tensor, serial: int, rank: int) -> Tensor:
+    return rng_state.new_empty((2,))

@@ -1,0 +1,431 @@
+"""PoseAugment draws rightly in every process, epoch and repetition; its options are checked."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from fresh import run_fresh
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+from torch.utils.data import BatchSampler, DataLoader, SequentialSampler
+
+from poseda import ops
+from poseda.geometry.camera import Camera
+from poseda.geometry.placements import TargetPlacements
+from poseda.geometry.skeleton import H36M16
+from poseda.ops import PoseAugment, RandomRanges
+from poseda.ops.samples import augment_arguments
+
+BATCH = 16
+
+
+@pytest.fixture
+def module() -> PoseAugment:
+    given = augment_arguments(4, give=("placement", "distortion"))
+    return PoseAugment(H36M16, given["camera"], given["placement"], seed=5)
+
+
+@pytest.fixture
+def poses() -> Tensor:
+    return augment_arguments(BATCH)["pose_3d"]
+
+
+def test_the_module_draws_anew_and_resumes_where_it_stopped(device: torch.device) -> None:
+    arguments = augment_arguments(8, give=("placement", "distortion", "aspect"), device=device)
+    pose = arguments["pose_3d"]
+    module = PoseAugment(H36M16, arguments["camera"], arguments["placement"], seed=4).to(device)
+    first = module(pose)
+    saved = module.state_dict()
+    second = module(pose)
+    assert not torch.equal(first.pose_2d, second.pose_2d)
+    other = PoseAugment(H36M16, arguments["camera"], arguments["placement"]).to(device)
+    other.load_state_dict(saved)
+    assert torch.equal(other(pose).pose_2d, second.pose_2d)
+
+
+def test_it_draws_as_random_augment_does(module: PoseAugment, poses: Tensor) -> None:
+    given: dict[str, Any] = {"skeleton": H36M16, "camera": module.camera, "placement": module.placement}
+    for frames in (poses, poses[:, None].expand(-1, 3, -1, -1)):
+        module.reseed(5)
+        expected = ops.random_augment(frames, ops.random_state(5), **given)
+        assert torch.equal(module(frames).pose_2d, expected.pose_2d)
+
+
+def test_a_seed_gives_the_same_draws_again(module: PoseAugment, poses: Tensor) -> None:
+    first, second = module(poses), module(poses)
+    module.reseed(5)
+    assert torch.equal(module(poses).pose_2d, first.pose_2d)
+    assert torch.equal(module(poses).pose_2d, second.pose_2d)
+    module.reseed(6)
+    assert not torch.equal(module(poses).pose_2d, first.pose_2d)
+    copied = copy.deepcopy(module)
+    assert torch.equal(copied(poses).pose_2d, module(poses).pose_2d)
+    for seed in (1.5, True, 2**63):
+        with pytest.raises(ValueError, match=r"^seed: expected a whole number of 64 bits, got"):
+            module.reseed(seed)  # type: ignore[arg-type]
+
+
+def test_the_state_is_saved_and_moved_but_is_no_buffer(module: PoseAugment) -> None:
+    model = nn.Sequential(nn.Linear(2, 2), module)
+    assert "1.rng_state" in model.state_dict() and "1.rng_state" not in dict(model.named_buffers())
+    state = module.rng_state.tolist()
+    model.share_memory()
+    assert not module.rng_state.is_shared()
+    model.to(torch.float64).to_empty(device="cpu")
+    assert module.rng_state.tolist() == state == [5, 0] and module.rng_state.dtype == torch.int64
+    without = {name: value for name, value in model.state_dict().items() if name != "1.rng_state"}
+    with pytest.raises(RuntimeError, match=r"Missing key\(s\) in state_dict: \"1.rng_state\""):
+        model.load_state_dict(without)
+
+
+# ---- Ranks
+
+
+RANK = """
+import pickle, sys
+import torch
+import torch.distributed as distributed
+from torch import nn
+from poseda.geometry.skeleton import H36M16
+from poseda.ops import PoseAugment
+from poseda.ops.samples import augment_arguments
+
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        given = augment_arguments(4, give=("placement",))
+        self.augment = PoseAugment(H36M16, given["camera"], given["placement"], seed=5)
+        self.lifter = nn.Linear(2, 3)
+
+    def forward(self, pose):
+        drawn = self.augment(pose).pose_2d
+        return drawn, self.lifter(drawn)
+
+rank, folder = int(sys.argv[1]), sys.argv[2]
+distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+pose = augment_arguments(16)["pose_3d"]
+model = nn.parallel.DistributedDataParallel(Model())
+augment = model.module.augment
+draws = []
+for _ in range(2):
+    drawn, lifted = model(pose)
+    lifted.sum().backward()
+    draws.append(drawn)
+    if rank == 1:  # as if this rank had drawn more: the others must not set it back
+        augment(pose)
+states = [augment.rng_state.clone()]
+sent = pickle.dumps(augment)
+expected = augment(pose).pose_2d
+distributed.destroy_process_group()
+# A spawned worker belongs to no group, but draws as its parent's rank.
+assert torch.equal(pickle.loads(sent)(pose).pose_2d, expected)
+torch.save({"draws": draws, "states": states}, f"{folder}/{rank}.pt")
+"""
+
+
+def test_ranks_draw_each_for_itself_and_keep_their_own_state(
+    tmp_path: Path, module: PoseAugment, poses: Tensor
+) -> None:
+    ranks = [
+        subprocess.Popen([sys.executable, "-P", "-c", RANK, str(rank), str(tmp_path)], stderr=subprocess.PIPE)
+        for rank in range(2)
+    ]
+    for rank in ranks:
+        _, said = rank.communicate(timeout=300)
+        assert rank.returncode == 0, said.decode()[-4000:]
+    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2))
+    assert_all_differ([*first["draws"], *second["draws"]])
+    assert first["states"][0].tolist() == [5, 2] and second["states"][0].tolist() == [5, 4]
+    alone = augment_arguments(4, give=("placement",))
+    alone_module = PoseAugment(H36M16, alone["camera"], alone["placement"], seed=5)
+    assert torch.equal(alone_module(poses).pose_2d, first["draws"][0]), "rank 0 draws as one process alone"
+
+
+def assert_all_differ(draws: list[Tensor]) -> None:
+    for at, one in enumerate(draws):
+        assert not any(torch.equal(one, other) for other in draws[:at])
+
+
+# ---- DataLoader workers
+
+
+def epochs(module: PoseAugment, workers: int, method: str | None, **options: Any) -> list[Tensor]:
+    """The 2D poses of two epochs of 4 batches. Every batch has the same poses, so that only draws differ."""
+    poses = augment_arguments(BATCH)["pose_3d"].repeat(4, 1, 1)
+    loader = DataLoader(
+        poses,  # type: ignore[arg-type]
+        sampler=BatchSampler(SequentialSampler(poses), BATCH, drop_last=False),  # type: ignore[arg-type]
+        batch_size=None,
+        collate_fn=module,
+        num_workers=workers,
+        multiprocessing_context=method,
+        **options,
+    )
+    return [pair.pose_2d.clone() for _ in range(2) for pair in loader]
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork:DeprecationWarning")
+@pytest.mark.parametrize("persistent", [False, True], ids=["new workers", "persistent workers"])
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_workers_and_epochs_draw_each_for_itself(method: str, persistent: bool, module: PoseAugment) -> None:
+    torch.manual_seed(3)
+    found = epochs(module, 2, method, persistent_workers=persistent)
+    assert_all_differ(found)
+    assert module.rng_state.tolist() == [5, 0] and not module.rng_state.is_shared()
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork:DeprecationWarning")
+def test_workers_draw_the_same_again_from_the_same_seeds(module: PoseAugment) -> None:
+    runs = []
+    for seed in (3, 3, 4):
+        torch.manual_seed(seed)
+        runs.append(torch.stack(epochs(module, 2, "fork")))
+    assert torch.equal(runs[0], runs[1]) and not torch.equal(runs[0], runs[2])
+    torch.manual_seed(3)
+    module.reseed(6)
+    assert not torch.equal(torch.stack(epochs(module, 2, "fork")), runs[0])
+
+
+def test_forked_and_spawned_workers_draw_alike(module: PoseAugment) -> None:
+    runs = []
+    for method in ("fork", "spawn"):
+        torch.manual_seed(3)
+        runs.append(torch.stack(epochs(module, 1, method)))
+    assert torch.equal(*runs)
+
+
+def test_a_loader_without_workers_goes_on_in_the_next_epoch(module: PoseAugment) -> None:
+    assert_all_differ(epochs(module, 0, None))
+    assert module.rng_state.tolist() == [5, 8]
+
+
+# ---- Repetition by a checkpoint
+
+
+def gradients(module: PoseAugment, pose: Tensor, wrap: Callable[..., Tensor]) -> list[Tensor]:
+    """Gradients of weights behind two draws each in three segments, of which a checkpoint repeats all."""
+    module.reseed(5)
+    weight = torch.ones(1, 1, 2, device=pose.device, requires_grad=True)
+
+    def segment(pose: Tensor, weight: Tensor) -> Tensor:
+        return sum((module(pose).pose_2d * weight).sin().square().sum() for _ in range(2))  # type: ignore[return-value]
+
+    parts = []
+    for _ in range(3):
+        parts.append(wrap(segment, pose, weight))
+        module(pose)  # a call that is not repeated
+    sum(parts).backward()  # type: ignore[union-attr]
+    assert weight.grad is not None
+    return [weight.grad, *(part.detach() for part in parts), module.rng_state.clone()]
+
+
+@pytest.mark.parametrize("reentrant", [True, False], ids=["reentrant", "not reentrant"])
+def test_a_checkpoint_repeats_what_was_drawn(
+    reentrant: bool, device: torch.device, module: PoseAugment, poses: Tensor
+) -> None:
+    module, poses = module.to(device), poses.to(device)
+    expected = gradients(module, poses, lambda function, *given: function(*given))
+    actual = gradients(
+        module, poses, lambda function, *given: checkpoint(function, *given, use_reentrant=reentrant)
+    )
+    for one, other in zip(actual, expected, strict=True):
+        torch.testing.assert_close(one, other)  # gradients are added up in another order
+
+
+def test_a_checkpoint_within_a_checkpoint_repeats_what_was_drawn(module: PoseAugment, poses: Tensor) -> None:
+    def nested(function: Callable[..., Tensor], *given: Tensor) -> Tensor:
+        inner = lambda *values: checkpoint(function, *values, use_reentrant=False)  # noqa: E731
+        return checkpoint(inner, *given, use_reentrant=False)
+
+    expected = gradients(module, poses, lambda function, *given: function(*given))
+    for one, other in zip(gradients(module, poses, nested), expected, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("reentrant", [True, False], ids=["reentrant", "not reentrant"])
+def test_a_checkpoint_that_does_not_set_random_numbers_back_is_refused(
+    reentrant: bool, module: PoseAugment, poses: Tensor
+) -> None:
+    def forgetful(function: Callable[..., Tensor], *given: Tensor) -> Tensor:
+        return checkpoint(function, *given, use_reentrant=reentrant, preserve_rng_state=False)
+
+    with pytest.raises(
+        RuntimeError, match=r"PoseAugment: repeated in a backward pass without .* preserve_rng"
+    ):
+        gradients(module, poses, forgetful)
+
+
+def compiled_in_a_checkpoint() -> None:
+    import torch
+    from torch.utils.checkpoint import checkpoint
+
+    from poseda.geometry.skeleton import H36M16
+    from poseda.ops import PoseAugment
+    from poseda.ops.samples import augment_arguments
+
+    given = augment_arguments(16, give=("placement",))
+    module, pose = PoseAugment(H36M16, given["camera"], given["placement"]), given["pose_3d"]
+    weight = torch.ones(1, 1, 2, requires_grad=True)
+
+    def plain(pose: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        return (module(pose).pose_2d * weight).square().sum()
+
+    def gradient(function: object) -> torch.Tensor:
+        module.reseed(0)
+        weight.grad = None
+        function(pose, weight).backward()  # type: ignore[operator]
+        return weight.grad
+
+    expected, compiled = gradient(plain), torch.compile(plain, fullgraph=True, backend="aot_eager")
+    for mode in (False, True):
+        repeated = gradient(lambda *given, mode=mode: checkpoint(compiled, *given, use_reentrant=mode))
+        torch.testing.assert_close(repeated, expected)
+    inside = torch.compile(lambda *given: checkpoint(plain, *given, use_reentrant=False), backend="aot_eager")
+    try:
+        wrong = gradient(inside)
+    except RuntimeError as error:
+        assert "PoseAugment: repeated in a backward pass" in str(error) and "not within torch.compile" in str(
+            error
+        )
+    else:
+        raise AssertionError(f"a checkpoint within a compiled program gave {wrong} instead of {expected}")
+
+
+def test_a_checkpoint_repeats_a_compiled_module_and_is_refused_within_one() -> None:
+    run_fresh(compiled_in_a_checkpoint)
+
+
+# ---- Options
+
+
+def test_the_mask_of_a_row_goes_with_its_placement(poses: Tensor) -> None:
+    given = augment_arguments(4, give=("placement", "shared_camera"))
+    mask = torch.rand(4, 16, generator=torch.Generator().manual_seed(0)) < 0.5
+    mask[:, 0] = True
+    targets = TargetPlacements(given["placement"], given["camera"], torch.zeros(4, 16, 2), mask, 0)
+    module = PoseAugment.of_targets(H36M16, targets, seed=2, gpa="exact")
+    drawn = ops.random_parameters(ops.random_state(2), BATCH, H36M16, table_rows=4)
+    index = drawn.placement_index
+    expected = ops.augment(
+        poses,
+        skeleton=H36M16,
+        camera=given["camera"],
+        placement=given["placement"],
+        joint_mask=mask[index],
+        gpa="exact",
+        **drawn._asdict(),
+    )
+    found = module(poses)
+    assert torch.equal(found.pose_3d, expected.pose_3d) and found.valid.any()
+    shared = PoseAugment(H36M16, given["camera"], given["placement"], joint_mask=mask[:1], seed=2)
+    assert shared(poses).pose_2d.shape == (BATCH, 16, 2)
+
+
+def test_a_shared_root_is_where_every_root_stands(poses: Tensor) -> None:
+    camera = augment_arguments(1, give=())["camera"]
+    root = torch.tensor([[0.25, 0.0, 5.0]])
+    found = PoseAugment(H36M16, camera, root=root)(poses)
+    assert found.valid.all() and torch.equal(found.pose_3d[:, 0], root.expand(BATCH, 3))
+
+
+def test_its_repr_says_what_it_does(module: PoseAugment, poses: Tensor) -> None:
+    module(poses)
+    assert repr(module) == (
+        "PoseAugment(skeleton=h36m16, bone_angle=0.3, bone_scale=0.2, body_yaw=3.142, body_tilt=0.2, "
+        "placement=4 rows, gpa=closed_form, propagate=False, min_depth=0.1, require_in_frame=False, seed=5, "
+        "calls=1)"
+    )
+
+
+PINHOLE = Camera(torch.ones(1, 2), torch.zeros(1, 2))
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"min_dept": 0.2}, TypeError, r"PoseAugment.* unexpected keyword argument 'min_dept'"),
+        ({"bone_rotation": torch.ones(1)}, TypeError, r"unexpected keyword argument 'bone_rotation'"),
+        ({"min_depth": -1.0}, ValueError, r"^min_depth: expected at least 0 metres, got -1\.0$"),
+        ({"gpa": "fast"}, ValueError, r"^gpa: expected one of closed_form, exact, got 'fast'$"),
+        ({"gpa": "exact", "placement": None}, ValueError, r"^gpa: exact solves for the depth of placement"),
+        ({"propagate": 1}, TypeError, r"^propagate: expected True or False, got 1$"),
+        ({"require_in_frame": True}, ValueError, r"^require_in_frame: needs camera.aspect"),
+        ({"ranges": {"bone_angle": 1}}, TypeError, r"^ranges: expected a poseda.ops.RandomRanges, got dict$"),
+        ({"seed": "4"}, ValueError, r"^seed: expected a whole number of 64 bits, got '4'$"),
+        (
+            {"skeleton": "h36m16"},
+            TypeError,
+            r"^skeleton: expected a poseda.geometry.skeleton.Skeleton, got str",
+        ),
+        ({"camera": None}, TypeError, r"^camera: expected a poseda.geometry.camera.Camera, got NoneType$"),
+        (
+            {"placement": torch.ones(3, 5)},
+            ValueError,
+            r"^placement: expected shape \(M, 4\) .*, got \(3, 5\)$",
+        ),
+        (
+            {"placement": torch.ones(0, 4)},
+            ValueError,
+            r"^placement: expected .* at least one row, got \(0, 4\)$",
+        ),
+        ({"placement": [1.0]}, TypeError, r"^placement: expected a tensor, got list$"),
+        (
+            {"placement": torch.ones(3, 4).double()},
+            TypeError,
+            r"^placement: expected float32 as pose_3d, got",
+        ),
+        (
+            {"joint_mask": torch.ones(2, 16).bool()},
+            ValueError,
+            r"^joint_mask: expected 3 rows as placement or 1",
+        ),
+        ({"joint_mask": torch.ones(3, 15).bool()}, ValueError, r"^joint_mask: expected shape \(M, 16\)"),
+        ({"joint_mask": torch.ones(3, 16)}, TypeError, r"^joint_mask: expected a dense bool tensor"),
+        (
+            {"joint_mask": torch.ones(1, 16).bool(), "placement": None},
+            ValueError,
+            r"^joint_mask: has the joints",
+        ),
+        ({"root": torch.ones(1, 3)}, ValueError, r"^root: cannot be given together with placement"),
+        ({"root": torch.ones(4, 3), "placement": None}, ValueError, r"^root: expected shape \(1, 3\)"),
+    ],
+    ids=lambda value: "+".join(value) if isinstance(value, dict) else "",
+)
+def test_a_wrong_option_is_named_when_the_module_is_made(
+    given: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    options = {"skeleton": H36M16, "camera": PINHOLE, "placement": torch.ones(3, 4), **given}
+    with pytest.raises(error, match=message):
+        PoseAugment(**options)
+
+
+def test_wrong_poses_are_named(module: PoseAugment) -> None:
+    for pose, error, message in (
+        ([1.0], TypeError, r"^pose_3d: expected a tensor \(N, J, 3\) or \(N, T, J, 3\), got list$"),
+        (torch.ones(16, 3), ValueError, r"^pose_3d: expected shape .* got \(16, 3\)$"),
+        (torch.ones(2, 15, 3), ValueError, r"^pose_3d: expected shape \(N, 16, 3\)"),
+        (
+            torch.ones(2, 16, 3, device="meta"),
+            TypeError,
+            r"^pose_3d: expected device cpu as this module, got meta$",
+        ),
+    ):
+        with pytest.raises(error, match=message):
+            module(pose)
+    assert module(torch.ones(2, 16, 3, dtype=torch.bfloat16)).pose_3d.dtype == torch.float32
+    assert module(torch.ones(0, 16, 3)).pose_2d.shape == (0, 16, 2)
+
+
+def test_ranges_are_those_given(poses: Tensor) -> None:
+    still = RandomRanges(bone_angle=0, bone_scale=0, body_yaw=0, body_tilt=0)
+    found = PoseAugment(H36M16, augment_arguments(1, give=())["camera"], ranges=still)(poses)
+    torch.testing.assert_close(found.pose_3d, poses)
+    assert pickle.loads(pickle.dumps(still)) == still
