@@ -5,14 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from poseda.ops import _autograd as autograd
 from poseda.ops import _native as native
 
 native.load()
 
-sum_rows = torch.ops.poseda.sum_rows.default
+sum_rows = autograd.refuse_second_derivative(torch.ops.poseda.sum_rows.default)
 """Rows (N, C) to their sum (1, C)."""
 
-sum_picked_rows = torch.ops.poseda.sum_picked_rows.default
+sum_picked_rows = autograd.refuse_second_derivative(torch.ops.poseda.sum_picked_rows.default)
 """Rows (N, C), a sorted index (N,), the order that sorts it stably, and M: to (M, C), a sum a table row."""
 
 

@@ -62,7 +62,7 @@ def state_of_call(rng_state: Tensor, serial: int, rank: int) -> tuple[Tensor, bo
     """
     worker = get_worker_info()
     key = _key(own_rank(rank), worker.seed if worker else None)
-    number = torch.randint(2**63 - 1, (), device="cpu").item()
+    number = int(torch.randint(2**63 - 1, (), device="cpu"))
     calls = _calls.get(serial, 0)
     if torch._C._current_graph_task_id() == -1:  # not in a backward pass
         if len(_remembered) >= REMEMBERED:
@@ -74,7 +74,7 @@ def state_of_call(rng_state: Tensor, serial: int, rank: int) -> tuple[Tensor, bo
         state = rng_state.clone()
         rng_state[1].add_(1)
     else:
-        known, before = _remembered.get(number, (None, 0))
+        known, before = _remembered.get(number, (-1, 0))
         if known != serial:
             raise RuntimeError(
                 "PoseAugment: repeated in a backward pass without the random numbers of its forward pass; "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -92,7 +94,7 @@ def kinematic_chain_space(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
 
     Returns:
         (..., F), F = sum over parts of n (n - 1) / 2. A bone without length has cosine 0 with every other and
-        passes no gradient.
+        passes no gradient. Differentiable any number of times.
 
     Raises:
         TypeError, ValueError: naming the argument, what was expected and what came.
@@ -124,7 +126,28 @@ def _kinematic_chain_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) ->
 
 def _kinematic_chain_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     (pose_3d,) = ctx.saved_tensors
+    if torch.is_grad_enabled():  # create_graph=True
+        plain = functools.partial(_plain_kinematic_chain, tree=ctx.tree)
+        return *autograd.differentiate_again(plain, pose_3d, grad=grad), None, None, None
     return _chain_gradient(grad, pose_3d, *ctx.tree), None, None, None
+
+
+def _plain_kinematic_chain(
+    pose_3d: Tensor, tree: tuple[Sequence[int], Sequence[int], Sequence[int]]
+) -> Tensor:
+    """The op (R, J, 3) to (R, F) in plain torch."""
+    parents, part_bones, part_sizes = tree
+    bone = pose_3d[:, 1:] - pose_3d[:, list(parents[1:])]
+    squared = (bone * bone).sum(-1, keepdim=True)
+    none = squared == 0
+    unit = torch.where(none, torch.zeros_like(bone), bone / torch.where(none, 1.0, squared).sqrt())
+    firsts, seconds, begin = [], [], 0
+    for size in part_sizes:
+        pairs = list(itertools.combinations(part_bones[begin : begin + size], 2))
+        firsts += [first for first, _ in pairs]
+        seconds += [second for _, second in pairs]
+        begin += size
+    return (unit[:, firsts] * unit[:, seconds]).sum(-1)
 
 
 _kinematic_chain_space = autograd.attach(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from poseda.geometry.camera import Camera
+from poseda.geometry.camera import project as plain_project
 from poseda.ops import _autograd as autograd
 from poseda.ops import _native as native
 from poseda.ops._arguments import HALF, check_points, differs
@@ -26,6 +28,7 @@ def project(points: Tensor, camera: Camera) -> Tensor:
     Returns:
         (N, P, 2) or (N, T, P, 2) screen coordinates. Nothing is clamped or marked. A point at depth 0 has no
         finite projection; one behind the camera is mirrored. :func:`poseda.ops.augment` marks such poses.
+        Differentiable any number of times.
 
     Raises:
         TypeError, ValueError: naming the argument, what was expected and what came.
@@ -72,12 +75,21 @@ def _project_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 def _project_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     points, camera = ctx.saved_tensors
+    if torch.is_grad_enabled():  # create_graph=True
+        plain = functools.partial(_plain_project, distorted=ctx.distorted)
+        return *autograd.differentiate_again(plain, points, camera, grad=grad), None
     grad_points, grad_camera = _project_gradients(grad, points, camera, ctx.distorted)
     if not ctx.needs_input_grad[1]:
         return grad_points, None, None
     if camera.shape[0] == 1:
         return grad_points, sum_rows(grad_camera.flatten(0, 1)), None
     return grad_points, grad_camera.sum(1), None
+
+
+def _plain_project(points: Tensor, camera: Tensor, distorted: bool) -> Tensor:
+    """The op in plain torch."""
+    focal, center, distortion = camera.split([2, 2, 5], -1)
+    return plain_project(points, Camera(focal, center, distortion if distorted else None))
 
 
 _project = autograd.attach(torch.ops.poseda.project.default, _project_backward, _project_setup)

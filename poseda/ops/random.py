@@ -251,5 +251,5 @@ def picked(joint_mask: Tensor | None, index: Tensor | None) -> Tensor | None:
 
 def in_frames(drawn: RandomParameters) -> RandomParameters:
     """The same for sequences (N, T, J, 3), constant in time."""
-    *parameters, index = drawn
-    return RandomParameters(*(value.unsqueeze(1) for value in parameters), index)
+    rotation, scale, body, index = drawn
+    return RandomParameters(rotation.unsqueeze(1), scale.unsqueeze(1), body.unsqueeze(1), index)
