@@ -104,10 +104,11 @@ POSEDA_HD void draw_parameters(const RandomArguments<T>& a, int64_t pose) {
     T cos_h, sinc_h;
     half_angle_series(half_turn * half_turn, cos_h, sinc_h);
     const T sin_h = half_turn * sinc_h, tilt = T(a.ranges.body_tilt) * uniform<T>(body.word[1]);
+    const Vec2<T> lean = {tilt * (T(1) - T(2) * sin_h * sin_h), tilt * T(2) * sin_h * cos_h};
+    const T yaw = T(a.ranges.body_yaw) * (T(2) * uniform<T>(body.word[2]) - T(1));
+    const Vec3<T> w = turn_then_lean(yaw, lean);
     T* at = a.body_rotation + pose * 3;
-    at[0] = tilt * (T(1) - T(2) * sin_h * sin_h);
-    at[1] = T(a.ranges.body_yaw) * (T(2) * uniform<T>(body.word[2]) - T(1));
-    at[2] = tilt * T(2) * sin_h * cos_h;
+    at[0] = w.x, at[1] = w.y, at[2] = w.z;
     // The upper part of a 32-bit word times the table's size: all rows are equally likely to one part in
     // 2^32 / rows.
     if (a.table_rows)

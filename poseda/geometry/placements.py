@@ -134,7 +134,9 @@ class TargetPlacements:
 
     def sample(self, size: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw ``size`` rows with replacement: (size,) int64 on the table's device."""
-        return torch.randint(len(self), (size,), generator=generator, device=self.placement.device)
+        # Beside a size that depends on data the compiler takes no generator, not even None.
+        given = {} if generator is None else {"generator": generator}
+        return torch.randint(len(self), (size,), device=self.placement.device, **given)
 
     def joint_mask(self, index: Tensor) -> Tensor | None:
         """The joints that span the boxes of these rows: (N, J) bool, or None where all do."""

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from poseda.geometry.camera import Camera
 from poseda.geometry.skeleton import MAX_JOINTS, Skeleton
+from poseda.geometry.symbolic import differs
 
 MAX_ROTATION = 1.0e4
 """Longest rotation vector, radians. Beyond it the kernels' range reduction loses digits: the pose is
@@ -341,18 +342,6 @@ def check_points(name: str, value: Tensor) -> Tensor:
     if value.dim() < 2 or differs(value.shape[-1], 3):
         raise ValueError(f"{name}: expected shape (..., P, 3), got {tuple(value.shape)}")
     return value.float() if value.dtype in HALF else value
-
-
-def differs(size: int | torch.SymInt, wanted: int | torch.SymInt, unknown: bool = False) -> bool:
-    """Whether two sizes differ; `unknown` where the compiler cannot know, because one depends on data.
-
-    What is let through here the kernels refuse when they run.
-    """
-    if not torch.compiler.is_compiling() and isinstance(size, int) and isinstance(wanted, int):
-        return size != wanted
-    from torch.fx.experimental.symbolic_shapes import guard_or_false, guard_or_true
-
-    return guard_or_true(size != wanted) if unknown else guard_or_false(size != wanted)
 
 
 def _describe(value: object) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from poseda.geometry.symbolic import differs
 from poseda.ops import _autograd as autograd
 from poseda.ops import _native as native
 from poseda.ops._arguments import (
@@ -15,7 +16,6 @@ from poseda.ops._arguments import (
     AugmentArguments,
     AugmentedPose,
     check_augment,
-    differs,
     takes_augment_arguments,
 )
 from poseda.ops._row_sums import sum_picked_rows, sum_rows

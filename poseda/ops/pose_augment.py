@@ -159,7 +159,8 @@ class PoseAugment(nn.Module):
             state, advance = streams.state_of_call(self.rng_state, self._serial, self._rank)
         rows = 0 if placement is None else placement.shape[0]
         batch = pose_3d.shape[0]
-        drawn = random.draw(state, pose_3d, batch, self.skeleton, self.ranges, rows, advance=advance)
+        like = pose_3d.detach()
+        drawn = random.draw(state, like, batch, self.skeleton, self.ranges, rows, advance=advance)
         return random.in_frames(drawn) if pose_3d.dim() == 4 else drawn
 
     def extra_repr(self) -> str:

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from poseda.geometry.camera import Camera
 from poseda.geometry.camera import project as plain_project
+from poseda.geometry.symbolic import differs
 from poseda.ops import _autograd as autograd
 from poseda.ops import _native as native
-from poseda.ops._arguments import HALF, check_points, differs
+from poseda.ops._arguments import HALF, check_points
 from poseda.ops._row_sums import sum_rows
 
 native.load()

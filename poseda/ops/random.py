@@ -11,8 +11,9 @@ from torch import Tensor
 
 from poseda.geometry.camera import Camera
 from poseda.geometry.skeleton import Skeleton
+from poseda.geometry.symbolic import differs
 from poseda.ops import _native as native
-from poseda.ops._arguments import AugmentedPose, Gpa, check_skeleton, differs
+from poseda.ops._arguments import AugmentedPose, Gpa, check_skeleton
 from poseda.ops.augment import augment
 
 native.load()
@@ -26,7 +27,7 @@ class RandomRanges:
         bone_angle: largest turn of a bone, radians, about an axis uniform on the sphere.
         bone_scale: largest relative change of a bone's length, below 1.
         body_yaw: largest turn about the camera's vertical axis either way, radians.
-        body_tilt: largest lean of the body, radians, in a uniform direction.
+        body_tilt: largest lean of the body after that turn, radians, in a uniform direction.
 
     Raises:
         ValueError: naming the range, what was expected and what came.

@@ -197,6 +197,18 @@ def test_a_wrong_argument_is_named_with_what_was_expected_and_what_came(way: str
         function(**{**arguments, **change(arguments)})
 
 
+@pytest.mark.parametrize("fullgraph", [False, True], ids=["with graph breaks", "fullgraph"])
+@pytest.mark.parametrize("way", ["bones", "dtype", "index", "gpa", "root and placement", "aspect"])
+def test_messages_surface_as_they_are_while_compiling(way: str, fullgraph: bool) -> None:
+    change, error, message = BAD[way]
+    arguments = augment_arguments(5, give=EVERYTHING, rows=4)
+    torch._dynamo.reset()
+    compiled = torch.compile(lambda **given: ops.augment(**given), backend="eager", fullgraph=fullgraph)
+    # A program of one graph cannot raise: its compiler says that this one would, and with which words.
+    with pytest.raises(RuntimeError if fullgraph else error, match=message.strip("^$")):
+        compiled(**{**arguments, **change(arguments)})
+
+
 def count_calls(monkeypatch: pytest.MonkeyPatch) -> list[None]:
     """A list that grows at each call of the compiled op."""
     module, calls = sys.modules["poseda.ops.augment"], []

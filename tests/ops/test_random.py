@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from poseda import ops
+from poseda.geometry.rotation import angle_between, rotation_matrix
 from poseda.geometry.skeleton import H36M16
 from poseda.ops import RandomRanges
 from poseda.ops.samples import augment_arguments
@@ -59,12 +60,36 @@ def test_draws_keep_to_their_ranges_and_fill_them(device: torch.device, dtype: t
     assert (
         drawn.bone_scale.abs().max() <= 0.1 and drawn.bone_scale.std().sub(0.1 / math.sqrt(3)).abs() < 0.001
     )
-    yaw, tilt = drawn.body_rotation[:, 1], drawn.body_rotation[:, [0, 2]].norm(dim=-1)
-    assert yaw.abs().max() <= 1 and yaw.mean().abs() < 0.05
-    assert tilt.max() <= 0.25 * (1 + 1e-6) and tilt.mean().sub(0.125).abs() < 0.01
+    assert drawn.body_rotation.norm(dim=-1).max() <= 1.25
     assert drawn.placement_index is not None
     counts = torch.bincount(drawn.placement_index, minlength=7)
     assert len(counts) == 7 and counts.min() > 450
+
+
+@pytest.mark.parametrize(("largest_yaw", "largest_tilt"), [(1.0, 0.25), (math.pi, 0.2), (math.pi, math.pi)])
+def test_a_body_leans_by_its_tilt_at_any_yaw(
+    largest_yaw: float, largest_tilt: float, device: torch.device, dtype: torch.dtype
+) -> None:
+    def turn(yaw: float, tilt: float) -> Tensor:
+        ranges = RandomRanges(body_yaw=yaw, body_tilt=tilt)
+        return ops.random_parameters(
+            ops.random_state(3, device), 4000, H36M16, ranges, dtype=dtype
+        ).body_rotation
+
+    rotation = turn(largest_yaw, largest_tilt)
+    yaw, lean = turn(largest_yaw, 0), turn(0, largest_tilt)
+    assert not yaw[:, [0, 2]].any() and not lean[:, 1].any()
+    tolerance = {"rtol": 0, "atol": 2e-6 if dtype == torch.float32 else 1e-14}
+    torch.testing.assert_close(
+        rotation_matrix(rotation), rotation_matrix(lean) @ rotation_matrix(yaw), **tolerance
+    )
+    up = rotation.new_tensor([[0.0, -1.0, 0.0]])
+    angle = angle_between((rotation_matrix(rotation) @ up[..., None])[..., 0], up)
+    torch.testing.assert_close(
+        angle, lean.norm(dim=-1), rtol=0, atol=5e-6 if dtype == torch.float32 else 1e-13
+    )
+    assert angle.mean().sub(largest_tilt / 2).abs() < 0.04 * largest_tilt
+    assert yaw[:, 1].mean().abs() < 0.05 * largest_yaw and yaw[:, 1].abs().max() > 0.99 * largest_yaw
 
 
 def test_poses_bones_and_calls_draw_independently(device: torch.device) -> None:
