@@ -135,7 +135,7 @@ class TargetPlacements:
     def sample(self, size: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw ``size`` rows with replacement: (size,) int64 on the table's device."""
         # Beside a size that depends on data the compiler takes no generator, not even None.
-        given = {} if generator is None else {"generator": generator}
+        given: dict[str, Any] = {} if generator is None else {"generator": generator}
         return torch.randint(len(self), (size,), device=self.placement.device, **given)
 
     def joint_mask(self, index: Tensor) -> Tensor | None:

@@ -76,9 +76,10 @@ def assert_same_bits(actual: Any, expected: Any) -> None:
         torch.testing.assert_close(a, e, rtol=0.0, atol=0.0, equal_nan=True)
 
 
-def augment_call(exact: bool, **arguments: Any) -> AugmentArguments:
-    given = record(**arguments, gpa="exact" if exact else "closed_form")
-    return given._replace(require_in_frame=given.aspect is not None)
+def augment_call(exact: bool, propagate: bool = False, **arguments: Any) -> AugmentArguments:
+    """The op's own arguments. The kernels take modes that the public function refuses, as they do nothing."""
+    given = record(**arguments)
+    return given._replace(exact=exact, propagate=propagate, require_in_frame=given.aspect is not None)
 
 
 def check_augment_kernels(kernels: Any, call: AugmentArguments, wanted: int = ALL_GRADIENTS) -> Tensor:
