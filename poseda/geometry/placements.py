@@ -38,6 +38,13 @@ class TargetPlacements:
     """Placements of M unlabelled target poses, on one device.
 
     A row holds the root and the box of *one* pose. So size and place are drawn together and stay correlated.
+
+    Example:
+        >>> from poseda import H36M16, Camera, TargetPlacements, ops
+        >>> camera = Camera(torch.full((1, 2), 2.3), torch.zeros(1, 2))
+        >>> targets = TargetPlacements.build(torch.rand(50, 16, 2) - 0.5, camera, H36M16)
+        >>> pair = ops.augment(torch.randn(8, 16, 3), skeleton=H36M16, **targets.draw(8))
+
     ``torch.save(targets.state_dict(), path)`` keeps them for
     ``TargetPlacements.from_state_dict(torch.load(path, weights_only=True))``.
 

@@ -3,7 +3,8 @@
 csrc/library.cpp has the schemas, csrc/cpu and csrc/cuda the kernels. Every op works in float32 and float64 on
 CPU and CUDA; half precision is computed in and returned as float32. Strides may be any and batches empty. The
 ops compile under ``torch.compile(fullgraph=True)``, run inside CUDA graphs, and do not wait for the device. A
-missing second derivative or function transform is refused by name.
+missing derivative or function transform is refused by name: ``augment`` has first derivatives, the others any
+number. ``torch.func.grad`` and ``vjp`` work, ``vmap`` and forward mode do not.
 """
 
 from poseda.ops._arguments import AugmentedPose, Gpa

@@ -30,10 +30,21 @@ def augment(given: AugmentArguments) -> AugmentedPose:
     1. bones of the source pose; 2. each bone turned by its rotation vector; 3. scaled; 4. the body turned;
     5. joints again by forward kinematics; 6. the root placed; 7. projected. ``poseda.ops.reference.augment``
     says the same in plain torch. GPA and the transformations are those of Chai et al., ICCV 2023 (PoseDA).
+    ``TargetPlacements.draw`` gives the arguments that place poses like people of the target.
 
     Sequences ``(N, T, J, 3)`` take parameters with T or 1 frames, and camera, root and placement per
     sequence. GPA places the centre frame T//2. The other frames keep their displacement from it, turned by
     its body rotation.
+
+    Example:
+        >>> from poseda import H36M16, Camera, TargetPlacements, ops
+        >>> camera = Camera(torch.full((1, 2), 2.3), torch.zeros(1, 2))
+        >>> targets = TargetPlacements.build(torch.rand(50, 16, 2) - 0.5, camera, H36M16)
+        >>> pose_3d = torch.randn(8, 16, 3)
+        >>> rotation = 0.1 * torch.randn(8, 15, 3)
+        >>> pair = ops.augment(pose_3d, skeleton=H36M16, bone_rotation=rotation, **targets.draw(8))
+        >>> pair.pose_2d.shape, pair.valid.dtype
+        (torch.Size([8, 16, 2]), torch.bool)
 
     Args:
         pose_3d: (N, J, 3) or (N, T, J, 3) metres, camera frame.

@@ -21,6 +21,11 @@ native.load()
 def bones(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
     """Bone vectors, child minus parent.
 
+    Example:
+        >>> from poseda import H36M16, ops
+        >>> ops.bones(torch.randn(8, 16, 3), H36M16).shape
+        torch.Size([8, 15, 3])
+
     Args:
         pose_3d: (..., J, 3) metres.
         skeleton: the tree.
@@ -39,6 +44,13 @@ def bones(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
 
 def forward_kinematics(root: Tensor, bones: Tensor, skeleton: Skeleton) -> Tensor:
     """Joints from the root and the bones; inverse of :func:`bones`.
+
+    Example:
+        >>> from poseda import H36M16, ops
+        >>> pose = torch.randn(8, 16, 3)
+        >>> back = ops.forward_kinematics(pose[:, 0], ops.bones(pose, H36M16), H36M16)
+        >>> torch.allclose(back, pose, atol=1e-5)
+        True
 
     Args:
         root: (..., 3) metres.
@@ -87,6 +99,11 @@ def kinematic_chain_space(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
     ``skeleton.parts``, rows first. They do not change with the body's rotation or its bones' lengths. After
     Wandt et al., "A Kinematic Chain Space for Monocular Motion Capture" (2018), part by part as Gong et al.,
     PoseAug (2021).
+
+    Example:
+        >>> from poseda import H36M16, ops
+        >>> ops.kinematic_chain_space(torch.randn(8, 16, 3), H36M16).shape
+        torch.Size([8, 33])
 
     Args:
         pose_3d: (..., J, 3) metres.

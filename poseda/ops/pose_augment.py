@@ -34,6 +34,8 @@ class PoseAugment(nn.Module):
     module and is saved with it, the same on every rank, and DistributedDataParallel does not broadcast it.
 
     Example:
+        >>> from poseda import H36M16, Camera
+        >>> from poseda.ops import PoseAugment, RandomRanges
         >>> camera = Camera(torch.full((1, 2), 2.3), torch.zeros(1, 2))
         >>> placement = torch.tensor([[0.0, 0.0, 0.2, 0.6], [0.3, 0.1, 0.1, 0.4]])
         >>> module = PoseAugment(H36M16, camera, placement, ranges=RandomRanges(bone_angle=0.2), seed=7)

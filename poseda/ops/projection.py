@@ -22,6 +22,12 @@ native.load()
 def project(points: Tensor, camera: Camera) -> Tensor:
     """Project points to the screen; ``poseda.geometry.camera.project`` says the same in plain torch.
 
+    Example:
+        >>> from poseda import Camera, ops
+        >>> camera = Camera(torch.full((1, 2), 2.0), torch.zeros(1, 2))
+        >>> ops.project(torch.tensor([[[1.0, 0.0, 4.0]]]), camera)
+        tensor([[[0.5000, 0.0000]]])
+
     Args:
         points: (N, P, 3) or (N, T, P, 3) metres, camera frame, any number of points.
         camera: N cameras, or one shared.
