@@ -47,7 +47,7 @@ def state_of_call(rng_state: Tensor, serial: int, rank: int) -> tuple[Tensor, bo
     the rank and, in a DataLoader worker, with the worker's seed, which is a new one in every epoch.
 
     ``torch.utils.checkpoint`` repeats a call during the backward pass, after setting torch's random numbers
-    back. So each call takes one number from torch's CPU generator: it tells which call is repeated.
+    back. So a call that may be repeated takes one number from torch's CPU generator: it tells which one is.
 
     Args:
         rng_state: (2,) int64 seed and offset.
@@ -62,19 +62,21 @@ def state_of_call(rng_state: Tensor, serial: int, rank: int) -> tuple[Tensor, bo
     """
     worker = get_worker_info()
     key = _key(own_rank(rank), worker.seed if worker else None)
-    number = int(torch.randint(2**63 - 1, (), device="cpu"))
     calls = _calls.get(serial, 0)
-    if torch._C._current_graph_task_id() == -1:  # not in a backward pass
-        if len(_remembered) >= REMEMBERED:
-            _remembered.pop(next(iter(_remembered)), None)
-        _remembered[number] = serial, calls
+    repeated = torch._C._current_graph_task_id() != -1  # in a backward pass
+    number = int(torch.randint(2**63 - 1, (), device="cpu")) if repeated or _may_be_repeated() else None
+    if not repeated:
+        if number is not None:
+            if len(_remembered) >= REMEMBERED:
+                _remembered.pop(next(iter(_remembered)), None)
+            _remembered[number] = serial, calls
         _calls[serial] = calls + 1
         if key == 0:
             return rng_state, True
         state = rng_state.clone()
         rng_state[1].add_(1)
     else:
-        known, before = _remembered.get(number, (-1, 0))
+        known, before = _remembered.get(number or 0, (-1, 0))
         if known != serial:
             raise RuntimeError(
                 "PoseAugment: repeated in a backward pass without the random numbers of its forward pass; "
@@ -86,6 +88,13 @@ def state_of_call(rng_state: Tensor, serial: int, rank: int) -> tuple[Tensor, bo
     if key:
         state[0].bitwise_xor_(key)
     return state, False
+
+
+def _may_be_repeated() -> bool:
+    """Whether a checkpoint may be at work: it turns gradients off, or sees which tensors are saved."""
+    return (
+        not torch.is_grad_enabled() or torch._C._autograd._top_saved_tensors_default_hooks(False) is not None
+    )
 
 
 def _compiled(rng_state: Tensor, serial: int, rank: int) -> Tensor:

@@ -28,7 +28,7 @@ class PoseAugment(nn.Module):
     the loader's seeds, which ``torch.manual_seed`` or the loader's ``generator`` make repeatable.
 
     ``torch.utils.checkpoint`` draws the same when it repeats a call, if it is not itself compiled. For that,
-    each call takes one number from torch's CPU generator. A replayed CUDA graph draws anew.
+    a call that may be repeated takes one number from torch's CPU generator. A replayed CUDA graph draws anew.
 
     The camera and placement tables are buffers. ``rng_state``, seed and offset, is none. It moves with the
     module and is saved with it, the same on every rank, and DistributedDataParallel does not broadcast it.

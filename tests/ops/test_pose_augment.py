@@ -247,6 +247,14 @@ def test_a_checkpoint_within_a_checkpoint_repeats_what_was_drawn(module: PoseAug
         torch.testing.assert_close(one, other)
 
 
+def test_torchs_random_numbers_are_left_alone_without_a_checkpoint(
+    module: PoseAugment, poses: Tensor
+) -> None:
+    before = torch.get_rng_state()
+    module(poses)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 @pytest.mark.parametrize("reentrant", [True, False], ids=["reentrant", "not reentrant"])
 def test_a_checkpoint_that_does_not_set_random_numbers_back_is_refused(
     reentrant: bool, module: PoseAugment, poses: Tensor
