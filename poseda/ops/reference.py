@@ -209,6 +209,10 @@ def _solve_depth(
         screen = camera.focal[:, None] * distort(joints[..., :2] / joints[..., 2:], camera.distortion)
         return _extent(screen[..., 0], mask) + _extent(screen[..., 1], mask)
 
+    def size_and_slope(depth: Tensor) -> tuple[Tensor, Tensor]:
+        found = torch.func.jvp(size, (depth,), (torch.ones_like(depth),))
+        return found[0], found[1]
+
     with torch.no_grad():
         low, high = _depth_bracket(local, camera, ray, mask, target, closed_form)
         slack = BRACKET_SLACK * torch.finfo(local.dtype).eps * high.abs()
@@ -216,7 +220,7 @@ def _solve_depth(
         moving = torch.isfinite(closed_form) & (target > 0)
         solved = torch.zeros_like(moving)
         for _ in range(DEPTH_STEPS):
-            reached, slope = torch.func.jvp(size, (depth,), (torch.ones_like(depth),))
+            reached, slope = size_and_slope(depth)
             larger = reached > target
             low, high = torch.where(larger, depth, low), torch.where(larger, high, depth)
             # Newton's step for 1/size - 1/target, which is nearly linear in z: the size falls like 1/z.
@@ -228,7 +232,7 @@ def _solve_depth(
             depth = torch.where(moving, torch.where(inside, depth + step, (low + high) / 2), depth)
             solved = solved | (moving & inside & close)
             moving = moving & ~solved
-        _, slope = torch.func.jvp(size, (depth,), (torch.ones_like(depth),))
+        _, slope = size_and_slope(depth)
     # Implicit differentiation: one more step with the slope held fixed.
     return depth - (size(depth) - target) / slope, solved
 

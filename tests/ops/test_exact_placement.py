@@ -20,7 +20,7 @@ POSES = 4000
 
 
 def two_joints(kind: str, device: torch.device, dtype: torch.dtype) -> tuple[dict[str, Any], Tensor]:
-    """Bodies whose box two joints (or a plane) span, and the depth in closed form, NaN where there is none."""
+    """Bodies whose box two joints or a plane span, and the depth by hand: NaN where there is none."""
     generator = torch.Generator().manual_seed(0)
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
