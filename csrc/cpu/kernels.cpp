@@ -50,13 +50,13 @@ template <class Map, class T>
 void row_map(const Map& map, const MapArguments<T>& arguments, int64_t begin, int64_t end) {
     using S = Lanes<T>;
     constexpr int width = S::width;
-    constexpr int room = kMaxPartPairs;  // the longest row: the features of kinematic chain space
-    S storage_in[kMapInputs][room], storage_out[kMapOutputs][room];
+    S storage[Map::kMostNumbers], *free = storage;
+    Slots<S> in[kMapInputs], out[kMapOutputs];
+    for (int i = 0; i < kMapInputs; free += map.in_size(i++)) in[i] = {{free}};
+    for (int i = 0; i < kMapOutputs; free += map.out_size(i++)) out[i] = {{free}};
     for (int64_t n = begin; n < end; n += width) {
         const int count = int(end - n < width ? end - n : width);
-        Slots<S> in[kMapInputs], out[kMapOutputs];
         for (int i = 0; i < kMapInputs; ++i) {
-            in[i] = {{storage_in[i]}};
             const int size = map.in_size(i);
             if (size == 0) continue;
             const T* rows[width];
@@ -64,16 +64,15 @@ void row_map(const Map& map, const MapArguments<T>& arguments, int64_t begin, in
                 const int64_t row = n + (lane < count ? lane : count - 1);
                 rows[lane] = arguments.in[i].at(row / arguments.frames, row % arguments.frames);
             }
-            load_rows(storage_in[i], rows, size);
+            load_rows(in[i].data, rows, size);
         }
-        for (int i = 0; i < kMapOutputs; ++i) out[i] = {{storage_out[i]}};
         map(in, out);
         for (int i = 0; i < kMapOutputs; ++i) {
             const int size = map.out_size(i);
             if (size == 0 || !arguments.out[i]) continue;
             T* rows[width];
             for (int lane = 0; lane < width; ++lane) rows[lane] = arguments.out[i] + (n + lane) * size;
-            store_rows(storage_out[i], rows, size, count);
+            store_rows(out[i].data, rows, size, count);
         }
     }
 }
