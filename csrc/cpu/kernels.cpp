@@ -2,6 +2,7 @@
 #include "cpu/kernels.h"
 
 #include "cpu/augment_io.h"
+#include "cpu/words.h"
 
 namespace poseda {
 namespace {
@@ -77,9 +78,47 @@ void row_map(const Map& map, const MapArguments<T>& arguments, int64_t begin, in
     }
 }
 
+// Numbers `offset ..` of the rows of a vector of poses, from slots.
+template <class T>
+POSEDA_HD void store_part(T* data, int64_t n, int count, int64_t row, int64_t offset, const Lanes<T>* slots,
+                          int size) {
+    T* rows[Lanes<T>::width];
+    for (int lane = 0; lane < Lanes<T>::width; ++lane) rows[lane] = data + (n + lane) * row + offset;
+    store_rows(slots, rows, size, count);
+}
+
 template <class T>
 void random_parameters(const RandomArguments<T>& arguments, int64_t begin, int64_t end) {
-    for (int64_t n = begin; n < end; ++n) draw_parameters(arguments, n);
+    using S = Lanes<T>;
+    constexpr int width = S::width, part = 16;  // bones or scales that are drawn and stored together
+    const int bones = arguments.bones, scales = arguments.scales;
+    S storage[3 * part];
+    const Slots<S> slots = {{storage}};
+    for (int64_t n = begin; n < end; n += width) {
+        const int count = int(end - n < width ? end - n : width);
+        uint32_t low[width], high[width];
+        for (int lane = 0; lane < width; ++lane) {
+            const uint64_t pose = uint64_t(arguments.first) + uint64_t(n + lane);
+            low[lane] = uint32_t(pose), high[lane] = uint32_t(pose >> 32);
+        }
+        using Traits = WordTraits<S>;
+        const ParameterDraw<S> draw(arguments, Traits::from_lanes(low), Traits::from_lanes(high));
+        for (int k = 0; k < bones; k += part) {
+            const int last = k + part < bones ? k + part : bones;
+            draw.rotations(k, last, slots);
+            store_part(arguments.bone_rotation, n, count, 3 * bones, 3 * k, storage, 3 * (last - k));
+        }
+        for (int i = 0; i < scales; i += part) {
+            const int last = i + part < scales ? i + part : scales;
+            draw.scales(i, last, slots);
+            store_part(arguments.bone_scale, n, count, scales, i, storage, last - i);
+        }
+        const Words<S> word = draw.body(slots);
+        store_part(arguments.body_rotation, n, count, 3, 0, storage, 3);
+        if (!arguments.table_rows) continue;
+        for (int lane = 0; lane < count; ++lane)
+            arguments.placement_index[n + lane] = picked_row(Traits::lane(word, lane), arguments.table_rows);
+    }
 }
 
 template <class T>
