@@ -3,6 +3,7 @@
 
 #include "core/row_sums.h"
 #include "cpu/kernels.h"
+#include "cpu/sort_index.h"
 #include "implement.h"
 
 namespace poseda {
@@ -88,12 +89,27 @@ struct Cpu {
     }
 };
 
+std::tuple<Tensor, Tensor> sort_index(Tensor index, int64_t table_rows) {
+    require(index.scalar_type() == ScalarType::Long && index.dim() == 1,
+            "index: expected one dimension of int64");
+    require(table_rows >= 0, "table_rows: expected at least 0");
+    const int64_t count = index.size(0);
+    const Tensor sorted = allocate(index, ScalarType::Long, {count}),
+                 order = allocate(index, ScalarType::Long, {count});
+    IndexSort::sort(numbers<const int64_t>(index), index.stride(0), count, table_rows,
+                    numbers<int64_t>(sorted), numbers<int64_t>(order));
+    return {sorted, order};
+}
+
 std::string instruction_set() { return chosen_kernels().name; }
 
 }  // namespace
 }  // namespace poseda
 
-STABLE_TORCH_LIBRARY_IMPL(poseda, CPU, m) { poseda::implement_ops<poseda::Cpu>(m); }
+STABLE_TORCH_LIBRARY_IMPL(poseda, CPU, m) {
+    poseda::implement_ops<poseda::Cpu>(m);
+    m.impl("sort_index", TORCH_BOX(&poseda::sort_index));
+}
 
 STABLE_TORCH_LIBRARY_IMPL(poseda, CompositeExplicitAutograd, m) {
     m.impl("instruction_set", TORCH_BOX(&poseda::instruction_set));

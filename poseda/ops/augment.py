@@ -17,7 +17,7 @@ from poseda.ops._arguments import (
     check_augment,
     takes_augment_arguments,
 )
-from poseda.ops._row_sums import sum_picked_rows, sum_rows
+from poseda.ops._row_sums import sort_index, sum_picked_rows, sum_rows
 
 native.load()
 
@@ -132,7 +132,7 @@ def _augment_backward(
         rows = argument.shape[0]
         if name in TABLES and given.placement_index is not None and rows != 1:
             if picked is None:
-                picked = torch.sort(given.placement_index, stable=True)
+                picked = sort_index(given.placement_index, rows)
             gradient = sum_picked_rows(gradient, *picked, rows)
         elif rows == 1 and gradient.shape[0] != 1:
             gradient = sum_rows(gradient.flatten(1)).view(argument.shape)

@@ -56,6 +56,7 @@ const Shapes kShapes[] = {
     {"random_parameters", {"2", "1"}, {"NK3", "NG", "N3", "X"}},
     {"sum_rows", {"NC"}, {"1C"}},
     {"sum_picked_rows", {"NC", "N", "N"}, {"MC"}},
+    {"sort_index", {"N"}, {"N", "N"}},
 };
 
 struct Op {
