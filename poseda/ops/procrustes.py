@@ -26,8 +26,8 @@ def procrustes_align(prediction: Tensor, target: Tensor) -> Tensor:
         (..., J, 3) metres: the aligned prediction. A prediction without extent becomes the target's mean.
 
     Raises:
-        TypeError, ValueError: naming the argument, what was expected and what came.
-        RuntimeError: if a pose requires a gradient, outside of ``torch.no_grad()``.
+        TypeError, ValueError: naming the argument, what was expected and what came; also if a pose requires a
+            gradient, outside of ``torch.no_grad()``.
     """
     prediction, target = check_poses("prediction", prediction), check_poses("target", target)
     if prediction.shape != target.shape:
@@ -39,7 +39,7 @@ def procrustes_align(prediction: Tensor, target: Tensor) -> Tensor:
         )
     for name, pose in (("prediction", prediction), ("target", target)):
         if pose.requires_grad and torch.is_grad_enabled():
-            raise RuntimeError(
+            raise ValueError(
                 f"{name}: requires a gradient, which procrustes_align does not have; pass {name}.detach()"
             )
     joints = prediction.shape[-2]

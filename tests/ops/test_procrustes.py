@@ -93,7 +93,7 @@ def test_a_pose_that_wants_a_gradient_is_refused_with_the_remedy(name: str, devi
     expected = ops.procrustes_align(**given)
     given[name].requires_grad_()
     message = f"{name}: requires a gradient, which procrustes_align does not have; pass {name}.detach()"
-    with pytest.raises(RuntimeError, match=re.escape(message)):
+    with pytest.raises(ValueError, match=re.escape(message)):
         ops.procrustes_align(**given)
     with torch.no_grad():
         assert torch.equal(ops.procrustes_align(**given), expected)
