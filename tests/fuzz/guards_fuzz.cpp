@@ -310,7 +310,7 @@ class Call {
             if (arguments_[i].isInt() && name != "wanted" && name != "first") {
                 size_[letter_of(name)] = arguments_[i].toInt();
             }
-            static const char* leads[] = {"pose_3d", "rows", "points", "prediction", "like"};
+            static const char* leads[] = {"pose_3d", "rows", "points", "prediction", "like", "index"};
             if (std::find(std::begin(leads), std::end(leads), name) == std::end(leads)) continue;
             const std::string& letters = shapes_.arguments[i];
             const at::Tensor& leading = arguments_[i].toTensor();
