@@ -31,4 +31,6 @@ STABLE_TORCH_LIBRARY(poseda, m) {
     // Rows (N, C) to their sum (1, C), or to a sum (M, C) for each row of a table that an index picked.
     m.def("sum_rows(Tensor rows) -> Tensor");
     m.def("sum_picked_rows(Tensor rows, Tensor sorted_index, Tensor order, SymInt table_rows) -> Tensor");
+    // An index (N,) of a table's rows, sorted stably, and its order. CPU only: on CUDA torch.sort is as fast.
+    m.def("sort_index(Tensor index, SymInt table_rows) -> (Tensor sorted_index, Tensor order)");
 }

@@ -76,7 +76,7 @@ class AugmentArguments(NamedTuple):
     placement_index: Annotated[Tensor | None, Shape("N", torch.int64, differentiable=False)]
     joint_mask: Annotated[Tensor | None, Shape("NJ", torch.bool, differentiable=False)]
     parents: tuple[int, ...]
-    groups: tuple[int, ...]  # the scale of each bone, or empty: a scale a bone
+    groups: tuple[int, ...]  # the scale of each bone; AOTInductor cannot pass an empty list
     propagate: bool
     exact: bool
     min_depth: float
@@ -143,9 +143,7 @@ def augment(
     if propagate and bone_rotation is None:
         raise ValueError("propagate: hands on the rotations of bone_rotation, which was not given")
     per_bone = (
-        not isinstance(bone_scale, Tensor)
-        or bone_scale.dim() == 0
-        or bone_scale.shape[-1] == skeleton.num_bones
+        isinstance(bone_scale, Tensor) and bone_scale.dim() > 0 and bone_scale.shape[-1] == skeleton.num_bones
     )
     given = AugmentArguments(
         pose_3d,
@@ -161,7 +159,7 @@ def augment(
         placement_index,
         joint_mask,
         skeleton.parents,
-        () if per_bone else skeleton.bone_groups,
+        tuple(range(skeleton.num_bones)) if per_bone else skeleton.bone_groups,
         propagate,
         gpa == "exact",
         min_depth,

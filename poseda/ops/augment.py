@@ -18,7 +18,7 @@ from poseda.ops._arguments import (
     check_augment,
     takes_augment_arguments,
 )
-from poseda.ops._row_sums import sum_picked_rows, sum_rows
+from poseda.ops._row_sums import sort_index, sum_picked_rows, sum_rows
 
 native.load()
 
@@ -60,7 +60,9 @@ def augment(given: AugmentArguments) -> AugmentedPose:
             coordinates.
         placement_index: (N,) int64, the row of ``placement`` and camera for each pose. Out of range: invalid.
         gpa: ``closed_form`` (default, the paper's) or ``exact`` (the projected width + height equal the
-            target's; needs ``placement``).
+            target's; needs ``placement``). A pinhole has one exact depth if the root is among the joints that
+            span the box. Where there are several, Newton's method from the closed form picks one; the reference
+            has its steps.
         joint_mask: (N, J) bool, the joints that span the box of ``placement``. Default: all.
         min_depth: metres, default 0.1; a joint nearer than this makes the pose invalid.
         require_in_frame: poses that leave the screen are invalid, too (needs ``camera.aspect``). Default: no.
@@ -153,7 +155,7 @@ def _augment_backward(
         rows = argument.shape[0]
         if name in TABLES and given.placement_index is not None and differs(rows, 1, True):
             if picked is None:
-                picked = torch.sort(given.placement_index, stable=True)
+                picked = sort_index(given.placement_index, rows)
             gradient = sum_picked_rows(gradient, *picked, rows)
         elif not differs(rows, 1, True) and gradient.shape[0] != 1:
             gradient = sum_rows(gradient.flatten(1)).view(argument.shape)

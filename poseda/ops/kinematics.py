@@ -118,6 +118,8 @@ def kinematic_chain_space(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
     """
     check_skeleton(skeleton)
     pose_3d = check_poses("pose_3d", pose_3d, skeleton.num_joints)
+    if not skeleton.part_bones:
+        return pose_3d[..., 0, :0]  # AOTInductor cannot pass an empty list
     rows = pose_3d.reshape(-1, skeleton.num_joints, 3)
     parts = skeleton.part_bones, skeleton.part_sizes
     features = _kinematic_chain_space(rows, skeleton.parents, *parts)

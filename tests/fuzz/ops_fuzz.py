@@ -150,7 +150,7 @@ def raw(rng: random.Random) -> None:
         for name in (
             "augment", "augment_backward", "tree_transform", "project", "project_backward", "sum_rows",
             "kinematic_chain_space", "kinematic_chain_space_backward", "procrustes_align",
-            "random_parameters", "sum_picked_rows",
+            "random_parameters", "sort_index", "sum_picked_rows",
         )
     }  # fmt: skip
     name = rng.choice(sorted(schemas))
@@ -162,7 +162,8 @@ def raw(rng: random.Random) -> None:
         "parents": list(base["skeleton"].parents), "rows": base["pose_3d"], "points": base["pose_3d"],
         "prediction": base["pose_3d"], "target": base["pose_3d"], "grad": base["pose_3d"],
         "rng_state": ops.random_state(0), "valid": torch.ones(len(base["pose_3d"]), dtype=torch.bool),
-        "camera": torch.rand(len(base["pose_3d"]), 9), "part_sizes": [1, 2], "part_bones": [0, 1, 2],
+        "camera": torch.rand(len(base["pose_3d"]), 9), "index": torch.arange(len(base["pose_3d"])),
+        "part_sizes": [1, 2], "part_bones": [0, 1, 2],
     }  # fmt: skip
     arguments: dict[str, Any] = {}
     for argument in schemas[name].arguments:

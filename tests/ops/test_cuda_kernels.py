@@ -241,6 +241,16 @@ class TestRowMaps:
         assert_same_bits(kernels.procrustes_align(*call), torch.ops.poseda.procrustes_align(*call))
 
 
+@pytest.mark.parametrize("points", [0, 67, 150])
+def test_project_more_points_than_a_row_holds(kernels: Any, points: int, dtype: torch.dtype) -> None:
+    place = torch.randn(5, 2, points, 3, dtype=dtype) + torch.tensor([0.0, 0.0, 6.0], dtype=dtype)
+    call = (place, torch.rand(5, 9, dtype=dtype), True)
+    expected = torch.ops.poseda.project(*call)
+    assert_same_bits(kernels.project(*call), expected)
+    backward = (torch.randn_like(expected), *call)
+    assert_same_bits(kernels.project_backward(*backward), torch.ops.poseda.project_backward(*backward))
+
+
 @pytest.mark.parametrize("batch", [0, 1, 37, 300])
 def test_random_parameters(kernels: Any, batch: int, dtype: torch.dtype) -> None:
     states = [torch.tensor([12345, 1 << 33]) for _ in range(2)]

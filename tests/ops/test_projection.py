@@ -123,3 +123,23 @@ def test_half_precision_becomes_float32(device: torch.device) -> None:
     given = augment_arguments(2, give=("distortion",), device=device)
     screen = ops.project(given["pose_3d"].half(), given["camera"].to(torch.float16))
     assert screen.dtype == torch.float32
+
+
+@pytest.mark.parametrize("points", [0, 1, 64, 65, 67, 150, 6890])
+def test_the_op_takes_any_number_of_points(
+    points: int, device: torch.device, assert_close: TensorCheck, assert_gradient_close: TensorCheck
+) -> None:
+    """More than the row of a kernel holds are cut into pieces of equal size; 67 is a prime."""
+    lens = augment_arguments(3, give=("distortion",), dtype=torch.float64, device=device)["camera"]
+    assert lens.distortion is not None
+    table = torch.cat([lens.focal, lens.center, lens.distortion], -1).requires_grad_()
+    place = torch.randn(3, 2, points, 3, dtype=torch.float64) * 0.3 + torch.tensor([0.0, 0.0, 5.0])
+    place = place.to(device).transpose(0, 1).contiguous().transpose(0, 1).requires_grad_()
+    screen = torch.ops.poseda.project(place, table, True)
+    weight = torch.randn_like(screen)
+    found = torch.autograd.grad((screen * weight).sum(), (place, table))
+    expected = cameras.project(place, Camera(table[:, :2], table[:, 2:4], table[:, 4:]))
+    assert_close(screen, expected)
+    wanted = torch.autograd.grad((expected * weight).sum(), (place, table))
+    for gradient, truth in zip(found, wanted, strict=True):
+        assert_gradient_close(gradient, truth)

@@ -26,7 +26,7 @@ def test_philox_gives_the_published_numbers(tmp_path: Path) -> None:
     source.write_text(
         '#include "core/random.h"\n'
         'extern "C" void draw(const uint32_t* c, uint32_t k0, uint32_t k1, uint32_t* out) {\n'
-        "    const poseda::Philox r = poseda::philox({{c[0], c[1], c[2], c[3]}}, k0, k1);\n"
+        "    const auto r = poseda::philox<float>({{c[0], c[1], c[2], c[3]}}, k0, k1);\n"
         "    for (int i = 0; i < 4; ++i) out[i] = r.word[i];\n}\n"
     )
     library = tmp_path / "philox.so"
