@@ -106,7 +106,10 @@ def _compiled(rng_state: Tensor, serial: int, rank: int) -> Tensor:
 
 
 _library = torch.library.Library("poseda", "FRAGMENT")
-_library.define("state_of_call(Tensor(a!) rng_state, int serial, int rank) -> Tensor")
+_library.define(
+    "state_of_call(Tensor(a!) rng_state, int serial, int rank) -> Tensor",
+    tags=torch.Tag.cudagraph_unsafe,  # a replay would not remember its calls
+)
 _library.impl("state_of_call", _compiled, "CompositeExplicitAutograd")
 
 

@@ -113,6 +113,14 @@ def small_ops_in_one_graph(device: str) -> None:
     for actual, expected in zip(compiled, everything(pose), strict=True):
         assert torch.equal(actual, expected)
 
+    def learned(value: torch.Tensor) -> torch.Tensor:
+        return ops.project(value, camera).sum() + ops.kinematic_chain_space(value, H36M16).sin().sum()
+
+    leaf = pose.clone().requires_grad_()
+    (expected,) = torch.autograd.grad(learned(leaf), leaf)
+    (actual,) = torch.autograd.grad(torch.compile(learned, fullgraph=True, backend="aot_eager")(leaf), leaf)
+    assert torch.equal(actual, expected)
+
 
 def test_the_small_ops_compile_to_one_graph(device: torch.device) -> None:
     run_fresh(small_ops_in_one_graph, device.type)

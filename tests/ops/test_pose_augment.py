@@ -83,6 +83,19 @@ def test_the_state_is_saved_and_moved_but_is_no_buffer(module: PoseAugment) -> N
         model.load_state_dict(without)
 
 
+@pytest.mark.needs_cuda
+def test_a_replayed_graph_draws_anew_and_reads_a_new_seed(module: PoseAugment, poses: Tensor) -> None:
+    module, poses = module.cuda(), poses.cuda()
+    expected = [module(poses).pose_2d for _ in range(2)]
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        captured = module(poses).pose_2d
+    module.reseed(5)
+    for once in expected:
+        graph.replay()
+        assert torch.equal(captured, once)
+
+
 # ---- Ranks
 
 
