@@ -61,8 +61,8 @@ def augment(given: AugmentArguments) -> AugmentedPose:
         placement_index: (N,) int64, the row of ``placement`` and camera for each pose. Out of range: invalid.
         gpa: ``closed_form`` (default, the paper's) or ``exact`` (the projected width + height equal the
             target's; needs ``placement``). A pinhole has one exact depth if the root is among the joints that
-            span the box. Where there are several, Newton's method from the closed form picks one; the reference
-            has its steps.
+            span the box. Where there are several, Newton's method from the closed form picks one; the
+            reference has its steps.
         joint_mask: (N, J) bool, the joints that span the box of ``placement``. Default: all.
         min_depth: metres, default 0.1; a joint nearer than this makes the pose invalid.
         require_in_frame: poses that leave the screen are invalid, too (needs ``camera.aspect``). Default: no.

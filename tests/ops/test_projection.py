@@ -125,6 +125,13 @@ def test_half_precision_becomes_float32(device: torch.device) -> None:
     assert screen.dtype == torch.float32
 
 
+@pytest.mark.parametrize("points", [0, 65, 1000])
+def test_project_takes_any_number_of_points(points: int, device: torch.device) -> None:
+    camera = augment_arguments(3, give=("distortion",), device=device)["camera"]
+    place = torch.randn(3, points, 3, device=device) + torch.tensor([0.0, 0.0, 9.0], device=device)
+    torch.testing.assert_close(ops.project(place, camera), cameras.project(place, camera))
+
+
 @pytest.mark.parametrize("points", [0, 1, 64, 65, 67, 150, 6890])
 def test_the_op_takes_any_number_of_points(
     points: int, device: torch.device, assert_close: TensorCheck, assert_gradient_close: TensorCheck
