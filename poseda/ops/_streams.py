@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import itertools
-from collections.abc import Callable
 
 import torch
 import torch.distributed as distributed
@@ -15,20 +14,24 @@ from torch.utils.data import get_worker_info
 REMEMBERED = 4096
 """Calls that a checkpoint may repeat. Each takes about 200 bytes."""
 
-new_serial: Callable[[], int] = itertools.count().__next__
-"""A number for each state of a generator, by which its calls are counted on the host."""
+_serials = itertools.count()
+# By serial: how many calls there were.
+_calls: dict[int, int] = {}
+# By the number that a call took: its serial, and how many calls were before it.
+_remembered: dict[int, tuple[int, int]] = {}
 
-_calls: dict[int, int] = {}  # by serial: how many there were
-_remembered: dict[
-    int, tuple[int, int]
-] = {}  # by the number that a call took: its serial, the calls before it
+
+def new_serial(old: int | None = None) -> int:
+    """A number for the state of a generator, by which its calls are counted; the old one is forgotten."""
+    if old is not None:
+        _calls.pop(old, None)
+    return next(_serials)
 
 
 def own_rank(inherited: int) -> int:
     """The rank of this process. A DataLoader worker that was spawned knows only that of its parent."""
-    return (
-        distributed.get_rank() if distributed.is_available() and distributed.is_initialized() else inherited
-    )
+    grouped = distributed.is_available() and distributed.is_initialized()
+    return distributed.get_rank() if grouped else inherited
 
 
 @functools.lru_cache(maxsize=64)
@@ -51,7 +54,7 @@ def state_of_call(rng_state: Tensor, serial: int, rank: int) -> tuple[Tensor, bo
 
     Args:
         rng_state: (2,) int64 seed and offset.
-        serial: of ``rng_state``, from :data:`new_serial`.
+        serial: of ``rng_state``, from :func:`new_serial`.
         rank: as for :func:`own_rank`.
 
     Returns:

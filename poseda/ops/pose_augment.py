@@ -58,6 +58,7 @@ class PoseAugment(nn.Module):
     """
 
     rng_state: Tensor
+    _serial: int
 
     def __init__(
         self,
@@ -119,9 +120,10 @@ class PoseAugment(nn.Module):
         state = random.random_state(seed)
         if hasattr(self, "rng_state"):
             self.rng_state.copy_(state)  # in place, for graphs that read it
+            self._serial = streams.new_serial(self._serial)
         else:
             self.rng_state = state
-        self._serial = streams.new_serial()
+            self._serial = streams.new_serial()
 
     def forward(self, pose_3d: Tensor) -> AugmentedPose:
         """Augment (N, J, 3) or (N, T, J, 3) poses."""
@@ -218,7 +220,7 @@ class PoseAugment(nn.Module):
         state = state_dict.pop(key, None)
         if state is not None:
             self.rng_state.copy_(state)
-            self._serial = streams.new_serial()
+            self._serial = streams.new_serial(self._serial)
         elif strict:
             missing.append(key)
         super()._load_from_state_dict(state_dict, prefix, metadata, strict, missing, *more)
