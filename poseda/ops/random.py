@@ -42,8 +42,9 @@ class RandomRanges:
         limits = {"bone_angle": math.pi, "bone_scale": 1.0, "body_yaw": math.pi, "body_tilt": math.pi}
         for name, limit in limits.items():
             value = getattr(self, name)
-            if not 0 <= value <= limit or (name == "bone_scale" and value == limit):
-                raise ValueError(f"{name}: expected 0 to {limit:.4g}, got {value}")
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not number or not 0 <= value <= limit or (name == "bone_scale" and value == limit):
+                raise ValueError(f"{name}: expected 0 to {limit:.4g}, got {value!r}")
 
 
 class RandomParameters(NamedTuple):

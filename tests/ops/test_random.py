@@ -189,3 +189,7 @@ def test_a_range_beyond_its_limit_is_named() -> None:
         RandomRanges(bone_scale=1.0)
     with pytest.raises(ValueError, match=r"bone_angle: expected 0 to 3\.142, got -0\.1"):
         RandomRanges(bone_angle=-0.1)
+    with pytest.raises(ValueError, match=r"body_yaw: expected 0 to 3\.142, got '1'"):
+        RandomRanges(body_yaw="1")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"body_tilt: expected 0 to 3\.142, got nan"):
+        RandomRanges(body_tilt=math.nan)
