@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -23,6 +23,7 @@ class LiftedPoses:
         frame, person, clip: (F,) int64, as in the detections.
         skeleton: of the poses.
         rate: frames a second.
+        clip_names: number of a clip to the name of its file, video or action, for clips that have one.
 
     Raises:
         ValueError: if shapes disagree.
@@ -37,6 +38,7 @@ class LiftedPoses:
     clip: np.ndarray
     skeleton: Skeleton
     rate: float
+    clip_names: Mapping[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         frames, joints = len(self), self.skeleton.num_joints
@@ -50,6 +52,10 @@ class LiftedPoses:
 
     def __len__(self) -> int:
         return len(self.frame)
+
+    def clip_name(self, clip: int) -> str:
+        """The name of a clip; its number where it has none."""
+        return self.clip_names.get(clip) or str(clip)
 
     def tracks(self) -> Iterator[tuple[int, int, slice]]:
         """Clip, person and rows of each person of each clip."""

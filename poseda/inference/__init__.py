@@ -1,8 +1,16 @@
 """A run's lifter at work: on recordings (:mod:`poseda.inference.footage`) and line by line
 (:mod:`poseda.inference.stream`)."""
 
-from poseda.inference.footage import lift_footage
+from poseda.inference.footage import lift_footage, why_not_lifted
 from poseda.inference.model import AdaptedLifter, LiftOptions
 from poseda.inference.stream import LineLifter, StreamSummary, serve
 
-__all__ = ["AdaptedLifter", "LiftOptions", "LineLifter", "StreamSummary", "lift_footage", "serve"]
+__all__ = [
+    "AdaptedLifter",
+    "LiftOptions",
+    "LineLifter",
+    "StreamSummary",
+    "lift_footage",
+    "serve",
+    "why_not_lifted",
+]

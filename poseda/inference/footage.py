@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,12 +12,12 @@ from poseda.datasets.detections import Detections2D
 from poseda.datasets.lens import Lens
 from poseda.datasets.records import DataError
 from poseda.datasets.screen import on_screen
+from poseda.datasets.timeline import FEWEST_SEEN, Timeline, fill_in
 from poseda.export import LiftedPoses
 from poseda.geometry.camera import Camera
 from poseda.geometry.skeleton import Skeleton
 from poseda.inference.model import AdaptedLifter, LiftOptions
 from poseda.inference.smoothing import smoothed
-from poseda.inference.timeline import Timeline, fill_in
 from poseda.inference.trajectory import root_position
 
 BATCH = 4096
@@ -58,7 +58,25 @@ def lift_footage(
         done += len(rows)
         if progress is not None:
             progress(done, total)
-    return _filtered(frames.record(pose_3d, root, model.skeleton, options.rate), frames.timeline, options)
+    poses = frames.record(pose_3d, root, model.skeleton, options.rate)
+    poses = replace(poses, clip_names=dict(detections.reading.clip_names))
+    return _filtered(poses, frames.timeline, options)
+
+
+def why_not_lifted(poses: LiftedPoses, max_gap: int) -> dict[str, int]:
+    """Why frames hold no pose, and how many.
+
+    Args:
+        poses: as lifted.
+        max_gap: most frames over which joints were filled in.
+    """
+    seen = poses.visible[~poses.valid].mean(1)
+    counts = {
+        "no detection": int((seen == 0).sum()),
+        "fewer than half of the joints seen": int(((seen > 0) & (seen < FEWEST_SEEN)).sum()),
+        f"a joint unseen for more than {max_gap} frames": int((seen >= FEWEST_SEEN).sum()),
+    }
+    return {reason: count for reason, count in counts.items() if count}
 
 
 @dataclass(frozen=True)

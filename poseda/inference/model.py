@@ -29,10 +29,16 @@ class LiftOptions:
     rate: float = 30.0
 
     @classmethod
-    def of(cls, config: LiftConfig, run: RunConfig) -> LiftOptions:
-        """The options of a command, with those of the run where the command has none."""
+    def of(cls, config: LiftConfig, run: RunConfig, rate: float | None = None) -> LiftOptions:
+        """The options of a command, with those of the run where the command has none.
+
+        Args:
+            config: of the command.
+            run: of the lifter.
+            rate: of the file, frames per second, or None.
+        """
         confidence = run.min_confidence if config.min_confidence is None else config.min_confidence
-        return cls(confidence, config.max_gap, config.root, config.smooth, config.rate)
+        return cls(confidence, config.max_gap, config.root, config.smooth, config.rate or rate or cls.rate)
 
 
 @dataclass(frozen=True)
