@@ -30,7 +30,7 @@ PROGRAM = Program(
 
 
 NAMED = 10
-"""Most clips, and people who were left out, that are named; all are counted."""
+"""Most people who are named that were left out; all are counted."""
 
 
 def run(arguments: list[str]) -> int:
@@ -101,9 +101,9 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
             "frames": len(poses),
             "valid": int(poses.valid.sum()),
             "people": len(list(poses.tracks())),
+            "skipped": len(skipped),
             "clips": _clips(poses),
             "dropped": why_not_lifted(poses, options.max_gap),
-            "skipped": len(skipped),
             "arm": model.arm,
             "seed": model.seed,
             "skeleton": model.skeleton.name,
@@ -130,26 +130,22 @@ def _clips(poses: LiftedPoses) -> list[dict[str, Any]]:
 
 def _show(summary: dict[str, Any], skipped: list[str], as_json: bool) -> None:
     """Print what was lifted, where it is and who was left out."""
+    left_out = ", ".join(skipped[:NAMED]) + (f" and {len(skipped) - NAMED} more" if skipped[NAMED:] else "")
     missing = "; ".join(f"{count} frames: {reason}" for reason, count in summary["dropped"].items())
-    named = [f"{clip['name']} {clip['valid']}/{clip['frames']}" for clip in summary["clips"]]
+    named = [f"{clip['name']} {clip['valid']}/{clip['frames']}" for clip in summary["clips"][:NAMED]]
+    more = " …" if summary["clips"][NAMED:] else ""
     open_console(as_json).print(
         "lifted {valid} of {frames} frames, {people} people, by {arm} of seed {seed}; "
         "camera: {camera}\n".format_map(summary)
-        + f"clips: {_some(named)}\n"
+        + f"clips: {', '.join(named)}{more}\n"
         + (f"not lifted: {missing}\n" if missing else "")
         + f"written: {', '.join(summary['written'])}"
-        + (f"\nleft out, without a valid frame: {_some(skipped)}" if skipped else ""),
+        + (f"\nleft out, without a valid frame: {left_out}" if skipped else ""),
         highlight=False,
         soft_wrap=True,
     )
     if as_json:
         print_json(summary)
-
-
-def _some(names: list[str]) -> str:
-    """The first names, and how many more there are."""
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"{', '.join(names[:NAMED])}{more}"
 
 
 def _stream(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> int:

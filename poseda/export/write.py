@@ -30,8 +30,7 @@ def planned_files(path: Path, poses: LiftedPoses) -> list[Path]:
     """The files that :func:`write_poses` will write.
 
     That is the path itself. A format that holds one person has a file beside it for each person with a valid
-    frame, ``name_VIDEO_person1.bvh``, unless there is but one person.
-    A clip without a name is called by its number.
+    frame, ``name_VIDEO_person1.bvh``, with the number of a clip without a name, unless there is but one.
 
     Raises:
         ValueError: if the ending is no format's, or a BVH is asked for and nobody has a valid frame.

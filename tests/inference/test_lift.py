@@ -141,6 +141,24 @@ def test_people_are_kept_apart(
     assert all((tmp_path / name).exists() for name in names)
 
 
+def test_people_without_a_valid_frame_are_left_out_of_bvh_named_and_counted(
+    run: Path, write: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write(people=2)
+    items = json.loads(source.read_text())
+    for item in items:
+        if item["track_id"] == 0:
+            item["keypoints"][2::3] = [0.0] * 16
+    source.write_text(json.dumps(items))
+    capsys.readouterr()
+    assert lift(run, source, tmp_path / "o.bvh", "--json") == 0
+    shown = capsys.readouterr()
+    summary = json.loads(shown.out)
+    assert (summary["people"], summary["skipped"], summary["valid"]) == (2, 1, 20)
+    assert [Path(path).name for path in summary["written"]] == ["o_clip_person1.bvh"]
+    assert shown.err.endswith("left out, without a valid frame: person 0 of clip clip\n")
+
+
 def test_the_summary_names_clips_accounts_for_the_file_and_says_why_frames_are_not_lifted(
     run: Path, write: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -190,24 +208,6 @@ def test_people_are_chosen(run: Path, write: Callable[..., Path], tmp_path: Path
         assert set(arrays["person"].tolist()) == {1}
     assert lift(run, source, tmp_path / "p.npz", "--people", "7") == 2
     assert not (tmp_path / "p.npz").exists()
-
-
-def test_people_without_a_valid_frame_are_left_out_of_bvh_named_and_counted(
-    run: Path, write: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    source = write(people=2)
-    items = json.loads(source.read_text())
-    for item in items:
-        if item["track_id"] == 0:
-            item["keypoints"][2::3] = [0.0] * 16
-    source.write_text(json.dumps(items))
-    capsys.readouterr()
-    assert lift(run, source, tmp_path / "o.bvh", "--json") == 0
-    shown = capsys.readouterr()
-    summary = json.loads(shown.out)
-    assert (summary["people"], summary["skipped"], summary["valid"]) == (2, 1, 20)
-    assert [Path(path).name for path in summary["written"]] == ["o_clip_person1.bvh"]
-    assert shown.err.endswith("left out, without a valid frame: person 0 of clip clip\n")
 
 
 def test_smoothing_calms_the_motion(
