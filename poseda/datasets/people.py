@@ -44,10 +44,10 @@ def _largest(detections: Detections2D) -> np.ndarray:
     """(N,) bool, the rows of the largest person of each clip."""
     low, high = boxes(detections.pose_2d, usable(detections))
     area, track = np.prod(high - low, 1), detections.track
-    median = np.array([np.median(area[track == number]) for number in range(int(track.max(initial=-1)) + 1)])
-    kept = np.zeros(len(detections), bool)
-    for clip in np.unique(detections.clip):
-        rows = detections.clip == clip
-        tracks = np.unique(track[rows])
-        kept |= rows & (track == tracks[median[tracks].argmax()])
-    return kept
+    order = np.argsort(track, kind="stable")
+    _, starts = np.unique(track[order], return_index=True)
+    median = np.array([np.median(rows) for rows in np.split(area[order], starts[1:])])
+    clip = detections.clip[order][starts]
+    by_size = np.lexsort((-median, clip))
+    _, first = np.unique(clip[by_size], return_index=True)
+    return np.isin(track, by_size[first])

@@ -36,6 +36,9 @@ SHRINKING = 0.9
 RECENT = 5
 """Pictures before a jump in which someone is looked for, as the detector may have failed in the last."""
 
+CROWD = 300
+"""Most people of a picture who are followed. More of them are taken for single detections."""
+
 MOST_PAIRS = 50_000
 """Pairs of bodies that are compared at once, which bounds the memory."""
 
@@ -109,7 +112,7 @@ def _parts(bodies: Bodies, frame: np.ndarray, jumps: np.ndarray) -> np.ndarray:
     for start, stop in pairwise([0, *np.flatnonzero(jumps).tolist(), len(frame)]):
         if start:
             cost, away = distances(bodies.rows(recent), bodies.rows(np.array([start])), np.zeros(2))
-            gate = _gate(np.maximum((frame[start] - frame[recent]) // step, 1))
+            gate = _gate((frame[start] - frame[recent]) // step)
             cost = np.where(away <= gate, cost, np.inf)
             near = recent[cost.argmin()] if np.isfinite(cost).any() else None
             present = int(number.max()) + 1 if near is None else int(number[near])
@@ -132,7 +135,7 @@ def _jumps(bodies: Bodies, frame: np.ndarray, person: np.ndarray) -> np.ndarray:
     last, now = np.arange(len(frame) - 1), np.arange(1, len(frame))
     _, away = distances(bodies.rows(last, size[last]), bodies.rows(now), np.zeros(2))
     same &= (bodies.seen[last] & bodies.seen[now]).sum(1) >= FEWEST_SHARED
-    found[1:] = same & (away > _gate(np.maximum(passed, 1)))
+    found[1:] = same & (away > _gate(passed))
     return found
 
 
@@ -147,7 +150,7 @@ def _lasting(size: np.ndarray, person: np.ndarray) -> np.ndarray:
 
 
 def _gate(passed: np.ndarray) -> np.ndarray:
-    return np.minimum(GATE * np.sqrt(passed), WIDEST_GATE)
+    return np.minimum(GATE * np.sqrt(np.maximum(passed, 1)), WIDEST_GATE)
 
 
 def _step(frame: np.ndarray) -> int:
@@ -160,7 +163,9 @@ def _followed(pose_2d: np.ndarray, seen: np.ndarray, frame: np.ndarray) -> np.nd
     """(N,) numbers of the people of a clip, in the order in which they appear."""
     order = np.argsort(frame, kind="stable")
     bodies = Bodies.of(pose_2d[order], seen[order])
-    pictures, starts = np.unique(frame[order], return_index=True)
+    pictures, starts, counts = np.unique(frame[order], return_index=True, return_counts=True)
+    if counts.max(initial=0) > CROWD:
+        return np.arange(len(order))
     times, memory = (pictures - pictures[0]) // _step(frame), _Memory(bodies)
     links = _links(bodies, starts, times)
     found, linked = np.empty(len(order), np.int64), False
@@ -261,13 +266,13 @@ class _Memory:
     def _matches(self, rows: np.ndarray, time: int) -> tuple[np.ndarray, np.ndarray]:
         """People and detections that belong together: within the gate, with the least sum of distances."""
         passed = time - self._time
-        before, after = self._bodies.rows(self._row, self._size), self._bodies.rows(rows)
-        last = Bodies(
-            before.points[:, None], before.seen[:, None], before.centre[:, None], before.size[:, None]
-        )
-        now = Bodies(after.points[None], after.seen[None], after.centre[None], after.size[None])
-        cost, away = distances(last, now, (self._velocity * passed[:, None])[:, None])
-        return assigned(np.where(away <= _gate(passed)[:, None], cost, np.inf))
+        now, moved = self._bodies.rows(rows[None]), self._velocity * passed[:, None]
+        parts = []
+        for some in np.array_split(np.arange(len(passed)), -(-len(passed) * len(rows) // MOST_PAIRS)):
+            last = self._bodies.rows(self._row[some, None], self._size[some, None])
+            cost, away = distances(last, now, moved[some, None])
+            parts.append(np.where(away <= _gate(passed[some])[:, None], cost, np.inf))
+        return assigned(np.concatenate(parts))
 
 
 def assigned(cost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -338,6 +343,8 @@ def identify(
             number[loose], cut = first + found, cut + cuts
             followed |= len(np.unique(number[loose])) > 1
     warnings = []
+    if followed and (most := _most_in_a_picture(clip, frame)) > CROWD:
+        warnings.append(f"{most} detections in a picture are too many to follow people")
     if twice:
         warnings.append(f"a track comes twice in a picture in {counted(twice, 'clip')}: people were followed")
     if cut:
@@ -350,6 +357,11 @@ def _by_clip(clip: np.ndarray) -> list[np.ndarray]:
     """Rows of each clip."""
     order = np.argsort(clip, kind="stable")
     return np.split(order, np.flatnonzero(np.diff(clip[order])) + 1) if len(clip) else []
+
+
+def _most_in_a_picture(clip: np.ndarray, frame: np.ndarray) -> int:
+    _, counts = np.unique(np.stack([clip, frame], -1), axis=0, return_counts=True)
+    return int(counts.max(initial=0))
 
 
 def counted(count: int, what: str) -> str:

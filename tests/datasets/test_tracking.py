@@ -210,3 +210,17 @@ def test_sure_links_and_the_memory_agree(monkeypatch: pytest.MonkeyPatch) -> Non
     found = followed(pose, everything(pose), frame)
     monkeypatch.setattr(tracking, "_links", lambda bodies, starts, times: np.full(len(bodies.size), -1))
     assert same_people(found, followed(pose, everything(pose), frame))
+
+
+def test_a_crowd_beyond_reason_is_not_followed_and_needs_little_memory() -> None:
+    pose = np.concatenate([walk(400, (0, 0), (9, 0)), walk(400, (0, 0), (9, 0))])
+    zeros, frame = np.zeros(800, np.int64), np.repeat([0, 1], 400)
+    found = identify(pose, everything(pose), zeros, frame, zeros)
+    assert len(set(found.person.tolist())) == 800
+    assert "400 detections in a picture are too many to follow people" in found.warnings
+
+
+def test_frame_numbers_at_the_ends_of_the_range_are_followed() -> None:
+    pose, _, _ = shuffled([walk(2, (100, 300)), walk(2, (600, 300))])
+    frame = np.array([-(1 << 62), -(1 << 62), (1 << 62) - 1, (1 << 62) - 1])
+    assert len(followed(pose, everything(pose), frame)) == 4
