@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import math
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from torch import Tensor
 from poseda import ops
 from poseda.geometry.skeleton import H36M16
 from poseda.ops import PoseAugment, RandomRanges
+from poseda.ops._native import INSTRUCTION_SETS
 from poseda.ops.samples import augment_arguments
 
 CSRC = Path(__file__).parents[2] / "csrc"
@@ -101,6 +104,29 @@ def test_the_same_draws_for_any_number_of_threads() -> None:
     finally:
         torch.set_num_threads(threads)
     assert torch.equal(results[0], results[1]) and torch.equal(results[0], results[2])
+
+
+DRAWS = """
+import hashlib, torch
+import poseda.ops
+sum_ = hashlib.sha256()
+for dtype in (torch.float32, torch.float64):
+    # Poses on both sides of 2^32, more bones and scales than are drawn together, one pose, and no table.
+    for sizes in ((77, 2**32 - 20, True, 63, 33, 2**32 - 1), (1, 0, True, 15, 9, 7), (33, 5, False, 1, 0, 0)):
+        state = torch.tensor([-12345678901234, (1 << 40) + 3])
+        like, ranges = torch.empty(0, dtype=dtype), (0.5, 0.2, 3.0, 0.3)
+        for drawn in torch.ops.poseda.random_parameters(state, like, *sizes, *ranges):
+            sum_.update(drawn.numpy().tobytes())
+print(sum_.hexdigest())
+"""
+
+
+@pytest.mark.parametrize("name", INSTRUCTION_SETS)
+def test_a_seed_gives_the_numbers_of_the_first_release_on_every_instruction_set(name: str) -> None:
+    environment = {**os.environ, "POSEDA_CPU_ISA": name}
+    command = [sys.executable, "-P", "-c", DRAWS]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "7cca050f43fb2df2dd74f30f347eba0df226ee3b2f9ea6e27e4d669aa943e392"
 
 
 @pytest.mark.needs_cuda
