@@ -27,6 +27,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -36,11 +37,12 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1] / "datasets" / "formats"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "shared"))
 import keypoint_forms
-import test_bvh
+import motions
 import test_detections
 import test_frames
 import test_mpi_inf_3dhp
 import test_pickle
+import test_prepared_sources
 import test_sources
 import test_tables
 from h5 import HEAD, FakeGroup
@@ -50,7 +52,8 @@ from poseda.datasets.formats.cameras import read_intrinsics
 from poseda.datasets.formats.field import Field
 from poseda.datasets.formats.pickle import unpickle
 from poseda.datasets.screen import unlabelled
-from poseda.geometry.skeleton import H36M16
+from poseda.export import write_poses
+from poseda.geometry.skeleton import H36M16, H36M17
 
 SIZE = (1920, 1080)
 SECONDS, BYTES = 30, 3 << 30
@@ -342,7 +345,19 @@ def targets(folder: Path) -> dict[str, Target]:
             metadata=np.array({"num_joints": 17, "layout_name": "coco"}, dtype=object),
         ),
     ]
-    bvh = test_bvh.bvh([{"Hips": (0, 10, 20), "LeftLeg": (0, 30, 0)}] * 4).encode()
+    bvh = motions.bvh([{"Hips": (0, 10, 20), "LeftLeg": (0, 30, 0)}] * 4).encode()
+    standing = np.array([[motions.STANDING[joint] for joint in motions.MARKERS.values()]] * 3)
+    c3d = []
+    if find_spec("c3d") is not None:
+        motions.write_c3d(folder / "a.c3d", motions.MARKERS, standing, unit="m", screen="+Z")
+        c3d = [(folder / "a.c3d").read_bytes()]
+    exports = {}
+    for suffix in ("npz", "json", "csv"):
+        write_poses(folder / f"lifted.{suffix}", test_prepared_sources.lifted())
+        exports[suffix] = (folder / f"lifted.{suffix}").read_bytes()
+    test_prepared_sources.mmpose_npz(
+        folder / "mmpose.npz", H36M17.joint_names, test_prepared_sources.H36M_PICTURES
+    )
     test_sources.write_human36m(folder / "h36m.npz")
     cameras = test_sources.cameras_json(folder / "cameras.json")
     body = test_sources.body
@@ -351,6 +366,8 @@ def targets(folder: Path) -> dict[str, Target]:
         npz(pose_3d=body(16, 4), focal=np.array([2.0, 2.0]), center=np.zeros(2), clip=np.arange(4)),
         npz(positions=body(16, 6) @ np.array([[1, 0, 0], [0, 0, -1.0], [0, 1, 0]]), clip=np.zeros(6, int)),
         domain_file(),
+        (folder / "mmpose.npz").read_bytes(),
+        exports["npz"],
     ]
     recorded, _ = test_sources.threedpw()
     pickled = [b"\x80\x02" + test_sources.python2(recorded) + b".", pickle.dumps(recorded, 2)]
@@ -371,7 +388,8 @@ def targets(folder: Path) -> dict[str, Target]:
         return read_source(path.parent / "annot.mat")
 
     plain = [pickle.dumps(test_pickle.PLAIN, protocol) for protocol in range(6)]
-    return {
+    optional = {"C3D": Target("file.c3d", c3d, read_source, damage_bytes)} if c3d else {}
+    return optional | {
         "keypoint JSON": Target("file.json", keypoint_files, detections, damage_json),
         "DeepLabCut CSV": Target("file.csv", csvs, lambda path: read_detections(path, SIZE), damage_text),
         "CSV table": Target("file.csv", tables, detections, damage_text),
@@ -380,6 +398,9 @@ def targets(folder: Path) -> dict[str, Target]:
         "h5": Target("file.npz", [packed(group) for group in groups], unpacked_h5, damage_npz),
         "detections npz": Target("file.npz", detection_npz, detections, damage_npz),
         "BVH": Target("file.bvh", [bvh], read_source, damage_text),
+        "TRC": Target("file.trc", [motions.trc().encode()], read_source, damage_text),
+        "export JSON": Target("file.json", [exports["json"]], read_source, damage_json),
+        "export CSV": Target("file.csv", [exports["csv"]], read_source, damage_text),
         "source npz": Target("file.npz", source_npz, sources_with(cameras), damage_npz),
         "domain npz": Target("file.npz", [domain_file()], domains, damage_npz),
         "3DPW pickle": Target("file.pkl", pickled, read_source, damage_bytes),

@@ -207,7 +207,7 @@ def test_people_without_a_valid_frame_are_left_out_of_bvh_named_and_counted(
     summary = json.loads(shown.out)
     assert (summary["people"], summary["skipped"], summary["valid"]) == (2, 1, 20)
     assert [Path(path).name for path in summary["written"]] == ["o_clip_person1.bvh"]
-    assert shown.err.endswith("left out, without a valid frame: person 0 of clip\n")
+    assert shown.err.endswith("left out, without a valid frame: person 0 of clip clip\n")
 
 
 def test_smoothing_calms_the_motion(

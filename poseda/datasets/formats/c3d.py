@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import struct
 import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from poseda.datasets.errors import DataError
 from poseda.datasets.formats import limits
 from poseda.datasets.formats.field import Field
 from poseda.datasets.formats.files import reading
@@ -36,15 +36,10 @@ def read_c3d(path: Path) -> Motion:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # the library warns where it repairs; what is read is checked
                 return _motion(file, c3d.Reader(content), size)
-        # The library checks nothing: on damaged files it raises whatever Python raises.
-        except (MemoryError, *_BROKEN) as error:
+        except DataError:
+            raise
+        except Exception as error:  # the library checks nothing, so damage raises whatever Python raises
             raise file.fail("a C3D file", f"a damaged one ({str(error)[:60]})") from error
-
-
-_BROKEN = (
-    *(ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, OSError, TypeError, ValueError),
-    struct.error,
-)
 
 
 def _motion(file: Field, content: Any, size: int) -> Motion:

@@ -176,7 +176,7 @@ def world_poses(file: Field, motion: Motion, given: JointMap | None = None) -> W
     pose = joints.weights @ np.where(np.isfinite(motion.position[whole]), motion.position[whole], 0)
     rest = None if motion.rest is None else joints.weights @ motion.rest
     up = find_up(pose, rest, motion.up, motion.up_told_by)
-    metres, doubt = _unit(file, pose, motion.unit)
+    metres, doubt = find_unit(file, pose, motion.unit)
     warnings = [sentence for sentence in (*motion.warnings, up.warning, doubt) if sentence]
     gaps = {"a joint is unseen": int((~whole).sum())} if not whole.all() else {}
     return WorldPoses(
@@ -194,20 +194,28 @@ def _usual_places(position: np.ndarray) -> np.ndarray:
     return np.asarray(np.nanmedian(about, 0))
 
 
-def _unit(file: Field, pose: np.ndarray, named: str) -> tuple[float, str]:
+def find_unit(file: Field, pose: np.ndarray, named: str) -> tuple[float, str]:
     """Metres of the file's unit, and a sentence if the unit that it names cannot be.
 
     The leg must be about as long as an adult's. If no unit is named, that in which it is nearest counts.
+
+    Args:
+        file: for messages.
+        pose: (N, 17, 3) h36m17.
+        named: the unit that the file or its format names, or empty.
+
+    Raises:
+        DataError: if no unit fits.
     """
     leg = float(np.median(leg_length(pose)))
     if leg <= 0:
         raise file.at("leg").fail("a positive length", leg)
-    if named in UNIT_NAMES and 0.5 < leg * UNIT_NAMES[named] / LEG_LENGTH < 2:
+    if named in UNIT_NAMES and 0.3 < leg * UNIT_NAMES[named] / LEG_LENGTH < 3:  # of a child, too
         return UNIT_NAMES[named], ""
     name, unit = min(UNITS.items(), key=lambda entry: abs(np.log(leg * entry[1] / LEG_LENGTH)))
     if not 0.5 < leg * unit / LEG_LENGTH < 2:
         raise file.at("leg").fail(f"about {LEG_LENGTH} m in {', '.join(UNITS)}", f"{leg:g} units")
-    doubt = f"the file names the unit {named}, but legs of {leg:g} units are in {name}" if named else ""
+    doubt = f"the unit should be {named}, but legs of {leg:g} units are in {name}" if named else ""
     return unit, doubt
 
 

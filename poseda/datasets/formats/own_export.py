@@ -73,9 +73,9 @@ def is_own_csv(path: Path) -> bool:
 
 def read_own_npz(archive: Archive, skeleton: Skeleton, stride: int) -> LabelledPoses:
     """Poses of an npz of `poseda lift`, see :func:`_placed`."""
-    rows, joints = archive.header("pose_3d")[0][:2]
+    pose = archive.read("pose_3d", ("N", "J", 3)).astype(np.float64)
+    rows, joints = pose.shape[:2]
     names = archive.read("joint_names", (joints,), "U").tolist()
-    pose = archive.read("pose_3d", (rows, joints, 3)).astype(np.float64)
     root = np.full((rows, 3), np.nan)
     if "root" in archive:
         root = archive.read("root", (rows, 3)).astype(np.float64)

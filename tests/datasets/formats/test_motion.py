@@ -166,7 +166,7 @@ def test_trc_units_come_from_the_header_unless_they_cannot_be(tmp_path):
     poses = read_source(path)
     assert bone(poses, "left_knee") == pytest.approx(0.45, abs=1e-3)
     assert poses.reading.warnings == (
-        "markers.trc: the file names the unit mm, but legs of 0.87 units are in metres",
+        "markers.trc: the unit should be mm, but legs of 0.87 units are in metres",
     )
 
 
@@ -282,6 +282,18 @@ def test_damaged_c3d_files_raise_nothing_but_data_errors(tmp_path):
         except DataError:
             refused += 1
     assert refused > 30
+
+
+def test_positions_in_another_unit_or_with_another_axis_up_are_turned_and_scaled(tmp_path):
+    world = np.tile(h36m17(), (3, 1, 1))[:, [H36M17.joint(name) for name in H36M16.joint_names]]
+    np.savez(tmp_path / "world.npz", positions=world)
+    np.savez(tmp_path / "other.npz", positions=y_up(world) * 1000)
+    poses, other = (read_source(tmp_path / f"{name}.npz") for name in ("world", "other"))
+    assert torch.allclose(poses.pose_3d, other.pose_3d, atol=1e-4) and poses.reading.warnings == ()
+    assert other.reading.warnings == (
+        "other.npz: the format says +z is up",
+        "other.npz: the unit should be m, but legs of 870 units are in millimetres",
+    )
 
 
 # -------------------------------------------------------------------------------------------------- folders
