@@ -196,6 +196,8 @@ class LiftConfig:
             raise ConfigError("output", "expected a file, as <input> is not a stream, got none", "input")
         if self.streams and self.smooth.filter == "savgol":
             raise ConfigError("smooth.filter", "expected one_euro or none for <input> -, got savgol", "input")
+        if self.streams and self.people != "all":
+            raise ConfigError("people", f"expected all for <input> -, got {self.people}", "input")
         if self.streams and self.fov == "estimate":
             wanted = "expected degrees for <input> -, got estimate, which needs a recording"
             raise ConfigError("fov", wanted, "input")

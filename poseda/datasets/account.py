@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from poseda.config import LiftConfig
+from poseda.datasets.bodies import boxes
 from poseda.datasets.checks import off_picture, usable
 from poseda.datasets.conversion import conversion
 from poseda.datasets.detections import DEFAULT_CONFIDENCE, Detections2D
 from poseda.datasets.errors import DataError
 from poseda.datasets.timeline import Timeline, fill_in
-from poseda.datasets.tracking import boxes, counted
+from poseda.datasets.tracking import counted
 from poseda.geometry.skeleton import H36M16, Skeleton
 
 SELDOM = 0.5

@@ -143,7 +143,8 @@ def conversion(source: Layout | str, target: Skeleton | str) -> Conversion:
     if missing:
         raise DataError(
             f"layout {source.name}: expected joints for skeleton {target.name}, found none for "
-            f"{', '.join(missing)}; it has {', '.join(source.joint_names)}"
+            f"{', '.join(missing)}; it has {', '.join(source.joint_names)} (name them with --joints, or give "
+            f"--layout)"
         )
     return Conversion(source, target, recipes)
 

@@ -153,12 +153,20 @@ class _Reader:
 
     def _pictures(self, path: Path, files: list[Path], bad: dict[str, str]) -> Sightings | None:
         """A folder with a file for each picture, if it is one; files left out are added to ``bad``."""
-        kinds = {file.suffix.lower() for file in files}
-        if kinds == {".json"}:
-            return read_keypoint_folder(path, files, self.layout, self.size, None if self.strict else bad)
-        if kinds == {".txt"} and any(is_label_text(file) for file in files):
-            return read_label_texts(path, files, self.layout, self.size, None if self.strict else bad)
-        return None
+        unreadable, found = None if self.strict else bad, None
+        pictures = [file for file in files if file.suffix.lower() == ".json"]
+        if len(pictures) > 1:
+            found = read_keypoint_folder(path, pictures, self.layout, self.size, unreadable)
+        if found is None:
+            pictures = [file for file in files if file.suffix.lower() == ".txt"]
+            if any(is_label_text(file) for file in pictures):
+                found = read_label_texts(path, pictures, self.layout, self.size, unreadable)
+        for other in [] if found is None else [file for file in files if file not in set(pictures)]:
+            reason = Field(other).fail("a picture's file as the others of this folder", "another kind")
+            if self.strict:
+                raise reason
+            bad[str(other)] = str(reason).removeprefix(f"{other}: ")
+        return found
 
     def _text(self, path: Path) -> Sightings:
         if path.suffix.lower() != ".csv" and is_label_text(path):

@@ -59,11 +59,11 @@ MIDDLE = {
     "thorax": "thorax",
     "belly": "belly",
     "chest": "chest",
-    "spine": "spine",
+    "spine": "spine spinemid spinenavel",
     "spine1": "spine1",
     "spine2": "spine2",
     "spine3": "spine3",
-    "pelvis": "pelvis root hips",
+    "pelvis": "pelvis root hips spinebase",
     "mid_hip": "midhip midhips hipcenter hipcentre centerhip centrehip middlehip chip",
     "hip": "hip",
 }
@@ -165,7 +165,8 @@ def layout_of_names(names: Sequence[str]) -> Layout:
 def _words(name: str) -> list[str]:
     """Words in lower case, without the prefix of a rig (mixamorig:, Bip01, CC_Base)."""
     name = re.sub(r"^(bip0?1|cc_base|def)[\s_.\-]+", "", name.strip().rsplit(":", 1)[-1], flags=re.IGNORECASE)
-    return [word.lower() for word in re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+", name)]
+    words = [word.lower() for word in re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+", name)]
+    return words[:-1] if len(words) > 1 and words[-1] in ("joint", "jnt") else words
 
 
 def _named(side: str, joint: str) -> str:

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from poseda.datasets.bodies import boxes
 from poseda.datasets.checks import usable
 from poseda.datasets.detections import Detections2D
 from poseda.datasets.errors import DataError
-from poseda.datasets.tracking import boxes
 
 SHOWN = 12
 """Most numbers of people that a message lists."""

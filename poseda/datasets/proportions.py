@@ -71,7 +71,7 @@ class Misfit:
 
     @property
     def total(self) -> float:
-        """Their sum, each of at most one but the first; below 1.1 for real people."""
+        """Their sum, each of at most one but the first."""
         return self.bones + min(self.thighs, 1.0) + self.hips + min(self.head, 1.0)
 
     @property

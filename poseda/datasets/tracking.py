@@ -13,6 +13,8 @@ from typing import Literal
 
 import numpy as np
 
+from poseda.datasets.bodies import FEWEST_SHARED, Bodies, distances
+
 UNTRACKED = -1
 """The person of a detection whose file has no usable track."""
 
@@ -28,58 +30,17 @@ WIDEST_GATE = 0.9
 MEMORY = 15
 """Pictures for which a person who is not detected is remembered, about half a second."""
 
-RECENT = 5
-"""Pictures before a jump in which someone is looked for, as the detector may have failed in the last."""
-
-STILLS = 0.2
-"""Where more than this share of the steps are jumps, the pictures are stills, and no track is cut."""
-
-FEWEST_SHARED = 3
-"""Fewest joints seen in both pictures to measure a distance by joints; with fewer, by the boxes."""
-
 SHRINKING = 0.9
 """A body that is half hidden keeps its size: the size falls by this factor a picture at most."""
 
-Boxes = tuple[np.ndarray, np.ndarray]
-"""(N, 2) least and (N, 2) greatest places of the seen joints; zeros where no joint is seen."""
+RECENT = 5
+"""Pictures before a jump in which someone is looked for, as the detector may have failed in the last."""
 
+MOST_PAIRS = 50_000
+"""Pairs of bodies that are compared at once, which bounds the memory."""
 
-def boxes(pose_2d: np.ndarray, seen: np.ndarray) -> Boxes:
-    """Boxes of the seen joints (N, J) of poses (N, J, 2)."""
-    there: np.ndarray = np.asarray(seen.any(1))[:, None]
-    low = np.where(seen[..., None], pose_2d, np.inf).min(1)
-    high = np.where(seen[..., None], pose_2d, -np.inf).max(1)
-    return np.where(there, low, 0.0), np.where(there, high, 0.0)
-
-
-@dataclass(frozen=True)
-class _Bodies:
-    """Detected bodies, as arrays that broadcast against each other.
-
-    Args:
-        points: (..., J, 2), zeros where unseen.
-        seen: (..., J) bool.
-        centre: (..., 2) of the box of the seen joints.
-        size: (...) the longer side of that box; 0 where no joint is seen.
-    """
-
-    points: np.ndarray
-    seen: np.ndarray
-    centre: np.ndarray
-    size: np.ndarray
-
-    @classmethod
-    def of(cls, pose_2d: np.ndarray, seen: np.ndarray) -> _Bodies:
-        """Bodies of poses (N, J, 2) with the joints that are seen (N, J)."""
-        seen = seen & np.isfinite(pose_2d).all(-1)
-        low, high = boxes(pose_2d, seen)
-        points = np.where(seen[..., None], pose_2d, 0.0)
-        return cls(points, seen, (low + high) / 2, (high - low).max(1))
-
-    def rows(self, index: np.ndarray, size: np.ndarray | None = None) -> _Bodies:
-        """Some of the bodies, perhaps with other sizes."""
-        own = self.size[index] if size is None else size
-        return _Bodies(self.points[index], self.seen[index], self.centre[index], own)
+STILLS = 0.2
+"""Where more than this share of the steps are jumps, the pictures are stills, and no track is cut."""
 
 
 def follow(pose_2d: np.ndarray, seen: np.ndarray, frame: np.ndarray) -> tuple[np.ndarray, int]:
@@ -124,7 +85,7 @@ def cut_jumps(
     """
     number, cut, fresh = person.copy(), 0, int(person.max(initial=-1)) + 1
     order = np.lexsort((frame, person))
-    bodies = _Bodies.of(pose_2d[order], seen[order])
+    bodies = Bodies.of(pose_2d[order], seen[order])
     jumps = _jumps(bodies, frame[order], person[order])
     if jumps.sum() > STILLS * len(order):
         return number, 0
@@ -141,13 +102,13 @@ def cut_jumps(
     return number, cut
 
 
-def _parts(bodies: _Bodies, frame: np.ndarray, jumps: np.ndarray) -> np.ndarray:
+def _parts(bodies: Bodies, frame: np.ndarray, jumps: np.ndarray) -> np.ndarray:
     """(N,) numbers of the people in a track that jumps: after a jump it is someone known, or someone new."""
     number, recent = np.zeros(len(frame), np.int64), np.empty(0, np.int64)
     step, present = _step(frame), 0
     for start, stop in pairwise([0, *np.flatnonzero(jumps).tolist(), len(frame)]):
         if start:
-            cost, away = _distances(bodies.rows(recent), bodies.rows(np.array([start])), np.zeros(2))
+            cost, away = distances(bodies.rows(recent), bodies.rows(np.array([start])), np.zeros(2))
             gate = _gate(np.maximum((frame[start] - frame[recent]) // step, 1))
             cost = np.where(away <= gate, cost, np.inf)
             near = recent[cost.argmin()] if np.isfinite(cost).any() else None
@@ -157,7 +118,7 @@ def _parts(bodies: _Bodies, frame: np.ndarray, jumps: np.ndarray) -> np.ndarray:
     return number
 
 
-def _jumps(bodies: _Bodies, frame: np.ndarray, person: np.ndarray) -> np.ndarray:
+def _jumps(bodies: Bodies, frame: np.ndarray, person: np.ndarray) -> np.ndarray:
     """(N,) bool: a row is beyond the gate from the row before of the same person, a few pictures earlier.
 
     It takes joints that are seen in both: of someone half hidden, now the head is seen and now the legs.
@@ -169,7 +130,7 @@ def _jumps(bodies: _Bodies, frame: np.ndarray, person: np.ndarray) -> np.ndarray
     same = (person[1:] == person[:-1]) & (passed > 0) & (passed <= MEMORY)
     size = _lasting(bodies.size, person)
     last, now = np.arange(len(frame) - 1), np.arange(1, len(frame))
-    _, away = _distances(bodies.rows(last, size[last]), bodies.rows(now), np.zeros(2))
+    _, away = distances(bodies.rows(last, size[last]), bodies.rows(now), np.zeros(2))
     same &= (bodies.seen[last] & bodies.seen[now]).sum(1) >= FEWEST_SHARED
     found[1:] = same & (away > _gate(np.maximum(passed, 1)))
     return found
@@ -195,38 +156,48 @@ def _step(frame: np.ndarray) -> int:
     return int(np.gcd.reduce(differences)) if len(differences) else 1
 
 
-def _distances(last: _Bodies, now: _Bodies, moved: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distances between bodies, in bodies, once the earlier ones have moved by (..., 2).
-
-    Returns:
-        the mean of joints and box, and the lesser of the two. Detectors confuse the joints of people who fall
-        or lie, whose box stays; and the box of someone half hidden moves, whose joints stay. A joint counts
-        with one body at most, so that a wrong joint says little. Infinite where a body is unseen.
-    """
-    both = last.seen & now.seen
-    shared, size = both.sum(-1), np.maximum(last.size, now.size)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        centre = now.centre - last.centre - moved
-        box = np.sqrt(np.einsum("...i,...i->...", centre, centre)) / size
-        away = now.points - last.points - moved[..., None, :]
-        joints = np.sqrt(np.einsum("...i,...i->...", away, away)) / size[..., None]
-        joints = np.where(both, np.minimum(joints, 1.0), 0.0).sum(-1) / shared
-    joints = np.where(shared >= FEWEST_SHARED, joints, box)
-    unseen = (last.size == 0) | (now.size == 0)
-    mean, least = (joints + box) / 2, np.minimum(joints, box)
-    return np.where(unseen, np.inf, mean), np.where(unseen, np.inf, least)
-
-
 def _followed(pose_2d: np.ndarray, seen: np.ndarray, frame: np.ndarray) -> np.ndarray:
     """(N,) numbers of the people of a clip, in the order in which they appear."""
     order = np.argsort(frame, kind="stable")
-    memory = _Memory(_Bodies.of(pose_2d[order], seen[order]))
+    bodies = Bodies.of(pose_2d[order], seen[order])
     pictures, starts = np.unique(frame[order], return_index=True)
-    times = (pictures - pictures[0]) // _step(frame)
+    times, memory = (pictures - pictures[0]) // _step(frame), _Memory(bodies)
+    links = _links(bodies, starts, times)
+    found, linked = np.empty(len(order), np.int64), False
+    for at, (start, stop) in enumerate(pairwise([*starts.tolist(), len(order)])):
+        rows = slice(start, stop)
+        if links[start] >= 0:
+            found[rows] = found[links[rows]]
+        else:
+            if linked:
+                before = slice(int(starts[at - 1]), start)
+                memory.recall(
+                    np.arange(before.start, start), links[before], found[before], int(times[at - 1])
+                )
+            found[rows] = memory.assign(np.arange(start, stop), int(times[at]))
+        linked = bool(links[start] >= 0)
     number = np.empty(len(order), np.int64)
-    for time, (start, stop) in zip(times.tolist(), pairwise([*starts.tolist(), len(order)]), strict=True):
-        number[order[start:stop]] = memory.assign(np.arange(start, stop), time)
+    number[order] = found
     return number
+
+
+def _links(bodies: Bodies, starts: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """(N,) for each row the row of the picture before that is surely the same person, or -1.
+
+    Nobody else is near, for as many people in successive pictures. This finds most links, all at once.
+    """
+    links = np.full(len(bodies.size), -1)
+    counts = np.diff([*starts, len(links)])
+    alike = np.flatnonzero((counts[1:] == counts[:-1]) & (np.diff(times) == 1)) + 1
+    for count in np.unique(counts[alike]).tolist():
+        chosen = alike[counts[alike] == count]
+        for some in np.array_split(chosen, -(-len(chosen) * count**2 // MOST_PAIRS)):
+            now, last = (starts[pictures][:, None] + np.arange(count) for pictures in (some, some - 1))
+            _, away = distances(bodies.rows(last[:, :, None]), bodies.rows(now[:, None]), np.zeros(2))
+            near = away <= GATE
+            sure = (near.sum(1) == 1).all(1) & (near.sum(2) == 1).all(1)
+            links[now[sure]] = np.take_along_axis(last, near.argmax(1), 1)[sure]
+    return links
 
 
 class _Memory:
@@ -236,7 +207,7 @@ class _Memory:
         bodies: every detection of the clip, in order of time.
     """
 
-    def __init__(self, bodies: _Bodies) -> None:
+    def __init__(self, bodies: Bodies) -> None:
         self._bodies, self._count = bodies, 0
         self._row = self._time = self._number = np.empty(0, np.int64)  # the row where each was seen last
         self._size, self._velocity = np.empty(0), np.empty((0, 2))
@@ -255,6 +226,20 @@ class _Memory:
             self._row[people], self._time[people] = rows[found], time
         self._greet(rows, number, time)
         return number
+
+    def recall(self, rows: np.ndarray, before: np.ndarray, number: np.ndarray, time: int) -> None:
+        """Take note of people who were followed without this memory.
+
+        Args:
+            rows: of the detections of a picture.
+            before: the same people one picture earlier.
+            number: of these people.
+            time: of the picture.
+        """
+        people = np.searchsorted(self._number, number)
+        self._row[people], self._time[people] = rows, time
+        self._size[people] = np.maximum(self._bodies.size[rows], self._bodies.size[before])
+        self._velocity[people] = self._bodies.centre[rows] - self._bodies.centre[before]
 
     def _keep(self, people: np.ndarray) -> None:
         if not people.all():
@@ -277,11 +262,11 @@ class _Memory:
         """People and detections that belong together: within the gate, with the least sum of distances."""
         passed = time - self._time
         before, after = self._bodies.rows(self._row, self._size), self._bodies.rows(rows)
-        last = _Bodies(
+        last = Bodies(
             before.points[:, None], before.seen[:, None], before.centre[:, None], before.size[:, None]
         )
-        now = _Bodies(after.points[None], after.seen[None], after.centre[None], after.size[None])
-        cost, away = _distances(last, now, (self._velocity * passed[:, None])[:, None])
+        now = Bodies(after.points[None], after.seen[None], after.centre[None], after.size[None])
+        cost, away = distances(last, now, (self._velocity * passed[:, None])[:, None])
         return assigned(np.where(away <= _gate(passed)[:, None], cost, np.inf))
 
 

@@ -13,7 +13,8 @@ from poseda.geometry.skeleton import H36M16, Skeleton
     "spelling",
     [
         "left_big_toe", "LBigToe", "LEFT_BIG_TOE", "leftBigToe", "left-big-toe", "Left big toe", "l_bigtoe",
-        "L_Big_Toe", "big_toe_l", "BigToe.L", "bigtoe_left", "lft_big_toe", "rig:LeftBigToe", " lbigtoe ",
+        "L_Big_Toe", "big_toe_l", "BigToe.L", "bigtoe_left", "lft_big_toe", "rig:LeftBigToe",
+        "left_big_toe_joint", " lbigtoe ",
     ],
 )  # fmt: skip
 def test_every_spelling_of_a_joint_is_that_joint(spelling):

@@ -13,7 +13,7 @@ ROOT = Path(poseda.__file__).parent
 
 LAYERS = (
     ("errors",), ("layouts",), ("joint_names",), ("recipes", "joint_map"), ("conversion",), ("detections",),
-    ("tracking", "proportions"), ("checks",), ("records",), ("screen",), ("filming",),
+    ("bodies", "proportions"), ("tracking",), ("checks",), ("records",), ("screen",), ("filming",),
     ("formats",), ("lens",),
     ("domain_file",), ("synthetic",), ("detection_files", "connectors", "source_files"), ("own",), ("open",),
 )  # fmt: skip

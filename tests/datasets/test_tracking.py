@@ -10,7 +10,7 @@ import pytest
 from bodies import walk
 from scipy.optimize import linear_sum_assignment
 
-from poseda.datasets import read_detections
+from poseda.datasets import read_detections, tracking
 from poseda.datasets.tracking import assigned, cut_jumps, follow, identify
 
 
@@ -200,3 +200,13 @@ def test_switched_tracks_of_a_file_are_cut_and_said(tmp_path: Path) -> None:
     found = read_detections(path, (1920, 1080))
     assert np.bincount(found.person).tolist() == [15] * 4
     assert found.reading.warnings == ("2 tracks cut at a jump from one person to another",)
+
+
+def test_sure_links_and_the_memory_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    people = [walk(60, (100.0 + 130 * at, 300), (2.0 * (-1) ** at, 0)) for at in range(4)]
+    pose, frame, _ = shuffled(people)
+    there = np.random.default_rng(1).random(len(frame)) > 0.03
+    pose, frame = pose[there], frame[there]
+    found = followed(pose, everything(pose), frame)
+    monkeypatch.setattr(tracking, "_links", lambda bodies, starts, times: np.full(len(bodies.size), -1))
+    assert same_people(found, followed(pose, everything(pose), frame))

@@ -36,10 +36,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "datasets" / "formats"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "shared"))
+import keypoint_forms
 import motions
 import test_detections
 import test_frames
-import test_keypoint_json
 import test_mpi_inf_3dhp
 import test_pickle
 import test_prepared_sources
@@ -314,8 +314,8 @@ def targets(folder: Path) -> dict[str, Target]:
         as_json(test_frames.openpose(points(25))),
         as_json([test_frames.landmarks(points(33)), test_frames.landmarks(points(33, 1))]),
     ]
-    forms = [content for _, content in test_keypoint_json.ONE_PERSON.values()]
-    keypoint_files += [as_json(content) for content in (*forms, *test_keypoint_json.LANDMARKS.values())]
+    forms = [content for _, content in keypoint_forms.ONE_PERSON.values()]
+    keypoint_files += [as_json(content) for content in (*forms, *keypoint_forms.LANDMARKS.values())]
     csv = folder / "animal.csv"
     csvs = []
     for individuals in (False, True):

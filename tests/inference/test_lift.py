@@ -521,7 +521,7 @@ def test_names_of_joints_in_a_line_are_used_and_unknown_joints_refused(run: Path
         given[2:],
         (
             "expected joints for skeleton h36m16, found none for",
-            "joints, or --layout, found 14 joints",
+            "joints, or --layout (crowdpose14, aic14), found 14 joints",
             "expected the joints of one person, found 2 people",
             "expected an object with keypoints, found",
             "expected pixels, found normalised coordinates",

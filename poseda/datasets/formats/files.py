@@ -72,7 +72,8 @@ def read_json(path: Path) -> Field:
         lines = [line for line in text.split("\n") if line.strip()]
         try:
             if len(lines) > 1 and lines[0].rstrip().endswith(("}", "]")):
-                return Field(path, value=[[json.loads(line)] for line in lines])
+                values = [json.loads(line) for line in lines]
+                return Field(path, value=[one if isinstance(one, list) else [one] for one in values])
         except (ValueError, RecursionError):
             pass
         raise Field(path).fail("JSON", f"other text ({error})") from error

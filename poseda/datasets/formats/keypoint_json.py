@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from poseda.datasets.errors import DataError
+from poseda.datasets.formats.coco import is_coco_annotations
 from poseda.datasets.formats.field import Field
 from poseda.datasets.formats.files import read_json
-from poseda.datasets.formats.keypoints import LANDMARKS, Person, person_of
+from poseda.datasets.formats.keypoints import LANDMARKS, POINTS, Person, bare_points, person_of
 from poseda.datasets.formats.nearest import unknown_json
 from poseda.datasets.formats.picture_order import order_pictures
 from poseda.datasets.formats.pictures import Picture, pictures_of
@@ -68,27 +69,37 @@ def read_keypoint_folder(
         bad: gets the reason for each file that cannot be read, by its path; its picture is a gap. None: such
             a file is refused.
     """
-    pictures, first = list[Picture](), None
+    pictures, first = dict[Path, Picture](), None
     unreadable = dict[str, str]()
     for file in files:
         content, found = _picture_of(file, bad is None, unreadable)
         if not found and bad is not None:
             unreadable[str(file)] = f"file: expected people's joints, found {unknown_json(content.value)}"
             continue
-        named = any(one.video is not None or isinstance(one.name, int) for one in found)
-        if len(found) != 1 or named or found[0].frame not in (None, 0):
+        if len(found) != 1 or is_coco_annotations(content):
             return None
         first = content if first is None and found[0].people else first
-        stem = re.sub(r"(_keypoints|\.predictions)$", "", file.stem)
-        video = re.fullmatch(r"(.+)_\d{12}_keypoints", file.stem)
-        pictures.append(replace(found[0], frame=None, name=stem, video=video and video[1]))
+        pictures[file] = found[0]
     if first is None or len(pictures) < 2:
         return None
     if bad is not None:
         bad |= unreadable
-    if len({picture.video for picture in pictures}) == 1:
-        pictures = [replace(picture, video=None) for picture in pictures]
-    return _Reader(path, layout, size).read(first.value, pictures)
+    return _Reader(path, layout, size).read(first.value, _of_a_folder(pictures))
+
+
+def _of_a_folder(pictures: dict[Path, Picture]) -> list[Picture]:
+    """Pictures with the numbers that they have in their files, else with the names of their files."""
+    numbers = [_number(picture) for picture in pictures.values() if picture.people]
+    if None not in numbers and len(set(numbers)) == len(numbers) > 1:
+        return [replace(picture, frame=_number(picture) or 0) for picture in pictures.values()]
+    named = list[Picture]()
+    for file, picture in pictures.items():
+        stem = re.sub(r"(_keypoints|\.predictions)$", "", file.stem)
+        video = re.fullmatch(r"(.+)_\d{12}_keypoints", file.stem)
+        named.append(replace(picture, frame=None, name=stem, video=picture.video or (video and video[1])))
+    if len({picture.video for picture in named}) == 1:
+        named = [replace(picture, video=None) for picture in named]
+    return named
 
 
 def _pictures(file: Field) -> list[Picture]:
@@ -132,7 +143,7 @@ class _Reader:
         found = Sightings(self.path, _format(content, pictures))
         found.rate = _rate(content)
         people = [[person_of(field) for field in picture.people] for picture in pictures]
-        everybody = [person for seen in people for person in seen]
+        everybody = [person for seen in people for person in seen if len(person.points)]
         self._find_layout(found, content, everybody)
         if found.format == "MediaPipe JSON":
             self._in_pixels(pictures, people)
@@ -196,7 +207,8 @@ class _Reader:
 
 def _format(content: Any, pictures: list[Picture]) -> str:
     """The tool that writes such a file, for messages."""
-    person = next((field.value for picture in pictures for field in picture.people), None)
+    people = [field.value for picture in pictures for field in picture.people]
+    person = next((one for one in people if _first_points(one)), people[0] if people else None)
     holder = next((picture.place.value for picture in pictures if picture.people), None)
     keys = set(person) if isinstance(person, dict) else set()
     around = {key for one in (content, holder) if isinstance(one, dict) for key in one}
@@ -221,7 +233,7 @@ def _format(content: Any, pictures: list[Picture]) -> str:
 def _first_points(person: Any) -> Any:
     """What a person holds as joints."""
     if isinstance(person, dict):
-        return next((person[key] for key in ("keypoints", "joints") if key in person), None)
+        return next((person[key] for key in POINTS if person.get(key)), bare_points(person))
     return person
 
 

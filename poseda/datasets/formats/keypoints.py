@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from poseda.datasets.formats.field import Field
+from poseda.datasets.joint_names import canonical
 
 LANDMARKS = ("landmarks", "pose_landmarks", "poseLandmarks", "landmark")
 """Where MediaPipe's results in Python, JavaScript and its protocol buffers hold the joints."""
@@ -33,6 +34,9 @@ CONFIDENCES = ("visibility", "score", "confidence", "likelihood", "visible", "co
 NAMES = ("name", "part", "label", "joint", "landmark_name", "keypoint")
 NUMBERS = ("id", "index", "landmark_id", "keypoint_id")
 """A point's name or number."""
+
+FEWEST = 5
+"""Entries with a joint's name that show a person."""
 
 WHOLE = (17, 33)
 """Numbers of joints of the models that write points with numbers; unseen ones may be left out."""
@@ -59,10 +63,20 @@ def is_point(value: Any) -> bool:
 
 
 def is_person(value: Any) -> bool:
-    """An object with joints, or a list of points."""
+    """An object with joints, by their names, or a list of points."""
     if isinstance(value, list):
         return bool(value) and is_point(value[0])
-    return isinstance(value, dict) and _points_key(value) is not None
+    return isinstance(value, dict) and (_points_key(value) is not None or bare_points(value) is not None)
+
+
+def bare_points(holder: dict[str, Any]) -> dict[str, Any] | None:
+    """The joints of a person that has them as its own entries, by name or by number."""
+    points = {
+        key: value
+        for key, value in holder.items()
+        if (is_point(value) or _is_row(value)) and (str(key).isdigit() or canonical(str(key)) is not None)
+    }
+    return points if len(points) >= FEWEST else None
 
 
 def person_of(field: Field) -> Person:
@@ -74,7 +88,8 @@ def person_of(field: Field) -> Person:
     holder, key = field.value, None
     if isinstance(holder, dict):
         key = _points_key(holder)
-        place = field["keypoints" if key is None else key]
+        bare = bare_points(holder) if key is None else None
+        place = field["keypoints" if key is None else key] if bare is None else field.holding(bare)
         if isinstance(place.value, dict) and "landmark" in place.value:
             place = place["landmark"]
     else:

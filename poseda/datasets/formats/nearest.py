@@ -39,7 +39,7 @@ def unknown_json(value: Any) -> str:
     """The keys of an unknown JSON file and the nearest form, for the end of a refusal."""
     keys = list(dict.fromkeys(_keys(value, 4)))
     if not keys:
-        return "other JSON"
+        return {"[]": "an empty list", "{}": "an empty object"}.get(str(value), "other JSON")
     outer = list(value) if isinstance(value, dict) else keys
     shown = ", ".join(str(key)[:30] for key in outer[:MOST_SHOWN]) + ", …" * (len(outer) > MOST_SHOWN)
     words = f"an object with {shown}" if isinstance(value, dict) else f"a list of objects with {shown}"

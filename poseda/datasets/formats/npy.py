@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from poseda.datasets.formats import limits
 from poseda.datasets.formats.field import Field
 from poseda.datasets.formats.files import reading
 from poseda.datasets.formats.npz import BROKEN
@@ -49,4 +50,6 @@ def _array(path: Path) -> np.ndarray:
             raise file.fail("an npy file of numbers", f"one that does not open ({shown})") from error
         if table.dtype.kind not in "fiu":
             raise file.fail("numbers", table.dtype)
+        if table.size * 8 > limits.MAX_ARRAY:
+            raise file.fail(f"at most {limits.MAX_ARRAY // 8} numbers", table.size)
         return np.array(table, np.float64)

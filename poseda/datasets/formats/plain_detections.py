@@ -13,13 +13,16 @@ from poseda.datasets.joint_names import layout_of_names
 from poseda.datasets.layouts import BY_JOINTS, LAYOUTS, Layout
 from poseda.datasets.tracking import identify
 
+SCORES = ("confidence", "scores", "keypoint_scores")
+"""Names of the members that may hold the joints' confidences."""
+
 
 def read_plain_detections(
     archive: Archive, layout: Layout | None, image_size: Size | None, joint_map: JointMap | None = None
 ) -> Detections2D:
     """``keypoints`` (N, J, 2 or 3) pixels [and confidence], or ``pose_2d`` (N, J, 2) screen coordinates.
 
-    Optional: ``confidence`` (N, J), ``frame``, ``person``, ``clip`` (N,), ``joint_names`` (J,),
+    Optional: ``confidence`` or ``scores`` (N, J), ``frame``, ``person``, ``clip`` (N,), ``joint_names`` (J,),
     ``image_size`` (2,).
     """
     screen = "keypoints" not in archive
@@ -30,8 +33,9 @@ def read_plain_detections(
     points = archive.read(name, shape, "fiu").astype(np.float64)
     rows, joints = shape[:2]
     confidence = points[..., 2] if shape[2] == 3 else np.ones((rows, joints))
-    if "confidence" in archive:
-        confidence = archive.read("confidence", (rows, joints), "fiu").astype(np.float64)
+    scores = next((one for one in SCORES if one in archive), None)
+    if scores is not None:
+        confidence = archive.read(scores, (rows, joints), "fiu").astype(np.float64)
 
     def column(field: str, default: np.ndarray) -> np.ndarray:
         return archive.read(field, (rows,), "iu").astype(np.int64) if field in archive else default

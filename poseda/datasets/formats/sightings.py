@@ -13,7 +13,7 @@ from poseda.datasets.checks import checked
 from poseda.datasets.detections import Detections2D, Reading, SizeToldBy, ToldBy
 from poseda.datasets.errors import DataError
 from poseda.datasets.formats.field import Field
-from poseda.datasets.layouts import BY_JOINTS, Layout
+from poseda.datasets.layouts import BY_JOINTS, LAYOUTS, Layout
 from poseda.datasets.tracking import UNTRACKED, identify
 
 Size = tuple[int, int]
@@ -72,7 +72,9 @@ class Sightings:
         if self.layout is None:
             if body is None:
                 known = ", ".join(map(str, BY_JOINTS))
-                raise place.fail(f"{known} joints, or --layout", f"{len(points)} joints")
+                others = [name for name, layout in LAYOUTS.items() if len(layout) == len(points)]
+                names = f" ({', '.join(others)})" if others else ""
+                raise place.fail(f"{known} joints, or --layout{names}", f"{len(points)} joints")
             self.layout = body
         if len(self.layout) not in (kept, len(points)):
             raise place.fail(f"{len(self.layout)} joints of {self.layout.name}", len(points))

@@ -154,6 +154,9 @@ def _parsed(file: Field, text: str) -> _Table:
     except csv.Error as error:
         raise file.fail("CSV", f"other text ({error})") from error
     headings = [cell.strip() for cell in lines[0]]
+    if len(lines) > 1 and _are_axes(lines[1]) and len(lines[1]) == len(headings):  # a row of joints above it
+        joined = zip(headings, (cell.strip() for cell in lines.pop(1)), strict=True)
+        headings = [f"{joint} {axis}" if axis.lower() in AXES else joint or axis for joint, axis in joined]
     table = _Table(file, lines[1:], {})
     for at, heading in enumerate(headings):
         joint, axis = _coordinate(heading)
@@ -171,6 +174,12 @@ def _parsed(file: Field, text: str) -> _Table:
     if wrong is not None:
         raise file.at(f"row {wrong + 1}").fail(f"{len(headings)} columns", len(table.rows[wrong]))
     return table
+
+
+def _are_axes(cells: list[str]) -> bool:
+    """Whether a row is one of headings for coordinates."""
+    words = [cell.strip().lower() for cell in cells if cell.strip()]
+    return len(words) > 1 and sum(word in AXES for word in words) >= len(words) - 2 and "x" in words
 
 
 def _dialect(text: str) -> type[csv.Dialect]:

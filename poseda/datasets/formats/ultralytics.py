@@ -59,34 +59,35 @@ def read_label_texts(
     found = Sightings(path, "Ultralytics label txt", layout or LAYOUTS["coco17"])
     found.layout_told_by = "number" if layout is None else "flag"
     joints = len(found.layout or ())
-    tables, skipped = read_each(files, lambda _, file: _table(file), bad is None)
+    tables, skipped = read_each(files, lambda _, file: _rows(file), bad is None)
     files = [file for file in files if str(file) not in skipped]
     if bad is not None:
         bad |= skipped
-    width = next((table.shape[1] for table in tables if len(table)), 0)
+    widths = {len(row) for rows in tables for row in rows}
+    width = max(widths, default=0)
     per_joint, extras = _columns(Field(path, "lines"), width, joints, layout)
-    tracked = _tracked(tables, extras)
+    tracked = _tracked(tables, width, extras)
     order = order_pictures([file.stem for file in files])
     found.clip_names |= order.clip_names
-    for file, table in zip(files, tables, strict=True):
+    for file, rows in zip(files, tables, strict=True):
         clip, frame = order.place(file.stem)
-        for line, row in enumerate(table):
+        for line, row in enumerate(rows):
             place = Field(file, f"line {line + 1}")
             if len(row) not in (width, width - tracked):
                 raise place.fail(f"{width} columns", len(row))
             points = np.ones((joints, 3))
-            points[:, :per_joint] = row[BOX : BOX + per_joint * joints].reshape(joints, per_joint)
+            points[:, :per_joint] = np.reshape(row[BOX : BOX + per_joint * joints], (joints, per_joint))
             unseen = (points[:, :2] == 0).all(1)
             with np.errstate(over="ignore"):  # beyond all numbers is unseen
                 points[:, :2] *= size
             points[unseen, 2] = 0
-            track = int(row[-1]) if tracked and np.isfinite(row[-1]) else None
+            track = place.holding(row[-1]).whole() if tracked and len(row) == width else None
             found.add(points, place, frame, track, clip)
     return found
 
 
-def _table(file: Path) -> np.ndarray:
-    """(people, columns) of a file; of shorter lines the last columns are NaN."""
+def _rows(file: Path) -> list[list[float]]:
+    """The numbers of each person of a picture."""
     rows = []
     for number, line in enumerate(read_text(file).splitlines()):
         if line.strip():
@@ -94,13 +95,7 @@ def _table(file: Path) -> np.ndarray:
                 rows.append([float(word) for word in line.split()])
             except ValueError as error:
                 raise Field(file, f"line {number + 1}").fail("numbers", line[:40]) from error
-    widths = {len(row) for row in rows}
-    if len(widths) > 2 or max(widths, default=0) - min(widths, default=0) > 1:
-        raise Field(file, "lines").fail("as many columns in each", ", ".join(map(str, sorted(widths))))
-    table = np.full((len(rows), max(widths, default=0)), np.nan)
-    for at, row in enumerate(rows):
-        table[at, : len(row)] = row
-    return table
+    return rows
 
 
 def _columns(place: Field, width: int, joints: int, layout: Layout | None) -> tuple[int, int]:
@@ -117,10 +112,11 @@ def _columns(place: Field, width: int, joints: int, layout: Layout | None) -> tu
     raise place.fail(f"{BOX + 2 * joints} or {BOX + 3 * joints} columns of {joints} joints ({name})", width)
 
 
-def _tracked(tables: list[np.ndarray], extras: int) -> bool:
-    """Whether the last column is a track: the second of two, or whole numbers in place of a confidence."""
-    if extras < EXTRAS:
-        last = np.concatenate([table[:, -1] for table in tables if len(table)]) if extras else np.zeros(0)
-        last = last[np.isfinite(last)]
-        return extras == 1 and bool((last == np.round(last)).all()) and bool((last > 1).any())
-    return True
+def _tracked(tables: Sequence[list[list[float]]], width: int, extras: int) -> bool:
+    """Whether the last column is a track, which a line may lack: the second of two, or whole numbers."""
+    if extras == EXTRAS:
+        return True
+    last = [row[-1] for rows in tables for row in rows if len(row) == width]
+    whole = all(value == value // 1 for value in last)
+    some = any(value > 1 for value in last) or any(len(row) < width for rows in tables for row in rows)
+    return extras == 1 and whole and some

@@ -218,7 +218,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "a list of numbers": ([1, 2], "file: expected COCO results .*, found other JSON"),
     "15 joints": (
         [result(0, person(15))],
-        r"\[0\]\.keypoints: expected 17, 18, 25, .* joints, or --layout, found 15 joints",
+        r"\[0\]\.keypoints: expected 17, 18, .* or --layout \(openpose_mpi15, jhmdb15\), found 15 joints",
     ),
     "joints that change": (
         [result(0, person(17)), result(1, person(26))],

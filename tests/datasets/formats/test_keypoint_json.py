@@ -7,192 +7,23 @@ from typing import Any
 import numpy as np
 import pytest
 from detections import SIZE, refused_when_damaged
+from keypoint_forms import (
+    FRAMES,
+    LANDMARKS,
+    META,
+    ONE_PERSON,
+    blaze,
+    coco,
+    flat,
+    instance,
+    named,
+    shares,
+    ultralytics,
+)
 from walkers import walker
 
 from poseda.datasets import DataError, read_detections
 from poseda.datasets.layouts import LAYOUTS
-
-FRAMES = 4
-
-
-def coco(frame: int, who: int = 0) -> np.ndarray:
-    return walker("coco17", frame, (700.0 + 500 * who, 900.0))
-
-
-def blaze(frame: int) -> np.ndarray:
-    return walker("mediapipe33", frame)
-
-
-def flat(points: np.ndarray) -> list[float]:
-    return points.ravel().tolist()
-
-
-def shares(points: np.ndarray) -> list[dict]:
-    return [{"x": x / SIZE[0], "y": y / SIZE[1], "z": -0.2, "visibility": c} for x, y, c in points.tolist()]
-
-
-def named(points: np.ndarray, layout: str = "coco17") -> list[dict]:
-    names = LAYOUTS[layout].joint_names
-    return [
-        {"x": x, "y": y, "score": c, "name": n} for (x, y, c), n in zip(points.tolist(), names, strict=True)
-    ]
-
-
-def instance(points: np.ndarray, **more: Any) -> dict:
-    return {"keypoints": points[:, :2].tolist(), "keypoint_scores": points[:, 2].tolist(), **more}
-
-
-def ultralytics(points: np.ndarray, **more: Any) -> dict:
-    x, y, c = points.T.tolist()
-    box = {"x1": min(x), "y1": min(y), "x2": max(x), "y2": max(y)}
-    keypoints = {"x": x, "y": y, "visible": c}
-    return {"name": "person", "class": 0, "confidence": 0.8, "box": box, **more, "keypoints": keypoints}
-
-
-META = {"dataset_name": "coco", "keypoint_id2name": dict(enumerate(LAYOUTS["coco17"].joint_names))}
-
-ONE_PERSON: dict[str, tuple[str, Any]] = {
-    "COCO results": (
-        "COCO results JSON",
-        [{"image_id": n, "category_id": 1, "keypoints": flat(coco(n)), "score": 1.0} for n in range(FRAMES)],
-    ),
-    "AlphaPose": (
-        "AlphaPose JSON",
-        [
-            {
-                "image_id": f"{n}.jpg",
-                "category_id": 1,
-                "keypoints": flat(coco(n)),
-                "score": 2.9,
-                "box": [0, 0, 1, 1],
-                "idx": [0.0],
-            }
-            for n in range(FRAMES)
-        ],
-    ),
-    "AlphaPose in OpenPose's form": (
-        "OpenPose JSON",
-        {
-            f"{n}.jpg": {"version": 0.1, "people": [{"pose_keypoints_2d": flat(coco(n))}]}
-            for n in range(FRAMES)
-        },
-    ),
-    "AlphaPose in CMU-Pose's form": (
-        "OpenPose JSON",
-        {f"{n}.jpg": {"version": 0.1, "bodies": [{"joints": flat(coco(n))}]} for n in range(FRAMES)},
-    ),
-    "MMPose video": (
-        "MMPose JSON",
-        {
-            "meta_info": META,
-            "instance_info": [{"frame_id": n, "instances": [instance(coco(n))]} for n in range(FRAMES)],
-        },
-    ),
-    "MMPose inferencer": (
-        "MMPose JSON",
-        [
-            {"frame_id": n, "instances": [instance(coco(n), bbox=[[0, 0, 1, 1]], bbox_score=1.0)]}
-            for n in range(FRAMES)
-        ],
-    ),
-    "MMPose inferencer's return value": (
-        "OpenPifPaf JSON",
-        {"predictions": [[instance(coco(n))] for n in range(FRAMES)]},
-    ),
-    "MMPose 0.x": (
-        "MMPose JSON",
-        [
-            [{"bbox": [0, 0, 9, 9, 1], "keypoints": coco(n).tolist(), "track_id": 0, "area": 3.0}]
-            for n in range(FRAMES)
-        ],
-    ),
-    "MMPose 0.x with frames": (
-        "MMPose JSON",
-        [
-            {"frame_id": n, "pose_results": [{"bbox": [0, 0, 9, 9, 1], "keypoints": coco(n).tolist()}]}
-            for n in range(FRAMES)
-        ],
-    ),
-    "Ultralytics, a list a picture": ("Ultralytics JSON", [[ultralytics(coco(n))] for n in range(FRAMES)]),
-    "Ultralytics, by frame": (
-        "Ultralytics JSON",
-        {str(n): [ultralytics(coco(n), track_id=3)] for n in range(FRAMES)},
-    ),
-    "TF.js, a list a picture": (
-        "TF.js JSON",
-        [[{"score": 0.9, "keypoints": named(coco(n))}] for n in range(FRAMES)],
-    ),
-    "PoseNet": (
-        "TF.js JSON",
-        [
-            {
-                "frame": n,
-                "poses": [
-                    {
-                        "score": 0.9,
-                        "keypoints": [
-                            {"part": p["name"], "score": p["score"], "position": {"x": p["x"], "y": p["y"]}}
-                            for p in named(coco(n))
-                        ],
-                    }
-                ],
-            }
-            for n in range(FRAMES)
-        ],
-    ),
-    "OpenPifPaf video": (
-        "OpenPifPaf JSON",
-        [
-            {
-                "frame": n,
-                "predictions": [
-                    {"keypoints": flat(coco(n)), "bbox": [0, 0, 9, 9], "score": 0.8, "category_id": 1}
-                ],
-            }
-            for n in range(FRAMES)
-        ],
-    ),
-    "joints with coordinates": (
-        "TF.js JSON",
-        {
-            "fps": 25,
-            "frames": [
-                {
-                    "frame": n,
-                    "people": [
-                        {
-                            "person_id": 4,
-                            "keypoints": [
-                                {"name": p["name"], "coordinates": [p["x"], p["y"]], "confidence": p["score"]}
-                                for p in named(coco(n))
-                            ],
-                        }
-                    ],
-                }
-                for n in range(FRAMES)
-            ],
-        },
-    ),
-    "joints by name": (
-        "TF.js JSON",
-        [
-            {
-                "frame": n,
-                "keypoints": {
-                    p["name"].upper(): {"x": p["x"], "y": p["y"], "score": p["score"]} for p in named(coco(n))
-                },
-            }
-            for n in range(FRAMES)
-        ],
-    ),
-    "joints by name in rows": (
-        "MMPose JSON",
-        [
-            {"frame": n, "keypoints": {p["name"]: [p["x"], p["y"], p["score"]] for p in named(coco(n))}}
-            for n in range(FRAMES)
-        ],
-    ),
-}
 
 
 @pytest.mark.parametrize("form", ONE_PERSON)
@@ -207,37 +38,6 @@ def test_a_walker_comes_out_of_every_form(write, form):
     assert np.allclose(found.confidence, [coco(n)[:, 2] for n in range(FRAMES)])
     named_there = "id2name" in json.dumps(content) or '"nose"' in json.dumps(content).lower()
     assert found.reading.layout_told_by == ("names" if named_there else "number")
-
-
-LANDMARKS: dict[str, Any] = {
-    "points with numbers": [
-        {"frame": n, "keypoints": [{"id": at, **p} for at, p in enumerate(shares(blaze(n)))]}
-        for n in range(FRAMES)
-    ],
-    "points with numbers, a list a frame": [
-        {"keypoints": [{"id": at, **p} for at, p in enumerate(shares(blaze(n)))]} for n in range(FRAMES)
-    ],
-    "points in another order": [
-        {"frame": n, "keypoints": [{"id": at, **p} for at, p in enumerate(shares(blaze(n)))][::-1]}
-        for n in range(FRAMES)
-    ],
-    "an object by number": [
-        {"frame": n, "landmarks": {str(at): p for at, p in enumerate(shares(blaze(n)))}}
-        for n in range(FRAMES)
-    ],
-    "an object by name": [
-        {
-            "landmarks": {
-                name.upper(): p
-                for name, p in zip(LAYOUTS["mediapipe33"].joint_names, shares(blaze(n)), strict=True)
-            }
-        }
-        for n in range(FRAMES)
-    ],
-    "protocol buffers": [{"pose_landmarks": {"landmark": shares(blaze(n))}} for n in range(FRAMES)],
-    "tasks": {"frames": [{"pose_landmarks": [shares(blaze(n))]} for n in range(FRAMES)]},
-    "frames by number": {str(n): shares(blaze(n)) for n in range(FRAMES)},
-}
 
 
 @pytest.mark.parametrize("form", LANDMARKS)
@@ -257,6 +57,12 @@ def test_landmarks_that_are_left_out_are_unseen(write):
         read_detections(write([{"frame": 0, "keypoints": [kept[0] | {"id": 0}, kept[1] | {"id": 40}]}]), SIZE)
     with pytest.raises(DataError, match="keypoints: expected each joint once, found joint 11 twice"):
         read_detections(write([{"frame": 0, "keypoints": [kept[0], kept[0]]}]), SIZE)
+
+
+def test_a_picture_without_landmarks_does_not_hide_the_format(write):
+    frames = [{"frame": 0, "keypoints": []}, {"frame": 1, "keypoints": shares(blaze(0))}]
+    found = read_detections(write(frames), SIZE)
+    assert found.format == "MediaPipe JSON" and found.frame.tolist() == [1]
 
 
 def test_joints_that_some_people_lack_are_unseen_there(write):
@@ -305,7 +111,7 @@ def test_names_beside_the_pictures_are_used(write):
     frames = [{"frame_id": 7, "instances": [instance(walker("crowdpose14"))]}]
     found = read_detections(write({"meta_info": meta, "instance_info": frames}), SIZE)
     assert found.layout.name == "crowdpose14" and found.reading.layout_told_by == "names"
-    with pytest.raises(DataError, match=r"expected 17, 18, .* joints, or --layout, found 14 joints"):
+    with pytest.raises(DataError, match=r"or --layout \(crowdpose14, aic14\), found 14 joints"):
         read_detections(write(frames), SIZE)
 
 
@@ -422,6 +228,27 @@ def test_a_folder_with_a_file_a_picture_is_one_clip_with_gaps(write, form):
     assert (found.reading.image_size_told_by == "file") == (told == "EasyMocap JSON")
 
 
+def test_pictures_that_have_numbers_in_their_files_keep_them(write):
+    by_id = [[{"image_id": 3 * n, "category_id": 1, "keypoints": flat(coco(n))}] for n in range(3)]
+    by_frame = [{"frame_id": 3 * n, "instances": [instance(coco(n))]} for n in range(3)]
+    for name, contents in {"ids": by_id, "frames": by_frame}.items():
+        found = read_detections(save_folder(write, name, contents), SIZE)
+        assert found.frame.tolist() == [0, 3, 6] and set(found.clip) == {0}
+    names = list(LAYOUTS["coco17"].joint_names)
+    folder = save_folder(write, "annotated", [annotations("coco17", names) for _ in range(2)])
+    assert set(read_detections(folder).clip) == {0, 1}
+
+
+def test_notes_beside_the_pictures_do_not_make_clips_of_them(write):
+    folder = save_folder(write, "clip", [[instance(coco(n))] for n in range(3)])
+    write("taken by hand\n", "clip/notes.txt")
+    found = read_detections(folder, SIZE)
+    assert found.frame.tolist() == [0, 1, 2] and set(found.clip) == {0}
+    assert [line for line in found.reading.warnings if "notes.txt" in line]
+    with pytest.raises(DataError, match=r"notes\.txt: file: expected a picture's file as the others"):
+        read_detections(folder, SIZE, strict=True)
+
+
 def test_predictions_of_openpifpaf_keep_the_numbers_of_their_pictures(write):
     person = {"keypoints": flat(coco(0)), "bbox": [0, 0, 9, 9], "score": 0.8, "category_id": 1}
     folder = save_folder(write, "pif", [[person]] * 3, "img_{:03}.jpg.predictions.json")
@@ -432,6 +259,8 @@ def test_json_lines_are_pictures(write):
     lines = "\n".join(json.dumps(line) for line in ONE_PERSON["OpenPifPaf video"][1])
     found = read_detections(write(lines + "\n", "video.openpifpaf.json"), SIZE)
     assert found.format == "OpenPifPaf JSON" and found.frame.tolist() == list(range(FRAMES))
+    lines = "\n".join(json.dumps([ultralytics(coco(n))]) for n in range(FRAMES))
+    assert read_detections(write(lines, "frames.jsonl"), SIZE).frame.tolist() == list(range(FRAMES))
     lines = "\n".join(json.dumps(instance(coco(n), track_id=3)) for n in range(FRAMES))
     found = read_detections(write(lines, "stream.jsonl"), SIZE)
     assert found.frame.tolist() == list(range(FRAMES)) and set(found.person) == {3}

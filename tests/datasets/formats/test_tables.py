@@ -86,6 +86,12 @@ def test_a_table_with_a_row_for_each_joint(tmp_path):
     assert len(found) == 2 * FRAMES and found.reading.layout_told_by == "names"
 
 
+def test_a_row_of_joints_above_a_row_of_coordinates(tmp_path):
+    rows = [["", *[name for name in COCO for _ in range(3)]], ["frame", *["x", "y", "score"] * 17]]
+    rows += [[n, *coco(n).ravel()] for n in range(FRAMES)]
+    are_walkers(read_detections(write_rows(tmp_path / "two.csv", rows), SIZE))
+
+
 def test_sleaps_csv_and_joints_in_pixels(tmp_path):
     head = ["track", "frame_idx", "instance.score"]
     rows: list[list[Any]] = [head + [f"{name}.{axis}" for name in COCO for axis in ("x", "y", "score")]]
@@ -278,6 +284,14 @@ def test_label_txt_of_a_video(write, ends, tracked, confidence):
     assert (set(found.person) == {7, 8}) == tracked and found.reading.image_size_told_by == "flag"
 
 
+def test_a_person_without_a_track_has_a_shorter_line(write):
+    for n in range(3):
+        lines = [label_line(coco(n), ["0.9", *(["4"] if n else [])]), label_line(coco(n, 1), ["0.8", "5"])]
+        path = write("\n".join(lines[: 1 + bool(n)]), f"labels/run_{n + 1}.txt")
+    found = read_detections(path.parent, SIZE)
+    assert sorted(found.frame) == [1, 2, 2, 3, 3] and len(set(found.person)) == 2
+
+
 def test_label_txt_needs_the_size_and_knows_unseen_joints(write):
     points = coco(0)
     points[3, :2] = 0
@@ -346,6 +360,13 @@ def test_an_npz_names_its_joints_in_any_spelling(tmp_path, spelling):
     are_walkers(read_detections(tmp_path / "own.npz", SIZE))
 
 
+@pytest.mark.parametrize("member", ["confidence", "scores", "keypoint_scores"])
+def test_an_npz_has_its_confidences_beside_the_joints(tmp_path, member):
+    points = np.stack([coco(n) for n in range(FRAMES)])
+    np.savez(tmp_path / "own.npz", keypoints=points[..., :2], **{member: points[..., 2]})
+    are_walkers(read_detections(tmp_path / "own.npz", SIZE))
+
+
 def test_npy_of_one_person_and_of_several(tmp_path):
     points = np.stack([coco(n) for n in range(FRAMES)])
     np.save(tmp_path / "one.npy", points)
@@ -357,9 +378,12 @@ def test_npy_of_one_person_and_of_several(tmp_path):
     assert len(found) == 2 * FRAMES - 1 and found.layout.name == "coco17"
 
 
-def test_an_npy_of_other_content_is_refused_and_runs_nothing(tmp_path):
+def test_an_npy_of_other_content_is_refused_and_runs_nothing(tmp_path, monkeypatch):
     np.save(tmp_path / "flat.npy", np.zeros((4, 34)))
     with pytest.raises(DataError, match=r"array: expected shape \(N, J, 2 or 3\) .*, found shape \(4, 34\)"):
+        read_detections(tmp_path / "flat.npy", SIZE)
+    monkeypatch.setattr("poseda.datasets.formats.limits.MAX_ARRAY", 1000)
+    with pytest.raises(DataError, match="array: expected at most 125 numbers, found 136"):
         read_detections(tmp_path / "flat.npy", SIZE)
     np.save(tmp_path / "text.npy", np.array([[["a", "b"]]]))
     with pytest.raises(DataError, match="array: expected numbers, found <U1"):
