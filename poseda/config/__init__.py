@@ -21,6 +21,7 @@ from poseda.config.sections import (
     SMALLEST_BATCH,
     AdversaryConfig,
     AlignmentConfig,
+    DetectorConfig,
     GeneratorConfig,
     GeneratorTrainingConfig,
     HealthConfig,
@@ -29,6 +30,8 @@ from poseda.config.sections import (
     NetworkConfig,
     PlacementConfig,
     TargetDataConfig,
+    ViewsConfig,
+    WideConfig,
 )
 
 __all__ = [
@@ -42,6 +45,7 @@ __all__ = [
     "BenchConfig",
     "Compile",
     "ConfigError",
+    "DetectorConfig",
     "EvaluateConfig",
     "FileConfig",
     "GeneratorConfig",
@@ -56,6 +60,8 @@ __all__ = [
     "RunConfig",
     "SmoothingConfig",
     "TargetDataConfig",
+    "ViewsConfig",
+    "WideConfig",
     "arm_name",
     "check_resumable",
     "from_json",

@@ -21,6 +21,7 @@ from poseda.config.limits import (
 from poseda.config.sections import (
     AdversaryConfig,
     AlignmentConfig,
+    DetectorConfig,
     GeneratorConfig,
     GeneratorTrainingConfig,
     HealthConfig,
@@ -28,9 +29,11 @@ from poseda.config.sections import (
     NetworkConfig,
     PlacementConfig,
     TargetDataConfig,
+    ViewsConfig,
+    WideConfig,
 )
 
-Arm = Literal["source_only", "gpa", "lpa", "gpa_lpa", "gpa_lpa_view", "random", "poseaug", "oracle"]
+Arm = Literal["source_only", "gpa", "lpa", "gpa_lpa", "gpa_lpa_view", "random", "poseaug", "wide", "oracle"]
 Preset = Literal["tiny", "default", "full"]
 Compile = Literal["auto", "on", "off"]
 
@@ -129,6 +132,12 @@ class RunConfig:
     """Where augmented poses stand."""
     alignment: AlignmentConfig = field(default_factory=AlignmentConfig)
     """How gpa_lpa_view estimates the target's camera tilt and body proportions."""
+    wide: WideConfig = field(default_factory=WideConfig)
+    """How the arm wide trains."""
+    views: ViewsConfig = field(default_factory=ViewsConfig)
+    """From where the arm wide sees source poses, and how it varies them."""
+    detector: DetectorConfig = field(default_factory=DetectorConfig)
+    """What the 2D detector of the arm wide does."""
     target_data: TargetDataConfig = field(default_factory=TargetDataConfig)
     """How the unlabelled target is degraded, for studies of its quality."""
     health: HealthConfig = field(default_factory=HealthConfig)
@@ -180,6 +189,7 @@ def preset(name: Preset) -> RunConfig:
             adversary=AdversaryConfig(part_width=16, screen_width=16, pool=256),
             generator_training=GeneratorTrainingConfig(steps=40, batch=64),
             alignment=AlignmentConfig(steps=40, simulations=20, poses=50),
+            wide=WideConfig(width=32, blocks=1, steps=60, batch=64, ema=0.9),
             log_every=20,
             save_every=20,
         )
@@ -190,6 +200,7 @@ def preset(name: Preset) -> RunConfig:
             training=LifterTrainingConfig(pretrain_steps=20000, adapt_steps=20000, batch=1024, ema=0.999),
             generator_training=GeneratorTrainingConfig(steps=20000, batch=1024),
             alignment=AlignmentConfig(steps=10000),
+            wide=WideConfig(width=1024, steps=40000, batch=1024, ema=0.999),
             save_every=1000,
         )
     if name == "default":

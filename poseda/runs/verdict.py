@@ -18,7 +18,9 @@ LIMIT = 0.975
 FEW = 5
 """Fewer target clips than this are called few: whole clips then differ much by chance alone."""
 
-PREFERRED: tuple[Arm, ...] = ("gpa_lpa_view", "gpa_lpa", "gpa", "lpa", "random", "poseaug", "source_only")
+PREFERRED: tuple[Arm, ...] = (
+    *("wide", "gpa_lpa_view", "gpa_lpa", "gpa", "lpa", "random", "poseaug", "source_only"),
+)
 """Which of the arms that were asked for is recommended; the oracle saw labels and never is."""
 
 PRETRAINED = "pretrained"
@@ -118,7 +120,12 @@ class Verdict:
 
 
 def source_model(arms: Sequence[Arm]) -> str:
-    """Name of the source model: the arm, or the pre-trained lifter where that arm was not asked for."""
+    """Name of the source model: the arm, or the pre-trained lifter where that arm was not asked for.
+
+    A run of the arm wide alone pre-trains nothing; that arm saw no target, so it is the source model.
+    """
+    if tuple(arms) == ("wide",):
+        return "wide"
     return "source_only" if "source_only" in arms else PRETRAINED
 
 
