@@ -56,7 +56,7 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
     from poseda.datasets import read_detections
     from poseda.datasets.lens import find_lens
     from poseda.export import SUFFIXES, planned_files, write_poses
-    from poseda.inference import LiftOptions, lift_footage
+    from poseda.inference import LiftOptions, lift_footage, lift_wide
 
     assert config.output is not None
     if config.output.suffix not in SUFFIXES:
@@ -65,7 +65,12 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
     options = LiftOptions.of(config, model.config)
     detections = read_detections(config.input, given["image_size"], layout=given["layout"])
     lens = find_lens(detections, model.skeleton, given["intrinsics"], given["fov"], options.min_confidence)
-    poses = lift_footage(model, detections, lens, options, LateBar("lifting"))
+    tilt = None
+    if model.wide:
+        poses, found = lift_wide(model, detections, lens, options, LateBar("lifting"))
+        tilt = found.sentence()
+    else:
+        poses = lift_footage(model, detections, lens, options, LateBar("lifting"))
     _check_free(config, planned_files(config.output, poses))
     try:
         written = write_poses(config.output, poses)
@@ -82,7 +87,7 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
             "arm": model.arm,
             "seed": model.seed,
             "skeleton": model.skeleton.name,
-            "camera": lens.note,
+            "camera": lens.note if tilt is None else f"{lens.note}; {tilt}",
         },
         config.json,
     )

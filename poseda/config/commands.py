@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from poseda.config.limits import (
     Above,
     AtLeast,
+    AtMost,
     Bare,
     Below,
     ConfigError,
@@ -142,6 +143,14 @@ class LiftConfig:
     max_gap: Annotated[int, AtLeast(0)] = 5
     """Most frames over which an unseen joint is filled in, linearly (from stdin: held). Frames that lack half
     the joints, or a joint for longer, are marked as not valid and hold NaN, null or nothing."""
+    min_joints: Annotated[int, AtLeast(3)] = 8
+    """Arm wide: fewest seen joints of a frame that is lifted. The others stay gaps."""
+    two_passes: bool = True
+    """Arm wide: find the camera's tilt and each person's bone lengths in the footage, then lift it again."""
+    camera_pitch: Annotated[float, AtLeast(-90), AtMost(90, "degrees")] | None = None
+    """Arm wide: how far the camera looks down, degrees. Given, it wins over what the footage tells."""
+    camera_roll: Annotated[float, AtLeast(-180), AtMost(180, "degrees")] = 0.0
+    """Arm wide: how far the camera is rolled beside --camera-pitch, degrees, clockwise as it looks."""
     root: Literal["none", "closed_form", "exact"] = "none"
     """Compute where the root stands, metres, camera frame: by GPA's closed form or exactly. The depth is that
     at which the lifted pose is as large on the screen as the detected one."""

@@ -137,6 +137,17 @@ class Conversion:
         """Target joints that are not copies of source joints, and how each is made."""
         return {joint: recipe.note for joint, recipe in self.recipes.items() if recipe.note}
 
+    @property
+    def observed(self) -> np.ndarray:
+        """(J_t,) bool: joints that show something of their own: copies, and those made of joints not copied.
+
+        A middle of copied joints repeats them. A joint in the place of another stands beside its true place.
+        """
+        single = {next(iter(recipe.weights)) for recipe in self.recipes.values() if len(recipe.weights) == 1}
+        return np.array(
+            [not recipe.note or not set(recipe.weights) <= single for recipe in self.recipes.values()]
+        )
+
     @cached_property
     def weights(self) -> np.ndarray:
         """(J_t, J_s), each row summing to one."""

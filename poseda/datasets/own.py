@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -204,7 +205,7 @@ def split_source(poses: LabelledPoses, seed: int = 0) -> tuple[LabelledPoses, La
 def _numbered(target: UnlabelledPoses, *others: LabelledPoses) -> UnlabelledPoses:
     """The target with clip numbers after the source's, so that no clip is in two splits."""
     offset = 1 + max(int(poses.clip.max()) for poses in others)
-    return UnlabelledPoses(target.pose_2d, target.camera, target.clip + offset, target.visible)
+    return replace(target, clip=target.clip + offset)
 
 
 def digest(paths: list[Path], options: str) -> str:

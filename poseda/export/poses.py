@@ -23,6 +23,8 @@ class LiftedPoses:
         frame, person, clip: (F,) int64, as in the detections.
         skeleton: of the poses.
         rate: frames a second.
+        error: (F, J) float32 metres, the expected distance of each joint to the truth, NaN where ``valid`` is
+            false; or None where the lifter does not tell it.
 
     Raises:
         ValueError: if shapes disagree.
@@ -37,6 +39,7 @@ class LiftedPoses:
     clip: np.ndarray
     skeleton: Skeleton
     rate: float
+    error: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         frames, joints = len(self), self.skeleton.num_joints
@@ -44,6 +47,8 @@ class LiftedPoses:
         shapes |= dict.fromkeys(("valid", "frame", "person", "clip"), (frames,))
         if self.root is not None:
             shapes["root"] = (frames, 3)
+        if self.error is not None:
+            shapes["error"] = (frames, joints)
         for name, shape in shapes.items():
             if getattr(self, name).shape != shape:
                 raise ValueError(f"{name}: expected shape {shape}, got {getattr(self, name).shape}")

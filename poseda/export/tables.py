@@ -20,7 +20,7 @@ def npz_bytes(poses: LiftedPoses) -> bytes:
     """The record's arrays under their names, with ``joint_names`` (J,), ``parents`` (J,) and ``rate`` ()."""
     arrays = {
         name: getattr(poses, name)
-        for name in ("pose_3d", "root", "valid", "visible", "frame", "person", "clip")
+        for name in ("pose_3d", "error", "root", "valid", "visible", "frame", "person", "clip")
         if getattr(poses, name) is not None
     }
     content = io.BytesIO()

@@ -4,5 +4,14 @@
 from poseda.inference.footage import lift_footage
 from poseda.inference.model import AdaptedLifter, LiftOptions
 from poseda.inference.stream import LineLifter, StreamSummary, serve
+from poseda.inference.wide import lift_wide
 
-__all__ = ["AdaptedLifter", "LiftOptions", "LineLifter", "StreamSummary", "lift_footage", "serve"]
+__all__ = [
+    "AdaptedLifter",
+    "LiftOptions",
+    "LineLifter",
+    "StreamSummary",
+    "lift_footage",
+    "lift_wide",
+    "serve",
+]

@@ -14,6 +14,7 @@ from poseda.geometry.kinematics import root_relative
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters import FlipAverage
 from poseda.lifters.predict import predict
+from poseda.lifters.wide import WideLifter
 from poseda.runs import RunFolder
 from poseda.runs.verdict import preferred
 
@@ -24,6 +25,10 @@ class LiftOptions:
 
     min_confidence: float = DEFAULT_CONFIDENCE
     max_gap: int = 5
+    min_joints: int = 8
+    two_passes: bool = True
+    camera_pitch: float | None = None
+    camera_roll: float = 0.0
     root: str = "none"
     smooth: SmoothingConfig = field(default_factory=SmoothingConfig)
     rate: float = 30.0
@@ -32,7 +37,17 @@ class LiftOptions:
     def of(cls, config: LiftConfig, run: RunConfig) -> LiftOptions:
         """The options of a command, with those of the run where the command has none."""
         confidence = run.min_confidence if config.min_confidence is None else config.min_confidence
-        return cls(confidence, config.max_gap, config.root, config.smooth, config.rate)
+        return cls(
+            confidence,
+            config.max_gap,
+            config.min_joints,
+            config.two_passes,
+            config.camera_pitch,
+            config.camera_roll,
+            config.root,
+            config.smooth,
+            config.rate,
+        )
 
 
 @dataclass(frozen=True)
@@ -89,6 +104,11 @@ class AdaptedLifter:
         skeleton = Skeleton.named(record["data"]["skeleton"])
         adapted = folder.lifter(seed, chosen, config, skeleton, lifter)
         return cls(adapted.to(device).eval(), skeleton, config, chosen, seed)
+
+    @property
+    def wide(self) -> bool:
+        """Whether it is the lifter of the arm wide, which reads rays and masks."""
+        return isinstance(self.lifter, WideLifter)
 
     @property
     def frames(self) -> int:

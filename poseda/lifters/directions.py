@@ -1,4 +1,4 @@
-"""Upward directions in a camera: a grid of them, a distribution over the grid, and the vote of many frames."""
+"""Upward directions in a camera: a grid of them, distributions over it, and the vote of many frames."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ WIDTH = math.radians(8)
 
 SURPRISE = -4.0
 """Log likelihood below which a frame does not count against a direction any further: it may be an outlier."""
+
+RARE = 1e-3
+"""Added to probabilities before they are compared. The ratio of two that are near zero tells nothing."""
 
 VOTERS = 300
 """Most frames of one camera that vote; they are spread evenly."""
@@ -52,7 +55,8 @@ def vote(log_probability: Tensor, log_prior: Tensor, turn: Tensor) -> tuple[Tens
     """
     some = torch.linspace(0, len(turn) - 1, min(len(turn), VOTERS)).long().to(turn.device)
     grid, candidates = GRID.to(turn), CANDIDATES.to(turn)
-    likelihood = (log_probability[some] - log_prior)[:, None]
+    share, usual = log_probability[some].exp(), log_prior.exp()
+    likelihood = ((share + RARE) / (usual + RARE)).log()[:, None]
     there = torch.einsum("nij,dj->ndi", turn[some], candidates)
     kernel = (there @ grid.T / WIDTH**2).log_softmax(2)
     score = (kernel + likelihood).logsumexp(2).clamp_min(SURPRISE).sum(0)

@@ -76,6 +76,10 @@ class Observation:
         """Pick windows by an index."""
         return Observation(*(getattr(self, entry.name)[index] for entry in fields(self)))
 
+    def to(self, device: torch.device) -> Observation:
+        """Move to a device."""
+        return Observation(*(getattr(self, entry.name).to(device) for entry in fields(self)))
+
     def windows(self, rows: Tensor) -> Observation:
         """Windows (N, T) of rows of single frames; what is known is that of the middle frame."""
         centre = rows[:, rows.shape[1] // 2]
@@ -136,11 +140,11 @@ def encode(observation: Observation, usual_lengths: Tensor) -> tuple[Tensor, Ten
     places = _seen_from(turn, observation.rays)
     centre, extent = _box(places, seen)
     scale = (extent.amax(1) / 2).clamp_min(SMALLEST)[:, None, None, None]
-    local = (places - centre[:, None, None]) / scale * seen[..., None]
+    local = ((places - centre[:, None, None]) / scale).where(seen[..., None], 0.0)
     up_known = observation.up_known[:, None].to(local.dtype)
-    up = torch.einsum("nij,nj->ni", turn, observation.up) * up_known
+    up = torch.einsum("nij,nj->ni", turn, observation.up.where(up_known.bool(), 0.0))
     lengths_known = observation.lengths_known[:, None].to(local.dtype)
-    lengths = (observation.lengths / usual_lengths - 1) * SPREAD * lengths_known
+    lengths = ((observation.lengths / usual_lengths - 1) * SPREAD).where(lengths_known.bool(), 0.0)
     scene = torch.cat([scale.log().reshape(-1, 1), up, up_known, lengths, lengths_known], 1)
     mask = seen[..., None].to(local.dtype)
     shared = scene[:, None, None].expand(*local.shape[:3], -1)

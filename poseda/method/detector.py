@@ -9,8 +9,9 @@ from poseda.config import DetectorConfig
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters.flip import mirror
 
-END_NOISE = 1.6
-"""Errors at the ends of limbs, relative to those of other joints: detectors misplace wrists and ankles most."""
+END_NOISE, HEAD_NOISE, HIP_NOISE = 1.6, 3.0, 1.3
+"""Errors at the ends of limbs, at the ends of the trunk and beside the root, relative to other joints.
+Detectors misplace wrists and ankles most. They see no top of the head, so it is made from the face."""
 
 FAR = 0.08
 """Standard deviation of a joint that is placed on something else, as a share of the person's size."""
@@ -37,17 +38,27 @@ class Detector:
         rng: torch.Generator | None = None,
     ) -> None:
         self.skeleton, self.options, self.patterns, self._rng = skeleton, options, patterns, rng
-        has_child = set(skeleton.parents)
+        parents, joints = set(skeleton.parents), range(skeleton.num_joints)
         paired = {joint for pair in skeleton.symmetric_joints for joint in pair}
-        joints = range(skeleton.num_joints)
-        self._ends = [joint in paired and joint not in has_child for joint in joints]
-        self._central = [joint not in paired for joint in joints]
+        ends = [joint not in parents for joint in joints]
+        self._trunk = torch.tensor([joint not in paired and not ends[joint] for joint in joints])
+        root = skeleton.parents.index(-1)
+        self._weight = torch.tensor(
+            [
+                (END_NOISE if joint in paired else HEAD_NOISE)
+                if ends[joint]
+                else HIP_NOISE
+                if joint in paired and skeleton.parents[joint] == root
+                else 1.0
+                for joint in joints
+            ]
+        )[:, None]
 
     def disturb(self, rays: Tensor) -> Tensor:
         """Misplace joints: (N, T, J, 2) rays; errors grow with the person's size in the picture."""
         options, (size, frames, joints, _) = self.options, rays.shape
         extent = (rays.amax((1, 2)) - rays.amin((1, 2))).norm(dim=-1)[:, None, None, None]
-        weight = torch.where(self._flags(self._ends, rays.device), END_NOISE, 1.0)[:, None]
+        weight = self._weight.to(rays)
         varied = (VARIED * self._normal(rays, size, 1, 1, 1)).exp()
         noise = self._normal(rays, size, frames, joints, 2)
         if frames > 1:  # half of the variance stays over a window: detectors err alike in successive frames
@@ -65,9 +76,8 @@ class Detector:
         rate = options.hidden * self._uniform(rays, size, 1)
         random = self._uniform(rays, size, joints) >= rate
         limb = self._hidden_limb(rays)
-        central = self._flags(self._central, rays.device)
-        no_middle = central & (self._uniform(rays, size, 1) < 0.5)
-        kept = random & ~limb & ~no_middle
+        no_trunk = self._trunk.to(rays.device) & (self._uniform(rays, size, 1) < 0.5)
+        kept = random & ~limb & ~no_trunk
         whole = torch.ones_like(kept)
         share = self._uniform(rays, size, 1)
         seen = torch.where(share < options.masked, kept, whole)
@@ -81,7 +91,7 @@ class Detector:
         return torch.where(enough, seen, whole)[:, None].expand(size, frames, joints)
 
     def _hidden_limb(self, rays: Tensor) -> Tensor:
-        """(N, J) joints of one body part that is hidden as a whole, in a share of the rows; or of both legs."""
+        """(N, J) joints of one body part, or of both legs, hidden as a whole in a share of the rows."""
         size, joints = len(rays), self.skeleton.num_joints
         parts = torch.zeros(len(self.skeleton.parts) + 1, joints, dtype=torch.bool)
         for number, bones in enumerate(self.skeleton.parts.values()):
@@ -92,10 +102,6 @@ class Detector:
         which = (self._uniform(rays, size) * len(parts)).long().clamp_max(len(parts) - 1)
         hit = self._uniform(rays, size, 1) < self.options.hidden_part
         return parts[which] & hit
-
-    @staticmethod
-    def _flags(flags: list[bool], device: torch.device) -> Tensor:
-        return torch.tensor(flags, device=device)
 
     def _uniform(self, like: Tensor, *shape: int) -> Tensor:
         return torch.rand(shape, generator=self._rng, device=like.device, dtype=like.dtype)

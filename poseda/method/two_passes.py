@@ -160,7 +160,7 @@ def lift_poses(
     cameras by their lenses and people by clips.
     """
     device = next(lifter.parameters()).device
-    visible = poses.visible if isinstance(poses, UnlabelledPoses) else None
+    visible = poses.shown if isinstance(poses, UnlabelledPoses) else None
     frames = Observation.of(
         poses.pose_2d.to(device),
         poses.camera.to(device),

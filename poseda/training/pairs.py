@@ -155,7 +155,7 @@ class TrainingData:
         target, source = data.target, data.source.to(device)
         placements = TargetPlacements.build(target.pose_2d, target.camera, data.skeleton, target.visible)
         windows = windows_of(source, frames, target_frame, "source")
-        patterns = None if target.visible is None else target.visible.to(device)
+        patterns = None if target.shown is None else target.shown.to(device)
         return cls(data.skeleton, source, placements.to(device), windows, patterns=patterns)
 
 

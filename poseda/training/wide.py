@@ -86,7 +86,7 @@ class ViewSource:
         return self._told(rays, self.detector.seen(rays), root_relative(seen.pose_3d), view.up, seen.valid)
 
     def _told(self, rays: Tensor, seen: Tensor, pose_3d: Tensor, up: Tensor, valid: Tensor) -> Views:
-        """Tell the upward direction and the lengths in some views, with errors as large as found ones have."""
+        """Tell the upward direction and the lengths in some views, with errors as if they were found."""
         own, size = self.config.wide, len(rays)
         lengths = group_lengths(pose_3d[:, pose_3d.shape[1] // 2], self.data.skeleton)
 
