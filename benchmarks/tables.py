@@ -19,6 +19,7 @@ from typing import Any
 from benchmarks.mocap.tables import markdown_table
 from poseda.bench.record import HEADINGS, STAGE_HEADINGS, rows, show_seconds, stage_rows
 from poseda.config import arm_name
+from poseda.config.near import guess
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -35,7 +36,7 @@ OURS = ("gpa_lpa", "gpa_lpa_view")
 DOOR_ARMS = ("source_only", "gpa", "gpa_lpa", "gpa_lpa_view", "oracle")
 """Arms that the first README shows."""
 
-Table = tuple[Sequence[str], list[Sequence[str]]]
+Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 """Headings and rows."""
 
 
@@ -195,7 +196,7 @@ def training_step() -> Table:
 def lifter_speed(name: str) -> Table:
     from benchmarks.step.lifters import cells
 
-    return cells(read(name)["results"])  # type: ignore[return-value]
+    return cells(read(name)["results"])
 
 
 def processes() -> Table:
@@ -259,7 +260,7 @@ def draw(name: str) -> str:
         ValueError: if no table has that name.
     """
     if name not in TABLES:
-        raise ValueError(f"table: expected one of {', '.join(TABLES)}, got {name!r}")
+        raise ValueError(f"table: expected one of {', '.join(TABLES)}, got {name!r}{guess(name, TABLES)}")
     return markdown_table(*TABLES[name]())
 
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from poseda.geometry.skeleton import H36M16, Skeleton
     from poseda.inference import AdaptedLifter
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
+"""The one place of the version: the build and the compiled libraries read it here."""
 
 __all__ = ["H36M16", "AdaptedLifter", "Camera", "Skeleton", "TargetPlacements", "__version__", "ops"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from poseda.config.near import guess
 from poseda.ops import _native as native
 
 
@@ -18,7 +19,8 @@ def choose(name: str) -> torch.device:
     """
     kind, _, index = name.partition(":")
     if kind not in ("auto", "cpu", "cuda") or (index and (kind != "cuda" or not index.isdigit())):
-        raise ValueError(f"--device: expected auto, cpu, cuda or cuda:INDEX, got {name!r}")
+        meant = guess(kind, ("auto", "cpu", "cuda"))
+        raise ValueError(f"--device: expected auto, cpu, cuda or cuda:INDEX, got {name!r}{meant}")
     native.load()
     there = torch.cuda.device_count()
     if kind == "cpu" or (kind == "auto" and not (there and native.cuda_loaded())):

@@ -1,7 +1,8 @@
 """The tree is the architecture: imports go down only, without a circle, and the root holds few modules.
 
 ``LAYERS`` is the one list of layers, from the lowest up. A package may import itself and those
-below it. Imports inside functions count, too; those for type checkers alone do not.
+below it. Imports inside functions, relative ones and calls of ``import_module`` count, too; those for type
+checkers alone do not.
 """
 
 from __future__ import annotations
@@ -47,36 +48,91 @@ def modules() -> dict[str, Path]:
 MODULES = modules()
 
 
-def imported(path: Path) -> Iterator[str]:
-    """Modules of this package that a file imports at run time, without the package's name."""
-    tree = ast.parse(path.read_text())
-    typing_only = {
-        id(inner)
+def typing_only(tree: ast.AST) -> set[ast.AST]:
+    """What stands below ``if TYPE_CHECKING``."""
+    return {
+        inner
         for node in ast.walk(tree)
         if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
-        for inner in ast.walk(node)
+        for statement in node.body
+        for inner in ast.walk(statement)
     }
+
+
+def calls_of_import(tree: ast.AST) -> Iterator[ast.Call]:
+    """Calls of ``import_module`` and ``__import__``."""
     for node in ast.walk(tree):
-        if id(node) in typing_only:
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func).rpartition(".")[2]
+            if name in ("import_module", "__import__"):
+                yield node
+
+
+def literal(call: ast.Call) -> str | None:
+    """The module that a call of an import names, if its name stands there."""
+    name = call.args[0] if call.args else None
+    return name.value if isinstance(name, ast.Constant) and isinstance(name.value, str) else None
+
+
+def whole_name(node: ast.ImportFrom, package: str) -> str:
+    """The module of a ``from`` import; a relative one is resolved from its package, as Python does it."""
+    if not node.level:
+        return node.module or ""
+    parts = f"poseda.{package}".rstrip(".").split(".")
+    return ".".join([*parts[: len(parts) - node.level + 1], *([node.module] if node.module else [])])
+
+
+def named(text: str, package: str) -> Iterator[str]:
+    """All that a module imports at run time, by whole names; ``package`` is the one it stands in."""
+    tree = ast.parse(text)
+    aside = typing_only(tree)
+    for node in ast.walk(tree):
+        if node in aside:
             continue
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-        else:
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{whole_name(node, package)}.{alias.name}" for alias in node.names)
+    yield from filter(None, map(literal, (call for call in calls_of_import(tree) if call not in aside)))
+
+
+def imported(text: str, module: str, package: str) -> Iterator[str]:
+    """Modules of this package that a module imports at run time, without the package's name.
+
+    An import of ``x.y`` from outside of ``x`` runs the ``__init__`` of ``x`` first, so that counts, too.
+    """
+    for name in named(text, package):
+        root, _, inner = name.partition(".")
+        if root != "poseda":
             continue
-        for name in names:
-            package, _, inner = name.partition(".")
-            if package != "poseda":
-                continue
-            # `from poseda.x import y`: y is a module, or a name that x itself defines.
-            yield inner if inner in MODULES else inner.rpartition(".")[0]
+        # `from poseda.x import y`: y is a module, or a name that x itself defines.
+        inner = inner if inner in MODULES else inner.rpartition(".")[0]
+        yield inner
+        while inner := inner.rpartition(".")[0]:
+            if not f"{module}.".startswith(f"{inner}."):
+                yield inner
+
+
+def package_of(module: str) -> str:
+    return module if MODULES[module].stem == "__init__" else module.rpartition(".")[0]
 
 
 # Entry points, `python -m poseda.x`, are imported by nobody and may import everything.
 IMPORTS = {
-    name: set(imported(path)) - {name} for name, path in MODULES.items() if not name.endswith("__main__")
+    name: set(imported(path.read_text(), name, package_of(name))) - {name}
+    for name, path in MODULES.items()
+    if not name.endswith("__main__")
 }
+
+
+NAMED_LATER = {
+    "": "names that are loaded when they are first used",
+    "_moved": "modules under their old names",
+    "cli": "the module of a command",
+    "cli.completion": "the modules of all commands",
+    "datasets": "names that are loaded when they are first used",
+}
+"""Modules that import by a name which they compute, and what it is. No test can follow such an import."""
 
 
 def floor(module: str) -> int:
@@ -86,6 +142,41 @@ def floor(module: str) -> int:
 def test_every_package_has_its_layer() -> None:
     here = {name.split(".")[0] for name in MODULES} - {"", "__main__", "_moved"}
     assert here == {name for names in LAYERS for name in names}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("import poseda.runs.folder", {"runs.folder", "runs"}),
+        ("from poseda.runs import RunFolder", {"runs"}),
+        ("from poseda.runs import folder", {"runs.folder", "runs"}),
+        ("def f():\n    from poseda import cli", {"cli"}),
+        ("from . import camera", {"geometry.camera"}),
+        ("from .camera import Camera", {"geometry.camera"}),
+        ("from .. import cli", {"cli"}),
+        ("from ..runs.folder import RunFolder", {"runs.folder", "runs"}),
+        ("import_module('poseda.cli.lift')", {"cli.lift", "cli"}),
+        ("importlib.import_module('poseda.cli')", {"cli"}),
+        ("__import__('poseda.cli')", {"cli"}),
+        ("if TYPE_CHECKING:\n    from poseda import cli\nelse:\n    from poseda import runs", {"runs"}),
+        ("import torch, poseda_other.cli", set()),
+    ],
+)
+def test_every_way_to_import_is_seen(text: str, found: set[str]) -> None:
+    assert set(imported(text, "geometry.skeleton", "geometry")) == found
+
+
+def test_a_package_resolves_relative_imports_from_itself() -> None:
+    assert set(imported("from .camera import Camera", "geometry", "geometry")) == {"geometry.camera"}
+
+
+def test_imports_have_names_that_can_be_followed() -> None:
+    later = {
+        name
+        for name, path in MODULES.items()
+        if any(literal(call) is None for call in calls_of_import(ast.parse(path.read_text())))
+    }
+    assert later == NAMED_LATER.keys()
 
 
 def test_nothing_imports_upward() -> None:

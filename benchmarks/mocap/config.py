@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 from poseda.config.limits import AtLeast, Distinct, Found, check_fields
-from poseda.config.run import ARMS, TABLE_ARMS, NamedArm
+from poseda.config.run import ARMS, TABLE_ARMS, NamedArm, Seed
 
 Pair = Literal["p0", "p1", "p2", "dev"]
 PAIRS: tuple[Pair, ...] = get_args(Pair)
@@ -23,7 +23,7 @@ class ReproduceConfig:
 
     out: Path
     """Folder for domains, runs and tables. A queue that was stopped continues where it stopped."""
-    seeds: Annotated[tuple[int, ...], Distinct()] = (0, 1, 2)
+    seeds: Annotated[tuple[Seed, ...], Distinct()] = (0, 1, 2)
     """Seeds of the training."""
     processes: Annotated[int, AtLeast(1)] = 1
     """Runs trained side by side, each on its share of the processor's cores."""
@@ -67,7 +67,7 @@ class ReproduceLiftersConfig(ReproduceMocapConfig):
     """Lifters to adapt, by the names that --dry-run lists. Default: all."""
     published: bool = False
     """Build lifters in the sizes of their papers, not in those that a CPU trains in minutes."""
-    seeds: Annotated[tuple[int, ...], Distinct()] = (0,)
+    seeds: Annotated[tuple[Seed, ...], Distinct()] = (0,)
     """Seeds of the training."""
     arms: Annotated[tuple[NamedArm, ...], Distinct()] = TABLE_ARMS
     """Arms to compare: source_only, gpa, lpa, gpa_lpa (the method), gpa_lpa_view (ours, for lifters of one
@@ -88,5 +88,5 @@ class ReproduceVariantsConfig(ReproduceBenchmarkConfig):
 class ReproduceStabilityConfig(ReproduceConfig):
     """How often the generator of gpa_lpa collapses on the embedded domains; no lifter is adapted."""
 
-    seeds: Annotated[tuple[int, ...], Distinct()] = tuple(range(20))
+    seeds: Annotated[tuple[Seed, ...], Distinct()] = tuple(range(20))
     """Seeds of the generator's training."""

@@ -17,7 +17,7 @@ from poseda.bench.op import DIRECTIONS, check_agreement
 from poseda.bench.rivals import Compiled, Problem, poseaug_style
 from poseda.ops import reference
 
-CONTESTANTS = {
+CONTESTANTS: dict[str, Callable[..., Any] | Compiled] = {
     "ours": ops.augment,
     "reference": reference.augment,
     "compiled": Compiled("default"),

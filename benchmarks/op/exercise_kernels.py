@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import get_args
 
 import torch
 from torch import Tensor
@@ -38,7 +39,8 @@ def exercise_augment() -> None:
         inputs += [camera.focal, camera.center]
         for value in inputs:
             value.requires_grad_()
-        for propagate, gpa in itertools.product((False, True), ("closed_form", "exact")):
+        modes: tuple[ops.Gpa, ...] = get_args(ops.Gpa)
+        for propagate, gpa in itertools.product((False, True), modes):
             done = ops.augment(**arguments, propagate=propagate, gpa=gpa)
             differentiate((done.pose_3d, done.pose_2d), inputs)
 

@@ -20,22 +20,20 @@ from rich.console import Console
 from torch import Tensor, nn
 from torch.utils.benchmark import Timer
 
+from benchmarks.step.program import Network
 from poseda.bench.record import (
     about,
-    check_writable,
     machine,
     markdown_table,
-    read_record,
     rich_table,
     show_seconds,
 )
 from poseda.cli import attempt
+from poseda.cli.measuring import device_to_measure
 from poseda.cli.options import read
 from poseda.cli.program import Program, UsageError
-from poseda.cli.screen import say
 from poseda.config import RunConfig
 from poseda.config.limits import Above, Distinct, Found, check_fields
-from poseda.device import choose
 from poseda.geometry.skeleton import H36M16
 from poseda.lifters.sizes import SMALL, build_lifter, count_parameters, published_size
 
@@ -58,16 +56,13 @@ FRAMES = {
 """Windows in which each lifter is measured; more frames of all joints are more than a CPU trains."""
 
 
-Lifter = Literal["simple_baseline", "videopose3d", "semgcn", "stgcn", "mixste", "dstformer"]
-
-
 @dataclass(frozen=True)
 class LifterOptions:
     """How fast lifters train and lift."""
 
     quick: bool = False
     """Measure eager lifters only, in short rounds of small batches."""
-    lifters: Annotated[tuple[Lifter, ...], Distinct()] = get_args(Lifter)
+    lifters: Annotated[tuple[Network, ...], Distinct()] = get_args(Network)
     """Lifters to measure."""
     frames: Annotated[tuple[Annotated[int, Above(0)], ...], Distinct(least=0)] = ()
     """Frames of a window, for lifters that see as many. Default: by lifter."""
@@ -179,8 +174,8 @@ def cells(results: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
     """Headings, and a row for each lifter and number of frames."""
     modes = list(dict.fromkeys(row["mode"] for row in results))
     found: dict[tuple[str, int], dict[str, dict[str, Any]]] = {}
-    for row in results:
-        found.setdefault((row["lifter"], row["frames"]), {})[row["mode"]] = row
+    for result in results:
+        found.setdefault((result["lifter"], result["frames"]), {})[result["mode"]] = result
     trained = results[0]["training_step"] is not None  # of all, or with --latency of none
     measured = {"step": "training_step", "latency": "cpu_latency"}
     if not trained:
@@ -226,17 +221,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _main(arguments: list[str]) -> int:
     options = read(PROGRAM, arguments, lambda given: given.build(LifterOptions))
-    try:
-        if options.markdown is not None:
-            say(read_record(options.markdown, to_markdown))
-            return 0
-        modes = options.modes or MODES[: 1 if options.quick else None]
-        options = replace(options, modes=modes, device=str(choose(options.device)))
-        if options.json is not None:
-            check_writable(options.json)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-    console, results = Console(), []
+    device = device_to_measure(options, to_markdown)
+    if device is None:
+        return 0
+    modes = options.modes or MODES[: 1 if options.quick else None]
+    options = replace(options, modes=modes, device=device)
+    console = Console()
+    results: list[dict[str, Any]] = []
     with console.status("") as status:
         for record in records(options):
             status.update(f"{record['lifter']} {record['mode']} done")

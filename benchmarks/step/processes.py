@@ -20,10 +20,11 @@ from operator import truediv
 from pathlib import Path
 from typing import Annotated, Any
 
-from poseda.bench.record import check_writable, machine, show_seconds
+from poseda.bench.record import machine, show_seconds
 from poseda.cli import attempt
+from poseda.cli.measuring import check_record_path
 from poseda.cli.options import read
-from poseda.cli.program import Program, UsageError
+from poseda.cli.program import Program
 from poseda.cli.screen import complain, say
 from poseda.config import ConfigError
 from poseda.config.limits import Above, Distinct, check_fields
@@ -84,7 +85,8 @@ def work(given: ProcessOptions) -> None:
 
     torch.set_num_threads(1)
     data = open_domains(None, size=0.5).adaptation()
-    bench = StepBench(step_config(given.lifter, *given.batches, "cpu", given.width), data, given.steps)
+    (batch,) = given.batches  # :func:`train` gives one
+    bench = StepBench(step_config(given.lifter, batch, "cpu", given.width), data, given.steps)
     phase = bench.lifter_phase()
     loss = [phase.step(step)["lifter_loss"] for step in range(WARM_UP)][-1].item()
     bench.fabric.barrier()
@@ -165,11 +167,7 @@ def _main(arguments: list[str]) -> int:
     if options.worker:
         work(options)
         return 0
-    try:
-        if options.json is not None:
-            check_writable(options.json)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    check_record_path(options.json)
     try:
         results = [row for batch in options.batches for row in measure(batch, options)]
     except RuntimeError as error:

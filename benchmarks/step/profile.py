@@ -28,6 +28,7 @@ from torch.profiler import ProfilerActivity, profile
 from poseda import training
 from poseda.bench.record import machine, rich_table, show_seconds
 from poseda.cli import attempt
+from poseda.cli.measuring import check_record_path
 from poseda.cli.options import read
 from poseda.cli.program import Given, Program, UsageError
 from poseda.cli.recipe import open_chosen, resolve
@@ -123,7 +124,8 @@ def watched(phases: dict[str, Profiled], device: torch.device) -> Iterator[dict[
 
 def measure(config: RunConfig) -> dict[str, Any]:
     """Adapt once. Fields: machine; seconds of all; phases, each with steps, seconds and operators."""
-    domains, times, phases = open_chosen(config), Times(), {}
+    domains, times = open_chosen(config), Times()
+    phases: dict[str, Profiled] = {}
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         run = training.prepare(replace(config, out=Path(folder) / "run"), domains, times)
@@ -160,13 +162,13 @@ def show(record: dict[str, Any], console: Console) -> None:
     if record["peak_bytes"] is not None:
         title += f", at most {decimal(record['peak_bytes'])} on the device"
     console.print(rich_table(title, ("part", "steps", "time", "share", "a step"), rows))
-    rows = [
+    operators = [
         (row["phase"], name, show_seconds(seconds), f"{seconds / sum(row['operators'].values()):.1%}")
         for row in record["phases"]
         for name, seconds in list(row["operators"].items())[:SHOWN]
     ]
     console.print(
-        rich_table("operators, by time in them alone", ("phase", "operator", "a step", "share"), rows)
+        rich_table("operators, by time in them alone", ("phase", "operator", "a step", "share"), operators)
     )
 
 
@@ -199,8 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _main(arguments: list[str]) -> int:
     options, config = read(PROGRAM, arguments, _make)
-    if options.json is not None and not options.json.parent.is_dir():
-        raise UsageError(f"--json: expected a file in a folder that exists, got {options.json}")
+    check_record_path(options.json)
     try:
         record = measure(config)
     except ValueError as error:

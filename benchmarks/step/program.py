@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 from poseda.cli import attempt
+from poseda.cli.measuring import device_to_measure
 from poseda.cli.options import read
 from poseda.cli.program import Program, UsageError
-from poseda.cli.screen import say
 from poseda.config.limits import Above, Distinct, Found, check_fields
 
 NAME = "benchmarks.step"
@@ -66,20 +66,12 @@ def _main(arguments: list[str]) -> int:
     options = read(PROGRAM, arguments, lambda given: given.build(StepOptions))
 
     from benchmarks.step import step
-    from poseda.bench.record import check_writable, read_record
-    from poseda.device import choose
 
-    try:
-        if options.markdown is not None:
-            say(read_record(options.markdown, step.to_markdown))
-            return 0
-        device = str(choose(options.device))
-        if "graphs" in options.extras and not device.startswith("cuda"):
-            raise UsageError(f"--extras: expected a CUDA device for graphs, got {device}")
-        if options.json is not None:
-            check_writable(options.json)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    device = device_to_measure(options, step.to_markdown)
+    if device is None:
+        return 0
+    if "graphs" in options.extras and not device.startswith("cuda"):
+        raise UsageError(f"--extras: expected a CUDA device for graphs, got {device}")
     step.run(
         device=device,
         lifters=options.lifters,

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
+from typing import TextIO
 
 from poseda.cli.program import INTERRUPTED, Finished, UsageError
 from poseda.cli.screen import complain, say
@@ -72,7 +76,8 @@ def attempt(command: Callable[[], int], program: str = "poseda") -> int:
         program: what the sentence begins with.
     """
     try:
-        code = command()
+        with _warnings_in_words(program):
+            code = command()
         sys.stdout.flush()  # here, where a closed pipe is caught
         return code
     except Finished:
@@ -95,6 +100,29 @@ def attempt(command: Callable[[], int], program: str = "poseda") -> int:
         return UNREAD
 
 
+@contextmanager
+def _warnings_in_words(program: str) -> Iterator[None]:
+    """Our own warnings are sentences on stderr. Others' stay as Python shows them."""
+    others, ours = warnings.showwarning, f"{Path(__file__).parents[1]}{os.sep}"
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if filename.startswith(ours) and issubclass(category, UserWarning):
+            complain(str(message), program)
+        else:
+            others(message, category, filename, lineno, file, line)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
+
+
 def check_command(given: str, commands: dict[str, str], what: str) -> None:
     """Refuse a command that does not exist.
 
@@ -102,7 +130,7 @@ def check_command(given: str, commands: dict[str, str], what: str) -> None:
         UsageError: naming those that exist, and the one that may be meant.
     """
     if given not in commands:
-        from poseda.config.fields import guess
+        from poseda.config.near import guess
 
         known = ", ".join(commands)
         raise UsageError(f"expected {what} among {known}, got {given!r}{guess(given, commands)}")

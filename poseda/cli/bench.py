@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from poseda.cli.measuring import device_to_measure
 from poseda.cli.options import read
-from poseda.cli.program import Program, UsageError
-from poseda.cli.screen import say
+from poseda.cli.program import Program
 from poseda.config import BenchConfig
 
-PROGRAM = Program("poseda bench", "Time the fused op against its rivals.", (BenchConfig,))
+PROGRAM = Program("poseda bench", "Time the fused op against its rivals.", (BenchConfig,), of_run=("device",))
 
 
 def run(arguments: list[str]) -> int:
@@ -15,20 +15,13 @@ def run(arguments: list[str]) -> int:
     options = read(PROGRAM, arguments, lambda given: given.build(BenchConfig))
 
     from poseda.bench import op
-    from poseda.bench.record import check_writable, markdown, read_record
-    from poseda.device import choose
+    from poseda.bench.record import markdown
 
-    try:
-        if options.markdown is not None:
-            say(read_record(options.markdown, markdown))
-            return 0
-        device = choose(options.device)
-        if options.json is not None and str(options.json) != "-":
-            check_writable(options.json)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    device = device_to_measure(options, markdown)
+    if device is None:
+        return 0
     op.run(
-        device=device.type if options.device == "auto" else options.device,
+        device=device.partition(":")[0] if options.device == "auto" else options.device,
         batches=options.batches,
         threads=options.threads,
         json_path=options.json,

@@ -8,7 +8,7 @@ from cyclopts import App
 
 from poseda.cli.parser import parser
 from poseda.cli.program import UsageError
-from poseda.config.fields import guess
+from poseda.config.near import guess
 
 SHELLS = ("bash", "zsh", "fish")
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from poseda.cli.paths import near
 
 ABSENT = ("", "~", "null")
 """What stands in YAML and JSON for an option that is not given."""
@@ -32,46 +34,119 @@ def without_preset(content: Options) -> Options:
     return {name: value for name, value in content.items() if name == "preset" or own.get(name) != value}
 
 
-def read(path: Path) -> Options:
+@dataclass(frozen=True)
+class Content:
+    """What is in a file.
+
+    Args:
+        options: by dotted name.
+        of_run: whether it is the config.json of a run, which holds the options of `poseda adapt`.
+    """
+
+    options: Options
+    of_run: bool
+
+
+def read(path: Path) -> Content:
     """The options in a file.
 
     Raises:
-        ConfigFileError: if the file cannot be read, or holds something else than options.
+        ConfigFileError: if the file cannot be read, holds something else than options, or names one twice.
     """
     import yaml
 
     try:
-        # The base loader makes text of every value. So `gate: on` stays a word, and nothing is executed.
-        content = yaml.load(path.read_text(), yaml.BaseLoader)
+        content = _load(path.read_text())
     except OSError as error:
-        raise ConfigFileError(f"--config: expected a file to read, got {path} ({error.strerror})") from error
+        missing = isinstance(error, FileNotFoundError)
+        reason = f", which does not exist{near(path)}" if missing else f" ({error.strerror})"
+        raise ConfigFileError(f"--config: expected a file to read, got {path}{reason}") from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = "" if mark is None else f" (line {mark.line + 1})"
         raise ConfigFileError(
             f"--config: expected a YAML file, got {path}, which is not one{where}"
         ) from error
-    if isinstance(content, Mapping) and isinstance(content.get("config"), Mapping):
-        content = content["config"]  # of a run's config.json
-    if not isinstance(content, Mapping):
+    except TwiceError as error:
+        raise ConfigFileError(f"{path}: {error}") from error
+    of_run = isinstance(content, Lines) and isinstance(content.get("config"), Lines)
+    if of_run:
+        content = content["config"]
+    if not isinstance(content, Lines):
         raise ConfigFileError(f"--config: expected lines as `seeds: [0, 1]`, got {path} without any")
-    return {name: _text(path, name, value) for name, value in _flat(content).items()}
+    try:
+        flat = _flat(content)
+    except TwiceError as error:
+        raise ConfigFileError(f"{path}: {error}") from error
+    return Content({name: _text(path, name, value) for name, value in flat.items()}, of_run)
 
 
 def yaml_of(record: Any) -> Any:
     """A record as a file of it would be read."""
+    return _load(write(record))
+
+
+class TwiceError(ValueError):
+    """A name that stands in a file twice; the message names both lines."""
+
+    def __init__(self, name: str, *lines: int) -> None:
+        first, second = sorted(lines)
+        super().__init__(f"{name}: expected once, got it in line {first} and again in line {second}")
+
+
+class Lines(dict[str, Any]):
+    """A mapping of a file, with the line of each name."""
+
+    lines: dict[str, int]
+
+
+def _spelled(name: str) -> str:
+    """A name as records have it; files may spell it with dashes."""
+    return name.replace("-", "_")
+
+
+def _load(text: str) -> Any:
+    """The content of a YAML or JSON file, every value as text. Its mappings know their lines.
+
+    Raises:
+        TwiceError: if a name stands in a mapping twice.
+        yaml.YAMLError: if it is no YAML.
+    """
     import yaml
 
-    return yaml.load(write(record), yaml.BaseLoader)
+    # The base loader makes text of every value. So `gate: on` stays a word, and nothing is executed.
+    class Loader(yaml.BaseLoader):
+        def construct_mapping(self, node: Any, deep: bool = False) -> Lines:
+            found = Lines(super().construct_mapping(node, deep))
+            found.lines = {}
+            for key, _ in node.value:
+                name, line = _spelled(str(key.value)), key.start_mark.line + 1
+                if name in found.lines:
+                    raise TwiceError(name, found.lines[name], line)
+                found.lines[name] = line
+            return found
+
+    return yaml.load(text, Loader)
 
 
-def _flat(content: Mapping[str, Any]) -> dict[str, Any]:
+def _flat(content: Lines) -> dict[str, Any]:
+    """Options by dotted name, those that are not given left out.
+
+    Raises:
+        TwiceError: if one stands in its section and again with a dotted name.
+    """
     found: dict[str, Any] = {}
+    lines: dict[str, int] = {}
     for name, value in content.items():
-        inside = value if isinstance(value, Mapping) else {"": value}
-        for option, given in inside.items():
+        sections = isinstance(value, Lines)
+        for option, given in value.items() if sections else [("", value)]:
+            whole = f"{name}.{option}" if option else name
+            line = value.lines[_spelled(option)] if sections else content.lines[_spelled(name)]
+            if (one := _spelled(whole)) in lines:
+                raise TwiceError(one, lines[one], line)
+            lines[one] = line
             if given not in ABSENT:
-                found[f"{name}.{option}" if option else name] = given
+                found[whole] = given
     return found
 
 

@@ -18,6 +18,7 @@ PROGRAM = Program(
     "Evaluate every lifter of a run on a domain file or by a published protocol; write RUN/evaluation.json.",
     (EvaluateConfig,),
     positional="run",
+    of_run=("data",),
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import groupby
 from pathlib import PurePath
 from textwrap import wrap
@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args, get_origin
 from poseda.cli.program import Program, negative_name
 from poseda.config import FileConfig
 from poseda.config.fields import Field, fields_of, help_texts
-from poseda.config.limits import Bare, PictureSize, members, notes, parts
+from poseda.config.limits import Bare, PictureSize, choices, members, notes, parts
 
 INDENT, COLUMN, WIDEST = 2, 26, 110
 """Columns before an option, columns before its text, and the most that a line has."""
@@ -93,8 +93,8 @@ def _value(hint: Any) -> str:
             element, _ = parts(get_args(kind)[0])
             shown.append(f"{'NAME' if get_origin(element) is Literal else _VALUES[element]} ...")
         elif get_origin(kind) is Literal:
-            choices = "|".join(get_args(kind))
-            shown.append(choices if len(choices) <= SHORT else "NAME")
+            listed = "|".join(choices(kind))
+            shown.append(listed if len(listed) <= SHORT else "NAME")
         else:
             shown.append(_VALUES.get(kind, "PATH"))
     return "|".join(shown)
@@ -102,16 +102,11 @@ def _value(hint: Any) -> str:
 
 def _description(entry: Field, text: str) -> str:
     """The text of an option, with choices that are not beside its name, and its default."""
-    choices = [c for member in members(parts(entry.hint)[0]) for c in _choices(member)]
-    if choices and len("|".join(choices)) > SHORT and not all(choice in text for choice in choices):
-        text += f" One of {', '.join(choices)}."
+    listed = choices(entry.hint)
+    if len("|".join(listed)) > SHORT and not all(choice in text for choice in listed):
+        text += f" One of {', '.join(listed)}."
     default = _shown(entry.default)
     return text if not default or "Default:" in text or "Default of" in text else f"{text} [{default}]"
-
-
-def _choices(kind: Any) -> Sequence[str]:
-    bare, _ = parts(kind)
-    return get_args(bare) if get_origin(bare) is Literal else ()
 
 
 def _shown(default: Any) -> str:

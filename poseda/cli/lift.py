@@ -24,7 +24,12 @@ PROGRAM = Program(
         *("model", "input", "output", "arm", "image_size", "fov", "intrinsics", "layout"),
         *("root", "smooth.filter", "rate", "device", "overwrite", "json"),
     ),
+    of_run=("image_size", "fov", "intrinsics", "layout", "min_confidence", "device"),
 )
+
+
+NAMED = 10
+"""Most people who are named that were left out; all are counted."""
 
 
 def run(arguments: list[str]) -> int:
@@ -55,7 +60,7 @@ def _or_run(config: LiftConfig, model: AdaptedLifter, name: str) -> Any:
 def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> int:
     from poseda.datasets import read_detections
     from poseda.datasets.lens import find_lens
-    from poseda.export import SUFFIXES, planned_files, write_poses
+    from poseda.export import SUFFIXES, planned_files, skipped_tracks, write_poses
     from poseda.inference import LiftOptions, lift_footage, lift_wide
 
     assert config.output is not None
@@ -72,6 +77,7 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
     else:
         poses = lift_footage(model, detections, lens, options, LateBar("lifting"))
     _check_free(config, planned_files(config.output, poses))
+    skipped = skipped_tracks(config.output, poses)
     try:
         written = write_poses(config.output, poses)
     except OSError as error:
@@ -84,22 +90,27 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
             "frames": len(poses),
             "valid": int(poses.valid.sum()),
             "people": len(list(poses.tracks())),
+            "skipped": len(skipped),
             "arm": model.arm,
             "seed": model.seed,
             "skeleton": model.skeleton.name,
             "camera": lens.note if tilt is None else f"{lens.note}; {tilt}",
         },
+        skipped,
         config.json,
     )
     return 0
 
 
-def _show(summary: dict[str, Any], as_json: bool) -> None:
-    """Print what was lifted and where it is."""
+def _show(summary: dict[str, Any], skipped: list[tuple[int, int]], as_json: bool) -> None:
+    """Print what was lifted, where it is and who was left out."""
+    named = ", ".join(f"person {person} of clip {clip}" for clip, person in skipped[:NAMED])
+    more = f" and {len(skipped) - NAMED} more" if len(skipped) > NAMED else ""
     open_console(as_json).print(
         "lifted {valid} of {frames} frames, {people} people and clips, by {arm} of seed {seed}; "
         "camera: {camera}\n".format_map(summary)
-        + f"written: {', '.join(summary['written'])}",
+        + f"written: {', '.join(summary['written'])}"
+        + (f"\nleft out, without a valid frame: {named}{more}" if skipped else ""),
         highlight=False,
         soft_wrap=True,
     )

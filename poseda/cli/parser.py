@@ -12,8 +12,9 @@ from cyclopts import App, CycloptsError, Parameter, Token, convert
 from cyclopts.config import Dict
 from cyclopts.exceptions import CoercionError
 
-from poseda.cli.config_file import ConfigFileError, read, without_preset
+from poseda.cli.config_file import ConfigFileError, Options, read, without_preset
 from poseda.cli.program import Program, UsageError, negative_name, option_name
+from poseda.cli.screen import complain
 from poseda.cli.wording import explain
 from poseda.config.fields import Field
 from poseda.config.limits import Bare, Found, Renamed, notes
@@ -30,13 +31,15 @@ def read_arguments(program: Program, arguments: list[str]) -> tuple[dict[str, An
     """
     fields, files = program.fields(), dict[str, str]()
     app = parser(program, fields)
-    app.config = [partial(_take_file, files)]
+    if "--" in arguments:
+        raise UsageError("--: expected options, which begin with -- and a name, got -- alone; leave it out")
+    app.config = [partial(_take_file, program, files)]
     try:
         _, bound, _ = app.parse_args(arguments, exit_on_error=False, print_error=False)
     except ConfigFileError as error:
         raise UsageError(str(error)) from error
     except CycloptsError as error:
-        raise UsageError(explain(error, program)) from error
+        raise UsageError(explain(error, program, arguments)) from error
     values = {entry.name: bound.arguments.get(_key(entry)) for entry in fields}
     for entry in fields:
         if (value := values[entry.name]) is not None and (bare := notes(entry.hint, Bare)):
@@ -104,14 +107,19 @@ def _convert(entry: Field, kind: Any, tokens: tuple[Token, ...]) -> Any:
 
 
 def _take_file(
-    files: dict[str, str], app: App, commands: tuple[str, ...], arguments: ArgumentCollection
+    program: Program,
+    files: dict[str, str],
+    app: App,
+    commands: tuple[str, ...],
+    arguments: ArgumentCollection,
 ) -> None:
     """Add the options of --config that are not on the command line."""
     tokens = next(argument.tokens for argument in arguments if argument.name == option_name("config"))
     if not tokens:
         return
     path = Path(tokens[-1].value)
-    content = read(path)
+    read_file = read(path)
+    content = _for(program, path, read_file.options) if read_file.of_run else read_file.options
     presets = next((argument.tokens for argument in arguments if argument.name == option_name("preset")), [])
     if presets and presets[-1].value != content.get("preset"):
         content = without_preset(content)
@@ -119,3 +127,24 @@ def _take_file(
     for argument in arguments:
         if argument.tokens and argument.tokens[0].source == str(path):
             files[argument.field_info.name.replace("__", ".")] = str(path)
+
+
+def _for(program: Program, path: Path, options: Options) -> Options:
+    """Those options of a run that a program takes. It says which it leaves out.
+
+    Raises:
+        ConfigFileError: if it takes no option of a run.
+    """
+    if not any(program.takes_of_run(entry.name) for entry in program.fields()):
+        raise ConfigFileError(
+            f"--config: expected options of {program.name}, got {path}, which holds those of poseda adapt"
+        )
+    kept = {name: value for name, value in options.items() if program.takes_of_run(name)}
+    left = list(dict.fromkeys(name.partition(".")[0] for name in options if name not in kept))
+    if left:
+        complain(
+            f"{path}: left out {len(left)} options and sections of the run, which {program.name} does not "
+            f"take from it: {', '.join(left)}",
+            program.caller,
+        )
+    return kept

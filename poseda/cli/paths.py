@@ -24,7 +24,7 @@ def missing_path(given: Given) -> str | None:
         wanted = "the folder of a run" if found[0].holds else "a file or folder"
         name = given.name_of(entry.name)
         if not _exists(path):
-            return f"{name}: expected {wanted}, got {path}, which does not exist{_near(path)}"
+            return f"{name}: expected {wanted}, got {path}, which does not exist{near(path)}"
         if found[0].holds and not _exists(path / found[0].holds):
             return f"{name}: expected {wanted}, got {path} without {found[0].holds}"
     return None
@@ -37,11 +37,14 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def _near(path: Path) -> str:
+def near(path: Path) -> str:
     """Which file beside a missing one may be meant."""
     try:
         names = [other.name for other in path.parent.iterdir()]
     except OSError:
         return ""
-    close = get_close_matches(path.name, names, n=1, cutoff=0.75) if len(names) <= SEARCHED else []
+    if len(names) > SEARCHED:
+        return ""
+    close = get_close_matches(path.name, names, n=1, cutoff=0.75)
+    close = close or sorted(name for name in names if Path(name).stem == path.stem)
     return f"; did you mean {path.with_name(close[0])}?" if close else ""

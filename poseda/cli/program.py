@@ -49,6 +49,7 @@ class Program:
         common: options that --help shows. Empty: all.
         positional: the option that is given without its name, if there is one.
         sets: options and sections that the program sets itself and refuses.
+        of_run: options that mean the same in the config.json of a run, which --config then reads.
     """
 
     name: str
@@ -57,6 +58,12 @@ class Program:
     common: tuple[str, ...] = ()
     positional: str = ""
     sets: frozenset[str] = frozenset()
+    of_run: tuple[str, ...] = ()
+
+    @property
+    def caller(self) -> str:
+        """What its sentences on stderr begin with."""
+        return self.name.removeprefix("python -m ").partition(" ")[0]
 
     def fields(self) -> list[Field]:
         """All options, those without a section first."""
@@ -73,6 +80,20 @@ class Program:
     def name_of(self, option: str) -> str:
         """An option as it is typed here."""
         return option.upper() if option == self.positional else option_name(option)
+
+    def takes_of_run(self, option: str) -> bool:
+        """Whether it takes an option from the config.json of a run.
+
+        Programs with all options of `poseda adapt` do, but for those that they set or define themselves.
+        """
+        from poseda.config import RunConfig
+        from poseda.config.fields import fields_of
+
+        if RunConfig not in self.records:
+            return option in self.of_run
+        before = self.records[: self.records.index(RunConfig)]
+        own = {entry.name for record in before for entry in fields_of(record)}
+        return not (own | self.sets) & {option, option.rpartition(".")[0]}
 
     def refusal(self, error: Exception) -> UsageError:
         """A mistake that was found later, with its option named as it is typed."""

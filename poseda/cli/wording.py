@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, get_origin
 
 from cyclopts import (
     CoercionError,
@@ -13,20 +14,24 @@ from cyclopts import (
 )
 from cyclopts.exceptions import ConsumeMultipleError
 
-from poseda.cli.program import Program, option_name
-from poseda.config.fields import Field, guess
-from poseda.config.limits import words
+from poseda.cli.program import Program, negative_name, option_name
+from poseda.config.fields import Field
+from poseda.config.limits import near_choice, words
+from poseda.config.near import guess
 
 if TYPE_CHECKING:
     from cyclopts import Token
 
 
-def explain(error: CycloptsError, program: Program) -> str:
+def explain(error: CycloptsError, program: Program, arguments: list[str]) -> str:
     """One sentence on why arguments were not understood."""
     if isinstance(error, UnknownOptionError):
         return _unknown(error.token, program)
     if isinstance(error, UnusedCliTokensError):
         stray = (error.unused_tokens or ["more"])[0]
+        for typed, after in pairwise(arguments):
+            if after == stray and (flag := _flag(typed, program)):
+                return _valueless(typed, stray, flag)
         return f"expected options, which begin with --, got {stray!r}"
     entry = _entry(error, program)
     if entry is None:
@@ -37,10 +42,10 @@ def explain(error: CycloptsError, program: Program) -> str:
     if isinstance(error, MissingArgumentError):
         return f"{name}: expected {wanted}, got nothing"
     if isinstance(error, CoercionError) and error.token is not None:
+        if entry.kind is bool and error.token.source == "cli":
+            return _valueless(error.token.keyword or name, error.token.value, entry)
         where = name if error.token.source == "cli" else f"{error.token.source}: {entry.name}"
-        return (
-            f"{where}: expected {wanted}, got {error.token.value!r}{_choice(entry.kind, error.token.value)}"
-        )
+        return f"{where}: expected {wanted}, got {error.token.value!r}{_meant(entry.kind, error.token.value)}"
     return f"{name}: {error}"
 
 
@@ -64,14 +69,24 @@ def _first(section: str, known: list[str], from_file: bool) -> str:
     return option if from_file else option_name(option)
 
 
-def _choice(kind: Any, value: str) -> str:
+def _flag(typed: str, program: Program) -> Field | None:
+    """The flag that an argument switches on or off, if it is one."""
+    name = typed.replace("_", "-")
+    flags = (entry for entry in program.fields() if entry.kind is bool)
+    return next((f for f in flags if name in (option_name(f.name), negative_name(f.name))), None)
+
+
+def _valueless(typed: str, value: str, flag: Field) -> str:
+    """A flag that was given a value."""
+    on, off = option_name(flag.name), negative_name(flag.name)
+    return f"{typed}: expected no value, got {value!r}; {on} switches it on, and {off} off"
+
+
+def _meant(kind: Any, value: str) -> str:
     """What may be meant instead."""
     if get_origin(kind) is tuple and "," in value:
         return "; separate values with spaces"
-    for part in (kind, *get_args(kind)):
-        if get_origin(part) is Literal:
-            return guess(value, get_args(part))
-    return ""
+    return near_choice(kind, value)
 
 
 def _entry(error: CycloptsError, program: Program) -> Field | None:

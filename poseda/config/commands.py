@@ -19,7 +19,7 @@ from poseda.config.limits import (
     Share,
     check_fields,
 )
-from poseda.config.run import NamedArm
+from poseda.config.run import NamedArm, Seed
 
 RUN_FILE = "config.json"
 """The file that makes a folder a run folder."""
@@ -31,7 +31,7 @@ class FileConfig:
 
     config: Path | None = None
     """Read options from this YAML file, as --print-config writes it. Options on the command line win.
-    `adapt` also reads the config.json of a run."""
+    `adapt` also reads the config.json of a run, and other commands take from it what they share."""
     print_config: bool = False
     """Show the value of every option as YAML, which --config reads, and stop."""
 
@@ -126,7 +126,7 @@ class LiftConfig:
     arm: NamedArm | None = None
     """Arm of the lifter. Default: the one that the run's gate recommends. Without a gate, the first
     there is of gpa_lpa_view, gpa_lpa, gpa, lpa, random, poseaug, source_only; never the oracle."""
-    seed: Annotated[int, AtLeast(0)] | None = None
+    seed: Seed | None = None
     """Seed of the lifter. Default: the first of the run."""
     image_size: Annotated[str, PictureSize()] | None = None
     """Size of the pictures in pixels, as 1280x720, where the format does not give it. Default: as in the

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, is_dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from poseda.config.limits import ConfigError, hints, members, parts
+from poseda.config.near import guess
 
 Record = TypeVar("Record")
 
@@ -125,18 +126,6 @@ def read_plain(record: type, values: Mapping[str, Any]) -> dict[str, Any]:
         if name not in known:
             raise ConfigError(name, f"expected the name of an option, got an unknown one{guess(name, known)}")
     return {name: _typed(known[name], value) for name, value in values.items()}
-
-
-def guess(name: str, known: Iterable[str], show: Callable[[str], str] = str) -> str:
-    """The end of a sentence on an unknown name: which of the known ones may be meant, if any are near."""
-    from difflib import get_close_matches
-
-    ends: dict[str, list[str]] = {}
-    for whole in known:
-        ends.setdefault(whole.rpartition(".")[2], []).append(whole)
-    near = ends.get(name) or get_close_matches(name, [whole for end in ends.values() for whole in end], n=1)
-    near = near or [whole for end in get_close_matches(name, ends, n=1) for whole in ends[end]]
-    return f"; did you mean {' or '.join(map(show, near[:3]))}?" if near else ""
 
 
 def _typed(hint: Any, value: Any) -> Any:

@@ -14,6 +14,8 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from poseda.config.near import guess
+
 
 class ConfigError(ValueError):
     """A value that does not fit.
@@ -237,8 +239,8 @@ def words(hint: Any) -> str:
         return " or ".join(map(words, alternatives))
     (bare, _) = parts(alternatives[0])
     if get_origin(bare) is Literal:
-        choices = get_args(bare)
-        return choices[0] if len(choices) == 1 else f"one of {', '.join(choices)}"
+        listed = get_args(bare)
+        return listed[0] if len(listed) == 1 else f"one of {', '.join(listed)}"
     if get_origin(bare) is tuple:
         element, _ = parts(get_args(bare)[0])
         return words(element) if get_origin(element) is Literal else _MANY_WORDS[element]
@@ -263,10 +265,11 @@ def problem(hint: Any, value: Any) -> str | None:
     alternatives = members(bare)
     if len(alternatives) > 1:
         of_type = [member for member in alternatives if _is_of(parts(member)[0], value)]
-        found = [problem(member, value) for member in of_type] or [f"expected {words(bare)}, got {value!r}"]
+        expected = f"expected {words(bare)}, got {value!r}{near_choice(bare, value)}"
+        found = [problem(member, value) for member in of_type] or [expected]
         return None if None in found else found[0]
     if not _is_of(bare, value):
-        return f"expected {words(bare)}, got {value!r}"
+        return f"expected {words(bare)}, got {value!r}{near_choice(bare, value)}"
     if get_origin(bare) is tuple:
         for part in value:
             if inner := problem(get_args(bare)[0], part):
@@ -275,6 +278,18 @@ def problem(hint: Any, value: Any) -> str | None:
         if isinstance(limit, Limit) and not limit.allows(value):
             return f"expected {limit.wanted}, got {value!r}"
     return None
+
+
+def near_choice(hint: Any, value: Any) -> str:
+    """The end of a sentence on a value that is not among those of a type: which one may be meant."""
+    return guess(value, choices(hint)) if isinstance(value, str) else ""
+
+
+def choices(hint: Any) -> list[str]:
+    """The values that a type lists, wherever in it they stand."""
+    bare, _ = parts(hint)
+    inner = get_args(bare)
+    return list(inner) if get_origin(bare) is Literal else [one for part in inner for one in choices(part)]
 
 
 @cache

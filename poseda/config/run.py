@@ -8,6 +8,7 @@ from typing import Annotated, Literal, get_args
 
 from poseda.config.limits import (
     Above,
+    AtLeast,
     Below,
     ConfigError,
     Distinct,
@@ -17,6 +18,7 @@ from poseda.config.limits import (
     Renamed,
     Share,
     check_fields,
+    problem,
 )
 from poseda.config.sections import (
     AdversaryConfig,
@@ -40,6 +42,9 @@ Compile = Literal["auto", "on", "off"]
 ARMS: tuple[Arm, ...] = get_args(Arm)
 RENAMED_ARMS: dict[str, Arm] = {"plus": "gpa_lpa_view"}
 """Arms under the names they had in 0.1.0, which commands, run folders and records may still hold."""
+
+Seed = Annotated[int, AtLeast(0)]
+"""A seed in the type of an option."""
 
 NamedArm = Annotated[Arm, Renamed(RENAMED_ARMS)]
 """An arm in the type of an option, which also takes the name that the arm had before."""
@@ -96,7 +101,7 @@ class RunConfig:
     registered."""
     frames: Annotated[int, Above(0), Odd()] = 1
     """Frames that the lifter sees at once, odd. More than 1 needs source clips with their frames in order."""
-    seeds: Annotated[tuple[int, ...], Distinct()] = (0,)
+    seeds: Annotated[tuple[Seed, ...], Distinct()] = (0,)
     """Seeds of the training. The table shows mean and standard deviation over them."""
     preset: Preset = "default"
     """Where defaults come from: tiny (a minute, to try it out), default (minutes) or full (hours)."""
@@ -205,4 +210,4 @@ def preset(name: Preset) -> RunConfig:
         )
     if name == "default":
         return RunConfig()
-    raise ConfigError("preset", f"expected one of {', '.join(get_args(Preset))}, got {name!r}")
+    raise ConfigError("preset", problem(Preset, name) or "expected the name of a preset")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from poseda.config.near import guess
 from poseda.datasets.errors import DataError
 from poseda.geometry.skeleton import BUILT_IN, Skeleton
 
@@ -48,7 +49,9 @@ class Layout:
             DataError: if there is none; the message lists all names.
         """
         if name not in LAYOUTS:
-            raise DataError(f"layout: expected one of {', '.join(LAYOUTS)}, found {name!r}")
+            raise DataError(
+                f"layout: expected one of {', '.join(LAYOUTS)}, found {name!r}{guess(name, LAYOUTS)}"
+            )
         return LAYOUTS[name]
 
     def index(self, names: Sequence[str]) -> list[int]:

@@ -39,17 +39,8 @@ REST = (
 
 
 def bvh_text(poses: LiftedPoses, rows: slice) -> str:
-    """The BVH of one track.
-
-    Raises:
-        ValueError: if it has no valid frame.
-    """
+    """The BVH of one track, which has a valid frame."""
     valid = poses.valid[rows]
-    if not valid.any():
-        raise ValueError(
-            f"output: expected a valid frame of person {poses.person[rows][0]} of clip "
-            f"{poses.clip[rows][0]} for a BVH, found none"
-        )
     # The last valid frame up to each frame; before the first, the first.
     held = np.maximum.accumulate(np.where(valid, np.arange(len(valid)), -1))
     held = np.where(held < 0, int(valid.argmax()), held)

@@ -22,35 +22,57 @@ SUFFIXES = (*WHOLE, ".bvh")
 
 
 def planned_files(path: Path, poses: LiftedPoses) -> list[Path]:
-    """The files that :func:`write_poses` will write: the path itself, or one beside it for each person of a
-    format that holds only one, ``name_clip0_person1.bvh``.
+    """The files that :func:`write_poses` will write.
+
+    That is the path itself. A format that holds one person has a file beside it for each person with a valid
+    frame, ``name_clip0_person1.bvh``, unless there is but one person.
 
     Raises:
-        ValueError: if the ending is no format's.
+        ValueError: if the ending is no format's, or a BVH is asked for and nobody has a valid frame.
     """
     if path.suffix not in SUFFIXES:
         raise ValueError(f"output: expected a file ending in {', '.join(SUFFIXES)}, got {path}")
-    tracks = list(poses.tracks())
-    if path.suffix in WHOLE or len(tracks) == 1:
+    if path.suffix in WHOLE:
         return [path]
-    return [path.with_stem(f"{path.stem}_clip{clip}_person{person}") for clip, person, _ in tracks]
+    tracks, skipped = list(poses.tracks()), skipped_tracks(path, poses)
+    if len(skipped) == len(tracks):
+        raise ValueError(
+            f"output: expected a person with a valid frame for a BVH, got {len(tracks)} people and clips "
+            f"without one; {', '.join(WHOLE)} hold such frames as gaps"
+        )
+    if len(tracks) == 1:
+        return [path]
+    return [
+        path.with_stem(f"{path.stem}_clip{clip}_person{person}")
+        for clip, person, _ in tracks
+        if (clip, person) not in skipped
+    ]
+
+
+def skipped_tracks(path: Path, poses: LiftedPoses) -> list[tuple[int, int]]:
+    """Clip and person of those whom :func:`write_poses` leaves out: a BVH needs a valid frame."""
+    if path.suffix in WHOLE:
+        return []
+    return [(clip, person) for clip, person, rows in poses.tracks() if not poses.valid[rows].any()]
 
 
 def write_poses(path: Path, poses: LiftedPoses) -> list[Path]:
     """Write lifted poses in the format of the path's ending; each file is there whole or not at all.
 
+    People whom :func:`skipped_tracks` names are left out.
+
     Returns:
         the files written.
 
     Raises:
-        ValueError: if the ending is no format's, or a person has not one valid frame for a BVH.
+        ValueError: if the ending is no format's, or a BVH is asked for and nobody has a valid frame.
         OSError: if a file cannot be written.
     """
     files = planned_files(path, poses)
     if path.suffix in WHOLE:
         write_atomically(path, WHOLE[path.suffix](poses))
         return files
-    texts = [bvh_text(poses, rows) for _, _, rows in poses.tracks()]
+    texts = [bvh_text(poses, rows) for *_, rows in poses.tracks() if poses.valid[rows].any()]
     for file, text in zip(files, texts, strict=True):
         write_atomically(file, text.encode())
     return files

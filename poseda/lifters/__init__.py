@@ -28,6 +28,17 @@ only.
    takes ``(skeleton, frames=1)``. For ``poseda adapt --lifter my_lifter`` its package must have the entry
    point ``my_lifter = "module:Class"`` in the group ``poseda.lifters``.
 
+**How to add a lifter** to this package:
+
+1. Write ``poseda/lifters/NAME.py``: a class below ``registry.Lifter`` with ``@register_lifter("name")``. Its
+   defaults are the size of its paper, which its first line names.
+2. Import the class here and list it in ``__all__``.
+3. Give it an entry in ``_OPTIONS`` and in ``SMALL`` of ``sizes.py``: which of its options follow from
+   ``--network``, and a size that a CPU trains in minutes.
+4. Name it in the help of ``--lifter`` in ``poseda/config/run.py``.
+5. Add it to the tables of ``tests/lifters/test_lifters.py`` and ``test_onnx.py``, and test a number of its
+   paper. ``benchmarks/step`` and ``benchmarks/mocap/lifters.py`` name the lifters that they measure.
+
 :class:`FlipAverage` adds the test-time flip, :func:`lift_clip` lifts a recording, and :func:`export_onnx`
 writes a file with free batch size (needs ``poseda[onnx]``).
 """

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
+from poseda.config.near import guess
 from poseda.geometry.skeleton import Skeleton
 
 ENTRY_POINTS = "poseda.lifters"
@@ -104,7 +105,7 @@ def _find(name: str) -> Factory:
             found = type(factory).__name__
             raise ValueError(f"lifter {name!r}: expected a class or function at {entry.value}, got {found}")
         return factory
-    raise ValueError(f"lifter: expected one of {', '.join(names())}, got {name!r}")
+    raise ValueError(f"lifter: expected one of {', '.join(names())}, got {name!r}{guess(name, names())}")
 
 
 def _failed(name: str, wanted: str, error: Exception) -> ValueError:

@@ -44,8 +44,8 @@ def write_json(path: Path, content: Any) -> None:
 
 
 @dataclass(frozen=True)
-class JsonFile:
-    """A JSON file of a run folder.
+class RunFile:
+    """A file of a run folder.
 
     Args:
         path: of the file.
@@ -59,15 +59,24 @@ class JsonFile:
         """Whether the file is there."""
         return self.path.exists()
 
+    def remove(self) -> None:
+        """Remove the file, if it is there."""
+        if self.writes:
+            self.path.unlink(missing_ok=True)
+
+
+class JsonFile(RunFile):
+    """A JSON file of a run folder."""
+
     def read(self) -> Any:
         """The content.
 
         Raises:
             OSError: if the file cannot be read.
-            ValueError: if it holds no JSON; the message names the file.
+            ValueError: if it holds no JSON, or a name twice; the message names the file.
         """
         try:
-            return json.loads(self.path.read_text())
+            return json.loads(self.path.read_text(), object_pairs_hook=_once)
         except ValueError as error:
             raise ValueError(
                 f"{self.path}: expected JSON, found a file that cannot be read ({error})"
@@ -82,7 +91,11 @@ class JsonFile:
         if self.writes:
             write_json(self.path, content)
 
-    def remove(self) -> None:
-        """Remove the file, if it is there."""
-        if self.writes:
-            self.path.unlink(missing_ok=True)
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, of which no name may be there twice: a reader could not say which value counts."""
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise ValueError(f"{', '.join(twice)}: given twice")
+    return dict(pairs)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from poseda.runs.atomic import write_atomically
+from poseda.runs.atomic import RunFile, write_atomically
 
 HEADER = "poseda"
 """Header entry of the safetensors file that holds the JSON."""
@@ -48,21 +47,8 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         ) from error
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """A checkpoint of a run folder.
-
-    Args:
-        path: of the file.
-        writes: false in all but one of several processes of a run; writing then has no effect.
-    """
-
-    path: Path
-    writes: bool = True
-
-    def exists(self) -> bool:
-        """Whether the file is there."""
-        return self.path.exists()
+class Checkpoint(RunFile):
+    """A checkpoint of a run folder."""
 
     def load(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Read tensors and notes.
@@ -80,11 +66,6 @@ class Checkpoint:
         """
         if self.writes:
             save_checkpoint(self.path, tensors, notes)
-
-    def remove(self) -> None:
-        """Remove the file, if it is there."""
-        if self.writes:
-            self.path.unlink(missing_ok=True)
 
 
 def pack_optimizer(prefix: str, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ from torch import nn
 from poseda import lifters
 from poseda.config import RunConfig, arm_name, check_resumable, from_json, to_json
 from poseda.config.commands import RUN_FILE
+from poseda.config.near import guess
 from poseda.datasets import Domains
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters.sizes import WIDE, build_for_arm
@@ -64,7 +65,7 @@ class RunFolder:
             record["versions"]["poseda"]
             return record
         except (OSError, KeyError, TypeError, ValueError) as error:
-            path, reason = self._config.path, error.__cause__ or error
+            path, reason = self._config.path, getattr(error, "strerror", None) or error.__cause__ or error
             raise FolderError(
                 f"{path}: expected the {path.name} of a run, found none that can be read ({reason})"
             ) from error
@@ -160,7 +161,7 @@ class RunFolder:
         if given is None and arm != WIDE and config.lifter not in lifters.names():
             raise ValueError(
                 f"lifter: expected one of {', '.join(lifters.names())}, or the module that a program gave "
-                f"the run, got {config.lifter!r}"
+                f"the run, got {config.lifter!r}{guess(config.lifter, lifters.names())}"
             )
         lifter, file = build_for_arm(arm, config, skeleton, given), self.weights(seed, arm, "lifter")
         weights, _ = file.load()
@@ -265,6 +266,15 @@ class RunFolder:
                     f"--resume continues it"
                 )
             return config, []
+        try:
+            begun = self.begun
+        except OSError as error:
+            raise self._unusable(error) from error
+        if not begun:
+            raise FolderError(
+                f"--resume: expected a run to continue in --out, got {self.path} without {RUN_FILE}; "
+                f"without --resume a run begins there"
+            )
         saved = self.read_record()
         self.results.read()  # a damaged file is refused before training
         earlier = saved.get("earlier_versions", [])

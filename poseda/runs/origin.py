@@ -7,14 +7,15 @@ from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
+from poseda import __version__
 from poseda.datasets import Domains
 
-PACKAGES = ("poseda", "torch", "numpy", "lightning", "safetensors")
+PACKAGES = ("torch", "numpy", "lightning", "safetensors")
 
 
 def versions() -> dict[str, str]:
     """Versions of what the numbers depend on."""
-    found = {"python": platform.python_version()}
+    found = {"python": platform.python_version(), "poseda": __version__}
     for package in PACKAGES:
         try:
             found[package] = version(package)

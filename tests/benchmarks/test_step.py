@@ -10,8 +10,9 @@ from unittest.mock import patch
 import pytest
 import torch
 
+from benchmarks.step import lifters, processes, profile, stopwatch
+from benchmarks.step import program as step_program
 from benchmarks.step import step as bench_step
-from benchmarks.step import stopwatch
 from benchmarks.step.classic import classic_scores
 from benchmarks.step.program import Network, main
 from benchmarks.step.step import StepBench, step_config
@@ -147,3 +148,22 @@ def test_bad_input_is_one_sentence(
     assert main(options) == 2
     sentence = capsys.readouterr().err.strip()
     assert sentence.startswith("benchmarks.step: ") and named in sentence and "\n" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("program", "work"),
+    [(step_program, "step.run"), (lifters, "records"), (processes, "measure"), (profile, "measure")],
+    ids=lambda given: getattr(given, "NAME", None),
+)
+def test_a_record_that_cannot_be_kept_is_refused_before_measuring(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    program: Any,
+    work: str,
+) -> None:
+    where = bench_step if work == "step.run" else program
+    monkeypatch.setattr(where, work.rpartition(".")[2], lambda *_, **__: pytest.fail("measured"))
+    assert program.main(["--json", str(tmp_path)]) == 2
+    said = f"{program.NAME}: --json: expected a file to write, got {tmp_path} ("
+    assert capsys.readouterr().err.startswith(said)

@@ -87,13 +87,3 @@ def test_mistakes_are_one_sentence(
 def test_no_record_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     sentence = refused(capsys, "--markdown", "nowhere")
     assert "--markdown: expected a file or folder, got nowhere, which does not exist" in sentence
-
-
-def test_a_record_that_cannot_be_kept_is_refused_before_measuring(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-) -> None:
-    monkeypatch.setattr(program, "measure", lambda *_: pytest.fail("measured"))
-    sentence = refused(capsys, "--quick", "--json", str(tmp_path))
-    assert "--json: expected a file to write" in sentence

@@ -45,13 +45,3 @@ def test_processes_that_fail_end_it_in_their_words(capsys: pytest.CaptureFixture
     sentence = capsys.readouterr().err
     assert sentence.startswith("benchmarks.step.processes: 1 processes ended with status 1")
     assert "nobody" in sentence
-
-
-def test_a_record_that_cannot_be_kept_is_refused_before_measuring(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-) -> None:
-    monkeypatch.setattr(program, "train", lambda *_: pytest.fail("measured"))
-    assert run("--json", str(tmp_path)) == 2
-    assert "--json: expected a file to write" in capsys.readouterr().err

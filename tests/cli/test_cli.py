@@ -5,22 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
 import torch
+from runs import short_steps
 
-from poseda.cli import UNREAD, main
+import poseda
+from poseda.cli import UNREAD, attempt, main
 
 TINY = ["adapt", "--preset", "tiny", "--device", "cpu"]
-SHORT = [
-    "--training.pretrain-steps",
-    "10",
-    "--training.adapt-steps",
-    "10",
-    "--generator-training.steps",
-    "10",
-]
+SHORT = short_steps(10)
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -80,6 +76,9 @@ def test_an_occupied_folder_is_refused(run: Path, capsys: pytest.CaptureFixture[
     assert sorted(run.rglob("*")) == before
 
 
+FLIP = "--training.flip switches it on, and --training.no-flip off"
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [
@@ -101,6 +100,21 @@ def test_an_occupied_folder_is_refused(run: Path, capsys: pytest.CaptureFixture[
         (["--arms", "gpa,lpa"], "got 'gpa,lpa'; separate values with spaces"),
         (["--save-every", "7"], "poseda: --save-every: expected a multiple of --log-every = 20, got 7"),
         (["--seeds", "1", "1"], "seeds: expected at least one value, without repetition"),
+        (["--seeds", "0", "-1"], "poseda: --seeds: expected a number of at least 0, got -1"),
+        (["--lifter", "semgnc"], "got 'semgnc'; did you mean semgcn?"),
+        (["--device", "cdua"], "got 'cdua'; did you mean cuda?"),
+        (["--device", "cdua:1"], "got 'cdua:1'; did you mean cuda?"),
+        (["--fov", "estmate"], "got 'estmate'; did you mean estimate?"),
+        (["--loss", "absolut"], "did you mean --training.loss?"),
+        (["--training.loss", "absolut"], "got 'absolut'; did you mean absolute?"),
+        (
+            ["--", "--out"],
+            "poseda: --: expected options, which begin with -- and a name, got -- alone; leave it out",
+        ),
+        (["--training.flip", "false"], f"poseda: --training.flip: expected no value, got 'false'; {FLIP}"),
+        (["--training.no_flip", "x"], f"poseda: --training.no_flip: expected no value, got 'x'; {FLIP}"),
+        (["--training.no-flip=x"], f"poseda: --training.no-flip: expected no value, got 'x'; {FLIP}"),
+        (["--resume"], "poseda: --resume: expected a run to continue in --out, got "),
     ],
 )
 def test_bad_input_is_one_sentence_and_writes_nothing(
@@ -157,20 +171,22 @@ def test_a_reader_who_leaves_ends_the_command_without_a_word() -> None:
     assert (info.returncode, said) == (UNREAD, b"")
 
 
+def test_our_warnings_are_sentences_and_others_stay(capsys: pytest.CaptureFixture[str]) -> None:
+    def warned() -> int:
+        warnings.simplefilter("always")
+        warnings.warn_explicit("left out 2 lines", UserWarning, poseda.__file__, 1)
+        warnings.warn_explicit("of another package", UserWarning, "elsewhere.py", 1)
+        return 0
+
+    with pytest.warns(UserWarning, match="of another package"):
+        assert attempt(warned) == 0
+    assert capsys.readouterr().err == "poseda: left out 2 lines\n"
+
+
 def test_memory_on_the_device_is_said_where_it_is_counted(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    steps = [
-        "--training.pretrain-steps",
-        "2",
-        "--training.adapt-steps",
-        "2",
-        "--arms",
-        "gpa",
-        "--gate",
-        "off",
-    ]
-    given = ["adapt", "--preset", "tiny", "--device", "cpu", *steps]
+    given = [*TINY, *short_steps(2), "--arms", "gpa", "--gate", "off"]
     assert main([*given, "--out", str(tmp_path / "uncounted")]) == 0
     assert "device memory" not in capsys.readouterr().out
     monkeypatch.setattr("poseda.device.peak_memory", lambda device: 1_300_000_000)

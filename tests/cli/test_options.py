@@ -6,19 +6,25 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Literal, get_args, get_origin
 
 import pytest
 
 from benchmarks.mocap import program as mocap
 from benchmarks.step import lifters, processes, profile
 from benchmarks.step import program as step
+from benchmarks.tables import draw
 from poseda import __version__
 from poseda.cli import COMMANDS, adapt, bench, evaluate, info, lift, main
 from poseda.cli.help import help_text
 from poseda.cli.options import parse
-from poseda.cli.program import Program, UsageError
+from poseda.cli.program import Program, UsageError, option_name
+from poseda.config import RunConfig, preset
 from poseda.config.fields import help_texts
+from poseda.config.limits import Above, AtLeast, choices, parts
+from poseda.datasets.layouts import Layout
 
 OURS = [module.PROGRAM for module in (adapt, lift, evaluate, bench, info, step, lifters, processes, profile)]
 QUEUES = [
@@ -66,6 +72,7 @@ def test_a_path_may_be_left_out_where_its_option_says_so(tmp_path: Path) -> None
         (["adapt", "--ressume"], "--resume"),
         (["adapt", "--preset", "tinny"], "tiny"),
         (["adapt", "--arms", "gpa_lpa_veiw"], "gpa_lpa_view"),
+        (["lift", "--arm", "gpa_lpaa"], "gpa_lpa"),
         (["lift", "--modle", "r"], "--model"),
         (["bench", "--batch", "8"], "--batches"),
         (["info", "--jason"], "--json"),
@@ -112,6 +119,41 @@ def test_help_says_more_when_it_is_asked_to(capsys: pytest.CaptureFixture[str]) 
         assert f"  {option}" in short and f"  {option}" in whole
     assert "--training.adapt-steps" not in short and "--help-all" in short
     assert "--training.adapt-steps" in whole and "[0.205]" in whole and "training: How the lifter" in whole
+
+
+@PROGRAMS
+def test_every_whole_number_has_a_least_value(program: Program) -> None:
+    def unlimited(hint: object) -> bool:
+        bare, own = parts(hint)
+        if bare is int:
+            return not any(isinstance(note, AtLeast | Above) for note in own)
+        return get_origin(bare) is not Literal and any(map(unlimited, get_args(bare)))
+
+    assert [entry.name for entry in program.fields() if unlimited(entry.hint)] == []
+
+
+@PROGRAMS
+def test_every_closed_set_of_values_names_a_near_one(program: Program) -> None:
+    for entry in program.fields():
+        for value in choices(entry.hint):
+            with pytest.raises(UsageError, match=rf", got '{value}x'; did you mean {value}\?$"):
+                parse(program, [option_name(entry.name), f"{value}x"])
+
+
+@pytest.mark.parametrize(
+    ("refused", "meant"),
+    [
+        (lambda: Layout.named("coc17"), "coco17"),
+        (lambda: draw("door-sped"), "door-speed"),
+        (lambda: preset("tinny"), "tiny"),  # type: ignore[arg-type]
+        (lambda: RunConfig(arms=("gpaa",)), "gpa"),  # type: ignore[arg-type]
+    ],
+)
+def test_names_from_python_and_from_tables_have_near_ones_too(
+    refused: Callable[[], object], meant: str
+) -> None:
+    with pytest.raises(ValueError, match=rf"expected one of .*; did you mean {meant}\?$"):
+        refused()
 
 
 @PROGRAMS

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
+from benchmarks.step import profile
 from poseda.cli import main
 from poseda.cli.adapt import parse_run
 from poseda.cli.config_file import write
+from poseda.cli.options import parse
 from poseda.cli.recipe import resolve
 from poseda.config import preset, to_json
 from poseda.config.fields import flatten
@@ -99,6 +102,31 @@ def test_an_arm_may_have_the_name_it_had_before() -> None:
         ("training.batch: 1\n", "run.yaml: training.batch: expected a number of at least 4, got 1"),
         ("? [1]\n: 2\n", "run.yaml, which is not one (line 1)"),
         ("data: nowhere.npz\n", "run.yaml: data: expected a file or folder, got nowhere.npz"),
+        (
+            "seeds: [1]\nout: r\nseeds: [2]\n",
+            "run.yaml: seeds: expected once, got it in line 1 and again in line 3",
+        ),
+        (
+            "training: {batch: 8}\ntraining: {clip: 1}\n",
+            "run.yaml: training: expected once, got it in line 1 and",
+        ),
+        (
+            "training:\n  clip: 1\n  clip: 1\n",
+            "run.yaml: clip: expected once, got it in line 2 and again in line 3",
+        ),
+        (
+            "training:\n  clip: 1\ntraining.clip: 2\n",
+            "training.clip: expected once, got it in line 2 and again in line 3",
+        ),
+        (
+            "training:\n  adapt-steps: 1\n  adapt_steps: 2\n",
+            "adapt_steps: expected once, got it in line 2 and",
+        ),
+        ('{"out": "r",\n "out": "s"}', "run.yaml: out: expected once, got it in line 1 and again in line 2"),
+        (
+            '{"config": {"out": "r",\n "out": "s"}}',
+            "run.yaml: out: expected once, got it in line 1 and again in line 2",
+        ),
     ],
 )
 def test_a_mistake_in_a_file_is_named_with_the_file(
@@ -108,6 +136,54 @@ def test_a_mistake_in_a_file_is_named_with_the_file(
     assert main(["adapt", "--config", str(path), "--out", str(tmp_path / "r")]) == 2
     assert sentence in capsys.readouterr().err
     assert not (tmp_path / "r").exists()
+
+
+def test_a_file_that_is_not_there_is_named_with_one_that_is_near(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(tmp_path, "preset: tiny\n")
+    for missing in ("runs.yaml", "run.json"):
+        assert main(["adapt", "--config", str(path.with_name(missing))]) == 2
+        said = f"got {path.with_name(missing)}, which does not exist; did you mean {path}?\n"
+        assert capsys.readouterr().err.endswith(said)
+    assert main(["adapt", "--config", str(tmp_path)]) == 2
+    assert f"expected a file to read, got {tmp_path} (Is a directory)" in capsys.readouterr().err
+
+
+def test_other_commands_take_of_a_run_what_they_share_and_say_what_they_leave_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = to_json(preset("tiny")) | {"target": ".", "fov": 60.0, "device": "cpu", "cameras": "."}
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"config": record}))
+    commands = {
+        ("lift", "--model", str(tmp_path), "--input", "-"): ("fov: 60.0\n", "arms", "training"),
+        ("evaluate", str(tmp_path)): ("cameras: null\n", "cameras", "device"),
+        ("bench",): ("device: cpu\n", "seeds", "fov"),
+    }
+    for command, (taken, *left) in commands.items():
+        assert main([*command, "--config", str(path), "--print-config"]) == 0
+        shown = capsys.readouterr()
+        assert taken in shown.out
+        counted, names = re.fullmatch(
+            rf"poseda: {path}: left out (\d+) options and sections of the run, which poseda {command[0]} "
+            rf"does not take from it: (.*)\n",
+            shown.err,
+        ).groups()  # type: ignore[union-attr]
+        assert set(left) <= set(names.split(", ")) and len(names.split(", ")) == int(counted)
+    assert main(["info", "--config", str(path)]) == 2
+    assert "expected options of poseda info, got " in capsys.readouterr().err
+
+
+def test_a_program_with_the_options_of_a_run_leaves_out_those_it_sets(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"config": to_json(preset("tiny"))}))
+    given, _ = parse(profile.PROGRAM, ["--config", str(path)])
+    assert given.values["training.batch"] == 64
+    assert not {"out", "resume", "json"} & given.values.keys()
+    assert capsys.readouterr().err.endswith("does not take from it: out, resume, json\n")
 
 
 def test_nothing_in_a_file_is_executed(

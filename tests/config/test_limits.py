@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import pytest
 
 from poseda.config import BenchConfig, ConfigError, EvaluateConfig, LiftConfig, RunConfig
-from poseda.config.fields import build, changed, fields_of, flatten, guess, help_texts, nest, read_plain
+from poseda.config.fields import build, changed, fields_of, flatten, help_texts, nest, read_plain
 from poseda.config.limits import (
     Above,
     AtLeast,
@@ -25,6 +25,7 @@ from poseda.config.limits import (
     check_fields,
     problem,
 )
+from poseda.config.near import guess
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from runs import short_steps
 from torch import Tensor
 
 from poseda.cli import main
@@ -166,7 +167,7 @@ def test_the_preferred_arm_is_the_method_and_never_the_oracle() -> None:
 
 # --------------------------------------------------------------------------------------------- in a run
 
-SHORT = ["--training.pretrain-steps", "4", "--training.adapt-steps", "4", "--generator-training.steps", "4"]
+SHORT = short_steps(4)
 TINY = ["adapt", "--preset", "tiny", "--device", "cpu", *SHORT, "--arms", "source_only", "gpa"]
 
 

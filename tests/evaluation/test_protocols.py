@@ -13,6 +13,7 @@ from typing import Any, get_args, get_type_hints
 import numpy as np
 import pytest
 import torch
+from runs import short_steps
 
 from poseda.cli import main
 from poseda.config import EvaluateConfig
@@ -21,7 +22,7 @@ from poseda.evaluation.protocols import FOURTEEN, PROTOCOLS
 from poseda.geometry.skeleton import H36M16, H36M17
 from poseda.inference import AdaptedLifter
 
-SHORT = ["--training.pretrain-steps", "4", "--training.adapt-steps", "4", "--generator-training.steps", "4"]
+SHORT = short_steps(4)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 
 from poseda.datasets.formats.bvh import Bvh, read_bvh
 from poseda.datasets.synthetic.embedded import EmbeddedDomains
-from poseda.export import LiftedPoses, write_poses
+from poseda.export import LiftedPoses, skipped_tracks, write_poses
 from poseda.geometry.skeleton import BUILT_IN, H36M16, Skeleton
 
 DOG = Skeleton.declare("dog", {"hip": None, "chest": "hip", "nose": "chest", "tail": "hip"})
@@ -99,7 +99,21 @@ def test_gaps_hold_the_pose_before_and_persons_get_files_of_their_own(tmp_path: 
     assert not np.allclose(back[1], back[2])
 
 
-def test_a_person_without_a_valid_frame_has_no_bvh(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="a valid frame of person 0 of clip 0 for a BVH, found none"):
-        write_poses(tmp_path / "m.bvh", lifted(np.full((3, 4, 3), np.nan), DOG))
+def test_a_person_without_a_valid_frame_is_left_out_and_named(tmp_path: Path) -> None:
+    pose = random_motion(DOG, frames=6)
+    pose[2:4] = np.nan
+    person, frame = np.array([0, 0, 1, 1, 2, 2]), np.array([0, 1] * 3)
+    poses = lifted(pose, DOG, person=person, frame=frame)
+    files = write_poses(tmp_path / "m.bvh", poses)
+    assert [file.name for file in files] == ["m_clip0_person0.bvh", "m_clip0_person2.bvh"]
+    assert skipped_tracks(tmp_path / "m.bvh", poses) == [(0, 1)]
+    assert np.allclose(in_metres(read_bvh(files[1]), DOG), pose[4:], atol=1e-5)
+    assert skipped_tracks(tmp_path / "m.csv", poses) == [], "which holds gaps"
+
+
+@pytest.mark.parametrize("person", [np.zeros(3, int), np.arange(3)])
+def test_nobody_with_a_valid_frame_is_refused(tmp_path: Path, person: np.ndarray) -> None:
+    poses = lifted(np.full((3, 4, 3), np.nan), DOG, person=person)
+    with pytest.raises(ValueError, match=r"^output: expected a person with a valid frame for a BVH, got "):
+        write_poses(tmp_path / "m.bvh", poses)
     assert not list(tmp_path.iterdir())

@@ -139,6 +139,24 @@ def test_people_are_kept_apart(
     assert all((tmp_path / name).exists() for name in names)
 
 
+def test_people_without_a_valid_frame_are_left_out_of_bvh_named_and_counted(
+    run: Path, write: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write(people=2)
+    items = json.loads(source.read_text())
+    for item in items:
+        if item["track_id"] == 0:
+            item["keypoints"][2::3] = [0.0] * 16
+    source.write_text(json.dumps(items))
+    capsys.readouterr()
+    assert lift(run, source, tmp_path / "o.bvh", "--json") == 0
+    shown = capsys.readouterr()
+    summary = json.loads(shown.out)
+    assert (summary["people"], summary["skipped"], summary["valid"]) == (2, 1, 20)
+    assert [Path(path).name for path in summary["written"]] == ["o_clip0_person1.bvh"]
+    assert shown.err.endswith("left out, without a valid frame: person 0 of clip 0\n")
+
+
 def test_smoothing_calms_the_motion(
     run: Path, clip: torch.Tensor, write: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -7,8 +7,10 @@ import torch
 from torch import nn
 
 from poseda import lifters
+from poseda.config import RunConfig
+from poseda.config.fields import help_texts
 from poseda.geometry.skeleton import COCO17, H36M16, H36M17, Skeleton
-from poseda.lifters import registry
+from poseda.lifters import registry, sizes
 
 SMALL = {
     "simple_baseline": {"width": 32},
@@ -303,6 +305,15 @@ def test_an_unknown_name_lists_the_known_ones():
         ValueError, match=r"lifter: expected one of .*simple_baseline.*videopose3d.*'transformer'"
     ):
         lifters.build("transformer", H36M16)
+
+
+def test_a_built_in_lifter_is_named_wherever_the_package_asks_for_it():
+    """The places of "How to add a lifter" in the package's docstring."""
+    known = set(sizes.SMALL)
+    assert known == set(sizes._OPTIONS) == set(SMALL) and known <= set(lifters.names())
+    assert all(name in help_texts(RunConfig)["lifter"] for name in known)
+    built = {type(lifters.build(name, H36M16, **SMALL[name])).__name__ for name in known}
+    assert built <= set(lifters.__all__)
 
 
 def test_a_program_registers_its_own_lifter(own_registry):

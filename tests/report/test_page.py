@@ -19,6 +19,7 @@ from typing import Any, get_args
 
 import pytest
 import torch
+from runs import short_steps
 
 from benchmarks.report_picture import BROWSERS, QUIET, find_browser
 from poseda.cli import main
@@ -27,14 +28,7 @@ from poseda.report import RunRecord, page
 from poseda.report.arms import ARMS, PAGE, colours
 from poseda.report.tables import change_of
 
-SHORT = [
-    "--training.pretrain-steps",
-    "20",
-    "--training.adapt-steps",
-    "20",
-    "--generator-training.steps",
-    "20",
-]
+SHORT = short_steps(20)
 HOSTILE = "</script><script>window.stolen = 1</script><img src=x onerror='window.stolen = 2'>"
 MOST_WORDS = 25
 """Words of a sentence."""

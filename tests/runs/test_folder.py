@@ -100,6 +100,13 @@ def test_a_damaged_verdict_is_named(begun: RunFolder, content: str) -> None:
         begun.verdict.read()
 
 
+def test_a_name_that_stands_twice_in_a_file_is_refused(begun: RunFolder) -> None:
+    path = begun.path / "config.json"
+    path.write_text(path.read_text().replace('"seeds"', '"out": "elsewhere", "seeds"', 1))
+    with pytest.raises(FolderError, match=r"config\.json: expected .* \(out: given twice\)$"):
+        begun.read_config()
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"config": {}}', '{"config": 3}'])
 def test_a_damaged_configuration_is_named_once(begun: RunFolder, content: str) -> None:
     (begun.path / "config.json").write_text(content)
@@ -124,6 +131,28 @@ def test_a_journal_is_read_without_the_line_that_a_kill_cut_off(begun: RunFolder
     with begun.journal.path.open("a") as file:
         file.write('{"step": 10, "ph')
     assert begun.journal.read() == [{"step": 5, "phase": "lifter", "seed": 3, "arm": "gpa", "loss": 1.0}]
+
+
+DAMAGED = [
+    b"",
+    b"\xff\xfe",
+    b"3",
+    b"{",
+    b'{"step": 1}',
+    b'{"step": "1", "phase": "p", "seed": 0, "arm": "gpa"}',
+]
+
+
+def test_damaged_lines_of_a_journal_are_counted_and_left_out(begun: RunFolder) -> None:
+    begun.journal.write(5, "lifter", 3, "gpa", {"loss": 1.0})
+    whole = begun.journal.path.read_bytes()
+    begun.journal.path.write_bytes(b"\n".join([*DAMAGED, whole]) + b'{"st')
+    counted = r"metrics\.jsonl: expected .*, left out 5 of 7 lines .*, the first in line 2$"
+    with pytest.warns(UserWarning, match=counted):
+        assert [entry["step"] for entry in begun.journal.read()] == [5]
+    with pytest.warns(UserWarning, match=counted):
+        begun.journal.rewind("lifter", 3, "gpa", 5)
+    assert begun.journal.path.read_bytes() == whole
 
 
 # ---------------------------------------------------------------------------------------------- a run

@@ -27,6 +27,12 @@ def short_run(out: Path, *arms: Arm, steps: int = 15, every: int = 5, **changes:
     return dataclasses.replace(preset("tiny"), **(values | changes))
 
 
+def short_steps(steps: int) -> list[str]:
+    """Options of `poseda adapt` for phases of so many steps."""
+    phases = ("--training.pretrain-steps", "--training.adapt-steps", "--generator-training.steps")
+    return [word for phase in phases for word in (phase, str(steps))]
+
+
 def small_lifter(causal: bool = False) -> NetworkConfig:
     """A size at which every lifter trains in no time."""
     return NetworkConfig(width=16, blocks=1, causal=causal)

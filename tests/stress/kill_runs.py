@@ -38,19 +38,14 @@ import jinja2  # noqa: F401  # before the fork, for speed
 from poseda import cli, report, training
 from poseda.runs import checkpoint
 
+sys.path.append(str(Path(__file__).parents[1] / "shared"))
+from runs import short_steps
+
 LOADING, TRAINING, WRITING, REPORTING = KINDS = "loading", "training", "writing", "reporting"
 EVENT = struct.Struct("<bq")
 """What the child sends when it begins something: index in KINDS, monotonic nanoseconds."""
 
-SHORT = [
-    "--training.pretrain-steps",
-    "20",
-    "--training.adapt-steps",
-    "20",
-    "--generator-training.steps",
-    "20",
-]
-SHORT += ["--arms", "gpa_lpa", "--log-every", "5", "--save-every", "5"]
+SHORT = [*short_steps(20), "--arms", "gpa_lpa", "--log-every", "5", "--save-every", "5"]
 """A run of a second."""
 
 KILLED_AGAIN = 0.25

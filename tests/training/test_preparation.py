@@ -12,7 +12,7 @@ import pytest
 import torch
 from lightning.fabric import Fabric
 from lightning.fabric.plugins import MixedPrecision
-from runs import KillAt, equal, short_run, weights
+from runs import KillAt, equal, short_run, short_steps, weights
 
 from poseda import device, report, training
 from poseda.cli import main
@@ -26,7 +26,7 @@ from poseda.runs import RunFolder, folder
 from poseda.training.adversarial import GeneratorPhase
 from poseda.training.pairs import recipe_of
 
-SHORT = ["--training.pretrain-steps", "4", "--training.adapt-steps", "4", "--generator-training.steps", "4"]
+SHORT = short_steps(4)
 TINY = ["adapt", "--preset", "tiny", "--device", "cpu", *SHORT]
 
 
