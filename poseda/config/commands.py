@@ -148,7 +148,7 @@ class LiftConfig:
     two_passes: bool = True
     """Arm wide: find the camera's tilt and each person's bone lengths in the footage, then lift it again."""
     camera_pitch: Annotated[float, AtLeast(-90), AtMost(90, "degrees")] | None = None
-    """Arm wide: how far the camera looks down, degrees. Given, it wins over what the footage tells."""
+    """Arm wide: how far the camera looks down, degrees. It takes precedence over what is found."""
     camera_roll: Annotated[float, AtLeast(-180), AtMost(180, "degrees")] = 0.0
     """Arm wide: how far the camera is rolled beside --camera-pitch, degrees, clockwise as it looks."""
     root: Literal["none", "closed_form", "exact"] = "none"

@@ -88,12 +88,12 @@ class WideConfig:
     """Decoupled weight decay of AdamW, per unit of step size."""
     ema: Annotated[float, Share()] = 0.998
     """Decay per step of the averaged weights, which are the result."""
-    told: Annotated[float, Share(whole=True)] = 0.5
-    """Share of the views in which the upward direction is told, and of those in which lengths are."""
+    known: Annotated[float, Share(whole=True)] = 0.5
+    """Share of the views with a known upward direction, and of the views with known lengths."""
     up_error: Annotated[float, AtLeast(0)] = 0.08
-    """Standard deviation of the told upward direction in training, radians per axis."""
+    """Standard deviation of a known upward direction in training, radians per axis."""
     length_error: Annotated[float, AtLeast(0)] = 0.04
-    """Relative standard deviation of told lengths in training."""
+    """Relative standard deviation of known lengths in training."""
     weight_error: Annotated[float, AtLeast(0)] = 0.02
     """Weight of the loss of the joints' expected errors."""
     weight_up: Annotated[float, AtLeast(0)] = 0.03

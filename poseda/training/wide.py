@@ -94,7 +94,7 @@ class ViewSource:
             return torch.randn(like.shape, generator=self.rng, device=like.device, dtype=like.dtype)
 
         def share() -> Tensor:
-            return torch.rand(size, generator=self.rng, device=rays.device) < own.told
+            return torch.rand(size, generator=self.rng, device=rays.device) < own.known
 
         told_up = torch.nn.functional.normalize(up + own.up_error * normal(up), dim=1)
         told_lengths = lengths * (1 + own.length_error * normal(lengths))

@@ -79,7 +79,7 @@ def test_other_arms_are_the_same_beside_it(domains: Domains, tmp_path: Path) -> 
 
 
 def test_views_are_told_their_direction_and_lengths_in_the_share_asked_for(domains: Domains) -> None:
-    config = replace(short_run(Path("unused"), "wide"), wide=replace(SHORT, batch=400, told=0.5))
+    config = replace(short_run(Path("unused"), "wide"), wide=replace(SHORT, batch=400, known=0.5))
     data = TrainingData.load(domains.adaptation(), torch.device("cpu"))
     source = ViewSource(data, config, 0, torch.Generator().manual_seed(0))
     views = source.draw(*source.indices(0))
@@ -88,7 +88,7 @@ def test_views_are_told_their_direction_and_lengths_in_the_share_asked_for(domai
     off = (views.observation.up * views.up).sum(1).clamp(-1, 1).acos()
     assert 0.05 < off.mean() < 0.2  # as uncertain as what is found
     assert views.pose_3d[:, :, 0].eq(0).all()
-    never = replace(config, wide=replace(config.wide, told=0.0))
+    never = replace(config, wide=replace(config.wide, known=0.0))
     silent = ViewSource(data, never, 0, torch.Generator().manual_seed(0)).draw(*source.indices(0))
     assert not silent.observation.up_known.any() and not silent.observation.lengths_known.any()
 
