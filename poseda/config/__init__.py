@@ -16,7 +16,17 @@ from poseda.config.commands import (
 )
 from poseda.config.limits import ConfigError, picture_size
 from poseda.config.record import check_resumable, from_json, to_json
-from poseda.config.run import ARMS, FOOTAGE_ARMS, RENAMED_ARMS, Arm, Compile, RunConfig, arm_name, preset
+from poseda.config.run import (
+    ARMS,
+    FOOTAGE_ARMS,
+    RENAMED_ARMS,
+    SINGLE_FRAME_ARMS,
+    Arm,
+    Compile,
+    RunConfig,
+    arm_name,
+    preset,
+)
 from poseda.config.sections import (
     SMALLEST_BATCH,
     AdversaryConfig,
@@ -38,6 +48,7 @@ __all__ = [
     "ARMS",
     "FOOTAGE_ARMS",
     "RENAMED_ARMS",
+    "SINGLE_FRAME_ARMS",
     "SMALLEST_BATCH",
     "AdversaryConfig",
     "AlignmentConfig",

@@ -125,7 +125,7 @@ class LiftConfig:
     stdout."""
     arm: NamedArm | None = None
     """Arm of the lifter. Default: the one that the run's gate recommends. Without a gate, the first
-    there is of gpa_lpa_view, gpa_lpa, gpa, lpa, random, poseaug, source_only; never the oracle."""
+    there is of wide, gpa_lpa_view, gpa_lpa, gpa, lpa, random, poseaug, source_only; never the oracle."""
     seed: Seed | None = None
     """Seed of the lifter. Default: the first of the run."""
     image_size: Annotated[str, PictureSize()] | None = None
@@ -148,7 +148,7 @@ class LiftConfig:
     two_passes: bool = True
     """Arm wide: find the camera's tilt and each person's bone lengths in the footage, then lift it again."""
     camera_pitch: Annotated[float, AtLeast(-90), AtMost(90, "degrees")] | None = None
-    """Arm wide: how far the camera looks down, degrees. It takes precedence over what is found."""
+    """Arm wide: how far the camera looks down, degrees. It takes precedence over the angle that is found."""
     camera_roll: Annotated[float, AtLeast(-180), AtMost(180, "degrees")] = 0.0
     """Arm wide: how far the camera is rolled beside --camera-pitch, degrees, clockwise as it looks."""
     root: Literal["none", "closed_form", "exact"] = "none"

@@ -52,8 +52,12 @@ NamedArm = Annotated[Arm, Renamed(RENAMED_ARMS)]
 TABLE_ARMS: tuple[Arm, ...] = ("source_only", "gpa", "lpa", "gpa_lpa", "oracle")
 """What a run on labelled domains compares by default."""
 
-FOOTAGE_ARMS: tuple[Arm, ...] = ("source_only", "gpa", "gpa_lpa", "gpa_lpa_view")
+FOOTAGE_ARMS: tuple[Arm, ...] = ("source_only", "gpa", "gpa_lpa", "gpa_lpa_view", "wide")
 """What a run on footage of one's own compares by default."""
+
+SINGLE_FRAME_ARMS: tuple[Arm, ...] = ("gpa_lpa_view", "wide")
+"""Of these, what a run of lifters of several frames leaves out: one aligns single frames, the other's own
+lifter sees them."""
 
 
 def arm_name(name: str) -> str:
@@ -91,8 +95,8 @@ class RunConfig:
     stride: Annotated[int, Above(0)] = 1
     """Read every N-th frame of --source. 2 takes every second one."""
     arms: Annotated[tuple[NamedArm, ...], Distinct()] = TABLE_ARMS
-    """Arms to compare: source_only, gpa, lpa, gpa_lpa (the method), gpa_lpa_view (ours), random, poseaug,
-    oracle. With --target: source_only, gpa, gpa_lpa, gpa_lpa_view."""
+    """Arms to compare: source_only, gpa, lpa, gpa_lpa (the method), gpa_lpa_view and wide (ours), random,
+    poseaug, oracle. With --target: source_only, gpa, gpa_lpa, gpa_lpa_view, wide."""
     gate: Literal["report", "on", "off"] = "report"
     """Ask from 2D alone whether adapting can help. report: train all arms and recommend one.
     on: train the source model alone if the answer is no. off: do not ask."""

@@ -58,7 +58,7 @@ def lift_footage(
         done += len(rows)
         if progress is not None:
             progress(done, total)
-    return _filtered(frames.record(pose_3d, root, model.skeleton, options.rate), frames.timeline, options)
+    return filtered(frames.record(pose_3d, root, model.skeleton, options.rate), frames.timeline, options)
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class _Frames:
         return LiftedPoses(pose_3d, root, self.valid, self.seen, at.frame, at.person, at.clip, skeleton, rate)
 
 
-def _filtered(poses: LiftedPoses, timeline: Timeline, options: LiftOptions) -> LiftedPoses:
+def filtered(poses: LiftedPoses, timeline: Timeline, options: LiftOptions) -> LiftedPoses:
     """Smooth, in place, each stretch of successive frames."""
     if options.smooth.filter == "none":
         return poses

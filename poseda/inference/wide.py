@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,8 +14,9 @@ from poseda.datasets.errors import DataError
 from poseda.datasets.lens import Lens
 from poseda.datasets.screen import on_screen
 from poseda.export import LiftedPoses
-from poseda.geometry.camera import tilted_up
+from poseda.geometry.camera import Camera, tilted_up
 from poseda.geometry.placements import locate
+from poseda.inference.footage import filtered
 from poseda.inference.model import AdaptedLifter, LiftOptions
 from poseda.inference.timeline import Timeline
 from poseda.lifters.observation import Observation
@@ -115,7 +116,21 @@ def lift_wide(
     poses = LiftedPoses(
         pose_3d, root, valid, seen, at.frame, at.person, at.clip, model.skeleton, options.rate, error
     )
-    return poses, _found(lifted, timeline.clip[valid])
+    return filtered(poses, timeline, options), _found(lifted, timeline.clip[valid])
+
+
+def lift_line(
+    model: AdaptedLifter, pose_2d: np.ndarray, seen: np.ndarray, camera: Camera, options: LiftOptions
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lift one pose (J, 2) of seen joints (J,) in one pass: (1, J, 3) and its root (1, 3), NaN if unknown."""
+    assert isinstance(model.lifter, WideLifter)
+    place, shown = torch.from_numpy(pose_2d)[None], torch.from_numpy(seen)[None]
+    frames = Observation.of(place, camera, shown, model.skeleton.num_groups)
+    one = torch.zeros(1, dtype=torch.int64)
+    told = told_by(replace(options, two_passes=False))
+    lifted = lift_frames(model.lifter, frames.to(model.device), one, one, told)
+    pose_3d = lifted.pose_3d.cpu()
+    return pose_3d.numpy(), locate(pose_3d, place, camera, shown, REFINEMENTS).numpy()
 
 
 def told_by(options: LiftOptions) -> Told:
