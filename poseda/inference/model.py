@@ -129,7 +129,12 @@ class AdaptedLifter:
 
         Returns:
             (L, J, 3) metres, root at the origin, on the host.
+
+        Raises:
+            ValueError: if the lifter is of the arm wide, which reads cameras and masks.
         """
+        if self.wide:
+            raise ValueError("lift: expected a lifter of screen coordinates, got arm wide; use lift_footage")
         one_run = torch.zeros(len(pose_2d), dtype=torch.int64)
         flip = self.config.training.flip
         return predict(self.lifter, pose_2d.to(self.device), self.skeleton, flip, self.frames, one_run).cpu()

@@ -16,8 +16,8 @@ from poseda.datasets.screen import on_screen
 from poseda.export import LiftedPoses
 from poseda.geometry.camera import Camera, tilted_up
 from poseda.geometry.placements import locate
-from poseda.inference.footage import filtered
 from poseda.inference.model import AdaptedLifter, LiftOptions
+from poseda.inference.smoothing import filtered
 from poseda.inference.timeline import Timeline
 from poseda.lifters.observation import Observation
 from poseda.lifters.wide import WideLifter

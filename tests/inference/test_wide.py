@@ -8,13 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from poseda.cli import main
+from poseda.datasets import read_detections
 from poseda.datasets.layouts import Layout
+from poseda.datasets.lens import find_lens
 from poseda.datasets.synthetic.embedded import EmbeddedDomains
 from poseda.geometry.camera import denormalize_screen
 from poseda.geometry.skeleton import H36M16
-from poseda.inference import AdaptedLifter, LineLifter, StreamSummary, serve
+from poseda.inference import AdaptedLifter, LineLifter, StreamSummary, lift_footage, serve
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -134,6 +137,15 @@ def test_a_line_of_a_stream_is_lifted_in_one_pass(run: Path, seated: Path, tmp_p
         if answer["valid"]:
             pose = np.array(list(answer["pose_3d"].values()))
             np.testing.assert_allclose(pose, once["pose_3d"][row], atol=2e-5)
+
+
+def test_from_python_lift_footage_takes_a_wide_lifter_and_lift_refuses_it(run: Path, seated: Path) -> None:
+    model = AdaptedLifter.load(run)
+    detections = read_detections(seated, SIZE, layout="h36m16")
+    lens = find_lens(detections, model.skeleton, fov=60)
+    assert lift_footage(model, detections, lens).valid.sum() == 18
+    with pytest.raises(ValueError, match="got arm wide; use lift_footage"):
+        model.lift(torch.zeros(1, 16, 2))
 
 
 def test_numbers_of_unseen_joints_change_nothing(run: Path, seated: Path, tmp_path: Path) -> None:
