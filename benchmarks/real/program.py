@@ -6,7 +6,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Annotated, Any
 
 from benchmarks.mocap.tables import markdown_table
@@ -121,40 +120,7 @@ def own_recipe(recipe: RunConfig) -> dict[str, Any]:
 
 
 def markdown(record: dict[str, Any]) -> str:
-    """MPJPE by view and way, mean over seeds; and the means over views with their spread over seeds."""
-    from benchmarks.real.score import WAYS
+    """The table by view, and how to read it."""
+    from benchmarks.real.tables import by_view, sentence
 
-    scores = record["scores"]
-
-    def of(way: str, key: str, **match: Any) -> list[float]:
-        return [
-            row[key]
-            for row in scores
-            if row["way"] == way
-            and row[key] is not None
-            and all(row[name] == value for name, value in match.items())
-        ]
-
-    rows = [
-        [view, str(int(of("found", "views", view=view)[0]))]
-        + [f"{mean(of(way, 'mpjpe', view=view)):.0f}" for way in WAYS]
-        + [f"{mean(of('found', 'tilt_off', view=view)):.0f}"]
-        for view in dict.fromkeys(row["view"] for row in scores)
-    ]
-    seeds = sorted({row["seed"] for row in scores})
-    ends = ["**mean**", ""]
-    for way in WAYS:
-        means = [mean(of(way, "mpjpe", seed=seed)) for seed in seeds]
-        spread = f" ± {stdev(means):.1f}" if len(means) > 1 else ""
-        ends.append(f"**{mean(means):.1f}{spread}**")
-    rows.append([*ends, f"{mean(of('found', 'tilt_off')):.0f}"])
-    within = mean(of("found", "within_error"))
-    table = markdown_table(
-        ("view", "frames", "one pass", "found", "tilt given", "tilt off by, degrees"), rows
-    )
-    lifted, there = sum(of("found", "lifted")), sum(of("found", "views"))
-    return (
-        f"{table}\nMPJPE in mm of twelve limb joints about the middle of the hips. Second halves of the "
-        f"frames; seeds {', '.join(map(str, seeds))}. Lifted {100 * lifted / there:.1f} % of the views with "
-        f"eight seen joints. {100 * within:.0f} % of the joints are within their expected error."
-    )
+    return f"{markdown_table(*by_view(record))}\n{sentence(record)}"
