@@ -24,10 +24,13 @@ STABLE_TORCH_LIBRARY(poseda, m) {
     m.def("procrustes_align(Tensor prediction, Tensor target) -> Tensor");
     // rng_state: (seed, offset) int64; `advance` adds one to the offset. Without a table the index is empty.
     m.def(
-        "random_parameters(Tensor(a!) rng_state, Tensor like, int batch, int first, bool advance, int bones, "
-        "int scales, int table_rows, float bone_angle, float bone_scale, float body_yaw, float body_tilt) -> "
-        "(Tensor bone_rotation, Tensor bone_scale, Tensor body_rotation, Tensor placement_index)");
+        "random_parameters(Tensor(a!) rng_state, Tensor like, SymInt batch, SymInt first, bool advance, "
+        "int bones, int scales, SymInt table_rows, float bone_angle, float bone_scale, float body_yaw, "
+        "float body_tilt) -> (Tensor bone_rotation, Tensor bone_scale, Tensor body_rotation, Tensor "
+        "placement_index)");
     // Rows (N, C) to their sum (1, C), or to a sum (M, C) for each row of a table that an index picked.
     m.def("sum_rows(Tensor rows) -> Tensor");
-    m.def("sum_picked_rows(Tensor rows, Tensor sorted_index, Tensor order, int table_rows) -> Tensor");
+    m.def("sum_picked_rows(Tensor rows, Tensor sorted_index, Tensor order, SymInt table_rows) -> Tensor");
+    // An index (N,) of a table's rows, sorted stably, and its order. CPU only: on CUDA torch.sort is as fast.
+    m.def("sort_index(Tensor index, SymInt table_rows) -> (Tensor sorted_index, Tensor order)");
 }

@@ -19,6 +19,7 @@ MOVED = {
     "datasets.domain": "datasets.records",
     "datasets.embedded": "datasets.synthetic.embedded",
     "files": "runs.atomic",
+    "inference.timeline": "datasets.timeline",
     "ops.alignment": "ops.procrustes",
     "ops.augmentation": "ops.augment",
     "ops.sampling": "ops.random",

@@ -39,8 +39,9 @@ def exercise_augment() -> None:
         inputs += [camera.focal, camera.center]
         for value in inputs:
             value.requires_grad_()
-        modes: tuple[ops.Gpa, ...] = get_args(ops.Gpa)
-        for propagate, gpa in itertools.product((False, True), modes):
+        turned = (False, True) if "bone_rotation" in give else (False,)
+        placed: tuple[ops.Gpa, ...] = get_args(ops.Gpa) if "placement" in give else ("closed_form",)
+        for propagate, gpa in itertools.product(turned, placed):
             done = ops.augment(**arguments, propagate=propagate, gpa=gpa)
             differentiate((done.pose_3d, done.pose_2d), inputs)
 

@@ -11,6 +11,7 @@ struct TreeTransform {
     Tree tree;
     bool inverse, transpose;
 
+    static constexpr int kMostNumbers = 6 * kMaxJoints;
     POSEDA_HD int in_size(int i) const { return i == 0 ? 3 * tree.joints : 0; }
     POSEDA_HD int out_size(int i) const { return i == 0 ? 3 * tree.joints : 0; }
 
@@ -79,6 +80,7 @@ POSEDA_HD void unit_bones_in_place(const Tree& tree, const Slots<S>& pose, const
 struct KinematicChain {
     ChainParts chain;
 
+    static constexpr int kMostNumbers = 3 * kMaxJoints + kMaxPartPairs;
     POSEDA_HD int in_size(int i) const { return i == 0 ? 3 * chain.tree.joints : 0; }
     POSEDA_HD int out_size(int i) const { return i == 0 ? chain.features() : 0; }
 
@@ -101,6 +103,7 @@ struct KinematicChain {
 struct KinematicChainBackward {
     ChainParts chain;
 
+    static constexpr int kMostNumbers = 7 * kMaxJoints + kMaxPartPairs;
     POSEDA_HD int in_size(int i) const {
         return i == 0 ? 3 * chain.tree.joints : i == 1 ? chain.features() : 0;
     }

@@ -1,15 +1,15 @@
 // Global position alignment (GPA): the root at which the posed body has the target's place and size on
 // screen. The closed form is that of Chai et al., ICCV 2023. The exact form solves for the size of the
-// projected box by a bracketed Newton iteration.
+// projected box by a bracketed Newton iteration, as poseda/ops/reference.py has it step by step.
 #pragma once
 
 #include "core/camera.h"
 
 namespace poseda {
 
-constexpr int kPinholeSteps = 8;
-constexpr int kDistortedSteps = 24;
+constexpr int kDepthSteps = 24;  // two or three are usual
 constexpr double kDistortedBracket = 4.0;
+constexpr double kBracketSlack = 8.0;  // in units of the last place
 
 // A row of the placement table: where the target's root is on screen, and its box's width and height.
 template <class S>
@@ -143,24 +143,43 @@ POSEDA_HD Bracket<S> depth_bracket(const BodyInView<S>& body, Vec2<S> ray, S tar
     return {-nearest, dot(body.camera.focal, most - least) / target - nearest};
 }
 
+// A depth, and whether it solves the equation. Lanes where `solvable` is false are left alone.
 template <class S>
-POSEDA_HD S solve_depth(const BodyInView<S>& body, Vec2<S> ray, S target, S closed_form) {
+struct SolvedDepth {
+    S depth;
+    Mask<S> found;
+};
+
+// Where several depths solve the equation, the one that is reached from the closed form.
+template <class S>
+POSEDA_HD SolvedDepth<S> solve_depth(const BodyInView<S>& body, Vec2<S> ray, S target, S closed_form,
+                                     Mask<S> solvable) {
+    constexpr bool single = sizeof(Value<S>) == 4;
     const Vec3<S> line = {ray.x, ray.y, literal<S>(1)};
     const S half = literal<S>(0.5);
+    // Newton's method squares the error at each step. After a step this short, the rest is below rounding.
+    const S last = literal<S>(single ? 1e-5 : 1e-8), tolerance = literal<S>(single ? 1e-4 : 1e-9);
     auto [low, high] = depth_bracket(body, ray, target, closed_form);
+    // A flat body's depth is the bracket's end itself, which rounding may put on either side.
+    const S slack = literal<S>(kBracketSlack * (single ? 0x1p-23 : 0x1p-52)) * absolute(high);
     S z = select(both<S>(closed_form > low, closed_form < high), closed_form, half * (low + high));
-    const int steps = body.camera.distorted ? kDistortedSteps : kPinholeSteps;
-    for (int step = 0; step < steps; ++step) {
+    // Each lane stops by itself, so that its bits do not depend on its neighbours.
+    Mask<S> moving = solvable;
+    for (int step = 0; step < kDepthSteps && any<S>(moving); ++step) {
         const Extremes<S> e = projected_extremes<kKeepAlong>(body, line, z);
         const S size = e.size();
         const Mask<S> larger = size > target;
         low = select(larger, z, low);
         high = select(larger, high, z);
         // Newton's step for 1/size - 1/target, which is nearly linear in z: the size falls like 1/z.
-        const S next = z + size * (target - size) / (e.slope() * target);
-        z = select(both<S>(next >= low, next <= high), next, half * (low + high));
+        const S change = size * (target - size) / (e.slope() * target), next = z + change;
+        const Mask<S> inside = both<S>(next >= low - slack, next <= high + slack);
+        const Mask<S> close =
+            both<S>(absolute(change) <= last * absolute(z), absolute(size - target) <= tolerance * target);
+        z = select(moving, select(inside, next, half * (low + high)), z);
+        moving = both<S>(moving, negated<S>(both<S>(inside, close)));
     }
-    return z;
+    return {z, both<S>(solvable, negated<S>(moving))};
 }
 
 // Where the root must be, and what the adjoint needs to know of it.
@@ -188,10 +207,9 @@ POSEDA_HD Placed<S> place(const BodyInView<S>& body, bool exact, const Placement
         placed.found = both<S>(placed.found, sees(body.camera, placed.ray, target.root));
     }
     if (exact) {
-        placed.depth = solve_depth(body, placed.ray, size, placed.depth);
-        const S reached = projected_extremes<0>(body, placed.line(), placed.depth).size();
-        const S tolerance = literal<S>(sizeof(Value<S>) == 4 ? 1e-4 : 1e-9);
-        placed.found = both<S>(placed.found, absolute(reached - size) <= tolerance * size);
+        const SolvedDepth<S> solved = solve_depth(body, placed.ray, size, placed.depth, placed.found);
+        placed.depth = solved.depth;
+        placed.found = solved.found;
     }
     return placed;
 }

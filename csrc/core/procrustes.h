@@ -43,6 +43,7 @@ POSEDA_HD void jacobi_rotate(Symmetric4<S>& m, int p, int q) {
 struct ProcrustesAlign {
     int points;
 
+    static constexpr int kMostNumbers = 9 * kMaxJoints;
     POSEDA_HD int in_size(int i) const { return i < 2 ? 3 * points : 0; }
     POSEDA_HD int out_size(int i) const { return i == 0 ? 3 * points : 0; }
 

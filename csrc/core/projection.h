@@ -30,6 +30,7 @@ struct Project {
     int points;
     bool distorted;
 
+    static constexpr int kMostNumbers = 5 * kMaxJoints + kCameraNumbers;
     POSEDA_HD int in_size(int i) const { return i == 0 ? 3 * points : i == 1 ? kCameraNumbers : 0; }
     POSEDA_HD int out_size(int i) const { return i == 0 ? 2 * points : 0; }
 
@@ -45,6 +46,7 @@ struct ProjectBackward {
     int points;
     bool distorted;
 
+    static constexpr int kMostNumbers = 8 * kMaxJoints + 2 * kCameraNumbers;
     POSEDA_HD int in_size(int i) const { return i == 0 ? 3 * points : i == 1 ? kCameraNumbers : 2 * points; }
     POSEDA_HD int out_size(int i) const { return i == 0 ? 3 * points : kCameraNumbers; }
 

@@ -9,22 +9,42 @@ namespace poseda {
 // Most bones and scales of a pose, so that their blocks of draws do not overlap.
 constexpr int kMaxRandomBones = 1 << 16;
 
-struct Philox {
-    uint32_t word[4];
+// What random numbers need of a scalar S: a 32-bit word for each lane. cpu/words.h has the same for vectors.
+template <class W>
+struct WideProduct {
+    W high, low;
 };
 
-POSEDA_HD uint32_t high_product(uint32_t a, uint32_t b) { return uint32_t((uint64_t(a) * b) >> 32); }
+template <class S>
+struct WordTraits {
+    using Words = uint32_t;
+    static POSEDA_HD Words words(uint32_t word) { return word; }
+    static POSEDA_HD WideProduct<Words> product(uint32_t a, Words b) {
+        const uint64_t product = uint64_t(a) * b;
+        return {uint32_t(product >> 32), uint32_t(product)};
+    }
+    static POSEDA_HD S upper_bits(Words word) { return S(word >> 8); }  // 24 of them
+};
 
-POSEDA_HD Philox philox(Philox counter, uint32_t key0, uint32_t key1) {
+template <class S>
+using Words = typename WordTraits<S>::Words;
+
+template <class S>
+struct Philox {
+    Words<S> word[4];
+};
+
+template <class S>
+POSEDA_HD Philox<S> philox(Philox<S> counter, uint32_t key0, uint32_t key1) {
+    using Traits = WordTraits<S>;
 #if defined(__CUDACC__)
 #pragma unroll
 #endif
     for (int round = 0; round < 10; ++round) {
-        const uint32_t high0 = high_product(0xD2511F53u, counter.word[0]),
-                       low0 = 0xD2511F53u * counter.word[0];
-        const uint32_t high1 = high_product(0xCD9E8D57u, counter.word[2]),
-                       low1 = 0xCD9E8D57u * counter.word[2];
-        counter = {{high1 ^ counter.word[1] ^ key0, low1, high0 ^ counter.word[3] ^ key1, low0}};
+        const WideProduct<Words<S>> a = Traits::product(0xD2511F53u, counter.word[0]),
+                                    b = Traits::product(0xCD9E8D57u, counter.word[2]);
+        counter = {{b.high ^ counter.word[1] ^ Traits::words(key0), b.low,
+                    a.high ^ counter.word[3] ^ Traits::words(key1), a.low}};
         key0 += 0x9E3779B9u;
         key1 += 0xBB67AE85u;
     }
@@ -32,28 +52,55 @@ POSEDA_HD Philox philox(Philox counter, uint32_t key0, uint32_t key1) {
 }
 
 // The numbers of one pose, four at a time.
+template <class S>
 class PoseRandom {
    public:
-    POSEDA_HD PoseRandom(int64_t seed, int64_t offset, int64_t pose)
-        : seed_(seed), offset_(offset), pose_(pose) {}
+    // `pose_low` and `pose_high`: the lower and upper words of the pose's index.
+    POSEDA_HD PoseRandom(int64_t seed, int64_t offset, Words<S> pose_low, Words<S> pose_high)
+        : seed_(uint64_t(seed)), offset_(uint64_t(offset)), pose_low_(pose_low), pose_high_(pose_high) {}
 
     // Block `block` of this pose's draws. The offset's upper half is in the key, so no two calls share one.
-    POSEDA_HD Philox block(uint32_t block) const {
-        const Philox counter = {{block, uint32_t(pose_), uint32_t(uint64_t(pose_) >> 32), uint32_t(offset_)}};
-        return philox(counter, uint32_t(seed_),
-                      uint32_t(uint64_t(seed_) >> 32) ^ uint32_t(uint64_t(offset_) >> 32));
+    POSEDA_HD Philox<S> block(uint32_t block) const {
+        const Philox<S> counter = {
+            {WordTraits<S>::words(block), pose_low_, pose_high_, WordTraits<S>::words(uint32_t(offset_))}};
+        return philox<S>(counter, uint32_t(seed_), uint32_t(seed_ >> 32) ^ uint32_t(offset_ >> 32));
     }
 
    private:
-    int64_t seed_, offset_, pose_;
+    uint64_t seed_, offset_;
+    Words<S> pose_low_, pose_high_;
 };
 
 // Uniform on (0, 1]: the upper 24 bits, at the centre of their interval. Above 1/2 a float rounds the centre
 // to an edge of the interval, in the last one to 1.
-template <class T>
-POSEDA_HD T uniform(uint32_t word) {
-    return (T(word >> 8) + T(0.5)) * T(1.0 / 16777216.0);
+template <class S>
+POSEDA_HD S uniform(Words<S> word) {
+    return (WordTraits<S>::upper_bits(word) + literal<S>(0.5)) * literal<S>(1.0 / 16777216.0);
 }
+
+// Uniform on (-largest, largest].
+template <class S>
+POSEDA_HD S uniform_about_zero(Words<S> word, double largest) {
+    return literal<S>(largest) * (literal<S>(2) * uniform<S>(word) - literal<S>(1));
+}
+
+// A direction uniform on the circle, as the sine and cosine of half its angle.
+template <class S>
+struct HalfTurn {
+    S sine, cosine;
+
+    POSEDA_HD explicit HalfTurn(Words<S> word) {
+        const S half = literal<S>(3.14159265358979323846) * (uniform<S>(word) - literal<S>(0.5));
+        S sinc;
+        half_angle_series(half * half, cosine, sinc);
+        sine = half * sinc;
+    }
+    // A vector of that length in this direction.
+    POSEDA_HD Vec2<S> times(S length) const {
+        const S one = literal<S>(1), two = literal<S>(2);
+        return {length * (one - two * sine * sine), length * two * sine * cosine};
+    }
+};
 
 // The ranges of the drawn parameters.
 struct RandomRanges {
@@ -64,16 +111,13 @@ struct RandomRanges {
 };
 
 // A rotation vector with an axis uniform on the sphere and an angle uniform up to `largest`.
-template <class T>
-POSEDA_HD Vec3<T> random_rotation(const Philox& r, T largest) {
-    const T height = T(2) * uniform<T>(r.word[0]) - T(1);
-    const T half_turn = T(3.14159265358979323846) * (uniform<T>(r.word[1]) - T(0.5));
-    T cos_h, sinc_h;
-    half_angle_series(half_turn * half_turn, cos_h, sinc_h);
-    const T sin_h = half_turn * sinc_h;
-    const T flat = square_root(T(1) - height * height), angle = largest * uniform<T>(r.word[2]);
-    return {angle * flat * (T(1) - T(2) * sin_h * sin_h), angle * flat * T(2) * sin_h * cos_h,
-            angle * height};
+template <class S>
+POSEDA_HD Vec3<S> random_rotation(const Philox<S>& r, double largest) {
+    const S one = literal<S>(1);
+    const S height = literal<S>(2) * uniform<S>(r.word[0]) - one;
+    const S flat = square_root(one - height * height), angle = literal<S>(largest) * uniform<S>(r.word[2]);
+    const Vec2<S> across = HalfTurn<S>(r.word[1]).times(angle * flat);
+    return {across.x, across.y, angle * height};
 }
 
 template <class T>
@@ -90,35 +134,50 @@ struct RandomArguments {
     int64_t* placement_index;
 };
 
-// Blocks of a pose: one for each bone, one for the body rotation and the index, one for every four scales.
-template <class T>
-POSEDA_HD void draw_parameters(const RandomArguments<T>& a, int64_t pose) {
-    const PoseRandom random(a.state[0], a.state[1], int64_t(uint64_t(a.first) + uint64_t(pose)));
-    for (int k = 0; k < a.bones; ++k) {
-        const Vec3<T> w = random_rotation<T>(random.block(uint32_t(k)), T(a.ranges.bone_angle));
-        T* at = a.bone_rotation + (pose * a.bones + k) * 3;
-        at[0] = w.x, at[1] = w.y, at[2] = w.z;
+constexpr int kScalesOfBlock = 4;
+
+// The parameters of one pose. Its blocks: one for each bone, one for the body rotation and the index, one for
+// every four scales.
+template <class S>
+class ParameterDraw {
+   public:
+    POSEDA_HD ParameterDraw(const RandomArguments<Value<S>>& a, Words<S> pose_low, Words<S> pose_high)
+        : a_(a), random_(a.state[0], a.state[1], pose_low, pose_high) {}
+
+    // Rotations of bones begin .. end-1.
+    POSEDA_HD void rotations(int begin, int end, const Slots<S>& out) const {
+        for (int k = begin; k < end; ++k)
+            out.set_vec3(k - begin, random_rotation<S>(random_.block(uint32_t(k)), a_.ranges.bone_angle));
     }
-    const Philox body = random.block(uint32_t(a.bones));
-    const T half_turn = T(3.14159265358979323846) * (uniform<T>(body.word[0]) - T(0.5));
-    T cos_h, sinc_h;
-    half_angle_series(half_turn * half_turn, cos_h, sinc_h);
-    const T sin_h = half_turn * sinc_h, tilt = T(a.ranges.body_tilt) * uniform<T>(body.word[1]);
-    T* at = a.body_rotation + pose * 3;
-    at[0] = tilt * (T(1) - T(2) * sin_h * sin_h);
-    at[1] = T(a.ranges.body_yaw) * (T(2) * uniform<T>(body.word[2]) - T(1));
-    at[2] = tilt * T(2) * sin_h * cos_h;
-    // The upper part of a 32-bit word times the table's size: all rows are equally likely to one part in
-    // 2^32 / rows.
-    if (a.table_rows)
-        a.placement_index[pose] = int64_t((uint64_t(body.word[3]) * uint64_t(a.table_rows)) >> 32);
-    for (int i = 0; i < a.scales; i += 4) {
-        const Philox r = random.block(uint32_t(a.bones + 1 + i / 4));
-        for (int k = i; k < a.scales && k < i + 4; ++k) {
-            a.bone_scale[pose * a.scales + k] =
-                T(a.ranges.bone_scale) * (T(2) * uniform<T>(r.word[k - i]) - T(1));
+
+    // Scales begin .. end-1; `begin` is a multiple of kScalesOfBlock.
+    POSEDA_HD void scales(int begin, int end, const Slots<S>& out) const {
+        for (int i = begin; i < end; i += kScalesOfBlock) {
+            const Philox<S> r = random_.block(uint32_t(a_.bones + 1 + i / kScalesOfBlock));
+            for (int k = i; k < end && k < i + kScalesOfBlock; ++k)
+                out[k - begin] = uniform_about_zero<S>(r.word[k - i], a_.ranges.bone_scale);
         }
     }
+
+    // The body rotation. Returns the word from which picked_row follows.
+    POSEDA_HD Words<S> body(const Slots<S>& out) const {
+        const Philox<S> r = random_.block(uint32_t(a_.bones));
+        const S tilt = literal<S>(a_.ranges.body_tilt) * uniform<S>(r.word[1]);
+        const Vec2<S> lean = HalfTurn<S>(r.word[0]).times(tilt);
+        const S yaw = uniform_about_zero<S>(r.word[2], a_.ranges.body_yaw);
+        out.set_vec3(0, turn_then_lean(yaw, lean));
+        return r.word[3];
+    }
+
+   private:
+    const RandomArguments<Value<S>>& a_;
+    PoseRandom<S> random_;
+};
+
+// The upper part of a 32-bit word times the table's size: all rows are equally likely to one part in
+// 2^32 / rows.
+POSEDA_HD int64_t picked_row(uint64_t word, int64_t table_rows) {
+    return int64_t((word * uint64_t(table_rows)) >> 32);
 }
 
 }  // namespace poseda

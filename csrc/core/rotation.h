@@ -97,6 +97,29 @@ POSEDA_HD Vec3<S> rotate_back(const Rotation<S>& r, Vec3<S> v) {
     return v - r.sine * wv + r.cosine * cross(r.vector, wv);
 }
 
+// The rotation vector of a turn about y by `yaw`, then a lean: a rotation about an axis across y, whose vector
+// has x and z. Angles are at most pi each. The lean turns y by its full angle, whatever the yaw.
+template <class S>
+POSEDA_HD Vec3<S> turn_then_lean(S yaw, Vec2<S> lean) {
+    const S one = literal<S>(1), half = literal<S>(0.5), quarter = literal<S>(0.25);
+    // The product of the unit quaternions; `scalar` is the cosine of half its angle, not below 0.
+    S yaw_cos, yaw_sine, lean_cos, lean_sine;
+    half_angle_series(quarter * yaw * yaw, yaw_cos, yaw_sine);
+    half_angle_series(quarter * dot(lean, lean), lean_cos, lean_sine);
+    const Vec2<S> a = (half * lean_sine) * lean;
+    const S s = half * yaw * yaw_sine, scalar = lean_cos * yaw_cos;
+    const Vec3<S> v = {yaw_cos * a.x - s * a.y, lean_cos * s, yaw_cos * a.y + s * a.x};
+    // The angle over its sine by the arc tangent of an eighth of it, as tan(h/2) = tan(h) / (1 + sec(h)).
+    const S first = one / (one + scalar), squared = dot(v, v) * first * first;
+    const S second = one / (one + square_root(one + squared));
+    const S third = one / (one + square_root(one + squared * second * second));
+    const S y = squared * second * second * third * third;
+    const int terms = sizeof(Value<S>) == 4 ? 6 : 12;
+    S series = literal<S>(0);
+    for (int n = terms - 1; n >= 0; --n) series = literal<S>(1.0 / (2 * n + 1)) - y * series;
+    return (literal<S>(16) * first * second * third * series) * v;
+}
+
 // A rotation as a matrix: half the work for each vector, worth it where one rotation turns many.
 template <class S>
 struct Matrix3 {

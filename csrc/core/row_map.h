@@ -3,6 +3,7 @@
 //
 // A map has
 //     int in_size(int i), out_size(int i)    numbers in a row of input or output i; 0: there is none
+//     static constexpr int kMostNumbers      the most that these sizes add up to
 //     void operator()(const Slots<S>* in, const Slots<S>* out) const
 // It may overwrite its input slots, which are copies. An output without a destination is scratch.
 #pragma once

@@ -31,13 +31,13 @@ POSEDA_HD int64_t lower_bound(const int64_t* sorted, int64_t size, int64_t value
     return low;
 }
 
-// Sum of one column over the poses that picked table row `row`, in the order of poses: `order` sorts the
-// index of the poses stably.
+// Sum of one column over the poses that picked one row of a table, in the order of poses: those from `first`
+// on whose entry of the sorted index is `row`. `order` sorts the index of the poses stably.
 template <class T>
 POSEDA_HD T sum_picked(const T* rows, int64_t columns, int64_t column, const int64_t* sorted,
-                       const int64_t* order, int64_t size, int64_t row) {
+                       const int64_t* order, int64_t size, int64_t first, int64_t row) {
     double sum = 0;
-    for (int64_t i = lower_bound(sorted, size, row); i < size && sorted[i] == row; ++i) {
+    for (int64_t i = first; i < size && sorted[i] == row; ++i) {
         const int64_t pose = order[i];
         if (pose >= 0 && pose < size) sum += double(rows[pose * columns + column]);
     }

@@ -60,6 +60,11 @@ POSEDA_HD Mask<S> both(Mask<S> a, Mask<S> b) {
 }
 
 template <class S>
+POSEDA_HD Mask<S> negated(Mask<S> a) {
+    return a == Mask<S>{};
+}
+
+template <class S>
 POSEDA_HD S maximum(S a, S b) {
     return select(a > b, a, b);
 }

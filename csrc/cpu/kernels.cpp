@@ -2,6 +2,7 @@
 #include "cpu/kernels.h"
 
 #include "cpu/augment_io.h"
+#include "cpu/words.h"
 
 namespace poseda {
 namespace {
@@ -50,13 +51,13 @@ template <class Map, class T>
 void row_map(const Map& map, const MapArguments<T>& arguments, int64_t begin, int64_t end) {
     using S = Lanes<T>;
     constexpr int width = S::width;
-    constexpr int room = kMaxPartPairs;  // the longest row: the features of kinematic chain space
-    S storage_in[kMapInputs][room], storage_out[kMapOutputs][room];
+    S storage[Map::kMostNumbers], *free = storage;
+    Slots<S> in[kMapInputs], out[kMapOutputs];
+    for (int i = 0; i < kMapInputs; free += map.in_size(i++)) in[i] = {{free}};
+    for (int i = 0; i < kMapOutputs; free += map.out_size(i++)) out[i] = {{free}};
     for (int64_t n = begin; n < end; n += width) {
         const int count = int(end - n < width ? end - n : width);
-        Slots<S> in[kMapInputs], out[kMapOutputs];
         for (int i = 0; i < kMapInputs; ++i) {
-            in[i] = {{storage_in[i]}};
             const int size = map.in_size(i);
             if (size == 0) continue;
             const T* rows[width];
@@ -64,23 +65,60 @@ void row_map(const Map& map, const MapArguments<T>& arguments, int64_t begin, in
                 const int64_t row = n + (lane < count ? lane : count - 1);
                 rows[lane] = arguments.in[i].at(row / arguments.frames, row % arguments.frames);
             }
-            load_rows(storage_in[i], rows, size);
+            load_rows(in[i].data, rows, size);
         }
-        for (int i = 0; i < kMapOutputs; ++i) out[i] = {{storage_out[i]}};
         map(in, out);
         for (int i = 0; i < kMapOutputs; ++i) {
             const int size = map.out_size(i);
             if (size == 0 || !arguments.out[i]) continue;
             T* rows[width];
             for (int lane = 0; lane < width; ++lane) rows[lane] = arguments.out[i] + (n + lane) * size;
-            store_rows(storage_out[i], rows, size, count);
+            store_rows(out[i].data, rows, size, count);
         }
     }
 }
 
+// Numbers `offset ..` of the rows of a vector of poses, from slots.
+template <class T>
+POSEDA_HD void store_part(T* data, int64_t n, int count, int64_t row, int64_t offset, const Lanes<T>* slots,
+                          int size) {
+    T* rows[Lanes<T>::width];
+    for (int lane = 0; lane < Lanes<T>::width; ++lane) rows[lane] = data + (n + lane) * row + offset;
+    store_rows(slots, rows, size, count);
+}
+
 template <class T>
 void random_parameters(const RandomArguments<T>& arguments, int64_t begin, int64_t end) {
-    for (int64_t n = begin; n < end; ++n) draw_parameters(arguments, n);
+    using S = Lanes<T>;
+    constexpr int width = S::width, part = 16;  // bones or scales that are drawn and stored together
+    const int bones = arguments.bones, scales = arguments.scales;
+    S storage[3 * part];
+    const Slots<S> slots = {{storage}};
+    for (int64_t n = begin; n < end; n += width) {
+        const int count = int(end - n < width ? end - n : width);
+        uint32_t low[width], high[width];
+        for (int lane = 0; lane < width; ++lane) {
+            const uint64_t pose = uint64_t(arguments.first) + uint64_t(n + lane);
+            low[lane] = uint32_t(pose), high[lane] = uint32_t(pose >> 32);
+        }
+        using Traits = WordTraits<S>;
+        const ParameterDraw<S> draw(arguments, Traits::from_lanes(low), Traits::from_lanes(high));
+        for (int k = 0; k < bones; k += part) {
+            const int last = k + part < bones ? k + part : bones;
+            draw.rotations(k, last, slots);
+            store_part(arguments.bone_rotation, n, count, 3 * bones, 3 * k, storage, 3 * (last - k));
+        }
+        for (int i = 0; i < scales; i += part) {
+            const int last = i + part < scales ? i + part : scales;
+            draw.scales(i, last, slots);
+            store_part(arguments.bone_scale, n, count, scales, i, storage, last - i);
+        }
+        const Words<S> word = draw.body(slots);
+        store_part(arguments.body_rotation, n, count, 3, 0, storage, 3);
+        if (!arguments.table_rows) continue;
+        for (int lane = 0; lane < count; ++lane)
+            arguments.placement_index[n + lane] = picked_row(Traits::lane(word, lane), arguments.table_rows);
+    }
 }
 
 template <class T>

@@ -1,6 +1,9 @@
 // The ops on a CPU. Poses are split over torch's threads, each of which runs the chosen kernels on its part.
+#include <cstring>
+
 #include "core/row_sums.h"
 #include "cpu/kernels.h"
+#include "cpu/sort_index.h"
 #include "implement.h"
 
 namespace poseda {
@@ -8,6 +11,8 @@ namespace {
 
 // Fewest poses for a thread: about 20 microseconds of work, well above the cost of waking it.
 constexpr int64_t kGrain = 512;
+// Fewest rows of a table for a thread, to sum what poses picked of it.
+constexpr int64_t kTableGrain = 4096;
 
 struct Cpu {
     template <class T>
@@ -59,11 +64,16 @@ struct Cpu {
     template <class T>
     static void sum_picked_rows(const T* rows, int64_t columns, const int64_t* sorted, const int64_t* order,
                                 int64_t count, int64_t table_rows, T* sums, const Tensor&) {
-        torch::stable::parallel_for(0, table_rows, 1024, [&](int64_t begin, int64_t end) {
-            for (int64_t r = begin; r < end; ++r) {
-                for (int64_t c = 0; c < columns; ++c) {
-                    sums[r * columns + c] = sum_picked(rows, columns, c, sorted, order, count, r);
-                }
+        torch::stable::parallel_for(0, table_rows, kTableGrain, [&](int64_t begin, int64_t end) {
+            // Few rows of a large table are picked: clear all, and look at those that are.
+            std::memset(sums + begin * columns, 0, sizeof(T) * size_t((end - begin) * columns));
+            int64_t next;
+            for (int64_t i = lower_bound(sorted, count, begin); i < count && sorted[i] < end; i = next) {
+                const int64_t row = sorted[i];
+                for (next = i + 1; next < count && sorted[next] == row;) ++next;
+                if (row < begin) continue;  // the index is not sorted
+                for (int64_t c = 0; c < columns; ++c)
+                    sums[row * columns + c] = sum_picked(rows, columns, c, sorted, order, count, i, row);
             }
         });
     }
@@ -79,12 +89,27 @@ struct Cpu {
     }
 };
 
+std::tuple<Tensor, Tensor> sort_index(Tensor index, int64_t table_rows) {
+    require(index.scalar_type() == ScalarType::Long && index.dim() == 1,
+            "index: expected one dimension of int64");
+    require(table_rows >= 0, "table_rows: expected at least 0");
+    const int64_t count = index.size(0);
+    const Tensor sorted = allocate(index, ScalarType::Long, {count}),
+                 order = allocate(index, ScalarType::Long, {count});
+    IndexSort::sort(numbers<const int64_t>(index), index.stride(0), count, table_rows,
+                    numbers<int64_t>(sorted), numbers<int64_t>(order));
+    return {sorted, order};
+}
+
 std::string instruction_set() { return chosen_kernels().name; }
 
 }  // namespace
 }  // namespace poseda
 
-STABLE_TORCH_LIBRARY_IMPL(poseda, CPU, m) { poseda::implement_ops<poseda::Cpu>(m); }
+STABLE_TORCH_LIBRARY_IMPL(poseda, CPU, m) {
+    poseda::implement_ops<poseda::Cpu>(m);
+    m.impl("sort_index", TORCH_BOX(&poseda::sort_index));
+}
 
 STABLE_TORCH_LIBRARY_IMPL(poseda, CompositeExplicitAutograd, m) {
     m.impl("instruction_set", TORCH_BOX(&poseda::instruction_set));

@@ -42,7 +42,9 @@ __global__ void __launch_bounds__(kSumThreads)
                       int64_t count, int64_t table_rows, T* sums) {
     const int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
     const int64_t row = i / columns, column = i - row * columns;
-    if (row < table_rows) sums[i] = sum_picked(rows, columns, column, sorted, order, count, row);
+    if (row >= table_rows) return;
+    const int64_t first = lower_bound(sorted, count, row);
+    sums[i] = sum_picked(rows, columns, column, sorted, order, count, first, row);
 }
 
 inline int64_t partial_blocks(int64_t count) { return (count + kSumRows - 1) / kSumRows; }

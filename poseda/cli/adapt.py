@@ -11,12 +11,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from poseda.cli.options import read
 from poseda.cli.program import Program, UsageError
 from poseda.cli.recipe import open_chosen, resolve
-from poseda.cli.screen import ProgressBars, complain, open_console, print_card, print_json, print_table
+from poseda.cli.screen import (
+    ProgressBars,
+    complain,
+    open_console,
+    print_account,
+    print_card,
+    print_json,
+    print_table,
+)
 from poseda.config import RunConfig
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from poseda.datasets import Domains
     from poseda.training.run import Run
 
 PROGRAM = Program(
@@ -51,11 +60,16 @@ def _lead(arguments: list[str]) -> int:
 
     console = open_console(config.json)
     domains = open_chosen(config)
+    for line in getattr(domains, "source_account", ()):
+        console.print(line, highlight=False)
     observer = ProgressBars(console)
     try:
         prepared = training.prepare(config, domains, observer)
     except ValueError as error:
         raise PROGRAM.refusal(error) from error
+    account = getattr(domains, "account", None)
+    if account is not None:
+        print_account(console, account)
     print_card(console, protocol_card(prepared.config, domains, prepared.splits))
     if prepared.verdict is not None:
         console.print(prepared.verdict.sentence, highlight=False)
@@ -66,7 +80,7 @@ def _lead(arguments: list[str]) -> int:
         complain(str(failure))
         return 1
     if outcome is not None:
-        _show(console, prepared, outcome, domains.name)
+        _show(console, prepared, outcome, domains)
     return 0
 
 
@@ -126,7 +140,7 @@ def _failures_in_words(prepared: Run) -> Iterator[None]:
         ) from error
 
 
-def _show(console: Console, prepared: Run, outcome: Outcome, name: str) -> None:
+def _show(console: Console, prepared: Run, outcome: Outcome, domains: Domains) -> None:
     """Print the table of arms, what `gpa_lpa_view` found, and where the files are."""
     from rich.filesize import decimal
 
@@ -136,7 +150,9 @@ def _show(console: Console, prepared: Run, outcome: Outcome, name: str) -> None:
 
     config = prepared.config
     split = report.shown_split(outcome.results)
-    print_table(console, report.summarise(outcome.results, split), f"{name}: {report.SPLIT_TITLES[split]}")
+    print_table(
+        console, report.summarise(outcome.results, split), f"{domains.name}: {report.SPLIT_TITLES[split]}"
+    )
     found = FoundAlignment.read(prepared.folder, config.seeds)
     if found is not None:
         console.print(report.describe_alignment(found), highlight=False)
@@ -145,8 +161,10 @@ def _show(console: Console, prepared: Run, outcome: Outcome, name: str) -> None:
         console.print(f"device memory: {decimal(peak)} at most", highlight=False)
     console.print(f"run folder: {config.out}   report: {outcome.report}", highlight=False)
     if config.json:
-        files = {"run": str(config.out), "report": str(outcome.report)}
-        print_json(files | {"gate": prepared.folder.verdict.read(), "results": outcome.results})
+        summary: dict[str, Any] = {"run": str(config.out), "report": str(outcome.report)}
+        if (account := getattr(domains, "account", None)) is not None:
+            summary["account"] = account.as_json()
+        print_json(summary | {"gate": prepared.folder.verdict.read(), "results": outcome.results})
 
 
 def parse_run(arguments: list[str]) -> RunConfig:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from itertools import groupby
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from textwrap import wrap
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
@@ -79,7 +79,7 @@ def _usage(entry: Field, program: Program) -> str:
     return f"{name} [{value}]" if notes(entry.hint, Bare) else f"{name} {value}".rstrip()
 
 
-_VALUES = {int: "N", float: "X", bool: "", str: "NAME"}
+_VALUES = {int: "N", float: "X", bool: "", str: "NAME", Path: "PATH"}
 
 
 def _value(hint: Any) -> str:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from poseda.cli.options import read
 from poseda.cli.program import INTERRUPTED, Program, UsageError
-from poseda.cli.screen import LateBar, complain, open_console, print_json
+from poseda.cli.screen import LateBar, complain, open_console, print_account, print_json
 from poseda.config import LiftConfig
 
 if TYPE_CHECKING:
+    from poseda.export import LiftedPoses
     from poseda.inference import AdaptedLifter
 
 PROGRAM = Program(
@@ -59,16 +60,31 @@ def _or_run(config: LiftConfig, model: AdaptedLifter, name: str) -> Any:
 
 def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> int:
     from poseda.datasets import read_detections
+    from poseda.datasets.account import account_of
+    from poseda.datasets.joint_map import JointMap
     from poseda.datasets.lens import find_lens
+    from poseda.datasets.people import choose_people
     from poseda.export import SUFFIXES, planned_files, skipped_tracks, write_poses
-    from poseda.inference import LiftOptions, lift_footage, lift_wide
+    from poseda.inference import LiftOptions, lift_footage, lift_wide, why_not_lifted
 
     assert config.output is not None
     if config.output.suffix not in SUFFIXES:
         raise UsageError(f"--output: expected a file ending in {', '.join(SUFFIXES)}, got {config.output}")
     _check_free(config, [config.output])
-    options = LiftOptions.of(config, model.config)
-    detections = read_detections(config.input, given["image_size"], layout=given["layout"])
+    names = JointMap.of(config.joints or model.config.joints or None)
+    detections = read_detections(
+        config.input,
+        given["image_size"],
+        layout=given["layout"],
+        joints=names,
+        strict=config.strict,
+    )
+    if config.joints:  # the run's may be of other footage
+        names.check()
+    detections = choose_people(detections, config.people)
+    options = LiftOptions.of(config, model.config, detections.reading.rate)
+    account = account_of(detections, model.skeleton, options.min_confidence, options.max_gap)
+    print_account(open_console(config.json), account)
     lens = find_lens(detections, model.skeleton, given["intrinsics"], given["fov"], options.min_confidence)
     tilt = None
     if model.wide:
@@ -91,26 +107,45 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
             "valid": int(poses.valid.sum()),
             "people": len(list(poses.tracks())),
             "skipped": len(skipped),
+            "clips": _clips(poses),
+            "dropped": why_not_lifted(poses, options.max_gap, options.min_joints if model.wide else None),
             "arm": model.arm,
             "seed": model.seed,
             "skeleton": model.skeleton.name,
             "camera": lens.note if tilt is None else f"{lens.note}; {tilt}",
+            "account": account.as_json(),
         },
-        skipped,
+        [f"person {person} of clip {poses.clip_name(clip)}" for clip, person in skipped],
         config.json,
     )
     return 0
 
 
-def _show(summary: dict[str, Any], skipped: list[tuple[int, int]], as_json: bool) -> None:
+def _clips(poses: LiftedPoses) -> list[dict[str, Any]]:
+    """Each clip by number and name, with its people, frames and lifted frames."""
+    clips: dict[int, dict[str, Any]] = {}
+    for clip, _, rows in poses.tracks():
+        name = poses.clip_name(clip)
+        entry = clips.setdefault(clip, {"clip": clip, "name": name, "people": 0, "frames": 0, "valid": 0})
+        entry["people"] += 1
+        entry["frames"] += rows.stop - rows.start
+        entry["valid"] += int(poses.valid[rows].sum())
+    return list(clips.values())
+
+
+def _show(summary: dict[str, Any], skipped: list[str], as_json: bool) -> None:
     """Print what was lifted, where it is and who was left out."""
-    named = ", ".join(f"person {person} of clip {clip}" for clip, person in skipped[:NAMED])
-    more = f" and {len(skipped) - NAMED} more" if len(skipped) > NAMED else ""
+    left_out = ", ".join(skipped[:NAMED]) + (f" and {len(skipped) - NAMED} more" if skipped[NAMED:] else "")
+    missing = "; ".join(f"{count} frames: {reason}" for reason, count in summary["dropped"].items())
+    named = [f"{clip['name']} {clip['valid']}/{clip['frames']}" for clip in summary["clips"][:NAMED]]
+    more = " …" if summary["clips"][NAMED:] else ""
     open_console(as_json).print(
-        "lifted {valid} of {frames} frames, {people} people and clips, by {arm} of seed {seed}; "
+        "lifted {valid} of {frames} frames, {people} people, by {arm} of seed {seed}; "
         "camera: {camera}\n".format_map(summary)
+        + f"clips: {', '.join(named)}{more}\n"
+        + (f"not lifted: {missing}\n" if missing else "")
         + f"written: {', '.join(summary['written'])}"
-        + (f"\nleft out, without a valid frame: {named}{more}" if skipped else ""),
+        + (f"\nleft out, without a valid frame: {left_out}" if skipped else ""),
         highlight=False,
         soft_wrap=True,
     )
@@ -124,6 +159,7 @@ def _stream(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> 
     import torch
 
     from poseda.datasets.formats.cameras import read_intrinsics
+    from poseda.datasets.joint_map import JointMap
     from poseda.datasets.layouts import Layout
     from poseda.inference import LiftOptions, LineLifter, StreamSummary, serve
 
@@ -136,7 +172,9 @@ def _stream(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> 
         fov=given["fov"],
         image_size=given["image_size"],
         layout=None if given["layout"] is None else Layout.named(given["layout"]),
+        joints=JointMap.of(config.joints or model.config.joints or None),
         options=LiftOptions.of(config, model.config),
+        notice=complain,
     )
     summary, code = StreamSummary(), 0
     with ExitStack() as stack:

@@ -6,7 +6,7 @@ import inspect
 import re
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 from cyclopts import App, CycloptsError, Parameter, Token, convert
 from cyclopts.config import Dict
@@ -76,6 +76,9 @@ def _parameter(entry: Field, positional: bool) -> inspect.Parameter:
     many: bool | tuple[int, int] = get_origin(entry.kind) is tuple
     if notes(entry.hint, Bare):
         kind, many = tuple[Path, ...], (0, 1)
+    several = positional and get_origin(entry.kind) is tuple
+    if several:
+        kind, many = get_args(entry.kind)[0], False
     found = notes(entry.hint, Found)
     reading = Parameter(
         name=entry.name.upper() if positional else option_name(entry.name),
@@ -84,10 +87,11 @@ def _parameter(entry: Field, positional: bool) -> inspect.Parameter:
         consume_multiple=many,
         allow_leading_hyphen=bool(found) and found[0].dash,
     )
+    alone = inspect.Parameter.POSITIONAL_ONLY if positional else inspect.Parameter.KEYWORD_ONLY
     return inspect.Parameter(
         _key(entry),
-        inspect.Parameter.POSITIONAL_ONLY if positional else inspect.Parameter.KEYWORD_ONLY,
-        default=None,
+        inspect.Parameter.VAR_POSITIONAL if several else alone,
+        default=inspect.Parameter.empty if several else None,
         annotation=Annotated[kind, reading],
     )
 
@@ -99,6 +103,7 @@ def _convert(entry: Field, kind: Any, tokens: tuple[Token, ...]) -> Any:
         tokens = tuple(token.evolve(value=renamed.names.get(token.value, token.value)) for token in tokens)
     for token in tokens:
         rounded = kind in (int, tuple[int, ...]) and not re.fullmatch(r"[+-]?\d[\d_]*", token.value)
+        rounded |= int in get_args(kind) and re.fullmatch(r"[+-]?[\d_.e]*\.[\d_.e]*", token.value) is not None
         if rounded or (
             kind in (Path, tuple[Path, ...]) and not token.value
         ):  # cyclopts would take 2.5 for 2, nothing for .
@@ -123,6 +128,12 @@ def _take_file(
     presets = next((argument.tokens for argument in arguments if argument.name == option_name("preset")), [])
     if presets and presets[-1].value != content.get("preset"):
         content = without_preset(content)
+    for argument in arguments:  # cyclopts takes no list of what has no name from a file
+        if argument.field_info.kind is inspect.Parameter.VAR_POSITIONAL:
+            given = content.pop(argument.field_info.name, [])
+            if not argument.tokens:
+                texts = [given] if isinstance(given, str) else given
+                argument.tokens += [Token(value=text, source=str(path)) for text in texts]
     Dict(content, source=str(path))(app, commands, arguments)
     for argument in arguments:
         if argument.tokens and argument.tokens[0].source == str(path):

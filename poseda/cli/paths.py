@@ -21,12 +21,19 @@ def missing_path(given: Given) -> str | None:
         found, path = notes(entry.hint, Found), given.values.get(entry.name)
         if path is None or not found or (found[0].dash and str(path) == "-"):
             continue
-        wanted = "the folder of a run" if found[0].holds else "a file or folder"
         name = given.name_of(entry.name)
-        if not _exists(path):
-            return f"{name}: expected {wanted}, got {path}, which does not exist{near(path)}"
-        if found[0].holds and not _exists(path / found[0].holds):
-            return f"{name}: expected {wanted}, got {path} without {found[0].holds}"
+        for one in path if isinstance(path, tuple) else (path,):
+            if problem := _problem(one, found[0].holds):
+                return f"{name}: {problem}"
+    return None
+
+
+def _problem(path: Path, holds: str) -> str | None:
+    wanted = "the folder of a run" if holds else "a file or folder"
+    if not _exists(path):
+        return f"expected {wanted}, got {path}, which does not exist{near(path)}"
+    if holds and not _exists(path / holds):
+        return f"expected {wanted}, got {path} without {holds}"
     return None
 
 

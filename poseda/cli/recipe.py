@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from poseda.cli.program import UsageError
+from poseda.cli.program import UsageError, option_name
 from poseda.config import FOOTAGE_ARMS, SINGLE_FRAME_ARMS, RunConfig, preset
 from poseda.config.fields import changed
 
@@ -49,11 +49,12 @@ def open_chosen(config: RunConfig) -> Domains:
     """
     from poseda.config import picture_size
     from poseda.datasets import open_domains, own_domains
+    from poseda.datasets.account import check_usable
 
     try:
         if config.target is None:
             return open_domains(config.data, size=config.domain_size)
-        return own_domains(
+        domains = own_domains(
             config.source,
             config.target,
             picture_size(config.image_size),
@@ -62,7 +63,19 @@ def open_chosen(config: RunConfig) -> Domains:
             intrinsics=config.intrinsics,
             min_confidence=config.min_confidence,
             layout=config.layout,
+            people=config.people,
+            joints=config.joints,
+            strict=config.strict,
             stride=config.stride,
         )
+        if domains.account is not None:
+            check_usable(domains.account, config.target)
+        return domains
     except (ValueError, OSError) as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(_named(str(error))) from error
+
+
+def _named(sentence: str) -> str:
+    """A refusal that begins with an option, with the option as it is typed."""
+    option, colon, rest = sentence.partition(":")
+    return f"{option_name(option)}{colon}{rest}" if option in ("joints", "layout") else sentence

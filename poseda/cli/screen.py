@@ -94,6 +94,12 @@ class LateBar:
             self._progress.stop()
 
 
+def print_account(console: Any, account: Any) -> None:
+    """What was read of the footage, in a few lines."""
+    for line in account.lines():
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
 def print_card(console: Any, card: dict[str, str]) -> None:
     """The protocol card: what a reader must know to compare the numbers with others'."""
     from rich.panel import Panel

@@ -11,6 +11,7 @@ from poseda.config.commands import (
     EvaluateConfig,
     FileConfig,
     InfoConfig,
+    InspectConfig,
     LiftConfig,
     SmoothingConfig,
 )
@@ -63,6 +64,7 @@ __all__ = [
     "GeneratorTrainingConfig",
     "HealthConfig",
     "InfoConfig",
+    "InspectConfig",
     "LiftConfig",
     "LifterTrainingConfig",
     "Loss",

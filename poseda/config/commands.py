@@ -15,6 +15,7 @@ from poseda.config.limits import (
     ConfigError,
     Found,
     Odd,
+    People,
     PictureSize,
     Share,
     check_fields,
@@ -60,6 +61,32 @@ class EvaluateConfig:
             raise ConfigError("protocol", files, "data")
         if self.protocol is None and self.cameras is not None:
             raise ConfigError("cameras", "expected <protocol> beside it, got none", "protocol")
+
+
+@dataclass(frozen=True)
+class InspectConfig:
+    """Account for files of 2D detections: what is in them, how it is read, and what can be used."""
+
+    files: tuple[Annotated[Path, Found()], ...]
+    """Files or folders, as for --target of adapt."""
+    image_size: Annotated[str, PictureSize()] | None = None
+    """Size of the pictures in pixels, as 1280x720, where the format does not give it."""
+    layout: str | None = None
+    """Order of the joints, where the file does not give it."""
+    joints: tuple[str, ...] = ()
+    """Our joints and what the files call them, where names do not tell: left_hip=LASI pelvis=0. Or a YAML or
+    JSON file of such pairs, or of the names of all joints in order."""
+    strict: bool = False
+    """Refuse a damaged file of a folder. Without it, the file is left out and named."""
+    people: People = "all"
+    """People to count: all, the largest of each clip, or the one with this number."""
+    min_confidence: Annotated[float, Share(whole=True)] = 0.3
+    """Confidence below which a detected joint counts as unseen, 0 to 1."""
+    json: bool = False
+    """Print the account as one JSON object on stdout; of several files, an object with one for each."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @dataclass(frozen=True)
@@ -138,6 +165,13 @@ class LiftConfig:
     """JSON of the camera. It takes precedence over --fov. Default: as in the run, unless --fov is given."""
     layout: str | None = None
     """Order of the joints, where the file does not give it. Default: as in the run."""
+    people: People = "all"
+    """People to lift: all, the largest of each clip, or the one with this number."""
+    joints: tuple[str, ...] = ()
+    """Our joints and what the input calls them, where names do not tell: left_hip=LASI pelvis=0. Or a YAML or
+    JSON file of such pairs, or of the names of all joints in order. Default: as in the run."""
+    strict: bool = False
+    """Refuse a damaged file of a folder. Without it, the file is left out and named."""
     min_confidence: Annotated[float, Share(whole=True)] | None = None
     """Confidence below which a detected joint counts as unseen, 0 to 1. Default: as in the run."""
     max_gap: Annotated[int, AtLeast(0)] = 5
@@ -156,8 +190,8 @@ class LiftConfig:
     at which the lifted pose is as large on the screen as the detected one."""
     smooth: SmoothingConfig = field(default_factory=SmoothingConfig)
     """A filter over time."""
-    rate: Annotated[float, Above(0)] = 30.0
-    """Frames per second, for filters and for BVH."""
+    rate: Annotated[float, Above(0)] | None = None
+    """Frames per second, for filters and for BVH. Default: as in the file, else 30."""
     device: str = "auto"
     """Where to compute: auto, cpu, cuda or cuda:INDEX."""
     overwrite: bool = False
@@ -171,6 +205,8 @@ class LiftConfig:
             raise ConfigError("output", "expected a file, as <input> is not a stream, got none", "input")
         if self.streams and self.smooth.filter == "savgol":
             raise ConfigError("smooth.filter", "expected one_euro or none for <input> -, got savgol", "input")
+        if self.streams and self.people != "all":
+            raise ConfigError("people", f"expected all for <input> -, got {self.people}", "input")
         if self.streams and self.fov == "estimate":
             wanted = "expected degrees for <input> -, got estimate, which needs a recording"
             raise ConfigError("fov", wanted, "input")

@@ -190,6 +190,10 @@ class Bare:
     value: str
 
 
+People = Literal["all", "largest"] | Annotated[int, AtLeast(0)]
+"""People of a file: all, the largest of each clip, or the number of one."""
+
+
 def picture_size(text: str | None) -> tuple[int, int] | None:
     """Width and height in pixels from ``1280x720``, None from None.
 
@@ -228,7 +232,7 @@ def notes(hint: Any, kind: type) -> list[Any]:
 
 
 _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", Path: "a path"}
-_MANY_WORDS = {int: "whole numbers", float: "numbers", str: "names"}
+_MANY_WORDS = {int: "whole numbers", float: "numbers", str: "names", Path: "paths"}
 
 
 def words(hint: Any) -> str:

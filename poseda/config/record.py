@@ -25,13 +25,13 @@ def to_json(config: Any) -> dict[str, Any]:
 
 
 _FILES = ("target", "source", "cameras", "intrinsics")
-_OWN = (*_FILES, "image_size", "fov", "layout", "min_confidence", "stride")
+_OWN = (*_FILES, "image_size", "fov", "layout", "joints", "strict", "people", "min_confidence", "stride")
 """Fields of own footage: absent from the records of runs that are older than they are."""
 
 _LATER = (*_OWN, "alignment", "compile", "frames", "gate", "graphs", "health", "json", "target_data")
 """Fields and sections that records of older runs may lack."""
 
-RESUMABLE = ("arms", "seeds", "resume", "device", "out", "data", "gate", "json", *_FILES)
+RESUMABLE = ("arms", "seeds", "resume", "device", "out", "data", "gate", "json", "strict", *_FILES)
 """Fields in which a resumed run may differ: more arms or seeds may be asked for, and files may have moved."""
 
 

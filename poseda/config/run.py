@@ -14,6 +14,7 @@ from poseda.config.limits import (
     Distinct,
     Found,
     Odd,
+    People,
     PictureSize,
     Renamed,
     Share,
@@ -90,6 +91,13 @@ class RunConfig:
     """JSON of the camera of --target. It takes precedence over --fov."""
     layout: str | None = None
     """Order of the joints of --target, where its file does not give it."""
+    people: People = "all"
+    """People of --target to adapt to: all, the largest of each clip, or the one with this number."""
+    joints: tuple[str, ...] = ()
+    """Our joints and what --target or --source calls them, where names do not tell: left_hip=LASI pelvis=0.
+    Or a YAML or JSON file of such pairs, or of the names of all joints of --target in order."""
+    strict: bool = False
+    """Refuse a damaged file of a folder. Without it, the file is left out and named."""
     min_confidence: Annotated[float, Share(whole=True)] = 0.3
     """Confidence below which a detected joint of --target counts as unseen, 0 to 1."""
     stride: Annotated[int, Above(0)] = 1
@@ -164,6 +172,8 @@ class RunConfig:
         for name in ("source", "image_size", "fov", "cameras", "intrinsics", "layout"):
             if self.target is None and getattr(self, name) is not None:
                 raise ConfigError(name, "expected <target> beside it, got none", "target")
+        if self.target is None and self.people != "all":
+            raise ConfigError("people", "expected <target> beside it, got none", "target")
         if "gpa_lpa_view" in self.arms and self.frames > 1:
             raise ConfigError(
                 "frames",

@@ -4,8 +4,8 @@ Adapting code receives an :class:`AdaptationData` and nothing else. It holds no 
 README.md beside this file says which files are read.
 
 Imports go one way. From the bottom: errors, layouts, conversion, detections, formats of detections,
-detection_files (up to here without torch), records, screen, filming, formats of sources, lens, domain_file,
-synthetic, source_files, own, open. Names are loaded when they are first used.
+detection_files and connectors (up to here without torch), records, screen, filming, formats of sources,
+lens, domain_file, synthetic, source_files, own, open. Names are loaded when they are first used.
 """
 
 from __future__ import annotations
@@ -14,7 +14,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from poseda.datasets.connectors import (
+        from_arrays,
+        from_mediapipe,
+        from_mmpose,
+        from_rtmlib,
+        from_ultralytics,
+    )
     from poseda.datasets.detection_files import read_detections
+    from poseda.datasets.detections import Detections2D
     from poseda.datasets.errors import DataError
     from poseda.datasets.open import open_domains
     from poseda.datasets.own import NoLabelsError, OwnDomains, own_domains
@@ -25,11 +33,17 @@ __all__ = [
     "SPLITS",
     "AdaptationData",
     "DataError",
+    "Detections2D",
     "Domains",
     "LabelledPoses",
     "NoLabelsError",
     "OwnDomains",
     "UnlabelledPoses",
+    "from_arrays",
+    "from_mediapipe",
+    "from_mmpose",
+    "from_rtmlib",
+    "from_ultralytics",
     "open_domains",
     "own_domains",
     "read_detections",
@@ -38,8 +52,14 @@ __all__ = [
 
 _HOME = {
     "DataError": "errors",
+    "Detections2D": "detections",
     "NoLabelsError": "own",
     "OwnDomains": "own",
+    "from_arrays": "connectors",
+    "from_mediapipe": "connectors",
+    "from_mmpose": "connectors",
+    "from_rtmlib": "connectors",
+    "from_ultralytics": "connectors",
     "open_domains": "open",
     "own_domains": "own",
     "read_detections": "detection_files",

@@ -2,43 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from poseda.datasets.detections import Detections2D
-from poseda.datasets.formats.coco import (
-    is_coco_annotations,
-    is_coco_results,
-    read_coco_annotations,
-    read_coco_results,
-)
-from poseda.datasets.formats.deeplabcut import read_deeplabcut_csv, read_deeplabcut_h5
+from poseda.datasets.detections import Detections2D, Reading
+from poseda.datasets.formats.coco import is_coco_annotations, read_coco_annotations
+from poseda.datasets.formats.deeplabcut import is_deeplabcut, read_deeplabcut_csv, without_copies
+from poseda.datasets.formats.deeplabcut_h5 import read_deeplabcut_h5
+from poseda.datasets.formats.detectron import read_detectron
 from poseda.datasets.formats.field import Field
-from poseda.datasets.formats.files import in_natural_order, kind_of, read_json
-from poseda.datasets.formats.mediapipe import is_mediapipe, read_mediapipe
-from poseda.datasets.formats.mmpose import (
-    is_mmpose,
-    is_mmpose_picture,
-    read_mmpose,
-    read_mmpose_pictures,
-)
+from poseda.datasets.formats.files import in_natural_order, kind_of, left_out, read_each, read_json, read_text
+from poseda.datasets.formats.keypoint_json import read_keypoint_folder, read_keypoint_json
+from poseda.datasets.formats.nearest import unknown_json
+from poseda.datasets.formats.npy import read_npy
 from poseda.datasets.formats.npz import Archive
-from poseda.datasets.formats.openpose import is_openpose, read_openpose
 from poseda.datasets.formats.plain_detections import read_plain_detections
 from poseda.datasets.formats.sightings import Sightings, Size
+from poseda.datasets.formats.sleap import is_sleap, read_sleap
+from poseda.datasets.formats.tables import read_table
+from poseda.datasets.formats.ultralytics import is_label_text, read_label_texts
 from poseda.datasets.formats.videopose3d import read_videopose3d_2d
+from poseda.datasets.joint_map import JointMap
 from poseda.datasets.layouts import Layout
 
 FORMATS = (
-    "COCO results or annotations JSON, AlphaPose/Halpe JSON, MMPose/RTMPose JSON, OpenPose JSON, "
-    "MediaPipe JSON, DeepLabCut CSV or h5, VideoPose3D data_2d npz, npz with keypoints or pose_2d"
+    "COCO results or annotations JSON, AlphaPose/Halpe JSON, MMPose/RTMPose/Sapiens JSON, OpenPose JSON, "
+    "Ultralytics label txt or JSON, MediaPipe JSON or CSV, TF.js, OpenPifPaf or EasyMocap JSON, "
+    "CSV with a column for each coordinate, DeepLabCut or Lightning Pose CSV or h5, SLEAP analysis h5, "
+    "VideoPose3D data_2d npz, Detectron2 npz, npz with keypoints or pose_2d, npy"
 )
 """Every format of detections, for messages."""
 
-SUFFIXES = (".json", ".csv", ".h5", ".npz")
+SUFFIXES = (".json", ".jsonl", ".csv", ".h5", ".npz", ".npy", ".txt")
 """Files of a folder that are read. Others, such as pictures and videos, are left out."""
 
 
@@ -47,15 +46,21 @@ def read_detections(
     image_size: Size | None = None,
     *,
     layout: str | Layout | None = None,
+    joints: Mapping[str, str | int] | JointMap | None = None,
     subjects: tuple[str, ...] | None = None,
+    strict: bool = False,
 ) -> Detections2D:
-    """Read 2D detections.
+    """Read 2D detections. How they were read is in their ``reading``.
 
     Args:
-        path: a file, or a folder of files of one kind (OpenPose's frames, or a file a recording).
+        path: a file, or a folder of files of one kind (a file a picture, or a file a recording), or of such
+            folders. Clips of folders within folders have their paths as names.
         image_size: width and height in pixels, where the format does not say.
         layout: of the joints, where neither their names in the file nor their number decide it.
+        joints: our joint to the file's name of it, or to its number in the file. A :class:`JointMap` is not
+            checked for names that the file lacks.
         subjects: of a VideoPose3D file. Default: all.
+        strict: refuse a bad file of a folder. Default: leave it out if another is good, and say so.
 
     Raises:
         DataError: if the content has no known format or is damaged; one sentence.
@@ -64,8 +69,13 @@ def read_detections(
     if image_size is not None and min(image_size) <= 0:
         shown = f"{image_size[0]} x {image_size[1]}"
         raise Field(path, "image size").fail("a positive width and height", shown)
-    reader = _Reader(image_size, Layout.named(layout) if isinstance(layout, str) else layout, subjects)
-    return reader.folder(path) if path.is_dir() else reader.file(path)
+    names = JointMap.of(joints)
+    known = Layout.named(layout) if isinstance(layout, str) else layout
+    reader = _Reader(image_size, known or names.layout(), names, subjects, strict)
+    found = reader.tree(path) if path.is_dir() else reader.file(path)
+    if names is not joints:
+        names.check()
+    return found
 
 
 class _Reader:
@@ -74,11 +84,21 @@ class _Reader:
     Args:
         size: of the pictures, or None.
         layout: of the joints, or None.
+        joints: our names of a file's joints.
         subjects: of VideoPose3D files, or None.
+        strict: refuse bad files.
     """
 
-    def __init__(self, size: Size | None, layout: Layout | None, subjects: tuple[str, ...] | None) -> None:
-        self.size, self.layout, self.subjects = size, layout, subjects
+    def __init__(
+        self,
+        size: Size | None,
+        layout: Layout | None,
+        joints: JointMap,
+        subjects: tuple[str, ...] | None,
+        strict: bool,
+    ) -> None:
+        self.size, self.layout, self.joints = size, layout, joints
+        self.subjects, self.strict = subjects, strict
 
     def file(self, path: Path) -> Detections2D:
         """Detections of one file."""
@@ -88,49 +108,118 @@ class _Reader:
         if kind == "json":
             found = self._json(read_json(path))
         elif kind == "hdf5":
-            found = read_deeplabcut_h5(path)
-        elif kind == "text" and path.suffix.lower() == ".csv":
-            found = read_deeplabcut_csv(path)
+            found = read_sleap(path, self.layout) if is_sleap(path) else read_deeplabcut_h5(path, self.layout)
+        elif kind == "npy":
+            found = read_npy(path, self.layout)
+        elif kind == "text":
+            found = self._text(path)
         else:
-            raise Field(path).fail(FORMATS, {"text": "other text"}.get(kind, kind))
-        return found.detections(self.size)
+            raise Field(path).fail(FORMATS, kind)
+        return self._table(found)
+
+    def tree(self, path: Path) -> Detections2D:
+        """Detections of a folder and the folders in it, as far as they hold files that may be read."""
+        folders = [path, *in_natural_order([folder for folder in path.rglob("*") if folder.is_dir()])]
+        folders = [folder for folder in folders if not _hidden(folder.relative_to(path)) and _files(folder)]
+        if not folders:
+            raise Field(path, "folder").fail(f"files ending in {', '.join(SUFFIXES)}", "none")
+        if len(folders) == 1 and folders[0] == path:
+            return self.folder(path)
+        folders.sort(key=lambda folder: folder.relative_to(path).parts)
+        good, bad = read_each(folders, lambda _, folder: self.folder(folder), self.strict)
+        return _noted(_concatenated(good, path), bad, path)
 
     def folder(self, path: Path) -> Detections2D:
-        """Detections of a folder: of one recording with a file a frame, or of a recording a file."""
-        found = [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file()]
-        files = in_natural_order(found)
-        if not files:
-            raise Field(path, "folder").fail(f"files ending in {', '.join(SUFFIXES)}", "none")
-        if kind_of(files[0]) == "json":
-            # Pictures without people are empty lists, which do not show the format.
-            first = next((content for file in files if (content := read_json(file)).value), Field(path))
-            if is_openpose(first):
-                return read_openpose(path, files, self.layout).detections(self.size)
-            if is_mmpose_picture(first):
-                return read_mmpose_pictures(path, files, self.layout).detections(self.size)
-        return _concatenated([self.file(file) for file in files], path)
+        """Detections of a folder's files: of one recording with a file a picture, or of a recording each."""
+        files, bad = _files(path), dict[str, str]()
+        found = self._pictures(path, files, bad)
+        if found is not None:
+            return _noted(self._table(found), bad, path)
+        files, copies = without_copies(files)
+        parts, bad = read_each(files, lambda _, file: self.file(file), self.strict)
+        joined = _noted(_concatenated(parts, path), bad, path)
+        if not copies:
+            return joined
+        names = ", ".join(file.name for file in copies)
+        return _warned(joined, f"left out as other copies of recordings that are read: {names}")
+
+    def _table(self, found: Sightings) -> Detections2D:
+        """The table of what a reader gathered, with the joints named as the user says."""
+        if found.layout is not None and self.joints.pairs:
+            renamed = self.joints.renamed(found.layout, found.path)
+            if renamed != found.layout:
+                found.layout, found.layout_told_by = renamed, "flag"
+        return found.detections(self.size)
+
+    def _pictures(self, path: Path, files: list[Path], bad: dict[str, str]) -> Sightings | None:
+        """A folder with a file for each picture, if it is one; files left out are added to ``bad``."""
+        unreadable, found = None if self.strict else bad, None
+        pictures = [file for file in files if file.suffix.lower() == ".json"]
+        if len(pictures) > 1:
+            found = read_keypoint_folder(path, pictures, self.layout, self.size, unreadable)
+        if found is None:
+            pictures = [file for file in files if file.suffix.lower() == ".txt"]
+            if any(is_label_text(file) for file in pictures):
+                found = read_label_texts(path, pictures, self.layout, self.size, unreadable)
+        for other in [] if found is None else [file for file in files if file not in set(pictures)]:
+            reason = Field(other).fail("a picture's file as the others of this folder", "another kind")
+            if self.strict:
+                raise reason
+            bad[str(other)] = str(reason).removeprefix(f"{other}: ")
+        return found
+
+    def _text(self, path: Path) -> Sightings:
+        if path.suffix.lower() != ".csv" and is_label_text(path):
+            return read_label_texts(path, [path], self.layout, self.size)
+        if is_deeplabcut(path):
+            return read_deeplabcut_csv(path, self.layout)
+        found = (
+            read_table(path, read_text(path), self.layout, self.size)
+            if path.suffix.lower() == ".csv"
+            else None
+        )
+        if found is None:
+            raise Field(path).fail(FORMATS, "other text")
+        return found
 
     def _json(self, file: Field) -> Sightings:
-        if is_coco_results(file):
-            return read_coco_results(file, self.layout)
         if is_coco_annotations(file):
             return read_coco_annotations(file, self.layout)
-        if is_mmpose(file):
-            return read_mmpose(file, self.layout)
-        if is_openpose(file):
-            return read_openpose(file.path, [file.path], self.layout)
-        if is_mediapipe(file):
-            return read_mediapipe(file, self.layout, self.size)
-        keys = ", ".join(map(str, file.value))[:60] if isinstance(file.value, dict) else ""
-        raise file.fail(FORMATS, f"an object with {keys}" if keys else "other JSON")
+        found = read_keypoint_json(file, self.layout, self.size)
+        if found is None:
+            raise file.fail(FORMATS, unknown_json(file.value))
+        return found
 
     def _npz(self, archive: Archive) -> Detections2D:
         if "positions_2d" in archive:
-            return read_videopose3d_2d(archive, self.layout, self.subjects).detections(self.size)
+            return self._table(read_videopose3d_2d(archive, self.layout, self.subjects))
+        if "keypoints" in archive and "boxes" in archive:
+            return self._table(read_detectron(archive, self.layout))
         if "keypoints" in archive or "pose_2d" in archive:
-            return read_plain_detections(archive, self.layout, self.size)
+            return read_plain_detections(archive, self.layout, self.size, self.joints)
         members = ", ".join(archive.members)[:80]
         raise archive.fail("members", "positions_2d, keypoints or pose_2d", members or "none")
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files of a folder that may be read, in natural order."""
+    listed = [file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file()]
+    return in_natural_order([file for file in listed if not _hidden(Path(file.name))])
+
+
+def _hidden(path: Path) -> bool:
+    """Whether a program has put a file or folder there for itself."""
+    return any(part.startswith((".", "__MACOSX")) for part in path.parts)
+
+
+def _noted(found: Detections2D, bad: Mapping[str, str], below: Path) -> Detections2D:
+    """Say which files were left out."""
+    return _warned(found, left_out(bad, below)) if bad else found
+
+
+def _warned(found: Detections2D, sentence: str) -> Detections2D:
+    warnings = (*found.reading.warnings, sentence)
+    return replace(found, reading=replace(found.reading, warnings=warnings))
 
 
 def _concatenated(parts: list[Detections2D], path: Path) -> Detections2D:
@@ -147,14 +236,31 @@ def _concatenated(parts: list[Detections2D], path: Path) -> Detections2D:
         if (part.image_size is None) != (first.image_size is None):
             words = ("one", "none") if part.image_size is None else ("none", "one")
             raise Field(part.path, "image size").fail(f"{words[0]} as {first.path.name}", words[1])
-    clips, offset = [], 0
+    clips, offset, names = [], 0, dict[int, str]()
     for part in parts:
-        _, own = np.unique(part.clip, return_inverse=True)
+        numbers, own = np.unique(part.clip, return_inverse=True)
         clips.append(own.reshape(-1) + offset)
-        offset += int(own.max()) + 1
+        names |= {
+            at: _clip_name(part, number, len(numbers), path)
+            for at, number in enumerate(numbers.tolist(), offset)
+        }
+        offset += len(numbers)
     columns: dict[str, Any] = {
         name: np.concatenate([getattr(part, name) for part in parts])
         for name in ("pose_2d", "confidence", "frame", "person", "image_size")
         if getattr(first, name) is not None
     }
-    return replace(first, **columns, clip=np.concatenate(clips), path=path)
+    reading = Reading.merged([part.reading for part in parts], names)
+    return replace(first, **columns, clip=np.concatenate(clips), path=path, reading=reading)
+
+
+def _clip_name(part: Detections2D, clip: int, clips: int, path: Path) -> str:
+    """The name of a clip of a file or folder within a folder: its way there, and the clip's own name."""
+    own = part.clip_name(clip)
+    if part.path == path:
+        return own
+    way = part.path.relative_to(path)
+    if part.path.is_file():
+        way = way.with_suffix("")
+        return way.as_posix() if clips == 1 else f"{way.as_posix()}/{own}"
+    return way.as_posix() if own in (part.path.name, part.path.stem) else f"{way.as_posix()}/{own}"

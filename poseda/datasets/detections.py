@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -16,6 +17,11 @@ DEFAULT_FIELD_OF_VIEW = 55.0
 
 DEFAULT_CONFIDENCE = 0.3
 """Joints of less confidence count as unseen."""
+
+
+ToldBy = Literal["names", "number", "flag", "format"]
+SizeToldBy = Literal["file", "flag", "unknown"]
+Tracking = Literal["file", "followed", "single"]
 
 
 @dataclass(frozen=True)
@@ -33,14 +39,37 @@ class Reading:
         warnings: sentences about doubtful content.
     """
 
-    layout_told_by: Literal["names", "number", "flag", "format"] = "number"
-    image_size_told_by: Literal["file", "flag", "unknown"] = "unknown"
-    tracking: Literal["file", "followed", "single"] = "single"
+    layout_told_by: ToldBy = "number"
+    image_size_told_by: SizeToldBy = "unknown"
+    tracking: Tracking = "single"
     rate: float | None = None
     rate_told_by: Literal["file", "flag", "unknown"] = "unknown"
     clip_names: Mapping[int, str] = field(default_factory=dict)
     dropped: Mapping[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def merged(cls, readings: Sequence[Reading], clip_names: Mapping[int, str]) -> Reading:
+        """How several files were read, whose clips have new numbers and names."""
+        first, dropped = readings[0], Counter[str]()
+        for reading in readings:
+            dropped.update(reading.dropped)
+        ways = {reading.tracking for reading in readings}
+        rates = {reading.rate for reading in readings}
+        alike = len(rates) == 1
+        counts = Counter(sentence for reading in readings for sentence in reading.warnings)
+        return replace(
+            first,
+            tracking=next(way for way in ("followed", "file", "single") if way in ways),
+            rate=first.rate if alike else None,
+            rate_told_by=first.rate_told_by if alike else "unknown",
+            clip_names=dict(clip_names),
+            dropped=dict(dropped),
+            warnings=tuple(
+                sentence if times == 1 else f"{sentence} ({times} files)"
+                for sentence, times in counts.items()
+            ),
+        )
 
 
 @dataclass(frozen=True)
@@ -51,7 +80,7 @@ class Detections2D:
         pose_2d: (N, J, 2) float64, pixels or screen coordinates, NaN where the file has no place.
         confidence: (N, J) float64; 0 is unseen. The scale is the detector's; most end at 1.
         frame: (N,) int64 within the recording.
-        person: (N,) int64 track. Where the format has no tracks, the place in the frame's list.
+        person: (N,) int64 track within the clip: the file's, or where it has none, ours.
         clip: (N,) int64 recording (file, video, action) of a row.
         layout: the joints in their order.
         image_size: (N, 2) float64 width and height in pixels, or None where unknown.
@@ -94,6 +123,10 @@ class Detections2D:
         columns = ("pose_2d", "confidence", "frame", "person", "clip")
         size = None if self.image_size is None else self.image_size[index]
         return replace(self, **{name: getattr(self, name)[index] for name in columns}, image_size=size)
+
+    def clip_name(self, clip: int) -> str:
+        """The name of a clip; its number where it has none."""
+        return self.reading.clip_names.get(clip) or str(clip)
 
     @property
     def track(self) -> np.ndarray:

@@ -82,6 +82,62 @@ BODY_25 = _layout(
 )  # fmt: skip
 """OpenPose's default."""
 
+BODY_25B = _layout(
+    "body_25b",
+    _COCO + """
+    upper_neck head_top left_big_toe left_small_toe left_heel right_big_toe right_small_toe right_heel""",
+)  # fmt: skip
+"""OpenPose's experimental body model: COCO's joints first. BODY_135 begins with it."""
+
+COCO18 = _layout(
+    "coco18", """
+    nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist right_hip right_knee
+    right_ankle left_hip left_knee left_ankle right_eye left_eye right_ear left_ear""",
+)  # fmt: skip
+"""OpenPose's COCO model, which DWPose and older exports of AlphaPose follow."""
+
+OPENPOSE_MPI15 = _layout(
+    "openpose_mpi15", """
+    head_top neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist right_hip
+    right_knee right_ankle left_hip left_knee left_ankle chest""",
+)  # fmt: skip
+"""OpenPose's MPI model; its last joint is the middle of the trunk."""
+
+CROWDPOSE14 = _layout(
+    "crowdpose14", """
+    left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist left_hip right_hip left_knee
+    right_knee left_ankle right_ankle head_top neck""",
+)  # fmt: skip
+"""CrowdPose."""
+
+AIC14 = _layout(
+    "aic14", """
+    right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist right_hip right_knee
+    right_ankle left_hip left_knee left_ankle head_top neck""",
+)  # fmt: skip
+"""AI Challenger."""
+
+POSETRACK17 = _layout(
+    "posetrack17", """
+    nose upper_neck head_top left_ear right_ear left_shoulder right_shoulder left_elbow right_elbow left_wrist
+    right_wrist left_hip right_hip left_knee right_knee left_ankle right_ankle""",
+)  # fmt: skip
+"""PoseTrack 2018, whose "head_bottom" is the upper end of the neck."""
+
+MPII16 = _layout(
+    "mpii16", """
+    right_ankle right_knee right_hip left_hip left_knee left_ankle pelvis thorax upper_neck head_top
+    right_wrist right_elbow right_shoulder left_shoulder left_elbow left_wrist""",
+)  # fmt: skip
+"""MPII Human Pose."""
+
+JHMDB15 = _layout(
+    "jhmdb15", """
+    neck belly head right_shoulder left_shoulder right_hip left_hip right_elbow left_elbow right_knee
+    left_knee right_wrist left_wrist right_ankle left_ankle""",
+)  # fmt: skip
+"""J-HMDB, whose head is the middle of the face."""
+
 MEDIAPIPE33 = _layout(
     "mediapipe33", """
     nose left_eye_inner left_eye left_eye_outer right_eye_inner right_eye right_eye_outer left_ear right_ear
@@ -136,6 +192,14 @@ LAYOUTS: dict[str, Layout] = {
     for layout in (
         HALPE26,
         BODY_25,
+        BODY_25B,
+        COCO18,
+        OPENPOSE_MPI15,
+        CROWDPOSE14,
+        AIC14,
+        POSETRACK17,
+        MPII16,
+        JHMDB15,
         MEDIAPIPE33,
         MPI_INF_3DHP_28,
         MPI_INF_3DHP_17,
@@ -148,8 +212,9 @@ LAYOUTS: dict[str, Layout] = {
 """Every built-in layout. The joints of each built-in skeleton are one too: ``coco17`` has COCO's order."""
 
 BY_JOINTS: dict[int, tuple[Layout, int]] = {
-    17: (LAYOUTS["coco17"], 17), 25: (BODY_25, 25), 26: (HALPE26, 26), 33: (MEDIAPIPE33, 33),
-    133: (LAYOUTS["coco17"], 17), 136: (HALPE26, 26),
+    17: (LAYOUTS["coco17"], 17), 18: (COCO18, 18), 25: (BODY_25, 25), 26: (HALPE26, 26),
+    33: (MEDIAPIPE33, 33), 68: (HALPE26, 26), 133: (LAYOUTS["coco17"], 17), 134: (COCO18, 18),
+    135: (BODY_25B, 25), 136: (HALPE26, 26),
 }  # fmt: skip
 """The layout that a number of detected joints stands for, and how many of the first joints it takes.
 

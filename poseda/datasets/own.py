@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
+from poseda.datasets.account import Account, account_of
 from poseda.datasets.conversion import conversion
 from poseda.datasets.detection_files import SUFFIXES as DETECTION_SUFFIXES
 from poseda.datasets.detection_files import read_detections
-from poseda.datasets.detections import DEFAULT_CONFIDENCE
+from poseda.datasets.detections import DEFAULT_CONFIDENCE, Detections2D
 from poseda.datasets.domain_file import DomainFile
 from poseda.datasets.formats.files import kind_of
 from poseda.datasets.formats.npz import Archive
+from poseda.datasets.joint_map import JointMap
 from poseda.datasets.lens import find_lens
+from poseda.datasets.people import choose_people
 from poseda.datasets.records import (
     AdaptationData,
     DataError,
@@ -29,12 +33,15 @@ from poseda.datasets.records import (
 )
 from poseda.datasets.screen import unlabelled
 from poseda.datasets.source_files import SUFFIXES as SOURCE_SUFFIXES
-from poseda.datasets.source_files import read_source
+from poseda.datasets.source_files import read_source, source_account
 from poseda.datasets.synthetic.embedded import EmbeddedDomains
 from poseda.geometry.skeleton import H36M16, Skeleton
 
 VALIDATION_SHARE = 0.1
 """Share of the source's clips kept for source_val. A single clip gives its last part."""
+
+FASTER = 1.25
+"""Frame rates that differ by this factor are said."""
 
 READ = {*DETECTION_SUFFIXES, *SOURCE_SUFFIXES, ".calibration"}
 """Endings of the files of a folder that its fingerprint covers; videos beside them do not count."""
@@ -53,6 +60,8 @@ class OwnDomains:
         fingerprint: SHA-256 of the files and of the options they were read with.
         made_up: target joints that the detections lack, and how each is made.
         camera: the target's camera, in words.
+        account: of the target's detections, or None.
+        source_account: how the source was read, in sentences.
     """
 
     def __init__(
@@ -62,9 +71,12 @@ class OwnDomains:
         fingerprint: str,
         made_up: Mapping[str, str],
         camera: str = "unknown",
+        account: Account | None = None,
+        source_account: Sequence[str] = (),
     ) -> None:
         self._name, self._data, self._fingerprint = name, data, fingerprint
-        self.made_up, self.camera = dict(made_up), camera
+        self.made_up, self.camera, self.account = dict(made_up), camera, account
+        self.source_account = tuple(source_account)
 
     @property
     def name(self) -> str:
@@ -112,10 +124,12 @@ def own_domains(
     intrinsics: str | Path | None = None,
     min_confidence: float = DEFAULT_CONFIDENCE,
     layout: str | None = None,
-    joints: Mapping[str, str] | None = None,
+    people: str | int = "all",
+    joints: Mapping[str, str | int] | Sequence[str] | None = None,
     stride: int = 1,
     seed: int = 0,
-) -> Domains:
+    strict: bool = False,
+) -> OwnDomains:
     """Pair a labelled source with the user's own footage.
 
     Args:
@@ -129,21 +143,29 @@ def own_domains(
         intrinsics: JSON of the target's camera; ``fov`` has no effect then.
         min_confidence: target joints of less confidence are unseen.
         layout: of the target's joints, where its file does not give it.
-        joints: our joint to its name in a BVH source with unknown names.
+        people: of the target, as :func:`poseda.datasets.people.choose_people` takes them.
+        joints: our joint to its name in the target or the source, where names do not tell; or what an option
+            holds, see :meth:`JointMap.read`.
         stride: keep one frame of the source in this many.
         seed: of the split into source and source_val, and of the embedded studio.
+        strict: refuse bad files of a folder.
 
     Raises:
         DataError: if a file cannot be used; one sentence.
     """
-    detections = read_detections(target, image_size, layout=layout)
+    names = JointMap.of(joints or None)
+    found = read_detections(target, image_size, layout=layout, joints=names, strict=strict)
+    detections = choose_people(found, people)
     lens = find_lens(detections, skeleton, intrinsics, fov, min_confidence)
     poses = unlabelled(
         detections, skeleton, intrinsics=lens.intrinsics, fov=lens.fov, min_confidence=min_confidence
     )
-    learn, hold = _source(source, skeleton, cameras, joints, stride, seed)
-    named = sorted((joints or {}).items())
-    options = (image_size, fov, skeleton.name, min_confidence, layout, named, stride, seed)
+    learn, hold = _source(source, skeleton, cameras, names, stride, seed, strict)
+    names.check()
+    named = sorted(names.pairs.items())
+    options: tuple[Any, ...] = (image_size, fov, skeleton.name, min_confidence, layout, named, stride, seed)
+    options += (names.order,) if names.order else ()
+    options += () if people == "all" else (people,)
     files = [Path(file) for file in (source, target, cameras, intrinsics) if file is not None]
     return OwnDomains(
         Path(target).resolve().stem,
@@ -151,16 +173,33 @@ def own_domains(
         digest(files, repr(options)),
         conversion(detections.layout, skeleton).made_up,
         lens.note,
+        account_of(detections, skeleton, min_confidence),
+        _account(learn, source, detections, stride),
     )
+
+
+def _account(source: LabelledPoses, path: str | Path | None, target: Detections2D, stride: int) -> list[str]:
+    """How the source was read, in sentences, and whether its frames are as fast as the target's."""
+    if path is None or not source.reading.format:
+        return []
+    lines, rates, rate = source_account(source, Path(path)), source.reading.rates, target.reading.rate
+    if len(rates) == 1 and rate is not None and not 1 / FASTER < rates[0] / rate < FASTER:
+        wanted = max(1, round(rates[0] * stride / rate))
+        lines.append(
+            f"the source has {rates[0]:g} frames per second and the target {rate:g}, which matters to "
+            f"lifters of several frames; --stride {wanted} is nearest"
+        )
+    return lines
 
 
 def _source(
     source: str | Path | None,
     skeleton: Skeleton,
     cameras: str | Path | None,
-    joints: Mapping[str, str] | None,
+    joints: JointMap,
     stride: int,
     seed: int,
+    strict: bool,
 ) -> tuple[LabelledPoses, LabelledPoses]:
     """Source and source_val: as a domain file splits them, otherwise by clips."""
     made: Domains
@@ -169,7 +208,9 @@ def _source(
     elif Path(source).is_file() and kind_of(Path(source)) == "npz" and "source_pose_3d" in Archive(source):
         made = DomainFile(source, skeleton)
     else:
-        poses = read_source(source, skeleton=skeleton, cameras=cameras, joints=joints, stride=stride)
+        poses = read_source(
+            source, skeleton=skeleton, cameras=cameras, joints=joints, stride=stride, strict=strict
+        )
         return split_source(check_in_front(poses, f"{source}: pose_3d"), seed)
     if made.skeleton != skeleton:
         raise DataError(
@@ -195,7 +236,7 @@ def split_source(poses: LabelledPoses, seed: int = 0) -> tuple[LabelledPoses, La
     if len(clips) == 1:
         held[rows - max(1, round(rows * VALIDATION_SHARE)) :] = True
         clip = torch.where(held, poses.clip + 1, poses.clip)
-        poses = LabelledPoses(poses.pose_3d, poses.pose_2d, poses.camera, clip, poses.columns)
+        poses = replace(poses, clip=clip)
     else:
         order = clips[torch.from_numpy(np.random.default_rng(seed).permutation(len(clips)))]
         held = torch.isin(poses.clip, order[: max(1, round(len(clips) * VALIDATION_SHARE))])

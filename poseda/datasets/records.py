@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -23,6 +24,44 @@ EVALUATED = ("target_test", "source_val")
 
 
 @dataclass(frozen=True)
+class SourceReading:
+    """How a source was read: what was found, guessed, made up and left out.
+
+    Args:
+        format: name of the format; empty for data that come from no file.
+        files: how many were read.
+        rates: frames per second that occur in them, ascending; empty where unknown.
+        up: which axis points up and what told it, each once.
+        made_up: joint that a file lacks to the joints that it is made from.
+        dropped: reason to the number of frames that were left out for it.
+        skipped: file that could not be read to the reason why.
+        warnings: sentences about doubtful content.
+    """
+
+    format: str = ""
+    files: int = 0
+    rates: tuple[float, ...] = ()
+    up: tuple[str, ...] = ()
+    made_up: Mapping[str, str] = field(default_factory=dict)
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    def joined(self, other: SourceReading) -> SourceReading:
+        """How this and another file were read."""
+        return SourceReading(
+            self.format or other.format,
+            self.files + other.files,
+            tuple(sorted({*self.rates, *other.rates})),
+            tuple(dict.fromkeys((*self.up, *other.up))),
+            {**other.made_up, **self.made_up},
+            dict(Counter(self.dropped) + Counter(other.dropped)),
+            {**self.skipped, **other.skipped},
+            (*self.warnings, *other.warnings),
+        )
+
+
+@dataclass(frozen=True)
 class LabelledPoses:
     """Poses with their 3D labels.
 
@@ -33,6 +72,7 @@ class LabelledPoses:
         clip: (N,) int64, the recording each row comes from.
         columns: optional numpy arrays of N rows (subject, time, frame, camera, pitch, rotation). ``frame``
             numbers the frames of a recording, and shows where some are missing.
+        reading: how they were read from files.
 
     Raises:
         ValueError: if shapes or row counts disagree.
@@ -43,6 +83,7 @@ class LabelledPoses:
     camera: Camera
     clip: Tensor
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
+    reading: SourceReading = SourceReading()
 
     def __post_init__(self) -> None:
         _check_rows(self.pose_2d, self.camera, self.clip)
@@ -73,6 +114,7 @@ class LabelledPoses:
             self.camera[index],
             self.clip[index],
             {name: column[at] for name, column in columns.items()},
+            self.reading,
         )
 
     def to(self, *args: Any, **kwargs: Any) -> LabelledPoses:

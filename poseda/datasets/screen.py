@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from poseda.datasets.checks import refuse_off_picture, usable
 from poseda.datasets.conversion import conversion
 from poseda.datasets.detections import DEFAULT_CONFIDENCE, DEFAULT_FIELD_OF_VIEW, Detections2D
 from poseda.datasets.errors import DataError
@@ -80,16 +81,15 @@ def on_screen(
     Raises:
         DataError: if the size of the picture is unknown or no conversion exists.
     """
-    visible = (detections.confidence > 0) & (detections.confidence >= min_confidence)
     found = conversion(detections.layout, skeleton)
-    pose, seen = found(detections.pose_2d, visible)
+    pose, seen = found(detections.pose_2d, usable(detections, min_confidence))
     sizes = _sizes(detections, intrinsics)
     with np.errstate(over="ignore"):
         screen = (pose if sizes is None else _on_screen(pose, sizes)).astype(np.float32)
     seen = seen & np.isfinite(screen).all(-1)
     screen = np.where(seen[..., None], screen, np.float32(0))
     if seen.any():
-        _check_screen(detections, screen[seen.any(1)])
+        _check_screen(detections, screen[seen.any(1)], sizes)
     camera = _camera(len(detections), sizes, intrinsics, fov)
     return UnlabelledPoses(
         torch.from_numpy(screen),
@@ -119,18 +119,17 @@ def _sizes(detections: Detections2D, intrinsics: Intrinsics | None) -> np.ndarra
     return detections.image_size
 
 
-def _check_screen(detections: Detections2D, screen: np.ndarray) -> None:
-    """Refuse poses far off the screen or tiny: the picture's size or the unit is another one."""
+def _check_screen(detections: Detections2D, screen: np.ndarray, sizes: np.ndarray | None) -> None:
+    """Refuse poses off the screen: the picture's size or the unit is another one."""
+    if (
+        detections.image_size is None and len(detections) > 1
+    ):  # otherwise its reader has looked, or it is a stream
+        refuse_off_picture(detections, sizes, "give the size of the detector's pictures")
     far = np.abs(screen).max((1, 2))
     if np.median(far) > 4:
         raise DataError(
             f"{detections.path}: pose_2d: expected {detections.units} of a picture of this size, "
             f"found joints {np.median(far) / 2:.0f} widths from its centre"
-        )
-    if detections.units == "pixels" and np.median(np.ptp(screen, 1).max(1)) < 0.004:
-        raise DataError(
-            f"{detections.path}: pose_2d: expected pixels, found poses smaller than 2 pixels "
-            f"in a thousand (normalised coordinates?)"
         )
 
 

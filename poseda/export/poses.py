@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -23,6 +23,7 @@ class LiftedPoses:
         frame, person, clip: (F,) int64, as in the detections.
         skeleton: of the poses.
         rate: frames a second.
+        clip_names: number of a clip to the name of its file, video or action, for clips that have one.
         error: (F, J) float32 metres, the expected distance of each joint to the truth, NaN where ``valid`` is
             false; or None where the lifter does not tell it.
 
@@ -39,6 +40,7 @@ class LiftedPoses:
     clip: np.ndarray
     skeleton: Skeleton
     rate: float
+    clip_names: Mapping[int, str] = field(default_factory=dict)
     error: np.ndarray | None = None
 
     def __post_init__(self) -> None:
@@ -55,6 +57,10 @@ class LiftedPoses:
 
     def __len__(self) -> int:
         return len(self.frame)
+
+    def clip_name(self, clip: int) -> str:
+        """The name of a clip; its number where it has none."""
+        return self.clip_names.get(clip) or str(clip)
 
     def tracks(self) -> Iterator[tuple[int, int, slice]]:
         """Clip, person and rows of each person of each clip."""

@@ -17,12 +17,18 @@ DECIMALS = 6
 
 
 def npz_bytes(poses: LiftedPoses) -> bytes:
-    """The record's arrays under their names, with ``joint_names`` (J,), ``parents`` (J,) and ``rate`` ()."""
+    """The record's arrays under their names, with ``joint_names`` (J,), ``parents`` (J,) and ``rate`` ().
+
+    ``clip_names`` (C,) holds the name of clip k at index k, where clips have names and are numbered from 0.
+    """
     arrays = {
         name: getattr(poses, name)
         for name in ("pose_3d", "error", "root", "valid", "visible", "frame", "person", "clip")
         if getattr(poses, name) is not None
     }
+    numbers = range(max(poses.clip_names, default=-1) + 1)
+    if poses.clip_names and len(numbers) <= len(poses):
+        arrays["clip_names"] = np.array([poses.clip_names.get(number, "") for number in numbers])
     content = io.BytesIO()
     np.savez_compressed(
         content,
@@ -50,10 +56,11 @@ def pose_object(pose_3d: np.ndarray | None, root: np.ndarray | None, skeleton: S
 
 
 def json_text(poses: LiftedPoses) -> str:
-    """A list of objects, one a frame and line: clip, person, frame, and what :func:`pose_object` says."""
+    """A list of objects, one a frame and line: clip, person, frame, clip_name, and :func:`pose_object`."""
     lines = []
     for at in range(len(poses)):
-        key = {name: int(getattr(poses, name)[at]) for name in ("clip", "person", "frame")}
+        key: dict[str, Any] = {name: int(getattr(poses, name)[at]) for name in ("clip", "person", "frame")}
+        key["clip_name"] = poses.clip_name(key["clip"])
         pose = poses.pose_3d[at] if poses.valid[at] else None
         root = None if poses.root is None else poses.root[at]
         lines.append(json.dumps(key | pose_object(pose, root, poses.skeleton)))
@@ -63,8 +70,8 @@ def json_text(poses: LiftedPoses) -> str:
 def csv_text(poses: LiftedPoses) -> str:
     """A row a frame, metres, empty where unknown.
 
-    Columns: clip, person, frame, valid (1 or 0), ``JOINT_x``, ``_y``, ``_z`` of each joint, and perhaps
-    ``root_position_x``, ``_y``, ``_z``.
+    Columns: clip, person, frame, valid (1 or 0), clip_name, ``JOINT_x``, ``_y``, ``_z`` of each joint, and
+    perhaps ``root_position_x``, ``_y``, ``_z``.
     """
     columns, names = [poses.pose_3d.reshape(len(poses), -1)], list(poses.skeleton.joint_names)
     if poses.root is not None:
@@ -73,10 +80,12 @@ def csv_text(poses: LiftedPoses) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     axes = [f"{name}_{axis}" for name in names for axis in "xyz"]
-    writer.writerow(["clip", "person", "frame", "valid", *axes])
+    writer.writerow(["clip", "person", "frame", "valid", "clip_name", *axes])
     for at, row in enumerate(np.concatenate(columns, 1)):
         key = [int(value[at]) for value in (poses.clip, poses.person, poses.frame, poses.valid)]
-        writer.writerow([*key, *(f"{x:.{DECIMALS}f}" if np.isfinite(x) else "" for x in row)])
+        writer.writerow(
+            [*key, poses.clip_name(key[0]), *(f"{x:.{DECIMALS}f}" if np.isfinite(x) else "" for x in row)]
+        )
     return text.getvalue()
 
 

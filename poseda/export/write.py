@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +19,9 @@ WHOLE: dict[str, Callable[[LiftedPoses], bytes]] = {
 }
 """Formats that hold any number of clips and persons."""
 
+LONGEST = 80
+"""Most letters of a clip's name in the name of a file."""
+
 SUFFIXES = (*WHOLE, ".bvh")
 """Endings of the files that can be written."""
 
@@ -25,7 +30,7 @@ def planned_files(path: Path, poses: LiftedPoses) -> list[Path]:
     """The files that :func:`write_poses` will write.
 
     That is the path itself. A format that holds one person has a file beside it for each person with a valid
-    frame, ``name_clip0_person1.bvh``, unless there is but one person.
+    frame, ``name_VIDEO_person1.bvh``, with the number of a clip without a name, unless there is but one.
 
     Raises:
         ValueError: if the ending is no format's, or a BVH is asked for and nobody has a valid frame.
@@ -42,8 +47,9 @@ def planned_files(path: Path, poses: LiftedPoses) -> list[Path]:
         )
     if len(tracks) == 1:
         return [path]
+    words = _words(poses, {clip for clip, _, _ in tracks})
     return [
-        path.with_stem(f"{path.stem}_clip{clip}_person{person}")
+        path.with_stem(f"{path.stem}_{words[clip]}_person{person}")
         for clip, person, _ in tracks
         if (clip, person) not in skipped
     ]
@@ -54,6 +60,18 @@ def skipped_tracks(path: Path, poses: LiftedPoses) -> list[tuple[int, int]]:
     if path.suffix in WHOLE:
         return []
     return [(clip, person) for clip, person, rows in poses.tracks() if not poses.valid[rows].any()]
+
+
+def _words(poses: LiftedPoses, clips: set[int]) -> dict[int, str]:
+    """Words for clips that may stand in the name of a file; no two are alike."""
+    words = {
+        clip: re.sub(r"[^\w.-]+", "-", poses.clip_names.get(clip, "")).strip("-.")[:LONGEST] for clip in clips
+    }
+    times = Counter(word.lower() for word in words.values())
+    return {
+        clip: f"{word}_clip{clip}" if word and times[word.lower()] > 1 else word or f"clip{clip}"
+        for clip, word in words.items()
+    }
 
 
 def write_poses(path: Path, poses: LiftedPoses) -> list[Path]:

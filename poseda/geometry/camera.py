@@ -22,6 +22,7 @@ from torch.utils.data._utils.collate import default_collate_fn_map
 
 from poseda.geometry import opencv
 from poseda.geometry.distortion import distort, sees, undistort
+from poseda.geometry.symbolic import differs
 
 __all__ = [
     "Camera",
@@ -113,8 +114,7 @@ class Camera:
         rows = self.num_rows
         for name in columns:
             value = getattr(self, name)
-            # One comparison at a time: under export sizes are symbols, which `in` does not compare by value.
-            if value is not None and value.shape[0] != 1 and value.shape[0] != rows:
+            if value is not None and differs(value.shape[0], rows) and differs(value.shape[0], 1):
                 raise ValueError(f"camera.{name}: expected {rows} rows or 1, got {value.shape[0]}")
 
     def __len__(self) -> int:
@@ -127,7 +127,11 @@ class Camera:
     def num_rows(self) -> int:
         """Rows of the table, 1 where shared. Under export a symbol, which ``len`` makes a constant."""
         entries = (self.focal, self.center, self.distortion, self.aspect)
-        sizes = [value.shape[0] for value in entries if value is not None and value.shape[0] != 1]
+        sizes = [
+            value.shape[0] for value in entries if value is not None and differs(value.shape[0], 1, True)
+        ]
+        if torch.compiler.is_compiling():  # the largest may be unknown; if they are good, they are equal
+            return sizes[0] if sizes else 1
         return max(sizes) if sizes else 1
 
     @property
@@ -274,7 +278,7 @@ class Camera:
 
     def rows(self, index: Tensor) -> Camera:
         """The cameras of a batch that an int64 or boolean index picks; a shared camera stays shared."""
-        return self if self.num_rows == 1 else self[index]
+        return self[index] if differs(self.num_rows, 1, True) else self
 
     def __getitem__(self, index: int | slice | Tensor | np.ndarray | list[int] | list[bool]) -> Camera:
         """Pick rows, as many as the index names; an integer picks a table of one.
@@ -297,7 +301,8 @@ class Camera:
             raise TypeError(
                 f"camera: expected an integer, a slice, a mask or an int64 index, got {type(index).__name__}"
             )
-        return self._map(lambda value: value if value.shape[0] == 1 and rows != 1 else value[index])
+        single = not differs(rows, 1, True)
+        return self._map(lambda value: value[index] if single or differs(value.shape[0], 1, True) else value)
 
     def expand(self, size: int) -> Camera:
         """Repeat a shared camera to ``size`` rows without copying."""

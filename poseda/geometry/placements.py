@@ -38,6 +38,13 @@ class TargetPlacements:
     """Placements of M unlabelled target poses, on one device.
 
     A row holds the root and the box of *one* pose. So size and place are drawn together and stay correlated.
+
+    Example:
+        >>> from poseda import H36M16, Camera, TargetPlacements, ops
+        >>> camera = Camera(torch.full((1, 2), 2.3), torch.zeros(1, 2))
+        >>> targets = TargetPlacements.build(torch.rand(50, 16, 2) - 0.5, camera, H36M16)
+        >>> pair = ops.augment(torch.randn(8, 16, 3), skeleton=H36M16, **targets.draw(8))
+
     ``torch.save(targets.state_dict(), path)`` keeps them for
     ``TargetPlacements.from_state_dict(torch.load(path, weights_only=True))``.
 
@@ -134,7 +141,9 @@ class TargetPlacements:
 
     def sample(self, size: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw ``size`` rows with replacement: (size,) int64 on the table's device."""
-        return torch.randint(len(self), (size,), generator=generator, device=self.placement.device)
+        # Beside a size that depends on data the compiler takes no generator, not even None.
+        given: dict[str, Any] = {} if generator is None else {"generator": generator}
+        return torch.randint(len(self), (size,), device=self.placement.device, **given)
 
     def joint_mask(self, index: Tensor) -> Tensor | None:
         """The joints that span the boxes of these rows: (N, J) bool, or None where all do."""

@@ -1,7 +1,7 @@
 """A run's lifter at work: on recordings (:mod:`poseda.inference.footage`) and line by line
 (:mod:`poseda.inference.stream`)."""
 
-from poseda.inference.footage import lift_footage
+from poseda.inference.footage import lift_footage, why_not_lifted
 from poseda.inference.model import AdaptedLifter, LiftOptions
 from poseda.inference.stream import LineLifter, StreamSummary, serve
 from poseda.inference.wide import lift_wide
@@ -14,4 +14,5 @@ __all__ = [
     "lift_footage",
     "lift_wide",
     "serve",
+    "why_not_lifted",
 ]

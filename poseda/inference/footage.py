@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,12 +12,12 @@ from poseda.datasets.detections import Detections2D
 from poseda.datasets.lens import Lens
 from poseda.datasets.records import DataError
 from poseda.datasets.screen import on_screen
+from poseda.datasets.timeline import FEWEST_SEEN, Timeline, fill_in
 from poseda.export import LiftedPoses
 from poseda.geometry.camera import Camera
 from poseda.geometry.skeleton import Skeleton
 from poseda.inference.model import AdaptedLifter, LiftOptions
 from poseda.inference.smoothing import filtered
-from poseda.inference.timeline import Timeline, fill_in
 from poseda.inference.trajectory import root_position
 from poseda.inference.wide import lift_wide
 
@@ -61,7 +61,30 @@ def lift_footage(
         done += len(rows)
         if progress is not None:
             progress(done, total)
-    return filtered(frames.record(pose_3d, root, model.skeleton, options.rate), frames.timeline, options)
+    poses = frames.record(pose_3d, root, model.skeleton, options.rate)
+    poses = replace(poses, clip_names=dict(detections.reading.clip_names))
+    return filtered(poses, frames.timeline, options)
+
+
+def why_not_lifted(poses: LiftedPoses, max_gap: int, min_joints: int | None = None) -> dict[str, int]:
+    """Why frames hold no pose, and how many.
+
+    Args:
+        poses: as lifted.
+        max_gap: most frames over which joints were filled in.
+        min_joints: fewest seen joints of a lifted frame, for a lifter that knows masks; it fills in nothing.
+    """
+    seen = poses.visible[~poses.valid]
+    share, nobody = seen.mean(1), ~seen.any(1)
+    if min_joints is not None:
+        reasons = {f"fewer than {min_joints} joints seen": ~nobody}
+    else:
+        reasons = {
+            "fewer than half of the joints seen": ~nobody & (share < FEWEST_SEEN),
+            f"a joint unseen for more than {max_gap} frames": share >= FEWEST_SEEN,
+        }
+    counts = {reason: int(rows.sum()) for reason, rows in ({"no detection": nobody} | reasons).items()}
+    return {reason: count for reason, count in counts.items() if count}
 
 
 @dataclass(frozen=True)

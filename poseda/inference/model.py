@@ -34,8 +34,14 @@ class LiftOptions:
     rate: float = 30.0
 
     @classmethod
-    def of(cls, config: LiftConfig, run: RunConfig) -> LiftOptions:
-        """The options of a command, with those of the run where the command has none."""
+    def of(cls, config: LiftConfig, run: RunConfig, rate: float | None = None) -> LiftOptions:
+        """The options of a command, with those of the run where the command has none.
+
+        Args:
+            config: of the command.
+            run: of the lifter.
+            rate: of the file, frames per second, or None.
+        """
         confidence = run.min_confidence if config.min_confidence is None else config.min_confidence
         return cls(
             confidence,
@@ -46,7 +52,7 @@ class LiftOptions:
             config.camera_roll,
             config.root,
             config.smooth,
-            config.rate,
+            config.rate or rate or cls.rate,
         )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from poseda.config import SmoothingConfig
+from poseda.datasets.timeline import Timeline
 from poseda.export import LiftedPoses
 from poseda.inference.model import LiftOptions
-from poseda.inference.timeline import Timeline
 
 ORDER = 3
 """Degree of Savitzky-Golay's polynomial."""

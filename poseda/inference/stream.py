@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -13,16 +14,23 @@ from typing import Any, BinaryIO, TextIO
 import numpy as np
 import torch
 
+from poseda.datasets.checks import NORMALISED
+from poseda.datasets.detections import Detections2D
 from poseda.datasets.formats.field import Field
+from poseda.datasets.formats.keypoint_json import TRACKS, read_keypoint_json
+from poseda.datasets.formats.keypoints import POINTS, SCORES
+from poseda.datasets.formats.nearest import unknown_json
 from poseda.datasets.formats.sightings import Sightings
+from poseda.datasets.joint_map import JointMap
 from poseda.datasets.layouts import Layout
 from poseda.datasets.records import DataError
 from poseda.datasets.screen import Intrinsics, on_screen
+from poseda.datasets.timeline import FEWEST_SEEN
+from poseda.datasets.tracking import UNTRACKED
 from poseda.export.tables import pose_object
 from poseda.geometry.camera import Camera
 from poseda.inference.model import AdaptedLifter, LiftOptions
 from poseda.inference.smoothing import OneEuro
-from poseda.inference.timeline import FEWEST_SEEN
 from poseda.inference.trajectory import root_position
 from poseda.inference.wide import lift_line
 
@@ -34,6 +42,15 @@ MAX_LINE = 1 << 20
 
 MAX_PERSONS = 256
 """Persons of whom the past is kept; the one unseen for longest is forgotten first."""
+
+USED = {
+    *(*POINTS, *SCORES, *TRACKS, "score", "person", "frame", "frame_id", "image_width", "image_height"),
+    *("joint_names", "keypoint_names", "meta_info"),
+}
+"""Fields of a line that are used."""
+
+MOST_NAMED = 20
+"""Most fields that one notice names."""
 
 KEPT_TIMES = 1 << 16
 """Latest answers of which the time is kept for the median."""
@@ -110,8 +127,10 @@ class LineLifter:
         intrinsics: of the camera, with the picture's size.
         fov: degrees, where there are no intrinsics; None assumes what recordings assume.
         image_size: width and height in pixels, where there are no intrinsics.
-        layout: of the joints, or None: their number decides it.
+        layout: of the joints, or None: their names or their number decide it.
+        joints: the user's names of joints.
         options: gaps, root, filter.
+        notice: gets a sentence, once, about fields that are not used and people who are not told apart.
 
     Raises:
         ValueError: if the lifter looks at later frames, or the picture's size is unknown.
@@ -125,7 +144,9 @@ class LineLifter:
         fov: float | None = None,
         image_size: tuple[int, int] | None = None,
         layout: Layout | None = None,
+        joints: JointMap | None = None,
         options: LiftOptions | None = None,
+        notice: Callable[[str], None] = lambda _: None,
     ) -> None:
         if model.frames != 1 and not model.config.network.causal:
             raise ValueError(
@@ -136,7 +157,10 @@ class LineLifter:
             raise ValueError("--image-size: expected WIDTHxHEIGHT for --input -, got none")
         self.model, self.intrinsics, self.fov = model, intrinsics, fov
         self.image_size = image_size if intrinsics is None else intrinsics.size
-        self.layout, self.options = layout, options or LiftOptions()
+        self.joints = joints or JointMap()
+        self.layout, self.options = layout or self.joints.layout(), options or LiftOptions()
+        self.notice, self._named, self._twins = notice, set[str](), False
+        self._frame: int | None = None
         self._past: OrderedDict[object, _Past] = OrderedDict()
         self._warm_up()
 
@@ -156,13 +180,18 @@ class LineLifter:
         """The object to answer a line with; a bad line is answered with an ``error`` that names it.
 
         Args:
-            line: {"keypoints": [[x, y, confidence], …]} in pixels; confidence, "person" and "frame" optional.
+            line: {"keypoints": [[x, y, confidence], …]} in pixels, or the joints in another form that files
+                of detections have, with "keypoint_scores" or "score", "person" or "track_id", and "frame".
             number: of the line, from 1; names it in errors, and the frame where the line does not.
         """
         try:
             return self._lifted(line, number)
         except DataError as error:
-            return {"line": number, "error": str(error)}
+            place, sentence = f"line {number}", str(error)
+            return {
+                "line": number,
+                "error": sentence if place in sentence else f"{STDIN}: {place}: {sentence}",
+            }
 
     def _lifted(self, line: bytes, number: int) -> dict[str, Any]:
         place = Field(STDIN, f"line {number}")
@@ -170,9 +199,11 @@ class LineLifter:
             content = place.holding(json.loads(line))
         except (ValueError, RecursionError) as error:
             raise place.fail("a JSON object", f"other text ({error})") from error
-        person = content.get("person", 0).name()
-        frame = content.get("frame", number - 1).whole()
-        pose, seen, camera = self._read(content["keypoints"])
+        found = self._people(content)
+        person, frame = _person(content, found), _frame(content, number)
+        self._notice_fields(content)
+        self._notice_twins(frame, "person" in content or found.rows[0][1] != UNTRACKED)
+        pose, seen, camera = self._on_screen(found)
         past = self._remembered(person)
         past.age = np.where(seen, 0, past.age + 1)
         past.pose_2d = np.where(seen[:, None], pose, past.pose_2d)
@@ -185,15 +216,46 @@ class LineLifter:
             return key | pose_object(None, None, self.model.skeleton)
         return key | pose_object(*self._placed(past, camera), self.model.skeleton)
 
-    def _read(self, keypoints: Field) -> tuple[np.ndarray, np.ndarray, Camera]:
+    def _people(self, content: Field) -> Sightings:
+        """The person of a line, in any of the forms that files of detections have.
+
+        Raises:
+            DataError: if the line holds none, several, or joints of an unknown layout.
+        """
+        content.record()
+        found = read_keypoint_json(content, self.layout, self.image_size)
+        if found is None:
+            raise content.fail("an object with keypoints", unknown_json(content.value))
+        if len(found.points) != 1 or found.layout is None:
+            raise content.fail("the joints of one person", f"{len(found.points)} people")
+        if self.joints.pairs:
+            found.layout = self.joints.renamed(found.layout, STDIN)
+        points = found.points[0]
+        if "score" in content and not _has_confidences(content):
+            points[:, 2] = np.clip(content["score"].number(), 0, 1)
+        seen = np.isfinite(points).all(1) & (points[:, 2] > 0) & (points[:, :2] != 0).any(1)
+        if seen.any() and np.abs(points[seen, :2]).max() <= NORMALISED:
+            raise content.at("keypoints").fail("pixels", "normalised coordinates")
+        return found
+
+    def _on_screen(self, found: Sightings) -> tuple[np.ndarray, np.ndarray, Camera]:
         """(J, 2) screen coordinates in the model's joints, which are seen (J,), and the camera."""
-        points = keypoints.numbers(("N", (2, 3)))
-        if points.shape[1] == 2:
-            points = np.concatenate([points, np.ones((len(points), 1))], 1)
-        found = Sightings(STDIN, "JSON lines", self.layout)
-        found.add(points, keypoints, 0)
+        assert found.layout is not None
+        points, zero, size = found.points[0][None], np.zeros(1, np.int64), self.image_size
+        there = np.isfinite(points).all(-1) & (points[..., :2] != 0).any(-1)
+        detections = Detections2D(
+            pose_2d=np.where(there[..., None], points[..., :2], np.nan),
+            confidence=np.where(there, points[..., 2], 0.0),
+            frame=zero,
+            person=zero,
+            clip=zero,
+            layout=found.layout,
+            image_size=None if size is None else np.array([size], np.float64),
+            format="JSON lines",
+            path=STDIN,
+        )
         poses = on_screen(
-            found.detections(self.image_size),
+            detections,
             self.model.skeleton,
             intrinsics=self.intrinsics,
             fov=self.fov,
@@ -203,6 +265,21 @@ class LineLifter:
         visible = poses.shown if self.model.wide else poses.visible
         seen = np.ones(len(pose), bool) if visible is None else visible[0].numpy()
         return pose, seen, poses.camera
+
+    def _notice_fields(self, content: Field) -> None:
+        """Name fields that are not used, each once."""
+        unused = [str(name) for name in content.record() if name not in USED and name not in self._named]
+        if unused:
+            self._named.update(unused)
+            shown = ", ".join(name[:40] for name in unused[:MOST_NAMED])
+            self.notice(f"{content.where}: fields that are not used: {shown}")
+
+    def _notice_twins(self, frame: int, told_apart: bool) -> None:
+        """Say once that two people of a frame come without tracks."""
+        if not told_apart and frame == self._frame and not self._twins:
+            self._twins = True
+            self.notice(f"two lines have frame {frame} and no track_id, so they are taken for one person")
+        self._frame = frame
 
     def _remembered(self, person: object) -> _Past:
         if person not in self._past:
@@ -250,6 +327,29 @@ class LineLifter:
         if name not in past.filters:
             past.filters[name] = OneEuro(self.options.smooth, self.options.rate)
         return past.filters[name](value)
+
+
+def _person(content: Field, found: Sightings) -> str | int:
+    """Who it is: ``person``, or a track as detectors write it."""
+    if content.get("person").value is not None:
+        return content["person"].name()
+    track = found.rows[0][1]
+    return 0 if track < 0 else track
+
+
+def _frame(content: Field, number: int) -> int:
+    """The frame's number: as the line says, or that of the line."""
+    name = "frame" if "frame" in content else "frame_id"
+    return content.get(name, number - 1).whole()
+
+
+def _has_confidences(content: Field) -> bool:
+    """Whether the joints have confidences of their own."""
+    if any(isinstance(content.value.get(name), list) for name in SCORES):
+        return True
+    points = next((content.value[name] for name in POINTS if name in content), None)
+    first = points[0] if isinstance(points, list) and points else points
+    return not (isinstance(first, list) and len(first) == 2)
 
 
 def serve(lifter: LineLifter, source: BinaryIO, sink: TextIO, summary: StreamSummary) -> None:

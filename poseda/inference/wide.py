@@ -13,12 +13,12 @@ from poseda.datasets.detections import Detections2D
 from poseda.datasets.errors import DataError
 from poseda.datasets.lens import Lens
 from poseda.datasets.screen import on_screen
+from poseda.datasets.timeline import Timeline
 from poseda.export import LiftedPoses
 from poseda.geometry.camera import Camera, tilted_up
 from poseda.geometry.placements import locate
 from poseda.inference.model import AdaptedLifter, LiftOptions
 from poseda.inference.smoothing import filtered
-from poseda.inference.timeline import Timeline
 from poseda.lifters.observation import Observation
 from poseda.lifters.wide import WideLifter
 from poseda.method.two_passes import LiftedFootage, Told, lift_frames
@@ -113,8 +113,9 @@ def lift_wide(
         root = np.full((len(seen), 3), np.nan, np.float32)
         root[valid] = locate(lifted.pose_3d.cpu(), place, camera, shown, REFINEMENTS).numpy()
     at = timeline
+    names = dict(detections.reading.clip_names)
     poses = LiftedPoses(
-        pose_3d, root, valid, seen, at.frame, at.person, at.clip, model.skeleton, options.rate, error
+        pose_3d, root, valid, seen, at.frame, at.person, at.clip, model.skeleton, options.rate, names, error
     )
     return filtered(poses, timeline, options), _found(lifted, timeline.clip[valid])
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from poseda.geometry.camera import Camera
 from poseda.geometry.skeleton import MAX_JOINTS, Skeleton
+from poseda.geometry.symbolic import differs
 
 MAX_ROTATION = 1.0e4
 """Longest rotation vector, radians. Beyond it the kernels' range reduction loses digits: the pose is
@@ -75,7 +76,7 @@ class AugmentArguments(NamedTuple):
     placement_index: Annotated[Tensor | None, Shape("N", torch.int64, differentiable=False)]
     joint_mask: Annotated[Tensor | None, Shape("NJ", torch.bool, differentiable=False)]
     parents: tuple[int, ...]
-    groups: tuple[int, ...]  # the scale of each bone, or empty: a scale a bone
+    groups: tuple[int, ...]  # the scale of each bone; AOTInductor cannot pass an empty list
     propagate: bool
     exact: bool
     min_depth: float
@@ -134,10 +135,15 @@ def augment(
         TypeError, ValueError: if a setting is wrong. Tensors are not checked.
     """
     _check_settings(skeleton, camera, gpa, min_depth, propagate, require_in_frame)
+    # A setting without what it acts on would do nothing, and hide that something was forgotten.
+    if placement is None and gpa == "exact":
+        raise ValueError("gpa: exact solves for the depth of placement, which was not given")
+    if placement is None and joint_mask is not None:
+        raise ValueError("joint_mask: has the joints that span placement's box, which was not given")
+    if propagate and bone_rotation is None:
+        raise ValueError("propagate: hands on the rotations of bone_rotation, which was not given")
     per_bone = (
-        not isinstance(bone_scale, Tensor)
-        or bone_scale.dim() == 0
-        or bone_scale.shape[-1] == skeleton.num_bones
+        isinstance(bone_scale, Tensor) and bone_scale.dim() > 0 and bone_scale.shape[-1] == skeleton.num_bones
     )
     given = AugmentArguments(
         pose_3d,
@@ -153,12 +159,17 @@ def augment(
         placement_index,
         joint_mask,
         skeleton.parents,
-        () if per_bone else skeleton.bone_groups,
+        tuple(range(skeleton.num_bones)) if per_bone else skeleton.bone_groups,
         propagate,
         gpa == "exact",
         min_depth,
         require_in_frame,
     )
+    return single(given)
+
+
+def single(given: AugmentArguments) -> AugmentArguments:
+    """The same arguments, half precision as float32."""
     for value in given.tensors:
         if isinstance(value, Tensor) and value.dtype in HALF:
             return AugmentArguments(*map(_single, given.tensors), *given.settings)
@@ -219,11 +230,11 @@ def check_augment(given: AugmentArguments) -> None:
     if not isinstance(pose_3d, Tensor):
         raise TypeError(f"pose_3d: expected a tensor, got {type(pose_3d).__name__}")
     shape = pose_3d.shape
-    if len(shape) not in (3, 4) or shape[-2] != joints or shape[-1] != 3:
+    if len(shape) not in (3, 4) or differs(shape[-2], joints) or differs(shape[-1], 3):
         raise ValueError(
             f"pose_3d: expected shape (N, {joints}, 3) or (N, T, {joints}, 3), got {tuple(shape)}"
         )
-    if len(shape) == 4 and shape[1] == 0:
+    if len(shape) == 4 and not differs(shape[1], 0, unknown=True):
         raise ValueError("pose_3d: expected at least one frame, got T = 0")
     if given.root is not None and given.placement is not None:
         raise ValueError("root: cannot be given together with placement; GPA computes the root")
@@ -243,9 +254,12 @@ def _check_index(given: AugmentArguments) -> None:
     if placement is None:
         raise ValueError("placement_index: picks rows of placement, which was not given")
     _check_kind(given, "placement_index", index)
-    if index.dim() != 1 or index.shape[0] != batch:
+    if index.dim() != 1 or differs(index.shape[0], batch):
         raise ValueError(f"placement_index: expected shape ({batch},), got {tuple(index.shape)}")
-    if not isinstance(placement, Tensor) or placement.dim() != 2 or (placement.shape[0] == 0 and batch > 0):
+    empty = (
+        isinstance(placement, Tensor) and placement.dim() == 2 and not differs(placement.shape[0], 0, True)
+    )
+    if not isinstance(placement, Tensor) or placement.dim() != 2 or (empty and differs(batch, 0)):
         shape = tuple(placement.shape) if isinstance(placement, Tensor) else type(placement).__name__
         raise ValueError(f"placement: expected shape (M, 4) with at least one row to pick from, got {shape}")
 
@@ -281,8 +295,8 @@ def _check_shape(given: AugmentArguments, field: str, value: Tensor) -> None:
     wanted = [int(letter) if letter.isdigit() else sizes[letter] for letter in dimensions]
     good = value.dim() == len(wanted)
     for letter, size, want in zip(dimensions, value.shape, wanted, strict=False):
-        # One comparison at a time: while compiling, sizes are symbols, which `in` does not compare by value.
-        good = good and (size == want or (letter in "NMT" and size == 1))
+        # The shared 1 comes second: while compiling, each comparison becomes a condition of the program.
+        good = good and not (differs(size, want) and (letter not in "NMT" or differs(size, 1)))
     if not good:
         told = [
             f"{want} or 1" if letter == "T" else f"{want}"
@@ -310,14 +324,21 @@ def check_skeleton(value: object) -> None:
 
 
 def check_poses(name: str, value: Tensor, points: int | None = None) -> Tensor:
-    """Check (..., P, 3) points, P at most 64 (exactly `points` if given); half precision becomes float32."""
+    """Check (..., J, 3) poses, J at most 64 (exactly `points` if given); half precision becomes float32."""
+    value = check_points(name, value)
+    size = value.shape[-2]
+    if not 1 <= size <= MAX_JOINTS if points is None else differs(size, points):
+        expected = f"1 to {MAX_JOINTS}" if points is None else str(points)
+        raise ValueError(f"{name}: expected shape (..., P, 3) with P = {expected}, got {tuple(value.shape)}")
+    return value
+
+
+def check_points(name: str, value: Tensor) -> Tensor:
+    """Check (..., P, 3) points; half precision becomes float32."""
     if not isinstance(value, Tensor) or not value.is_floating_point() or value.layout != torch.strided:
         raise TypeError(f"{name}: expected a dense floating-point tensor, got {_describe(value)}")
-    shape = value.shape
-    good = len(shape) >= 2 and shape[-1] == 3 and 1 <= shape[-2] <= MAX_JOINTS
-    if not good or (points is not None and shape[-2] != points):
-        expected = f"1 to {MAX_JOINTS}" if points is None else str(points)
-        raise ValueError(f"{name}: expected shape (..., P, 3) with P = {expected}, got {tuple(shape)}")
+    if value.dim() < 2 or differs(value.shape[-1], 3):
+        raise ValueError(f"{name}: expected shape (..., P, 3), got {tuple(value.shape)}")
     return value.float() if value.dtype in HALF else value
 
 

@@ -43,17 +43,26 @@ def attach(
         return output
 
     # The older form of a Function: of the newer one torch inspects the signature at each call, 20 us.
+    name = op.name().replace("::", "_")
     methods = {"forward": staticmethod(forward), "backward": staticmethod(backward)}
-    function: Any = type(op.name().replace("::", "_"), (Function,), methods)
+    function: Any = type(name, (Function,), methods)
+    # Function transforms accept the newer form only.
+    newer = {
+        "forward": staticmethod(lambda *inputs: op(*inputs)),
+        "setup_context": staticmethod(setup_context),
+        "backward": staticmethod(backward),
+        "vmap": staticmethod(
+            _refuse(op, "vmap is not implemented; the op is batched, use its first dimension")
+        ),
+        "jvp": staticmethod(_refuse(op, NO_FORWARD_MODE)),
+    }
+    transformable: Any = type(f"{name}_transformed", (Function,), newer)
 
     def differentiable(*inputs: Any) -> Any:
         if forward_ad._current_level >= 0 and any(
             forward_ad.unpack_dual(x).tangent is not None for x in inputs if isinstance(x, Tensor)
         ):
-            raise RuntimeError(
-                f"{op.name()}: forward-mode differentiation is not implemented; use torch.autograd.grad, or "
-                "poseda.ops.reference"
-            )
+            raise RuntimeError(f"{op.name()}: {NO_FORWARD_MODE}")
         if torch.is_grad_enabled() and any(isinstance(x, Tensor) and x.requires_grad for x in inputs):
             return function.apply(*inputs)
         return below(*inputs)
@@ -62,23 +71,43 @@ def attach(
         if torch.compiler.is_compiling():
             return op(*inputs)
         if torch._C._are_functorch_transforms_active():
-            raise RuntimeError(
-                f"{op.name()}: vmap and other function transforms are not implemented; the op is batched, "
-                "use its first dimension and torch.autograd"
-            )
+            return transformable.apply(*inputs)
         return differentiable(*inputs)
 
     _library.impl(op.name().split("::")[1], differentiable, "Autograd")
     return eager
 
 
+NO_FORWARD_MODE = (
+    "forward-mode differentiation is not implemented; use torch.autograd.grad, or poseda.ops.reference"
+)
+
+
+def _refuse(op: Any, reason: str) -> Callable[..., Any]:
+    def refuse(*_: Any) -> Any:
+        raise RuntimeError(f"{op.name()}: {reason}")
+
+    return refuse
+
+
 def refuse_second_derivative(op: Any) -> Callable[..., Any]:
     """Make a backward op raise by name instead of returning silent zeros; returns it for eager callers."""
+    reason = (
+        "the second derivative is not implemented; take the inner gradient with create_graph=False, or use "
+        "poseda.ops.reference"
+    )
+    return attach(op, _refuse(op, reason), lambda ctx, inputs, output: None)
 
-    def refuse(*_: Any) -> Any:
-        raise RuntimeError(
-            f"{op.name()}: the second derivative is not implemented; take the inner gradient with "
-            "create_graph=False, or use poseda.ops.reference"
-        )
 
-    return attach(op, refuse, lambda ctx, inputs, output: None)
+def differentiate_again(plain: Callable[..., Tensor], *inputs: Tensor, grad: Tensor) -> tuple[Tensor, ...]:
+    """The gradients of an op by its plain form, which can be differentiated any number of times.
+
+    For ``create_graph=True``, as gradient penalties need it.
+
+    Args:
+        plain: computes what the op computes, in plain torch.
+        inputs: of ``plain``.
+        grad: gradient of its result.
+    """
+    pull_back: Callable[[Tensor], tuple[Tensor, ...]] = torch.func.vjp(plain, *inputs)[1]
+    return pull_back(grad)

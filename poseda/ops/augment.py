@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from poseda.geometry.symbolic import differs
 from poseda.ops import _autograd as autograd
 from poseda.ops import _native as native
 from poseda.ops._arguments import (
@@ -17,7 +18,7 @@ from poseda.ops._arguments import (
     check_augment,
     takes_augment_arguments,
 )
-from poseda.ops._row_sums import sum_picked_rows, sum_rows
+from poseda.ops._row_sums import sort_index, sum_picked_rows, sum_rows
 
 native.load()
 
@@ -29,10 +30,21 @@ def augment(given: AugmentArguments) -> AugmentedPose:
     1. bones of the source pose; 2. each bone turned by its rotation vector; 3. scaled; 4. the body turned;
     5. joints again by forward kinematics; 6. the root placed; 7. projected. ``poseda.ops.reference.augment``
     says the same in plain torch. GPA and the transformations are those of Chai et al., ICCV 2023 (PoseDA).
+    ``TargetPlacements.draw`` gives the arguments that place poses like people of the target.
 
     Sequences ``(N, T, J, 3)`` take parameters with T or 1 frames, and camera, root and placement per
     sequence. GPA places the centre frame T//2. The other frames keep their displacement from it, turned by
     its body rotation.
+
+    Example:
+        >>> from poseda import H36M16, Camera, TargetPlacements, ops
+        >>> camera = Camera(torch.full((1, 2), 2.3), torch.zeros(1, 2))
+        >>> targets = TargetPlacements.build(torch.rand(50, 16, 2) - 0.5, camera, H36M16)
+        >>> pose_3d = torch.randn(8, 16, 3)
+        >>> rotation = 0.1 * torch.randn(8, 15, 3)
+        >>> pair = ops.augment(pose_3d, skeleton=H36M16, bone_rotation=rotation, **targets.draw(8))
+        >>> pair.pose_2d.shape, pair.valid.dtype
+        (torch.Size([8, 16, 2]), torch.bool)
 
     Args:
         pose_3d: (N, J, 3) or (N, T, J, 3) metres, camera frame.
@@ -41,14 +53,17 @@ def augment(given: AugmentArguments) -> AugmentedPose:
         bone_rotation: (N, K, 3) rotation vectors, radians, camera frame, at most 10 000 rad long.
         bone_scale: (N, K) or (N, G) relative change of bone length, > -1.
         body_rotation: (N, 3) rotation vector about the root, radians.
-        propagate: a bone's rotation turns its descendants, too (forward kinematics). Default: only the bone.
+        propagate: a bone's rotation turns its descendants, too (forward kinematics; needs
+            ``bone_rotation``). Default: only the bone.
         root: (N, 3) metres, where the root shall stand. Default: where the source's root stands.
         placement: (N, 4), or (M, 4) with an index: root u, v and box w, h of a target pose, screen
             coordinates.
         placement_index: (N,) int64, the row of ``placement`` and camera for each pose. Out of range: invalid.
         gpa: ``closed_form`` (default, the paper's) or ``exact`` (the projected width + height equal the
-            target's).
-        joint_mask: (N, J) bool, the joints that span the box. Default: all.
+            target's; needs ``placement``). A pinhole has one exact depth if the root is among the joints that
+            span the box. Where there are several, Newton's method from the closed form picks one; the
+            reference has its steps.
+        joint_mask: (N, J) bool, the joints that span the box of ``placement``. Default: all.
         min_depth: metres, default 0.1; a joint nearer than this makes the pose invalid.
         require_in_frame: poses that leave the screen are invalid, too (needs ``camera.aspect``). Default: no.
 
@@ -62,6 +77,15 @@ def augment(given: AugmentArguments) -> AugmentedPose:
     Raises:
         TypeError, ValueError: naming the argument, what was expected and what came.
         RuntimeError: if there is not enough memory for the poses.
+    """
+    return run(given)
+
+
+def run(given: AugmentArguments) -> AugmentedPose:
+    """Call the op; what it refuses is said in words for users.
+
+    Raises:
+        TypeError, ValueError, RuntimeError: as :func:`augment`.
     """
     if torch.compiler.is_compiling():
         check_augment(given)
@@ -129,11 +153,11 @@ def _augment_backward(
             continue
         argument = given.tensors[position]
         rows = argument.shape[0]
-        if name in TABLES and given.placement_index is not None and rows != 1:
+        if name in TABLES and given.placement_index is not None and differs(rows, 1, True):
             if picked is None:
-                picked = torch.sort(given.placement_index, stable=True)
+                picked = sort_index(given.placement_index, rows)
             gradient = sum_picked_rows(gradient, *picked, rows)
-        elif rows == 1 and gradient.shape[0] != 1:
+        elif not differs(rows, 1, True) and gradient.shape[0] != 1:
             gradient = sum_rows(gradient.flatten(1)).view(argument.shape)
         results[position] = gradient
     return tuple(results)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +20,11 @@ native.load()
 
 def bones(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
     """Bone vectors, child minus parent.
+
+    Example:
+        >>> from poseda import H36M16, ops
+        >>> ops.bones(torch.randn(8, 16, 3), H36M16).shape
+        torch.Size([8, 15, 3])
 
     Args:
         pose_3d: (..., J, 3) metres.
@@ -37,6 +44,13 @@ def bones(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
 
 def forward_kinematics(root: Tensor, bones: Tensor, skeleton: Skeleton) -> Tensor:
     """Joints from the root and the bones; inverse of :func:`bones`.
+
+    Example:
+        >>> from poseda import H36M16, ops
+        >>> pose = torch.randn(8, 16, 3)
+        >>> back = ops.forward_kinematics(pose[:, 0], ops.bones(pose, H36M16), H36M16)
+        >>> torch.allclose(back, pose, atol=1e-5)
+        True
 
     Args:
         root: (..., 3) metres.
@@ -86,19 +100,26 @@ def kinematic_chain_space(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
     Wandt et al., "A Kinematic Chain Space for Monocular Motion Capture" (2018), part by part as Gong et al.,
     PoseAug (2021).
 
+    Example:
+        >>> from poseda import H36M16, ops
+        >>> ops.kinematic_chain_space(torch.randn(8, 16, 3), H36M16).shape
+        torch.Size([8, 33])
+
     Args:
         pose_3d: (..., J, 3) metres.
         skeleton: the tree and its parts.
 
     Returns:
         (..., F), F = sum over parts of n (n - 1) / 2. A bone without length has cosine 0 with every other and
-        passes no gradient.
+        passes no gradient. Differentiable any number of times.
 
     Raises:
         TypeError, ValueError: naming the argument, what was expected and what came.
     """
     check_skeleton(skeleton)
     pose_3d = check_poses("pose_3d", pose_3d, skeleton.num_joints)
+    if not skeleton.part_bones:
+        return pose_3d[..., 0, :0]  # AOTInductor cannot pass an empty list
     rows = pose_3d.reshape(-1, skeleton.num_joints, 3)
     parts = skeleton.part_bones, skeleton.part_sizes
     features = _kinematic_chain_space(rows, skeleton.parents, *parts)
@@ -124,7 +145,28 @@ def _kinematic_chain_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) ->
 
 def _kinematic_chain_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     (pose_3d,) = ctx.saved_tensors
+    if torch.is_grad_enabled():  # create_graph=True
+        plain = functools.partial(_plain_kinematic_chain, tree=ctx.tree)
+        return *autograd.differentiate_again(plain, pose_3d, grad=grad), None, None, None
     return _chain_gradient(grad, pose_3d, *ctx.tree), None, None, None
+
+
+def _plain_kinematic_chain(
+    pose_3d: Tensor, tree: tuple[Sequence[int], Sequence[int], Sequence[int]]
+) -> Tensor:
+    """The op (R, J, 3) to (R, F) in plain torch."""
+    parents, part_bones, part_sizes = tree
+    bone = pose_3d[:, 1:] - pose_3d[:, list(parents[1:])]
+    squared = (bone * bone).sum(-1, keepdim=True)
+    none = squared == 0
+    unit = torch.where(none, torch.zeros_like(bone), bone / torch.where(none, 1.0, squared).sqrt())
+    firsts, seconds, begin = [], [], 0
+    for size in part_sizes:
+        pairs = list(itertools.combinations(part_bones[begin : begin + size], 2))
+        firsts += [first for first, _ in pairs]
+        seconds += [second for _, second in pairs]
+        begin += size
+    return (unit[:, firsts] * unit[:, seconds]).sum(-1)
 
 
 _kinematic_chain_space = autograd.attach(

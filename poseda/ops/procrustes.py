@@ -15,8 +15,8 @@ def procrustes_align(prediction: Tensor, target: Tensor) -> Tensor:
     """Move, turn (never mirror) and scale each predicted pose to lie nearest to its target.
 
     Closed form by the largest eigenvector of Horn's 4 x 4 matrix (Horn, "Closed-form solution of absolute
-    orientation using unit quaternions", 1987); stands in for a batched singular value decomposition. Has no
-    gradient: it is for measuring.
+    orientation using unit quaternions", 1987); stands in for a batched singular value decomposition. It is
+    for measuring: it has no gradient, and refuses poses that want one.
 
     Args:
         prediction: (..., J, 3) metres, J at most 64.
@@ -26,7 +26,8 @@ def procrustes_align(prediction: Tensor, target: Tensor) -> Tensor:
         (..., J, 3) metres: the aligned prediction. A prediction without extent becomes the target's mean.
 
     Raises:
-        TypeError, ValueError: naming the argument, what was expected and what came.
+        TypeError, ValueError: naming the argument, what was expected and what came; also if a pose requires a
+            gradient, outside of ``torch.no_grad()``.
     """
     prediction, target = check_poses("prediction", prediction), check_poses("target", target)
     if prediction.shape != target.shape:
@@ -36,11 +37,15 @@ def procrustes_align(prediction: Tensor, target: Tensor) -> Tensor:
             f"target: expected {prediction.dtype} on {prediction.device} as prediction, "
             f"got {target.dtype} on {target.device}"
         )
+    for name, pose in (("prediction", prediction), ("target", target)):
+        if pose.requires_grad and torch.is_grad_enabled():
+            raise ValueError(
+                f"{name}: requires a gradient, which procrustes_align does not have; pass {name}.detach()"
+            )
     joints = prediction.shape[-2]
-    with torch.no_grad():
-        aligned = torch.ops.poseda.procrustes_align(
-            prediction.detach().reshape(-1, joints, 3), target.detach().reshape(-1, joints, 3)
-        )
+    aligned = torch.ops.poseda.procrustes_align(
+        prediction.detach().reshape(-1, joints, 3), target.detach().reshape(-1, joints, 3)
+    )
     return aligned.view(prediction.shape)
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from poseda.geometry.camera import Camera
 from poseda.geometry.skeleton import Skeleton
+from poseda.geometry.symbolic import differs
 from poseda.ops import _native as native
-from poseda.ops._arguments import AugmentedPose, check_skeleton
+from poseda.ops._arguments import AugmentedPose, Gpa, check_skeleton
 from poseda.ops.augment import augment
 
 native.load()
@@ -27,7 +27,7 @@ class RandomRanges:
         bone_angle: largest turn of a bone, radians, about an axis uniform on the sphere.
         bone_scale: largest relative change of a bone's length, below 1.
         body_yaw: largest turn about the camera's vertical axis either way, radians.
-        body_tilt: largest lean of the body, radians, in a uniform direction.
+        body_tilt: largest lean of the body after that turn, radians, in a uniform direction.
 
     Raises:
         ValueError: naming the range, what was expected and what came.
@@ -42,8 +42,9 @@ class RandomRanges:
         limits = {"bone_angle": math.pi, "bone_scale": 1.0, "body_yaw": math.pi, "body_tilt": math.pi}
         for name, limit in limits.items():
             value = getattr(self, name)
-            if not 0 <= value <= limit or (name == "bone_scale" and value == limit):
-                raise ValueError(f"{name}: expected 0 to {limit:.4g}, got {value}")
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not number or not 0 <= value <= limit or (name == "bone_scale" and value == limit):
+                raise ValueError(f"{name}: expected 0 to {limit:.4g}, got {value!r}")
 
 
 class RandomParameters(NamedTuple):
@@ -55,19 +56,16 @@ class RandomParameters(NamedTuple):
     placement_index: Tensor | None  # (N,) int64
 
 
-OPTIONS = tuple(
-    name
-    for name in inspect.signature(augment).parameters
-    if name not in ("pose_3d", "skeleton", "camera", "placement", *RandomParameters._fields)
-)
-"""Arguments of :func:`poseda.ops.augment` that are neither drawn nor arguments of :func:`random_augment`."""
-
-
 def random_state(seed: int, device: torch.device | str = "cpu") -> Tensor:
     """State of the counter-based generator: (2,) int64, seed and offset, on the device.
 
     Each call that draws advances the offset there. So a replayed CUDA graph draws anew, and nothing waits.
+
+    Raises:
+        ValueError: if the seed is no int64.
     """
+    if not isinstance(seed, int) or isinstance(seed, bool) or not -(2**63) <= seed < 2**63:
+        raise ValueError(f"seed: expected a whole number of 64 bits, got {seed!r}")
     return torch.tensor([seed, 0], dtype=torch.int64, device=device)
 
 
@@ -87,6 +85,13 @@ def random_parameters(
     The numbers depend on the seed, the offset and a pose's index only. They depend neither on threads nor on
     how a batch is cut: draw its parts with ``first``, and advance with the last. Integers and uniforms are
     bit-equal on CPU and CUDA.
+
+    Example:
+        >>> from poseda import H36M16, ops
+        >>> state = ops.random_state(7)
+        >>> drawn = ops.random_parameters(state, 8, H36M16, table_rows=50)
+        >>> drawn.bone_rotation.shape, drawn.placement_index.dtype, state
+        (torch.Size([8, 15, 3]), torch.int64, tensor([7, 1]))
 
     Args:
         rng_state: (2,) int64 from :func:`random_state`; its offset is advanced in place.
@@ -114,10 +119,24 @@ def random_parameters(
         raise TypeError(f"dtype: expected float32 or float64, got {dtype}")
     if batch < 0 or first < 0 or table_rows < 0:
         raise ValueError(f"batch, first, table_rows: expected at least 0, got {batch}, {first}, {table_rows}")
-    ranges = ranges or RandomRanges()
-    rotation, scale, body, index = torch.ops.poseda.random_parameters(
+    like = torch.empty(0, dtype=dtype, device=rng_state.device)
+    return draw(rng_state, like, batch, skeleton, ranges or RandomRanges(), table_rows, first, advance)
+
+
+def draw(
+    rng_state: Tensor,
+    like: Tensor,
+    batch: int,
+    skeleton: Skeleton,
+    ranges: RandomRanges,
+    table_rows: int,
+    first: int = 0,
+    advance: bool = True,
+) -> RandomParameters:
+    """:func:`random_parameters` of arguments that are known to be good, in the dtype of ``like``."""
+    rotation, scale, body, index = _random_parameters(
         rng_state,
-        torch.empty(0, dtype=dtype, device=rng_state.device),
+        like,
         batch,
         first,
         advance,
@@ -130,6 +149,9 @@ def random_parameters(
         ranges.body_tilt,
     )
     return RandomParameters(rotation, scale, body, index if table_rows else None)
+
+
+_random_parameters = torch.ops.poseda.random_parameters.default
 
 
 @torch.library.register_fake("poseda::random_parameters")
@@ -160,9 +182,17 @@ def random_augment(
     camera: Camera,
     placement: Tensor | None = None,
     ranges: RandomRanges | None = None,
-    **options: Any,
+    root: Tensor | None = None,
+    joint_mask: Tensor | None = None,
+    propagate: bool = False,
+    gpa: Gpa = "closed_form",
+    min_depth: float = 0.1,
+    require_in_frame: bool = False,
 ) -> AugmentedPose:
     """Augment with parameters drawn for each pose (for sequences: one draw, constant in time).
+
+    Each call draws anew, also one that ``torch.utils.checkpoint`` repeats; :class:`PoseAugment` draws the
+    same again.
 
     Args:
         pose_3d: (N, J, 3) or (N, T, J, 3) metres, camera frame.
@@ -171,85 +201,64 @@ def random_augment(
         camera: N cameras or one; with ``placement`` a table of M or one.
         placement: (M, 4) table of targets; each pose takes a random row and that row's camera.
         ranges: the ranges of the parameters.
-        options: further arguments of :func:`poseda.ops.augment`.
+        root: (N, 3) metres, where the roots shall stand. Default: where the source's stand.
+        joint_mask: (M, J) bool, the joints that span the boxes of ``placement``. Default: all.
+        propagate, gpa, min_depth, require_in_frame: as for :func:`poseda.ops.augment`.
 
     Raises:
         TypeError, ValueError: naming the argument, what was expected and what came.
     """
+    check_table(placement, joint_mask, skeleton)
     dtype = torch.float64 if pose_3d.dtype == torch.float64 else torch.float32
     rows = 0 if placement is None else placement.shape[0]
     drawn = random_parameters(rng_state, pose_3d.shape[0], skeleton, ranges, table_rows=rows, dtype=dtype)
-
-    def per_pose(value: Tensor) -> Tensor:
-        return value.unsqueeze(1) if pose_3d.dim() == 4 else value
-
+    if pose_3d.dim() == 4:
+        drawn = in_frames(drawn)
     return augment(
         pose_3d,
         skeleton=skeleton,
         camera=camera,
-        bone_rotation=per_pose(drawn.bone_rotation),
-        bone_scale=per_pose(drawn.bone_scale),
-        body_rotation=per_pose(drawn.body_rotation),
         placement=placement,
-        placement_index=drawn.placement_index,
-        **options,
+        root=root,
+        joint_mask=picked(joint_mask, drawn.placement_index),
+        propagate=propagate,
+        gpa=gpa,
+        min_depth=min_depth,
+        require_in_frame=require_in_frame,
+        **drawn._asdict(),
     )
 
 
-class PoseAugment(nn.Module):
-    """:func:`random_augment` as a module, for a training step or a DataLoader's collate function.
-
-    The camera and placement tables and the generator's state are buffers: they move with the module and are
-    saved with it, so that a resumed run draws on where it stopped. Give each DataLoader worker its own seed.
-
-    Args:
-        skeleton: the tree.
-        camera: table of M cameras, or one.
-        placement: (M, 4) targets, or None to leave poses where they stand.
-        ranges: the ranges of the parameters.
-        seed: of the draws.
-        options: further arguments of :func:`poseda.ops.augment`.
+def check_table(placement: Tensor | None, joint_mask: Tensor | None, skeleton: Skeleton) -> None:
+    """Check the shapes of a table to draw rows of. All else is left to :func:`poseda.ops.augment`.
 
     Raises:
-        TypeError: if an option is unknown, naming it.
+        TypeError, ValueError: naming the argument, what was expected and what came.
     """
+    check_skeleton(skeleton)
+    for name, table, width in (("placement", placement, 4), ("joint_mask", joint_mask, skeleton.num_joints)):
+        if table is None:
+            continue
+        if not isinstance(table, Tensor):
+            raise TypeError(f"{name}: expected a tensor, got {type(table).__name__}")
+        if table.dim() != 2 or differs(table.shape[1], width) or not differs(table.shape[0], 0, True):
+            raise ValueError(
+                f"{name}: expected shape (M, {width}) with at least one row, got {tuple(table.shape)}"
+            )
+    if placement is not None and joint_mask is not None:
+        rows = placement.shape[0]
+        if differs(joint_mask.shape[0], rows) and differs(joint_mask.shape[0], 1):
+            raise ValueError(f"joint_mask: expected {rows} rows as placement or 1, got {joint_mask.shape[0]}")
 
-    rng_state: Tensor
-    placement: Tensor | None
 
-    def __init__(
-        self,
-        skeleton: Skeleton,
-        camera: Camera,
-        placement: Tensor | None = None,
-        *,
-        ranges: RandomRanges | None = None,
-        seed: int = 0,
-        **options: Any,
-    ) -> None:
-        super().__init__()
-        if unknown := options.keys() - OPTIONS:
-            names = ", ".join(sorted(unknown))
-            raise TypeError(f"PoseAugment: expected options out of {', '.join(OPTIONS)}; got {names}")
-        self.skeleton, self.ranges, self.options = skeleton, ranges or RandomRanges(), options
-        self.register_buffer("rng_state", random_state(seed))
-        self.register_buffer("placement", placement)
-        for name in ("focal", "center", "distortion", "aspect"):
-            self.register_buffer(name, getattr(camera, name))
+def picked(joint_mask: Tensor | None, index: Tensor | None) -> Tensor | None:
+    """The mask of each pose from a mask of each row of the table; a single row is shared."""
+    if joint_mask is None or index is None or not differs(joint_mask.shape[0], 1, True):
+        return joint_mask
+    return joint_mask[index]
 
-    @property
-    def camera(self) -> Camera:
-        """The camera table."""
-        return Camera(self.focal, self.center, self.distortion, self.aspect)  # type: ignore[arg-type]
 
-    def forward(self, pose_3d: Tensor) -> AugmentedPose:
-        """Augment (N, J, 3) or (N, T, J, 3) poses."""
-        return random_augment(
-            pose_3d,
-            self.rng_state,
-            skeleton=self.skeleton,
-            camera=self.camera,
-            placement=self.placement,
-            ranges=self.ranges,
-            **self.options,
-        )
+def in_frames(drawn: RandomParameters) -> RandomParameters:
+    """The same for sequences (N, T, J, 3), constant in time."""
+    rotation, scale, body, index = drawn
+    return RandomParameters(rotation.unsqueeze(1), scale.unsqueeze(1), body.unsqueeze(1), index)

@@ -24,11 +24,17 @@ from poseda.ops._arguments import (
     takes_augment_arguments,
 )
 
-BISECTIONS = 200
-"""Halvings that use up float64's digits from any starting bracket."""
+DEPTH_STEPS = 24
+"""Steps of the exact placement's solver, of which two or three are usual."""
 
 SOLVED = {torch.float32: 1e-4, torch.float64: 1e-9}
-"""Relative misfit of the exact placement's equation above which the pose is invalid."""
+"""Relative misfit of the exact placement's equation above which it is not solved."""
+
+LAST_STEP = {torch.float32: 1e-5, torch.float64: 1e-8}
+"""Relative step after which Newton's method, which squares the error, is at the limit of rounding."""
+
+BRACKET_SLACK = 8
+"""Units in the last place by which a step may leave its bracket: a flat body's depth is the bracket's end."""
 
 DISTORTED_BRACKET = 4.0
 """With distortion the depth is searched for between closed form / 4 and closed form * 4."""
@@ -191,7 +197,11 @@ def _extent(values: Tensor, mask: Tensor) -> Tensor:
 def _solve_depth(
     local: Tensor, camera: Camera, ray: Tensor, mask: Tensor, target: Tensor, closed_form: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Depth z at which projected width + projected height equals the target's, by bisection."""
+    """Depth z at which projected width + height equals the target's, by Newton's method within a bracket.
+
+    A step starts at the closed form, and halves the bracket where Newton's would leave it. So where several
+    depths solve the equation, the one that this reaches is the result.
+    """
     line = torch.cat([ray, torch.ones_like(ray[:, :1])], -1)
 
     def size(depth: Tensor) -> Tensor:
@@ -199,24 +209,44 @@ def _solve_depth(
         screen = camera.focal[:, None] * distort(joints[..., :2] / joints[..., 2:], camera.distortion)
         return _extent(screen[..., 0], mask) + _extent(screen[..., 1], mask)
 
+    def size_and_slope(depth: Tensor) -> tuple[Tensor, Tensor]:
+        found = torch.func.jvp(size, (depth,), (torch.ones_like(depth),))
+        return found[0], found[1]
+
     with torch.no_grad():
-        nearest = local[..., 2].masked_fill(~mask, torch.inf).amin(-1)
-        if camera.distortion is None:
-            # Offsets from the ray bound the size from above by (their span) / (z + min Z).
-            offset = local[..., :2] - local[..., 2:] * ray[:, None]
-            offset = offset.masked_fill(~mask[..., None], 0.0)
-            span = (camera.focal * (offset.amax(1).clamp_min(0) - offset.amin(1).clamp_max(0))).sum(-1)
-            low, high = -nearest, span / target - nearest
-        else:
-            low = torch.maximum(-nearest, closed_form / DISTORTED_BRACKET)
-            high = closed_form * DISTORTED_BRACKET
-        for _ in range(BISECTIONS):
-            middle = (low + high) / 2
-            larger = size(middle) > target
-            low, high = torch.where(larger, middle, low), torch.where(larger, high, middle)
-        depth = (low + high) / 2
-        solved = (size(depth) - target).abs() <= SOLVED[local.dtype] * target
-        step = (depth.abs() + 1) * torch.finfo(depth.dtype).eps ** (1 / 3)
-        slope = (size(depth + step) - size(depth - step)) / (2 * step)
-    # Implicit differentiation: one Newton step with the slope held fixed.
+        low, high = _depth_bracket(local, camera, ray, mask, target, closed_form)
+        slack = BRACKET_SLACK * torch.finfo(local.dtype).eps * high.abs()
+        depth = torch.where((closed_form > low) & (closed_form < high), closed_form, (low + high) / 2)
+        moving = torch.isfinite(closed_form) & (target > 0)
+        solved = torch.zeros_like(moving)
+        for _ in range(DEPTH_STEPS):
+            reached, slope = size_and_slope(depth)
+            larger = reached > target
+            low, high = torch.where(larger, depth, low), torch.where(larger, high, depth)
+            # Newton's step for 1/size - 1/target, which is nearly linear in z: the size falls like 1/z.
+            step = reached * (target - reached) / (slope * target)
+            inside = (depth + step >= low - slack) & (depth + step <= high + slack)
+            close = (step.abs() <= LAST_STEP[local.dtype] * depth.abs()) & (
+                (reached - target).abs() <= SOLVED[local.dtype] * target
+            )
+            depth = torch.where(moving, torch.where(inside, depth + step, (low + high) / 2), depth)
+            solved = solved | (moving & inside & close)
+            moving = moving & ~solved
+        _, slope = size_and_slope(depth)
+    # Implicit differentiation: one more step with the slope held fixed.
     return depth - (size(depth) - target) / slope, solved
+
+
+def _depth_bracket(
+    local: Tensor, camera: Camera, ray: Tensor, mask: Tensor, target: Tensor, closed_form: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The depths between which the exact solution lies; with distortion, between which it is looked for."""
+    nearest = local[..., 2].masked_fill(~mask, torch.inf).amin(-1)
+    if camera.distortion is not None:
+        low = torch.maximum(-nearest, closed_form / DISTORTED_BRACKET)
+        return low, closed_form * DISTORTED_BRACKET
+    # Offsets from the ray bound the size from above by (their span) / (z + min Z).
+    offset = local[..., :2] - local[..., 2:] * ray[:, None]
+    offset = offset.masked_fill(~mask[..., None], 0.0)
+    span = (camera.focal * (offset.amax(1).clamp_min(0) - offset.amin(1).clamp_max(0))).sum(-1)
+    return -nearest, span / target - nearest

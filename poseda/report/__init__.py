@@ -61,4 +61,5 @@ def summary_text(record: RunRecord) -> str:
     if record.gate is not None:
         lines.append(f"{record.gate['sentence']}\n")
     lines += [f"- {name}: {value}" for name, value in record.card.items()]
+    lines += [f"- footage: {line}" for line in record.account.lines()] if record.account else []
     return "\n".join(lines) + "\n"

@@ -131,7 +131,8 @@ def training(record: RunRecord) -> dict[str, Any] | None:
     }
 
 
-def protocol(record: RunRecord) -> dict[str, dict[str, Any]]:
-    """The protocol card, and where the run came from."""
+def protocol(record: RunRecord) -> dict[str, Any]:
+    """The protocol card, what was read of the user's footage, and where the run came from."""
     origin = {**record.config["versions"], "data SHA-256": record.config["data"]["sha256"]}
-    return {"card": dict(record.card), "origin": origin}
+    footage = list(record.account.lines()) if record.account else []
+    return {"card": dict(record.card), "footage": footage, "origin": origin}

@@ -13,7 +13,7 @@ from poseda import lifters
 from poseda.config import RunConfig, arm_name, check_resumable, from_json, to_json
 from poseda.config.commands import RUN_FILE
 from poseda.config.near import guess
-from poseda.datasets import Domains
+from poseda.datasets import Domains, OwnDomains
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters.sizes import WIDE, build_for_arm
 from poseda.runs.atomic import JsonFile, is_leftover
@@ -82,6 +82,11 @@ class RunFolder:
     def card(self) -> JsonFile:
         """The protocol card."""
         return self._json("protocol.json")
+
+    @property
+    def account(self) -> JsonFile:
+        """What was read of the user's footage; absent on domain files and on embedded domains."""
+        return self._json("account.json")
 
     @property
     def results(self) -> Results:
@@ -234,6 +239,8 @@ class RunFolder:
             record = {"config": to_json(config), "versions": versions(), "earlier_versions": earlier}
             self._config.write(record | {"seeds": list(config.seeds), "data": data})
             self.card.write(protocol_card(config, domains, splits))
+            if isinstance(domains, OwnDomains) and domains.account is not None:
+                self.account.write(domains.account.as_json())
             self.verdict.write(verdict, config.arms)
         except OSError as error:
             raise self._unusable(error) from error

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from poseda.config import arm_name
+from poseda.datasets.account import Account
 from poseda.runs.atomic import JsonFile
 from poseda.runs.checkpoint import Checkpoint
 from poseda.runs.folder import RunFolder
@@ -31,6 +32,7 @@ class RunRecord:
         labelfree: label-free numbers, or None in runs older than they are.
         clips, clip_notes: predictions to view, empty in runs older than they are.
         alignment: what `gpa_lpa_view` found, or None where it was no arm.
+        account: of the user's footage, or None on other data.
     """
 
     config: dict[str, Any]
@@ -44,6 +46,7 @@ class RunRecord:
     clips: Arrays
     clip_notes: dict[str, Any]
     alignment: FoundAlignment | None = None
+    account: Account | None = None
 
     @classmethod
     def read(cls, out: Path) -> RunRecord:
@@ -69,6 +72,7 @@ class RunRecord:
             clips=clips,
             clip_notes=clip_notes,
             alignment=FoundAlignment.read(folder, config["config"]["seeds"]),
+            account=Account.from_json(folder.account.read()) if folder.account.exists() else None,
         )
 
 

@@ -193,7 +193,10 @@ def augment_pairs(
     if placement == "learned" and proposal is not None:
         given["root"] = proposal.root
     return ops.augment(
-        data.source.pose_3d[pose_index], skeleton=data.skeleton, propagate=config.generator.propagate, **given
+        data.source.pose_3d[pose_index],
+        skeleton=data.skeleton,
+        propagate=config.generator.propagate and "bone_rotation" in given,
+        **given,
     )
 
 
@@ -218,7 +221,7 @@ def place_on_target(
         placement_index=placement_index,
         gpa=config.placement.gpa,
         joint_mask=placements.joint_mask(placement_index),
-        propagate=config.generator.propagate,
+        propagate=config.generator.propagate and "bone_rotation" in changes,
         **changes,  # type: ignore[arg-type]
     )
 

@@ -109,6 +109,14 @@ def test_a_record_older_than_own_footage_is_read_and_resumed() -> None:
     check_resumable(preset("tiny"), saved)
 
 
+@pytest.mark.parametrize("option", ["joints", "strict", "people"])
+def test_a_record_older_than_an_option_of_footage_is_read_and_resumed(option: str) -> None:
+    saved = to_json(preset("tiny"))
+    del saved[option]
+    assert from_json(saved) == preset("tiny")
+    check_resumable(preset("tiny"), saved)
+
+
 def test_a_record_older_than_sequences_is_of_single_frames() -> None:
     saved = to_json(preset("tiny"))
     del saved["frames"], saved["network"]["causal"]

@@ -2,39 +2,15 @@
 
 import numpy as np
 import pytest
+from walkers import HEIGHT, side, standing, stem
 
 from poseda.datasets import DataError
-from poseda.datasets.conversion import TO_H36M17, Conversion, Recipe, conversion
+from poseda.datasets.conversion import Conversion, conversion
 from poseda.datasets.layouts import BODY_25, H36M32, LAYOUTS, MPI_INF_3DHP_28, Layout
+from poseda.datasets.recipes import Recipe
 from poseda.geometry.skeleton import COCO17, H36M16, H36M17, MPI_INF_3DHP, Skeleton
 
-DETECTORS = ("coco17", "halpe26", "body_25", "mediapipe33")
-SOURCES = (*DETECTORS, "mpi_inf_3dhp_28", "mpi_inf_3dhp_17", "smpl24", "spin24", "h36m17", "h36m16", "h36m32")
-
-# Heights of a standing adult's joints above the floor, metres; sides are +-x.
-HEIGHT = {
-    "head_top": 1.75, "lsp_head_top": 1.75, "head": 1.66, "eye": 1.63, "eye_inner": 1.63, "eye_outer": 1.63,
-    "ear": 1.62, "nose": 1.6, "jaw": 1.56, "mouth": 1.55, "neck": 1.45, "mpii_thorax": 1.4, "thorax": 1.45,
-    "collar": 1.4, "clavicle": 1.4, "shoulder": 1.43, "elbow": 1.1, "wrist": 0.85, "hand": 0.8, "pinky": 0.75,
-    "index": 0.75, "thumb": 0.78, "thumb_end": 0.76, "hand_end": 0.74, "pelvis": 0.92, "hip": 0.92,
-    "mid_hip": 0.92, "lower_spine": 1.0, "spine": 1.18, "spine1": 1.02, "spine2": 1.18, "spine3": 1.24,
-    "spine4": 1.35, "knee": 0.5, "ankle": 0.09, "foot": 0.03, "toe": 0.02, "toe_end": 0.02,
-    "foot_index": 0.02, "big_toe": 0.02, "small_toe": 0.02, "heel": 0.03,
-}  # fmt: skip
-
-
-def side(joint: str) -> int:
-    words = joint.split("_")
-    return ("left" in words) - ("right" in words)
-
-
-def stem(joint: str) -> str:
-    return "_".join(word for word in joint.split("_") if word not in ("left", "right"))
-
-
-def standing(layout: Layout) -> np.ndarray:
-    height = HEIGHT | {"head": 1.55} if layout.name == "smpl24" else HEIGHT  # the base of the skull there
-    return np.array([[0.2 * side(joint), height[stem(joint)]] for joint in layout.joint_names])
+SOURCES = tuple(LAYOUTS)
 
 
 def mirror(layout: Layout) -> list[int]:
@@ -66,14 +42,18 @@ def test_converting_the_mirrored_pose_mirrors_the_converted_pose(source, target)
     assert np.allclose(mirrored, (converted * flip)[:, list(target.mirror)], atol=1e-12)
 
 
-@pytest.mark.parametrize("source", TO_H36M17)
-def test_recipes_name_joints_that_exist_and_weights_sum_to_one(source):
+@pytest.mark.parametrize("source", SOURCES)
+def test_every_way_to_make_a_joint_has_weights_that_sum_to_one_and_a_note(source):
     convert = conversion(source, H36M17)
-    assert set(TO_H36M17[source]) == set(H36M17.joint_names)
     assert np.allclose(convert.weights.sum(1), 1, atol=1e-12)
-    for joint, recipe in convert.recipes.items():
-        copied = list(recipe.weights) == [joint]
-        assert copied == (joint not in convert.made_up), "every joint that is no copy says how it is made"
+    for joint, ways in convert.recipes.items():
+        for recipe in ways:
+            assert sum(recipe.weights.values()) == pytest.approx(1)
+            assert (list(recipe.weights) == [joint]) == (recipe.note == ""), (
+                "a joint that is no copy says how"
+            )
+        assert len({frozenset(recipe.weights.items()) for recipe in ways}) == len(ways), "a way stands twice"
+        assert bool(ways[0].note) == (joint in convert.made_up)
 
 
 def test_what_is_made_up_is_listed():
@@ -86,15 +66,92 @@ def test_what_is_made_up_is_listed():
     assert "head_top" not in conversion("halpe26", "h36m16").made_up
 
 
-def test_a_joint_is_seen_iff_all_it_is_made_of_is():
-    convert = conversion("coco17", "h36m17")
-    names = COCO17.joint_names
-    for hidden in names:
-        visible = np.array([name != hidden for name in names])
-        pose, seen = convert(np.ones((len(names), 2)), visible)
-        for joint, is_seen, place in zip(H36M17.joint_names, seen, pose, strict=True):
-            assert is_seen == (hidden not in convert.recipes[joint].weights)
-            assert place.tolist() == ([1, 1] if is_seen else [0, 0])
+def test_a_joint_is_seen_iff_all_joints_of_one_way_to_make_it_are():
+    convert = conversion("body_25", "h36m17")
+    names = BODY_25.joint_names
+    visible = np.random.default_rng(0).random((200, len(names))) > 0.3
+    pose, seen = convert(np.ones((200, len(names), 2)), visible)
+    for column, joint in enumerate(H36M17.joint_names):
+        ways = [visible[:, BODY_25.index(list(recipe.weights))].all(1) for recipe in convert.recipes[joint]]
+        assert np.array_equal(seen[:, column], np.any(ways, 0)) and 0 < seen[:, column].sum() < 200
+        assert np.array_equal(
+            convert.chosen(visible)[:, column], np.where(np.any(ways, 0), np.argmax(ways, 0), -1)
+        )
+    assert np.allclose(pose[seen], 1) and (pose[~seen] == 0).all()
+
+
+def profile(hidden: str) -> tuple[np.ndarray, np.ndarray]:
+    """A standing person in BODY_25 without the joints whose names begin so."""
+    names = BODY_25.joint_names
+    return standing(BODY_25)[None], np.array([[not name.startswith(tuple(hidden.split())) for name in names]])
+
+
+@pytest.mark.parametrize(
+    ("hidden", "note"),
+    [
+        ("none", "extrapolated from neck to left_ear and right_ear"),
+        ("left_ear", "extrapolated from neck to right_ear"),
+        ("right_ear left_eye right_eye nose", "extrapolated from neck to left_ear"),
+        ("left_ear right_ear", "extrapolated from neck to nose"),
+        ("neck left_ear", "extrapolated from left_shoulder and right_shoulder to right_ear"),
+        ("neck left_shoulder left_ear right_ear", "extrapolated from right_shoulder to nose"),
+    ],
+)
+def test_a_profile_has_a_head_top_from_what_it_shows(hidden, note):
+    convert, (pose, visible) = conversion("body_25", "h36m16"), profile(hidden)
+    converted, seen = convert(pose, visible)
+    top = H36M16.joint("head_top")
+    assert seen[0, top] and abs(converted[0, top, 1] - HEIGHT["head_top"]) < 0.1
+    (how,) = [how for how in convert.made_up_rows(visible)["head_top"] if how.startswith(note)]
+    assert convert.made_up_rows(visible)["head_top"][how] == 1
+
+
+def test_second_bests_stand_in_for_the_middle_joints_and_are_counted():
+    convert = conversion("body_25", "h36m16")
+    pose, visible = np.repeat(standing(BODY_25)[None], 4, 0), np.ones((4, 25), bool)
+    visible[1, BODY_25.index(["mid_hip"])] = False
+    visible[2, BODY_25.index(["neck"])] = False
+    visible[3, BODY_25.index(["mid_hip", "left_hip"])] = False
+    converted, seen = convert(pose, visible)
+    assert np.allclose(converted[:3], converted[:1], atol=0.03) and seen[:3].all()
+    assert not seen[3, H36M16.joint("pelvis")] and converted[3, H36M16.joint("pelvis")].tolist() == [0, 0]
+    counts = convert.made_up_rows(visible)
+    assert counts["pelvis"] == {
+        "mid_hip in its place: the middle of the hips": 2,
+        "mean of left_hip, right_hip": 1,
+    }
+    assert (
+        sum(counts["thorax"].values()) == 4 and counts["thorax"]["mean of left_shoulder, right_shoulder"] == 1
+    )
+    assert "left_knee" not in counts
+
+
+def test_rows_that_are_seen_whole_are_converted_bit_by_bit_as_alone():
+    rng = np.random.default_rng(0)
+    pose, visible = rng.normal(size=(50, 25, 2)), np.ones((50, 25), bool)
+    visible[::2] = rng.random((25, 25)) > 0.4
+    convert = conversion("body_25", "h36m17")
+    converted, _ = convert(pose, visible)
+    assert np.array_equal(converted[1::2], convert(pose[1::2])[0])
+    assert np.array_equal(convert(pose)[0], convert.weights @ pose)
+
+
+def test_a_foot_or_a_hand_stands_in_only_where_no_ankle_or_wrist_is_named():
+    body = [name for name in COCO17.joint_names if "ankle" not in name]
+    feet = Layout("feet", (*body, "left_foot", "right_foot"))
+    assert conversion(feet, "h36m16").made_up["left_ankle"] == "left_foot in its place: the end of the limb"
+    both = Layout("both", (*COCO17.joint_names, "left_foot", "right_foot"))
+    assert len(conversion(both, "h36m16").recipes["left_ankle"]) == 1
+
+
+def test_a_head_is_the_top_the_face_or_the_base_of_the_skull_by_what_else_is_named():
+    body = tuple(name for name in COCO17.joint_names if "_e" not in name and name != "nose")
+    arms = ("left_elbow", "right_elbow")
+    plain = conversion(Layout("own", (*body, *arms, "neck", "head")), "h36m17").made_up
+    assert plain["head_top"] == "head in its place: taken for the top of the head"
+    assert plain["nose"] == "mean of neck, head"
+    rig = conversion(Layout("rig", (*body, *arms, "neck", "head", "spine1")), "h36m17").made_up
+    assert rig["head_top"].endswith("1.3 of that way beyond")
 
 
 def test_nan_is_unseen_and_does_not_spread():
@@ -197,6 +254,5 @@ def test_a_users_own_joints_are_matched_by_name():
     layout = Layout("tracked", ("wing", "antenna", "head", "thorax"))
     pose, seen = conversion(layout, fly)(np.arange(8.0).reshape(4, 2))
     assert pose.tolist() == [[6, 7], [4, 5], [0, 1]] and seen.all()
-    assert isinstance(conversion(layout, fly), Conversion) and conversion(layout, fly).recipes[
-        "head"
-    ] == Recipe({"head": 1.0})
+    assert isinstance(conversion(layout, fly), Conversion)
+    assert conversion(layout, fly).recipes["head"] == (Recipe({"head": 1.0}),)

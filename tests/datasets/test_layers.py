@@ -12,9 +12,10 @@ import poseda
 ROOT = Path(poseda.__file__).parent
 
 LAYERS = (
-    ("errors",), ("layouts",), ("conversion",), ("detections",), ("records",), ("screen",), ("filming",),
+    ("errors",), ("layouts",), ("joint_names",), ("recipes", "joint_map"), ("conversion",), ("detections",),
+    ("bodies", "proportions"), ("tracking",), ("checks",), ("records",), ("screen",), ("filming",),
     ("formats",), ("lens",),
-    ("domain_file",), ("synthetic",), ("detection_files", "source_files"), ("own",), ("open",),
+    ("domain_file",), ("synthetic",), ("detection_files", "connectors", "source_files"), ("own",), ("open",),
 )  # fmt: skip
 """Modules of poseda.datasets from the bottom."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from motions import MARKERS, trc
 
 from poseda.datasets import AdaptationData, DataError, NoLabelsError, own_domains
 from poseda.datasets.own import split_source
@@ -150,3 +151,38 @@ def test_a_source_behind_the_camera_is_refused(tmp_path):
     np.savez(tmp_path / "back.npz", pose_3d=pose, focal=np.full(2, 2.0), center=np.zeros(2), clip=clip)
     with pytest.raises(DataError, match=r"back\.npz: .*depth|back\.npz: .*camera"):
         own_domains(tmp_path / "back.npz", tmp_path / "gym.json", SIZE)
+
+
+def test_one_map_of_joints_serves_target_and_source_and_both_are_accounted_for(tmp_path):
+    pixels = write_target(tmp_path / "gym.json")
+    odd = [name if name != "nose" else "tip" for name in COCO17.joint_names]
+    table = {"keypoints": pixels, "image_size": np.array(SIZE), "joint_names": np.array(odd)}
+    np.savez(tmp_path / "gym.npz", **table)
+    markers = {("Knie_L" if name == "LKnee" else name): joint for name, joint in MARKERS.items()}
+    (tmp_path / "walk.trc").write_text(trc(markers, frames=4))
+    domains = own_domains(
+        tmp_path / "walk.trc", tmp_path / "gym.npz", joints=["nose=tip", "left_knee=Knie_L"], stride=2
+    )
+    first, *rest = domains.source_account
+    assert first.startswith("source: TRC, 1 file; +y is up, by the format's custom; 30 frames per second")
+    assert "made up: pelvis (LHip and RHip), spine (pelvis and Neck)" in first and rest == []
+    with pytest.raises(
+        DataError, match=r"walk\.trc: joints: left_knee: .*found Knie_R; did you mean Knie_L\?"
+    ):
+        own_domains(tmp_path / "walk.trc", tmp_path / "gym.npz", joints=["nose=tip", "left_knee=Knie_R"])
+
+
+def test_a_source_that_is_faster_than_the_target_is_said(tmp_path):
+    (tmp_path / "walk.trc").write_text(trc(frames=8))
+    pixels = write_target(tmp_path / "gym.json")
+    instances = [
+        {"frame_id": at, "instances": [{"keypoints": one.tolist(), "keypoint_scores": [1.0] * 17}]}
+        for at, one in enumerate(pixels)
+    ]
+    content = {"fps": 20, "meta_info": {}, "instance_info": instances}
+    (tmp_path / "gym.json").write_text(json.dumps(content))
+    domains = own_domains(tmp_path / "walk.trc", tmp_path / "gym.json", SIZE)
+    assert domains.source_account[-1] == (
+        "the source has 60 frames per second and the target 20, which matters to lifters of several frames; "
+        "--stride 3 is nearest"
+    )

@@ -7,16 +7,18 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import poseda.datasets
 from poseda.datasets import filming
 from poseda.datasets.conversion import made_up_table
+from poseda.datasets.detection_files import FORMATS
 from poseda.datasets.detections import DEFAULT_CONFIDENCE, DEFAULT_FIELD_OF_VIEW
 from poseda.datasets.domain_file import EXTRA_COLUMNS
 from poseda.datasets.formats.cameras import read_intrinsics, read_rigs_by_subject
-from poseda.datasets.layouts import BY_JOINTS
+from poseda.datasets.layouts import BY_JOINTS, LAYOUTS
 
 PAGE = (Path(poseda.datasets.__file__).parent / "README.md").read_text()
 
@@ -33,8 +35,8 @@ def test_the_table_of_made_up_joints_is_what_the_command_prints() -> None:
 
 def test_the_table_of_joint_numbers_is_the_one_that_readers_use() -> None:
     rows = dict(re.findall(r"^\| (\d+) \| `(\w+)`", PAGE, re.MULTILINE))
-    only_npz = {"16": "h36m16", "28": "mpi_inf_3dhp_28"}
-    assert rows == only_npz | {str(joints): layout.name for joints, (layout, _) in BY_JOINTS.items()}
+    of_a_format = {"15": "openpose_mpi15", "16": "h36m16", "28": "mpi_inf_3dhp_28"}
+    assert rows == of_a_format | {str(joints): layout.name for joints, (layout, _) in BY_JOINTS.items()}
     for joints, (layout, kept) in BY_JOINTS.items():
         assert joints == kept or f"| {joints} | `{layout.name}`: the first {kept} of a whole-body" in PAGE
 
@@ -74,9 +76,16 @@ def test_the_example_of_a_rig_is_read(tmp_path: Path) -> None:
 
 def test_the_python_runs() -> None:
     (text,) = blocks("python")
-    scope: dict[str, dict[str, str]] = {}
+    scope: dict[str, Any] = {}
     exec(text, scope)
     assert scope["made_up"]["pelvis"] == "mean of left_hip, right_hip"
+    assert scope["rows"]["pelvis"] == {"mean of left_hip, right_hip": 5}
+
+
+def test_every_layout_by_flag_and_every_format_is_on_the_page() -> None:
+    assert all(f"`{name}`" in PAGE for name in LAYOUTS)
+    for tool in re.findall(r"[A-Z][A-Za-z0-9.]+[A-Z][A-Za-z0-9]*", FORMATS):
+        assert tool in PAGE or tool in ("JSON", "CSV"), tool
 
 
 def test_every_file_that_the_page_names_exists() -> None:

@@ -56,6 +56,7 @@ const Shapes kShapes[] = {
     {"random_parameters", {"2", "1"}, {"NK3", "NG", "N3", "X"}},
     {"sum_rows", {"NC"}, {"1C"}},
     {"sum_picked_rows", {"NC", "N", "N"}, {"MC"}},
+    {"sort_index", {"N"}, {"N", "N"}},
 };
 
 struct Op {
@@ -309,7 +310,7 @@ class Call {
             if (arguments_[i].isInt() && name != "wanted" && name != "first") {
                 size_[letter_of(name)] = arguments_[i].toInt();
             }
-            static const char* leads[] = {"pose_3d", "rows", "points", "prediction", "like"};
+            static const char* leads[] = {"pose_3d", "rows", "points", "prediction", "like", "index"};
             if (std::find(std::begin(leads), std::end(leads), name) == std::end(leads)) continue;
             const std::string& letters = shapes_.arguments[i];
             const at::Tensor& leading = arguments_[i].toTensor();

@@ -94,14 +94,16 @@ def damaged(rng: random.Random, given: dict[str, Any]) -> dict[str, Any]:
 def sound(rng: random.Random) -> dict[str, Any]:
     skeleton = rng.choice(TREES)
     give = [name for name in OPTIONAL if rng.random() < 0.4]
-    if "placement" not in give:
-        give = [name for name in give if name != "placement_index"]
     if "root" in give:
-        give = [name for name in give if name not in ("placement", "placement_index")]
+        give = [name for name in give if name != "placement"]
+    placed = "placement" in give
+    if not placed:
+        give = [name for name in give if name not in ("placement_index", "joint_mask")]
     batch, frames = rng.choice([0, 1, 5, 33]), rng.choice([None, None, 1, 3])
     dtype = rng.choice([torch.float32, torch.float64])
     given = augment_arguments(batch, skeleton, give=tuple(give), dtype=dtype, frames=frames)
-    given |= {"min_depth": 0.1, "propagate": rng.random() < 0.5, "gpa": rng.choice(["closed_form", "exact"])}
+    given |= {"min_depth": 0.1, "propagate": "bone_rotation" in give and rng.random() < 0.5}
+    given["gpa"] = rng.choice(["closed_form", "exact"]) if placed else "closed_form"
     if "aspect" in give:
         given["require_in_frame"] = True
     return given
@@ -148,7 +150,7 @@ def raw(rng: random.Random) -> None:
         for name in (
             "augment", "augment_backward", "tree_transform", "project", "project_backward", "sum_rows",
             "kinematic_chain_space", "kinematic_chain_space_backward", "procrustes_align",
-            "random_parameters", "sum_picked_rows",
+            "random_parameters", "sort_index", "sum_picked_rows",
         )
     }  # fmt: skip
     name = rng.choice(sorted(schemas))
@@ -160,7 +162,8 @@ def raw(rng: random.Random) -> None:
         "parents": list(base["skeleton"].parents), "rows": base["pose_3d"], "points": base["pose_3d"],
         "prediction": base["pose_3d"], "target": base["pose_3d"], "grad": base["pose_3d"],
         "rng_state": ops.random_state(0), "valid": torch.ones(len(base["pose_3d"]), dtype=torch.bool),
-        "camera": torch.rand(len(base["pose_3d"]), 9), "part_sizes": [1, 2], "part_bones": [0, 1, 2],
+        "camera": torch.rand(len(base["pose_3d"]), 9), "index": torch.arange(len(base["pose_3d"])),
+        "part_sizes": [1, 2], "part_bones": [0, 1, 2],
     }  # fmt: skip
     arguments: dict[str, Any] = {}
     for argument in schemas[name].arguments:

@@ -27,26 +27,33 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "datasets" / "formats"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "shared"))
-import test_bvh
+import keypoint_forms
+import motions
 import test_detections
 import test_frames
 import test_mpi_inf_3dhp
 import test_pickle
+import test_prepared_sources
 import test_sources
+import test_tables
+from h5 import HEAD, FakeGroup
 
 from poseda.datasets import DataError, open_domains, read_detections, read_source
 from poseda.datasets.formats.cameras import read_intrinsics
 from poseda.datasets.formats.field import Field
 from poseda.datasets.formats.pickle import unpickle
 from poseda.datasets.screen import unlabelled
-from poseda.geometry.skeleton import H36M16
+from poseda.export import write_poses
+from poseda.geometry.skeleton import H36M16, H36M17
 
 SIZE = (1920, 1080)
 SECONDS, BYTES = 30, 3 << 30
@@ -222,6 +229,47 @@ def detections(path: Path) -> object:
     return unlabelled(read_detections(path, SIZE), H36M16)
 
 
+def npy(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+def packed(group: FakeGroup) -> bytes:
+    """The members of an HDF5 file as an npz, so that they can be damaged one by one."""
+    members: dict[str, np.ndarray] = {}
+
+    def pack(one: FakeGroup, place: str) -> None:
+        for name, value in one.attrs.items():
+            members[f"{place}@{name}"] = np.frombuffer(value, np.uint8)
+        for name, value in one.items():
+            if isinstance(value, FakeGroup):
+                pack(value, f"{place}{name}|")
+            else:
+                members[place + name] = value
+
+    pack(group, "")
+    return npz(**members)
+
+
+def unpacked_h5(path: Path) -> object:
+    """Read what :func:`packed` wrote by the readers of HDF5 files."""
+    content = FakeGroup({})
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            for name in archive.files:
+                group, (*places, last) = content, name.split("|")
+                for place in places:
+                    group = group.setdefault(place, FakeGroup({}))
+                holder = group.attrs if last.startswith("@") else group
+                holder[last.removeprefix("@")] = archive[name]
+    except Exception as error:  # an archive that h5py would not open either
+        raise DataError(f"{path}: damaged") from error
+    sys.modules["h5py"] = SimpleNamespace(File=lambda *_: content)  # type: ignore[assignment]
+    (path.parent / "file.h5").write_bytes(HEAD)
+    return read_detections(path.parent / "file.h5", SIZE)
+
+
 def domains(path: Path) -> object:
     opened = open_domains(path)
     return opened.adaptation(), opened.evaluation(), opened.oracle()
@@ -266,21 +314,50 @@ def targets(folder: Path) -> dict[str, Target]:
         as_json(test_frames.openpose(points(25))),
         as_json([test_frames.landmarks(points(33)), test_frames.landmarks(points(33, 1))]),
     ]
+    forms = [content for _, content in keypoint_forms.ONE_PERSON.values()]
+    keypoint_files += [as_json(content) for content in (*forms, *keypoint_forms.LANDMARKS.values())]
     csv = folder / "animal.csv"
     csvs = []
     for individuals in (False, True):
         test_frames.deeplabcut(csv, individuals)
         csvs.append(csv.read_bytes())
+    headings = ("landmark_{i}_{axis}", "{axis}_{name}")
+    tables = [test_tables.write_rows(csv, test_tables.mediapipe_rows(one)).read_bytes() for one in headings]
+    csvs.append(test_tables.write_rows(csv, test_tables.deeplabcut_rows([["a", "b", "1.png"]])).read_bytes())
+    labels = [
+        "\n".join(test_tables.label_line(point, ends) for point in (one, three[1])).encode()
+        for ends in ([], ["0.9", "4"])
+    ]
+    arrays = [npy(np.stack(three)), npy(np.stack(three)[:, None, :, :2].astype(np.float32))]
+    values, index = np.stack([test_tables.coco(n).ravel() for n in range(3)]), np.arange(3)
+    groups = [
+        test_tables.fake_table(values, index),
+        test_tables.fake_fixed(values, {"axis1": index}),
+        *map(test_tables.sleap_content, (False, True)),
+    ]
     rows = np.stack(three)
     detection_npz = [
         npz(keypoints=rows, image_size=np.array(SIZE)),
         npz(pose_2d=(rows[..., :2] / 1000 - 0.7)[:, :16]),
+        test_tables.detectron(folder / "detectron.npz", [[one], [], three]).read_bytes(),
         npz(
             positions_2d=np.array({"S1": {"Walking": [rows[..., :2]] * 2}}, dtype=object),
             metadata=np.array({"num_joints": 17, "layout_name": "coco"}, dtype=object),
         ),
     ]
-    bvh = test_bvh.bvh([{"Hips": (0, 10, 20), "LeftLeg": (0, 30, 0)}] * 4).encode()
+    bvh = motions.bvh([{"Hips": (0, 10, 20), "LeftLeg": (0, 30, 0)}] * 4).encode()
+    standing = np.array([[motions.STANDING[joint] for joint in motions.MARKERS.values()]] * 3)
+    c3d = []
+    if find_spec("c3d") is not None:
+        motions.write_c3d(folder / "a.c3d", motions.MARKERS, standing, unit="m", screen="+Z")
+        c3d = [(folder / "a.c3d").read_bytes()]
+    exports = {}
+    for suffix in ("npz", "json", "csv"):
+        write_poses(folder / f"lifted.{suffix}", test_prepared_sources.lifted())
+        exports[suffix] = (folder / f"lifted.{suffix}").read_bytes()
+    test_prepared_sources.mmpose_npz(
+        folder / "mmpose.npz", H36M17.joint_names, test_prepared_sources.H36M_PICTURES
+    )
     test_sources.write_human36m(folder / "h36m.npz")
     cameras = test_sources.cameras_json(folder / "cameras.json")
     body = test_sources.body
@@ -289,6 +366,8 @@ def targets(folder: Path) -> dict[str, Target]:
         npz(pose_3d=body(16, 4), focal=np.array([2.0, 2.0]), center=np.zeros(2), clip=np.arange(4)),
         npz(positions=body(16, 6) @ np.array([[1, 0, 0], [0, 0, -1.0], [0, 1, 0]]), clip=np.zeros(6, int)),
         domain_file(),
+        (folder / "mmpose.npz").read_bytes(),
+        exports["npz"],
     ]
     recorded, _ = test_sources.threedpw()
     pickled = [b"\x80\x02" + test_sources.python2(recorded) + b".", pickle.dumps(recorded, 2)]
@@ -309,11 +388,19 @@ def targets(folder: Path) -> dict[str, Target]:
         return read_source(path.parent / "annot.mat")
 
     plain = [pickle.dumps(test_pickle.PLAIN, protocol) for protocol in range(6)]
-    return {
+    optional = {"C3D": Target("file.c3d", c3d, read_source, damage_bytes)} if c3d else {}
+    return optional | {
         "keypoint JSON": Target("file.json", keypoint_files, detections, damage_json),
         "DeepLabCut CSV": Target("file.csv", csvs, lambda path: read_detections(path, SIZE), damage_text),
+        "CSV table": Target("file.csv", tables, detections, damage_text),
+        "label txt": Target("file.txt", labels, detections, damage_text),
+        "npy": Target("file.npy", arrays, detections, damage_bytes),
+        "h5": Target("file.npz", [packed(group) for group in groups], unpacked_h5, damage_npz),
         "detections npz": Target("file.npz", detection_npz, detections, damage_npz),
         "BVH": Target("file.bvh", [bvh], read_source, damage_text),
+        "TRC": Target("file.trc", [motions.trc().encode()], read_source, damage_text),
+        "export JSON": Target("file.json", [exports["json"]], read_source, damage_json),
+        "export CSV": Target("file.csv", [exports["csv"]], read_source, damage_text),
         "source npz": Target("file.npz", source_npz, sources_with(cameras), damage_npz),
         "domain npz": Target("file.npz", [domain_file()], domains, damage_npz),
         "3DPW pickle": Target("file.pkl", pickled, read_source, damage_bytes),

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,8 @@ from torch import nn
 from poseda.cli import main
 from poseda.datasets import read_detections
 from poseda.datasets.formats.bvh import read_bvh
-from poseda.datasets.layouts import Layout
+from poseda.datasets.joint_map import JointMap
+from poseda.datasets.layouts import LAYOUTS, Layout
 from poseda.datasets.lens import Lens
 from poseda.datasets.synthetic.embedded import EmbeddedDomains
 from poseda.geometry.camera import denormalize_screen
@@ -132,7 +134,7 @@ def test_people_are_kept_apart(
     capsys.readouterr()
     assert lift(run, source, tmp_path / "o.bvh", "--json") == 0
     summary = json.loads(capsys.readouterr().out)
-    names = ["o_clip0_person0.bvh", "o_clip0_person1.bvh"]
+    names = ["o_clip_person0.bvh", "o_clip_person1.bvh"]  # of clip.json
     assert [Path(path).name for path in summary["written"]] == names
     assert summary["frames"] == summary["valid"] == 40 and summary["people"] == 2
     assert summary["arm"] == "gpa" and summary["seed"] == 0 and "55 degrees" in summary["camera"]
@@ -153,8 +155,59 @@ def test_people_without_a_valid_frame_are_left_out_of_bvh_named_and_counted(
     shown = capsys.readouterr()
     summary = json.loads(shown.out)
     assert (summary["people"], summary["skipped"], summary["valid"]) == (2, 1, 20)
-    assert [Path(path).name for path in summary["written"]] == ["o_clip0_person1.bvh"]
-    assert shown.err.endswith("left out, without a valid frame: person 0 of clip 0\n")
+    assert [Path(path).name for path in summary["written"]] == ["o_clip_person1.bvh"]
+    assert shown.err.endswith("left out, without a valid frame: person 0 of clip clip\n")
+
+
+def test_the_summary_names_clips_accounts_for_the_file_and_says_why_frames_are_not_lifted(
+    run: Path, write: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrist = H36M16.joint("left_wrist")
+    hidden = {*((frame, wrist) for frame in range(8, 15)), *((3, joint) for joint in range(1, 16))}
+    source = write(hide=hidden, skip={17})
+    capsys.readouterr()
+    assert lift(run, source, tmp_path / "o.npz", "--json", "--max-gap", "2") == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["clips"] == [{"clip": 0, "name": "clip", "people": 1, "frames": 20, "valid": 11}]
+    assert summary["dropped"] == {
+        "no detection": 1,
+        "fewer than half of the joints seen": 1,
+        "a joint unseen for more than 2 frames": 7,
+    }
+    assert summary["account"]["rows"] == 19 and summary["account"]["usable"]["whole"] == 11
+    with np.load(tmp_path / "o.npz") as arrays:
+        assert arrays["clip_names"].tolist() == ["clip"]
+
+
+def test_clips_keep_their_names_through_every_export(
+    run: Path, write: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "videos").mkdir()
+    for name in ("kitchen 1", "garden"):
+        write().rename(tmp_path / "videos" / f"{name}.json")
+    for ending in ("npz", "json", "csv", "bvh"):
+        assert lift(run, tmp_path / "videos", tmp_path / f"o.{ending}") == 0
+    with np.load(tmp_path / "o.npz") as arrays:
+        assert arrays["clip_names"].tolist() == ["garden", "kitchen 1"]
+        assert arrays["clip"].tolist() == [0] * 20 + [1] * 20
+    frames = json.loads((tmp_path / "o.json").read_text())
+    assert [frames[at]["clip_name"] for at in (0, 39)] == ["garden", "kitchen 1"]
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "o.csv").read_text())))
+    assert [(rows[at]["clip"], rows[at]["clip_name"]) for at in (0, 39)] == [
+        ("0", "garden"),
+        ("1", "kitchen 1"),
+    ]
+    written = sorted(path.name for path in tmp_path.glob("*.bvh"))
+    assert written == ["o_garden_person0.bvh", "o_kitchen-1_person0.bvh"]
+
+
+def test_people_are_chosen(run: Path, write: Callable[..., Path], tmp_path: Path) -> None:
+    source = write(people=2)
+    assert lift(run, source, tmp_path / "o.npz", "--people", "1") == 0
+    with np.load(tmp_path / "o.npz") as arrays:
+        assert set(arrays["person"].tolist()) == {1}
+    assert lift(run, source, tmp_path / "p.npz", "--people", "7") == 2
+    assert not (tmp_path / "p.npz").exists()
 
 
 def test_smoothing_calms_the_motion(
@@ -405,3 +458,96 @@ def test_the_readme_lifts(run: Path, tmp_path: Path) -> None:
     scope = {"run_folder": run, "detections_file": tmp_path / "halpe.json"}
     exec(block, scope)
     assert scope["poses"].valid.tolist() == [True]  # type: ignore[attr-defined]
+
+
+def coco_line(clip: torch.Tensor, **more: object) -> dict[str, object]:
+    """A line of COCO's joints in a row, standing in the middle of the picture."""
+    x = torch.linspace(0.4, 0.6, 17) * SIZE[0]
+    y = torch.linspace(0.2, 0.8, 17) * SIZE[1]
+    return {"keypoints": torch.stack([x, y], 1).tolist(), **more}
+
+
+def coco_lifter(run: Path, notices: list[str] | None = None, **options: Any) -> LineLifter:
+    notice = (lambda _: None) if notices is None else notices.append
+    return LineLifter(
+        AdaptedLifter.load(run), image_size=SIZE, options=LiftOptions(max_gap=0), notice=notice, **options
+    )
+
+
+def test_scores_beside_the_joints_tell_which_are_seen(run: Path, clip: torch.Tensor) -> None:
+    low = [0.9] * 17
+    low[13] = 0.1  # the left knee
+    lines = [
+        coco_line(clip, keypoint_scores=[0.9] * 17),
+        coco_line(clip, keypoint_scores=low),
+        coco_line(clip, score=0.9),
+        coco_line(clip, score=0.1),
+    ]
+    given, summary = answers(coco_lifter(run), lines)
+    assert [answer["valid"] for answer in given] == [True, False, True, False] and not summary.errors
+
+
+def test_tracks_tell_people_apart_as_detectors_write_them(run: Path, clip: torch.Tensor) -> None:
+    lines = [
+        coco_line(clip, track_id=3),
+        coco_line(clip, track_id=7, frame_id=0),
+        coco_line(clip, idx=[4.0]),
+        coco_line(clip, person="b", track_id=3),
+        coco_line(clip, person_id=[-1]),
+    ]
+    given, summary = answers(coco_lifter(run), lines)
+    assert [answer["person"] for answer in given] == [3, 7, 4, "b", 0] and not summary.errors
+    assert [answer["frame"] for answer in given] == [0, 0, 2, 3, 4]
+
+
+def test_names_of_joints_in_a_line_are_used_and_unknown_joints_refused(run: Path, clip: torch.Tensor) -> None:
+    points = coco_line(clip)["keypoints"]
+    assert isinstance(points, list)
+    names = LAYOUTS["coco17"].joint_names
+    named = [{"x": x, "y": y, "score": 1, "name": name} for name, (x, y) in zip(names, points, strict=True)]
+    odd = [point | {"name": f"wing {at}"} for at, point in enumerate(named)]
+    lines: list[object] = [
+        {"keypoints": points},
+        {"keypoints": named[::-1]},
+        {"keypoints": odd},
+        {"keypoints": points[:14]},
+        {"people": [{"keypoints": points}, {"keypoints": points}]},
+        {"joints3d": 1, "smpl": 2},
+        {"keypoints": [[0.5, 0.5]] * 17},
+    ]
+    given, summary = answers(coco_lifter(run), lines)
+    assert given[0]["pose_3d"] == given[1]["pose_3d"] and summary.errors == 5
+    for answer, message in zip(
+        given[2:],
+        (
+            "expected joints for skeleton h36m16, found none for",
+            "joints, or --layout (crowdpose14, aic14), found 14 joints",
+            "expected the joints of one person, found 2 people",
+            "expected an object with keypoints, found",
+            "expected pixels, found normalised coordinates",
+        ),
+        strict=True,
+    ):
+        assert message in str(answer["error"]) and f"line {answer['line']}" in str(answer["error"]), answer
+    renamed, summary = answers(
+        coco_lifter(run, joints=JointMap.read([f"{name}=wing {at}" for at, name in enumerate(names)])),
+        [{"keypoints": odd}],
+    )
+    assert renamed[0]["pose_3d"] == given[0]["pose_3d"]
+
+
+def test_fields_that_are_not_used_and_people_without_tracks_are_said_once(
+    run: Path, clip: torch.Tensor
+) -> None:
+    notices: list[str] = []
+    lines = [
+        coco_line(clip, bbox=[1, 2, 3, 4], score=1.0, frame=0),
+        coco_line(clip, bbox=[1, 2, 3, 4], area=3.0, frame=0),
+        coco_line(clip, bbox=[1, 2, 3, 4], frame=0),
+    ]
+    answers(coco_lifter(run, notices), lines)
+    assert notices == [
+        "line 1: fields that are not used: bbox",
+        "line 2: fields that are not used: area",
+        "two lines have frame 0 and no track_id, so they are taken for one person",
+    ]

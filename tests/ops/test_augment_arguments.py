@@ -93,6 +93,21 @@ BAD = {
         ValueError,
         r"root: cannot be given together with placement",
     ),
+    "exact without placement": (
+        lambda a: {"gpa": "exact", "placement": None, "placement_index": None},
+        ValueError,
+        r"^gpa: exact solves for the depth of placement, which was not given$",
+    ),
+    "mask without placement": (
+        lambda a: {"joint_mask": torch.ones(5, 16).bool(), "placement": None, "placement_index": None},
+        ValueError,
+        r"^joint_mask: has the joints that span placement's box, which was not given$",
+    ),
+    "propagate without rotation": (
+        lambda a: {"propagate": True, "bone_rotation": None},
+        ValueError,
+        r"^propagate: hands on the rotations of bone_rotation, which was not given$",
+    ),
     "mask": (
         lambda a: {"joint_mask": torch.ones(5, 15, dtype=torch.bool)},
         ValueError,
@@ -180,6 +195,18 @@ def test_a_wrong_argument_is_named_with_what_was_expected_and_what_came(way: str
     arguments = augment_arguments(5, give=EVERYTHING, rows=4)
     with pytest.raises(error, match=message):
         function(**{**arguments, **change(arguments)})
+
+
+@pytest.mark.parametrize("fullgraph", [False, True], ids=["with graph breaks", "fullgraph"])
+@pytest.mark.parametrize("way", ["bones", "dtype", "index", "gpa", "root and placement", "aspect"])
+def test_messages_surface_as_they_are_while_compiling(way: str, fullgraph: bool) -> None:
+    change, error, message = BAD[way]
+    arguments = augment_arguments(5, give=EVERYTHING, rows=4)
+    torch._dynamo.reset()
+    compiled = torch.compile(lambda **given: ops.augment(**given), backend="eager", fullgraph=fullgraph)
+    # A program of one graph cannot raise: its compiler says that this one would, and with which words.
+    with pytest.raises(RuntimeError if fullgraph else error, match=message.strip("^$")):
+        compiled(**{**arguments, **change(arguments)})
 
 
 def count_calls(monkeypatch: pytest.MonkeyPatch) -> list[None]:

@@ -93,14 +93,23 @@ def test_only_gradients_that_are_wanted_are_computed(device: torch.device) -> No
         assert computed == ({name} if name != "root" else set())
 
 
-def test_a_second_derivative_is_refused_by_name(device: torch.device) -> None:
-    arguments = augment_arguments(2, give=("bone_rotation",), device=device)
-    leaf = arguments["bone_rotation"].requires_grad_()
+@pytest.mark.parametrize(
+    ("name", "give"),
+    [
+        ("bone_rotation", ("bone_rotation",)),
+        ("bone_rotation", ("bone_rotation", "shared_parameters")),
+        ("placement", ("placement", "placement_index")),
+    ],
+    ids=["of each pose", "shared", "of a table"],
+)
+def test_a_second_derivative_is_refused_by_name(
+    name: str, give: tuple[str, ...], device: torch.device
+) -> None:
+    arguments = augment_arguments(2, give=give, device=device, rows=3)
+    leaf = arguments[name].requires_grad_()
     (first,) = torch.autograd.grad(ops.augment(**arguments).pose_2d.sum(), leaf, create_graph=True)
-    with pytest.raises(
-        RuntimeError, match=r"poseda::augment_backward: the second derivative is not implemented"
-    ):
-        first.sum().backward()
+    with pytest.raises(RuntimeError, match=r"poseda::.*: the second derivative is not implemented"):
+        (first.sum() + leaf.sum()).backward()
 
 
 def test_forward_mode_is_refused_by_name() -> None:
@@ -113,14 +122,61 @@ def test_forward_mode_is_refused_by_name() -> None:
             ops.augment(**arguments)
 
 
-@pytest.mark.parametrize("transform", [torch.func.vmap, torch.func.grad])
-def test_function_transforms_are_refused_by_name(transform: Any, device: torch.device) -> None:
+@pytest.mark.parametrize(
+    ("name", "give"),
+    [
+        ("pose_3d", ("bone_rotation", "placement", "distortion")),
+        ("bone_rotation", ("bone_rotation", "shared_parameters")),
+        ("placement", ("placement", "placement_index")),
+    ],
+    ids=["of each pose", "shared", "of a table"],
+)
+def test_gradients_by_function_transforms_are_the_same(
+    name: str, give: tuple[str, ...], device: torch.device
+) -> None:
+    arguments = augment_arguments(4, give=give, device=device, rows=3)
+    leaf = arguments.pop(name)
+
+    def call(leaf: Tensor) -> Tensor:
+        return ops.augment(**arguments, **{name: leaf}).pose_2d
+
+    wanted = leaf.clone().requires_grad_()
+    (expected,) = torch.autograd.grad(call(wanted).square().sum(), wanted)
+    assert torch.equal(torch.func.grad(lambda leaf: call(leaf).square().sum())(leaf), expected)
+    screen, pull_back = torch.func.vjp(call, leaf)
+    assert torch.equal(pull_back(2 * screen)[0], expected)
+
+
+@pytest.mark.parametrize(
+    ("transform", "message"),
+    [
+        (
+            lambda call, pose: torch.func.vmap(call)(pose),
+            "augment: vmap is not implemented; the op is batched",
+        ),
+        (
+            lambda call, pose: torch.func.jvp(call, (pose,), (pose,)),
+            "augment: forward-mode differentiation is",
+        ),
+        (lambda call, pose: torch.func.jacrev(call)(pose), "augment_backward: vmap is not implemented"),
+        (
+            lambda call, pose: torch.func.grad(lambda x: torch.func.grad(call)(x).sum())(pose),
+            "augment_backward: the second derivative is not implemented",
+        ),
+    ],
+    ids=["vmap", "jvp", "jacrev", "grad of grad"],
+)
+def test_other_function_transforms_are_refused_by_name(
+    transform: Any, message: str, device: torch.device
+) -> None:
     arguments = augment_arguments(2, give=("shared_camera",), device=device)
     pose = arguments.pop("pose_3d")
-    with pytest.raises(
-        RuntimeError, match=r"poseda::augment: vmap and other function transforms are not impl"
-    ):
-        transform(lambda poses: ops.augment(poses.reshape(-1, 16, 3), **arguments).pose_2d.sum())(pose)
+
+    def call(poses: Tensor) -> Tensor:
+        return ops.augment(poses.reshape(-1, 16, 3), **arguments).pose_2d.square().sum()
+
+    with pytest.raises(RuntimeError, match=f"poseda::{message}"):
+        transform(call, pose)
 
 
 @pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])

@@ -113,9 +113,116 @@ def small_ops_in_one_graph(device: str) -> None:
     for actual, expected in zip(compiled, everything(pose), strict=True):
         assert torch.equal(actual, expected)
 
+    def learned(value: torch.Tensor) -> torch.Tensor:
+        return ops.project(value, camera).sum() + ops.kinematic_chain_space(value, H36M16).sin().sum()
+
+    leaf = pose.clone().requires_grad_()
+    (expected,) = torch.autograd.grad(learned(leaf), leaf)
+    (actual,) = torch.autograd.grad(torch.compile(learned, fullgraph=True, backend="aot_eager")(leaf), leaf)
+    assert torch.equal(actual, expected)
+
 
 def test_the_small_ops_compile_to_one_graph(device: torch.device) -> None:
     run_fresh(small_ops_in_one_graph, device.type)
+
+
+def sizes_that_depend_on_data(device: str) -> None:
+    from collections.abc import Callable
+
+    import torch
+
+    from poseda import ops
+    from poseda.geometry.placements import TargetPlacements
+    from poseda.geometry.skeleton import H36M16
+    from poseda.ops.samples import augment_arguments
+
+    torch._dynamo.config.capture_dynamic_output_shape_ops = True
+    given = augment_arguments(
+        12, give=("bone_rotation", "group_scale", "placement", "distortion"), device=device
+    )
+    pose, camera, placement = given["pose_3d"], given["camera"], given["placement"]
+    targets = TargetPlacements.build(
+        torch.rand(20, 16, 2, device=device), camera.rows(torch.zeros(20).long()), H36M16
+    )
+    module = ops.PoseAugment.of_targets(H36M16, targets)
+    keep = torch.arange(12, device=device) % 3 != 0
+    weight = torch.ones((), device=device, requires_grad=True)
+
+    def augmented(pose: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
+        rows = keep.nonzero()[:, 0]
+        return ops.augment(
+            pose[rows],
+            skeleton=H36M16,
+            camera=camera.rows(rows),
+            bone_rotation=given["bone_rotation"][rows] * weight,
+            bone_scale=given["bone_scale"][rows],
+            placement=placement[rows],
+        ).pose_2d
+
+    def picked(pose: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
+        index = torch.arange(12, device=device) % 3
+        rows = {"camera": camera[keep], "placement": placement[keep], "placement_index": index}
+        return ops.augment(pose * weight, skeleton=H36M16, **rows).pose_2d
+
+    programs: list[Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = [
+        augmented,
+        picked,
+        lambda pose, keep: (
+            ops.augment(pose[keep] * weight, skeleton=H36M16, **targets.draw(pose[keep].shape[0])).pose_2d
+        ),
+        lambda pose, keep: module(pose[keep] * weight).pose_2d,
+        lambda pose, keep: ops.project(pose[keep] * weight, camera.rows(keep)),
+        lambda pose, keep: ops.kinematic_chain_space(pose[keep] * weight, H36M16),
+        lambda pose, keep: ops.bones(pose[keep] * weight, H36M16),
+        lambda pose, keep: ops.forward_kinematics(pose[keep][:, 0], pose[keep][:, 1:] * weight, H36M16),
+        lambda pose, keep: ops.procrustes_align(pose[keep], pose[keep].flip(0)) * weight,
+    ]
+    for program in programs:
+        compiled = torch.compile(program, fullgraph=True, backend="aot_eager")
+        for kept in (keep, ~keep):
+            results = []
+            for function in (compiled, program):
+                torch.manual_seed(0)
+                module.reseed(0)
+                value = function(pose, kept)
+                results.append((value, torch.autograd.grad(value.sin().sum(), weight)[0]))
+            for actual, expected in zip(*results, strict=True):
+                torch.testing.assert_close(actual, expected)
+
+
+def test_sizes_that_the_compiler_does_not_know_compile_to_one_graph(device: torch.device) -> None:
+    run_fresh(sizes_that_depend_on_data, device.type)
+
+
+def readme_loop_in_one_graph(device: str) -> None:
+    import torch
+
+    from poseda import ops
+    from poseda.geometry.camera import Camera
+    from poseda.geometry.placements import TargetPlacements
+    from poseda.geometry.skeleton import H36M16
+
+    camera = Camera(torch.full((1, 2), 2.3, device=device), torch.zeros(1, 2, device=device))
+    seen = torch.rand(50, 16, device=device) < 0.9
+    seen[:, 0] = True
+    targets = TargetPlacements.build(torch.rand(50, 16, 2, device=device), camera, H36M16, seen)
+
+    def step(pose: torch.Tensor, rotation: torch.Tensor) -> ops.AugmentedPose:
+        return ops.augment(pose, skeleton=H36M16, bone_rotation=rotation, **targets.draw(len(pose)))
+
+    pose = torch.randn(12, 16, 3, device=device)
+    rotation = torch.randn(12, 15, 3, device=device, requires_grad=True)
+    results = []
+    for function in (torch.compile(step, fullgraph=True, backend="aot_eager"), step):
+        torch.manual_seed(3)
+        pair = function(pose, rotation)
+        results.append([*pair, *torch.autograd.grad(pair.pose_2d.sum(), rotation)])
+    for compiled, eager in zip(*results, strict=True):
+        assert torch.equal(compiled, eager)
+
+
+def test_drawing_targets_compiles_with_the_op_to_one_graph(device: torch.device) -> None:
+    run_fresh(readme_loop_in_one_graph, device.type)
 
 
 def random_augmentation_in_one_graph(device: str) -> None:
@@ -133,6 +240,11 @@ def random_augmentation_in_one_graph(device: str) -> None:
     for _ in range(3):
         assert torch.equal(compiled(pose).pose_2d, twin(pose).pose_2d)
     assert module.rng_state.tolist() == [0, 3]
+    for batch in (7, 9, 11):  # the batch becomes a symbol: no new program for each
+        with torch.compiler.set_stance("default" if batch == 7 else "fail_on_recompile"):
+            assert torch.equal(
+                compiled(pose.repeat(2, 1, 1)[:batch]).pose_2d, twin(pose.repeat(2, 1, 1)[:batch]).pose_2d
+            )
 
 
 def test_pose_augment_compiles_and_advances_its_state(device: torch.device) -> None:

@@ -76,9 +76,10 @@ def assert_same_bits(actual: Any, expected: Any) -> None:
         torch.testing.assert_close(a, e, rtol=0.0, atol=0.0, equal_nan=True)
 
 
-def augment_call(exact: bool, **arguments: Any) -> AugmentArguments:
-    given = record(**arguments, gpa="exact" if exact else "closed_form")
-    return given._replace(require_in_frame=given.aspect is not None)
+def augment_call(exact: bool, propagate: bool = False, **arguments: Any) -> AugmentArguments:
+    """The op's own arguments. The kernels take modes that the public function refuses, as they do nothing."""
+    given = record(**arguments)
+    return given._replace(exact=exact, propagate=propagate, require_in_frame=given.aspect is not None)
 
 
 def check_augment_kernels(kernels: Any, call: AugmentArguments, wanted: int = ALL_GRADIENTS) -> Tensor:
@@ -238,6 +239,16 @@ class TestRowMaps:
     def test_procrustes(self, kernels: Any, skeleton: Skeleton, rows: int, dtype: torch.dtype) -> None:
         call = tuple(torch.randn(rows, skeleton.num_joints, 3, dtype=dtype) for _ in range(2))
         assert_same_bits(kernels.procrustes_align(*call), torch.ops.poseda.procrustes_align(*call))
+
+
+@pytest.mark.parametrize("points", [0, 67, 150])
+def test_project_more_points_than_a_row_holds(kernels: Any, points: int, dtype: torch.dtype) -> None:
+    place = torch.randn(5, 2, points, 3, dtype=dtype) + torch.tensor([0.0, 0.0, 6.0], dtype=dtype)
+    call = (place, torch.rand(5, 9, dtype=dtype), True)
+    expected = torch.ops.poseda.project(*call)
+    assert_same_bits(kernels.project(*call), expected)
+    backward = (torch.randn_like(expected), *call)
+    assert_same_bits(kernels.project_backward(*backward), torch.ops.poseda.project_backward(*backward))
 
 
 @pytest.mark.parametrize("batch", [0, 1, 37, 300])

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from poseda import ops
-from poseda.geometry.skeleton import BUILT_IN, H36M16, Skeleton
+from poseda.geometry.camera import Camera
+from poseda.geometry.skeleton import BUILT_IN, COCO17, H36M16, Skeleton
 from poseda.ops import reference
 from poseda.ops.samples import augment_arguments
 
@@ -122,12 +123,73 @@ def test_gradcheck_of_chain_features(device: torch.device) -> None:
     assert torch.autograd.gradcheck(lambda x: ops.kinematic_chain_space(x, H36M16), (pose,))
 
 
-def test_a_second_derivative_of_chain_features_is_refused_by_name(device: torch.device) -> None:
-    pose = poses(2, device=device).requires_grad_()
-    features = ops.kinematic_chain_space(pose, H36M16)
-    (first,) = torch.autograd.grad(features.sum(), pose, create_graph=True)
-    with pytest.raises(RuntimeError, match="poseda::kinematic_chain_space_backward: the second derivative"):
-        first.sum().backward()
+@pytest.mark.parametrize(
+    "skeleton",
+    [H36M16, COCO17, Skeleton.declare("stick", {"root": None, "tip": "root"})],
+    ids=lambda skeleton: skeleton.name,
+)
+def test_second_derivatives_of_chain_features(skeleton: Skeleton, device: torch.device) -> None:
+    generator = torch.Generator().manual_seed(0)
+    pose = torch.randn(2, skeleton.num_joints, 3, dtype=torch.float64, generator=generator).to(device)
+    assert torch.autograd.gradgradcheck(
+        lambda x: ops.kinematic_chain_space(x, skeleton), (pose.requires_grad_(),)
+    )
+
+
+def test_gradients_with_a_graph_are_those_of_the_kernel(device: torch.device, dtype: torch.dtype) -> None:
+    """Gradient penalties take the gradient with create_graph=True, which is not the kernel's."""
+    pose = poses(5, dtype=dtype, device=device)
+    head = H36M16.joint("head_top")
+    pose[0, head] = pose[0, H36M16.parents[head]]  # a bone without length
+    pose.requires_grad_()
+    for function in (
+        lambda: ops.kinematic_chain_space(pose, H36M16),
+        lambda: ops.bones(pose, H36M16),
+        lambda: ops.forward_kinematics(pose[:, 0], pose[:, 1:], H36M16),
+    ):
+        (expected,) = torch.autograd.grad(function().square().sum(), pose)
+        (actual,) = torch.autograd.grad(function().square().sum(), pose, create_graph=True)
+        torch.testing.assert_close(actual, expected)
+        (second,) = torch.autograd.grad(actual.square().sum(), pose)
+        assert second.isfinite().all() and second.any()
+
+
+def test_a_gradient_penalty_trains_a_critic(device: torch.device) -> None:
+    pose = poses(8, device=device).requires_grad_()
+    critic = torch.nn.Linear(33, 1).to(device)
+    score = critic(ops.kinematic_chain_space(pose, H36M16))
+    (slope,) = torch.autograd.grad(score.sum(), pose, create_graph=True)
+    slope.flatten(1).norm(dim=1).sub(1).square().mean().backward()
+    assert critic.weight.grad is not None and critic.weight.grad.any() and pose.grad is not None
+
+
+@pytest.mark.parametrize("function", ["bones", "forward_kinematics", "kinematic_chain_space", "project"])
+def test_gradients_by_function_transforms_are_the_same(function: str, device: torch.device) -> None:
+    pose = poses(3, dtype=torch.float64, device=device) + 5
+    lens = torch.tensor([[-0.2, 0.24, -0.002, -0.001, -0.003]], dtype=torch.float64, device=device)
+    camera = Camera(torch.full_like(lens[:, :2], 2.3), torch.zeros_like(lens[:, :2]), lens)
+    call: Callable[[torch.Tensor], torch.Tensor] = {
+        "bones": lambda x: ops.bones(x, H36M16),
+        "forward_kinematics": lambda x: ops.forward_kinematics(x[:, 0], x[:, 1:], H36M16),
+        "kinematic_chain_space": lambda x: ops.kinematic_chain_space(x, H36M16),
+        "project": lambda x: ops.project(x, camera),
+    }[function]
+
+    def loss(x: torch.Tensor) -> torch.Tensor:
+        return call(x).sin().sum()
+
+    leaf = pose.clone().requires_grad_()
+    (expected,) = torch.autograd.grad(loss(leaf), leaf, create_graph=True)
+    (second,) = torch.autograd.grad(expected.square().sum(), leaf)
+    torch.testing.assert_close(torch.func.grad(loss)(pose), expected.detach())
+    value, pull_back = torch.func.vjp(call, pose)
+    torch.testing.assert_close(pull_back(value.cos())[0], expected.detach())
+    twice = torch.func.grad(lambda x: torch.func.grad(loss)(x).square().sum())(pose)
+    torch.testing.assert_close(twice, second)
+    with pytest.raises(
+        RuntimeError, match=r"poseda::\w+: vmap is not implemented; the op is batched, use its"
+    ):
+        torch.func.vmap(lambda x: call(x[None]))(pose)
 
 
 @pytest.mark.parametrize(

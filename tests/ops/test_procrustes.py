@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
+from fresh import run_fresh
 from torch import Tensor
 
 from poseda import ops
@@ -83,6 +85,36 @@ def test_alignment_of_poses_without_three_dimensions_is_finite_and_best(
         ours = ((aligned - target) ** 2).sum((1, 2))
         naive = ((naive_alignment(prediction, target) - target) ** 2).sum((1, 2))
         assert (ours <= naive * (1 + 1e-9)).all()
+
+
+@pytest.mark.parametrize("name", ["prediction", "target"])
+def test_a_pose_that_wants_a_gradient_is_refused_with_the_remedy(name: str, device: torch.device) -> None:
+    given = {"prediction": poses(3, device=device), "target": poses(3, device=device, seed=1)}
+    expected = ops.procrustes_align(**given)
+    given[name].requires_grad_()
+    message = f"{name}: requires a gradient, which procrustes_align does not have; pass {name}.detach()"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        ops.procrustes_align(**given)
+    with torch.no_grad():
+        assert torch.equal(ops.procrustes_align(**given), expected)
+
+
+def refused_under_compile() -> None:
+    import torch
+
+    from poseda import ops
+
+    pose = torch.randn(3, 16, 3, requires_grad=True)
+    try:
+        torch.compile(ops.procrustes_align, fullgraph=True)(pose, pose.detach())
+    except RuntimeError as error:
+        assert "prediction: requires a gradient" in str(error)
+    else:
+        raise AssertionError("a gradient was lost silently")
+
+
+def test_a_pose_that_wants_a_gradient_is_refused_under_compile() -> None:
+    run_fresh(refused_under_compile)
 
 
 def test_opcheck(device: torch.device) -> None:

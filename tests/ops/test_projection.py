@@ -65,21 +65,41 @@ def test_gradcheck(device: torch.device) -> None:
     assert torch.autograd.gradcheck(screen, (points, focal.requires_grad_(), lens.requires_grad_()))
 
 
-def test_a_second_derivative_is_refused_by_name(device: torch.device) -> None:
-    given = augment_arguments(2, give=(), device=device)
-    points = given["pose_3d"].requires_grad_()
-    (first,) = torch.autograd.grad(ops.project(points, given["camera"]).sum(), points, create_graph=True)
-    with pytest.raises(RuntimeError, match="poseda::project_backward: the second derivative is not impl"):
-        first.sum().backward()
+@pytest.mark.parametrize("lens", [True, False], ids=["lens", "pinhole"])
+@pytest.mark.parametrize("rows", [1, 2], ids=["shared", "a camera each"])
+def test_second_derivatives(rows: int, lens: bool, device: torch.device) -> None:
+    given = augment_arguments(2, give=(), dtype=torch.float64, device=device)
+    points = given["pose_3d"][:, :3].clone().requires_grad_()
+    entries = [torch.full((rows, 2), 2.3), torch.full((rows, 2), 0.1)]
+    if lens:
+        entries.append(torch.tensor([[-0.2, 0.24, -0.002, -0.001, -0.003]]).repeat(rows, 1))
+    leaves = [entry.to(device, torch.float64).requires_grad_() for entry in entries]
+
+    def screen(points: Tensor, *entries: Tensor) -> Tensor:
+        return ops.project(points, Camera(*entries))
+
+    assert torch.autograd.gradgradcheck(screen, (points, *leaves))
+
+
+def test_gradients_with_a_graph_are_those_of_the_kernel(device: torch.device, dtype: torch.dtype) -> None:
+    given = augment_arguments(5, give=("distortion",), frames=3, dtype=dtype, device=device)
+    points, camera = given["pose_3d"].requires_grad_(), given["camera"]
+    leaves = [points, camera.focal.requires_grad_(), camera.distortion.requires_grad_()]
+    both = [
+        torch.autograd.grad(ops.project(points, camera).square().sum(), leaves, create_graph=graph)
+        for graph in (False, True)
+    ]
+    for plain, graphed in zip(*both, strict=True):
+        torch.testing.assert_close(graphed, plain)
 
 
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
         (
-            lambda: ops.project(torch.ones(2, 65, 3), Camera(torch.ones(1, 2), torch.ones(1, 2))),
+            lambda: ops.project(torch.ones(2, 65, 4), Camera(torch.ones(1, 2), torch.ones(1, 2))),
             ValueError,
-            r"points: expected shape .* P = 1 to 64",
+            r"points: expected shape \(\.\.\., P, 3\), got \(2, 65, 4\)",
         ),
         (
             lambda: ops.project(torch.ones(2, 5, 3), Camera(torch.ones(3, 2), torch.ones(3, 2))),
@@ -103,3 +123,30 @@ def test_half_precision_becomes_float32(device: torch.device) -> None:
     given = augment_arguments(2, give=("distortion",), device=device)
     screen = ops.project(given["pose_3d"].half(), given["camera"].to(torch.float16))
     assert screen.dtype == torch.float32
+
+
+@pytest.mark.parametrize("points", [0, 65, 1000])
+def test_project_takes_any_number_of_points(points: int, device: torch.device) -> None:
+    camera = augment_arguments(3, give=("distortion",), device=device)["camera"]
+    place = torch.randn(3, points, 3, device=device) + torch.tensor([0.0, 0.0, 9.0], device=device)
+    torch.testing.assert_close(ops.project(place, camera), cameras.project(place, camera))
+
+
+@pytest.mark.parametrize("points", [0, 1, 64, 65, 67, 150, 6890])
+def test_the_op_takes_any_number_of_points(
+    points: int, device: torch.device, assert_close: TensorCheck, assert_gradient_close: TensorCheck
+) -> None:
+    """More than the row of a kernel holds are cut into pieces of equal size; 67 is a prime."""
+    lens = augment_arguments(3, give=("distortion",), dtype=torch.float64, device=device)["camera"]
+    assert lens.distortion is not None
+    table = torch.cat([lens.focal, lens.center, lens.distortion], -1).requires_grad_()
+    place = torch.randn(3, 2, points, 3, dtype=torch.float64) * 0.3 + torch.tensor([0.0, 0.0, 5.0])
+    place = place.to(device).transpose(0, 1).contiguous().transpose(0, 1).requires_grad_()
+    screen = torch.ops.poseda.project(place, table, True)
+    weight = torch.randn_like(screen)
+    found = torch.autograd.grad((screen * weight).sum(), (place, table))
+    expected = cameras.project(place, Camera(table[:, :2], table[:, 2:4], table[:, 4:]))
+    assert_close(screen, expected)
+    wanted = torch.autograd.grad((expected * weight).sum(), (place, table))
+    for gradient, truth in zip(found, wanted, strict=True):
+        assert_gradient_close(gradient, truth)

@@ -307,9 +307,19 @@ def footage(tmp_path: Path, domains: Domains) -> Path:
     return tmp_path / "gym.json"
 
 
-def test_own_footage_is_adapted_to(tmp_path: Path, footage: Path) -> None:
-    given = ["--target", str(footage), "--image-size", "1280x720", "--fov", "60"]
+def test_own_footage_is_adapted_to_and_accounted_for(
+    tmp_path: Path, footage: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--target", str(footage), "--image-size", "1280x720", "--fov", "60", "--json"]
     assert main([*TINY, *given, "--out", str(tmp_path / "r")]) == 0
+    shown = capsys.readouterr()
+    account = json.loads((tmp_path / "r" / "account.json").read_text())
+    assert json.loads(shown.out)["account"] == account
+    assert account["rows"] == account["usable"]["placement"] == 12
+    line = "12 detections in 12 frames; dropped: none; picture 1280x720 (as given)"
+    assert line in shown.err
+    assert line in (tmp_path / "r" / "report.html").read_text()
+    assert line in (tmp_path / "r" / "report.md").read_text()
     results = json.loads((tmp_path / "r" / "results.json").read_text())
     assert [(row["arm"], row["split"]) for row in results] == [
         ("source_only", "source_val"),
@@ -320,6 +330,18 @@ def test_own_footage_is_adapted_to(tmp_path: Path, footage: Path) -> None:
     assert main(["evaluate", str(tmp_path / "r"), "--split", "source_val"]) == 0
 
 
+def test_footage_of_upper_bodies_is_refused_with_what_can_be_used(
+    tmp_path: Path, footage: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    people = json.loads(footage.read_text())
+    for person in people[5:]:
+        person["keypoints"][2 + 3 * 11 :: 3] = [0.0] * 6  # from the hips down
+    footage.write_text(json.dumps(people))
+    given = ["--target", str(footage), "--image-size", "1280x720", "--out", str(tmp_path / "r")]
+    assert "found 5 usable for placement and 5 for lifting, of 12" in refused(capsys, *TINY, *given)
+    assert not (tmp_path / "r").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [
@@ -328,6 +350,11 @@ def test_own_footage_is_adapted_to(tmp_path: Path, footage: Path) -> None:
         (["--target", "{file}", "--image-size", "wide"], "--image-size: expected WIDTHxHEIGHT"),
         (["--target", "{file}", "--image-size", "1280x720", "--arms", "oracle"], "gym: oracle: expected 3D"),
         (["--target", "nowhere.json"], "nowhere.json"),
+        (
+            ["--target", "{file}", "--image-size", "1280x720", "--min-confidence", "0.95"],
+            "expected a joint of at least 0.95",
+        ),
+        (["--people", "largest"], "--people: expected --target beside it"),
     ],
 )
 def test_bad_footage_is_one_sentence(

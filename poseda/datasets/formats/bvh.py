@@ -54,6 +54,14 @@ class Bvh:
     position: np.ndarray
     frame_time: float
 
+    @property
+    def rest(self) -> np.ndarray:
+        """(J, 3) the pose in which no joint is turned."""
+        place = np.zeros((len(self.joints), 3))
+        for at, joint in enumerate(self.joints):
+            place[at] = joint.offset + (place[joint.parent] if joint.parent >= 0 else 0)
+        return place
+
 
 class _Words:
     """Words of the hierarchy, one by one."""

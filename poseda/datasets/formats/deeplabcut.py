@@ -1,20 +1,24 @@
-"""DeepLabCut's tracks: the CSV with its rows of headings, and the h5 beside it (optional: h5py)."""
+"""DeepLabCut's and Lightning Pose's CSV with its rows of headings, and what their tables have in common."""
 
 from __future__ import annotations
 
 import csv
 import io
+import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from poseda.datasets.formats.field import Field
-from poseda.datasets.formats.files import read_text
-from poseda.datasets.formats.hdf5 import open_hdf5, read_dataset
-from poseda.datasets.formats.pickle import unpickle
+from poseda.datasets.formats.files import read_text, reading
+from poseda.datasets.formats.picture_order import order_pictures
 from poseda.datasets.formats.sightings import Sightings
+from poseda.datasets.joint_names import layout_of_names
 from poseda.datasets.layouts import Layout
+
+HEADINGS = ("scorer", "individuals", "bodyparts", "coords")
+"""First cells of the rows of headings."""
 
 COORDS = ("x", "y", "likelihood")
 
@@ -22,8 +26,19 @@ Column = tuple[str, str, str]
 """Individual (empty where there is one animal), body part, coordinate."""
 
 
-def read_deeplabcut_csv(path: Path) -> Sightings:
-    """Columns under rows ``scorer[, individuals], bodyparts, coords``, a row of numbers a frame."""
+def is_deeplabcut(path: Path) -> bool:
+    """Whether a text begins with a row of DeepLabCut's headings."""
+    with reading(path), path.open("rb") as file:
+        head = file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()
+    return head.split(b",")[0].strip(b'" ').decode("latin-1") in HEADINGS
+
+
+def read_deeplabcut_csv(path: Path, layout: Layout | None) -> Sightings:
+    """Columns under rows ``scorer[, individuals], bodyparts, coords``, a row of numbers a frame.
+
+    The first column is the frame. Tables of labels have two to four such columns, with the names of the
+    pictures: folder, video, picture.
+    """
     file, rows = Field(path), csv.reader(io.StringIO(read_text(path)))
     headings: dict[str, list[str]] = {}
     try:
@@ -37,90 +52,114 @@ def read_deeplabcut_csv(path: Path) -> Sightings:
         raise file.fail("CSV", f"other text ({error})") from error
     if not {"bodyparts", "coords"} <= headings.keys():
         raise file.at("headings").fail("rows bodyparts and coords", ", ".join(headings)[:80] or "none")
-    width = len(headings["coords"])
-    single = [""] * width
-    parts = (headings.get("individuals", single), headings["bodyparts"], headings["coords"])
-    if any(len(row) != width for row in parts):
-        raise file.at("headings").fail(f"{width} columns in each row", [len(row) for row in parts])
+    more = next((at for at, cell in enumerate(headings["coords"]) if cell), 0)
+    columns = _columns(file, {name: cells[more:] for name, cells in headings.items()})
+    index, width = more + 1, len(columns)
     table = np.full((len(content), width), np.nan)
     for at, row in enumerate(content):
-        if len(row) != width + 1:
-            raise file.at(f"row {at}").fail(f"{width + 1} columns", len(row))
+        if len(row) != width + index:
+            raise file.at(f"row {at}").fail(f"{width + index} columns", len(row))
         try:
-            table[at] = [float(cell) if cell.strip() else np.nan for cell in row[1:]]
+            table[at] = [float(cell) if cell.strip() else np.nan for cell in row[index:]]
         except ValueError as error:
             raise file.at(f"row {at}").fail("numbers", f"other values ({str(error)[:60]})") from error
-    frames = _frames([row[0] for row in content])
-    return _sightings(file, list(zip(*parts, strict=True)), frames, table)
+    return tracked_points(file, columns, ["/".join(row[:index]) for row in content], table, layout)
 
 
-def _frames(index: list[str]) -> list[int]:
-    """Frame numbers from the first column. Where it holds names of pictures, they count up."""
-    if all(cell.isascii() and cell.isdigit() and len(cell) < 19 for cell in index):
-        return [int(cell) for cell in index]
-    return list(range(len(index)))
+def _columns(file: Field, headings: dict[str, list[str]]) -> list[Column]:
+    width = len(headings["coords"])
+    parts = (headings.get("individuals", [""] * width), headings["bodyparts"], headings["coords"])
+    if any(len(row) != width for row in parts):
+        raise file.at("headings").fail(f"{width} columns in each row", [len(row) for row in parts])
+    return list(zip(*parts, strict=True))
 
 
-def _sightings(file: Field, columns: list[Column], frames: list[int], table: np.ndarray) -> Sightings:
-    column_of = {(person, _joint(part), axis): at for at, (person, part, axis) in enumerate(columns)}
-    names = tuple(dict.fromkeys(joint for _, joint, _ in column_of))
+def tracked_points(
+    file: Field,
+    columns: Sequence[Column],
+    index: Sequence[str | int],
+    table: np.ndarray,
+    layout: Layout | None,
+    name: str = "DeepLabCut",
+) -> Sightings:
+    """People of a table with a column for each coordinate of each body part.
+
+    Args:
+        file: for messages.
+        columns: C of them.
+        index: of each row: a frame, or the name of a picture.
+        table: (N, C), NaN where a joint is not found.
+        layout: given by the user; the body parts are its joints in their order.
+        name: of the format.
+
+    Raises:
+        DataError: if a body part lacks a coordinate or stands twice.
+    """
+    column_of = {(person, part.strip(), axis): at for at, (person, part, axis) in enumerate(columns)}
+    parts = list(dict.fromkeys(part for _, part, _ in column_of))
     people = list(dict.fromkeys(person for person, _, _ in column_of))
-    found = Sightings(file.path, "DeepLabCut", Layout("the file's own joints", names))
+    found = Sightings(file.path, name)
+    try:
+        found.layout = layout or layout_of_names(parts)
+    except ValueError as error:
+        raise file.at("bodyparts").fail("each body part once", error) from error
+    found.layout_told_by = "names" if layout is None else "flag"
+    if len(found.layout) != len(parts) and layout is not None:
+        raise file.at("bodyparts").fail(f"{len(layout)} joints of {layout.name}", len(parts))
+    places = _places(found, index)
     for number, person in enumerate(people):
-        points = np.full((len(table), len(names), 3), np.nan)
-        for joint, name in enumerate(names):
-            if (person, name, "x") not in column_of:
+        points = np.full((len(table), len(parts), 3), np.nan)
+        for joint, part in enumerate(parts):
+            if (person, part, "x") not in column_of:
                 continue
             for axis, coordinate in enumerate(COORDS):
-                if (person, name, coordinate) in column_of:
-                    points[:, joint, axis] = table[:, column_of[person, name, coordinate]]
+                if (person, part, coordinate) in column_of:
+                    points[:, joint, axis] = table[:, column_of[person, part, coordinate]]
                 elif coordinate == "likelihood":
                     points[:, joint, axis] = 1.0  # labelled by hand
                 else:
-                    raise file.at(name).fail(f"a column {coordinate}", "none")
-        for row in np.flatnonzero(np.isfinite(points).any((1, 2))):
-            found.add(points[row], file.at(f"row {row}"), frames[row], number)
+                    raise file.at(part).fail(f"a column {coordinate}", "none")
+        seen = np.isfinite(points[..., :2]).any((1, 2))
+        if not seen.all():
+            found.dropped["without joints"] += int((~seen).sum())
+        for row in np.flatnonzero(seen):
+            clip, frame = places[row]
+            found.add(points[row], file.at(f"row {row}"), frame, number, clip)
     return found
 
 
-def _joint(part: str) -> str:
-    return part.strip().lower().replace(" ", "_")
+def _places(found: Sightings, index: Sequence[str | int]) -> list[tuple[int, int]]:
+    """Clip and frame of each row, from frame numbers or from names of pictures."""
+    numbers = [_frame(one) for one in index]
+    if all(number is not None for number in numbers):
+        return [(0, number or 0) for number in numbers]
+    order = order_pictures(list(index))
+    found.clip_names |= order.clip_names
+    return [order.place(one) for one in index]
 
 
-def read_deeplabcut_h5(path: Path) -> Sightings:
-    """pandas' table format, as DeepLabCut writes it. Its headings are pickled, and read as data only.
+def _frame(index: str | int) -> int | None:
+    if isinstance(index, int):
+        return index
+    match = re.fullmatch(r"(\d{1,18})(\.0+)?", index.strip(), re.ASCII)
+    return int(match[1]) if match else None
 
-    Raises:
-        DataError: if h5py is not installed, or DeepLabCut did not write the file.
+
+def without_copies(files: list[Path]) -> tuple[list[Path], list[Path]]:
+    """Recordings once each: DeepLabCut writes one as csv and as h5, raw and filtered.
+
+    Returns:
+        the files to read (the filtered before the raw, csv before h5), and the others.
     """
-    file = Field(path)
-    with open_hdf5(path, "DeepLabCut's h5") as content:
-        groups = [group for group in content.values() if hasattr(group, "keys") and "table" in group]
-        if not groups:
-            raise file.fail("a table as DeepLabCut writes it", ", ".join(content)[:80] or "nothing")
-        pickled = _bytes(groups[0].attrs["non_index_axes"])
-        values = read_dataset(file.at("table", groups[0]["table"]))
-    headings = file.at("non_index_axes")
-    columns = _columns(headings.holding(unpickle(pickled, headings)))
-    if values.dtype.names is None or not {"index", "values_block_0"} <= set(values.dtype.names):
-        raise file.at("table").fail("columns index and values_block_0", values.dtype)
-    table = np.asarray(values["values_block_0"], np.float64)
-    if table.ndim != 2 or table.shape[1] != len(columns):
-        raise file.at("table").fail(f"{len(columns)} columns", table.shape)
-    return _sightings(file, columns, list(range(len(table))), table)
+    best: dict[str, Path] = {}
+    tables = [file for file in files if file.suffix.lower() in (".csv", ".h5")]
+    for file in tables:
+        key = file.stem.removesuffix("_filtered")
+        if key not in best or _rank(file) < _rank(best[key]):
+            best[key] = file
+    copies = [file for file in tables if file not in best.values()]
+    return [file for file in files if file not in copies], copies
 
 
-def _bytes(value: Any) -> bytes:
-    return value.tobytes() if isinstance(value, np.ndarray) else bytes(value)
-
-
-def _columns(headings: Field) -> list[Column]:
-    """[(1, [(scorer[, individual], body part, coordinate), …])] to columns."""
-    try:
-        [(_, names)] = headings.value
-        columns = [(row[-3] if len(row) == 4 else "", row[-2], row[-1]) for row in names]
-    except (TypeError, ValueError, IndexError) as error:
-        raise headings.fail("headings of columns", "other values") from error
-    if not columns or not all(isinstance(word, str) for column in columns for word in column):
-        raise headings.fail("headings in words", str(columns[:1])[:60])
-    return columns
+def _rank(file: Path) -> tuple[bool, bool]:
+    return not file.stem.endswith("_filtered"), file.suffix.lower() != ".csv"

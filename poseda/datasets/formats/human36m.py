@@ -38,7 +38,7 @@ def read_human36m(
     if subjects is None:
         subjects = tuple(name for name in STUDIO_SUBJECTS if name in positions) or None
     parts = []
-    for clip, (subject, action) in enumerate(actions_of(positions, subjects)):
+    for clip, (subject, _, action) in enumerate(actions_of(positions, subjects)):
         if subject not in rigs:
             raise Field(Path(cameras), "extrinsics").fail(f"subject {subject}", ", ".join(rigs)[:80])
         pose = action.array(("N", "J", 3), finite=False)[::stride]

@@ -16,6 +16,9 @@ MAX_PICKLE = 1 << 30
 MAX_MATLAB = 1 << 31
 """Largest MATLAB 5 file, bytes."""
 
+MAX_ARRAY = 1 << 31
+"""Largest array of an npy file, bytes in double precision."""
+
 MAX_EXPANSION = 64
 """A compressed part may become this many times as large as its file. Pose data compress about twofold."""
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from poseda.datasets.conversion import conversion
+from poseda.datasets.conversion import Conversion, conversion
 from poseda.datasets.filming import labelled, screen_of
 from poseda.datasets.formats.cameras import pixel_lens, read_cameras
 from poseda.datasets.formats.field import Field
-from poseda.datasets.formats.files import read_text
+from poseda.datasets.formats.files import read_each, read_text
 from poseda.datasets.formats.hdf5 import open_hdf5, read_dataset
 from poseda.datasets.formats.mat import read_mat
 from poseda.datasets.formats.npz import Archive
@@ -36,31 +36,42 @@ MILLIMETRE = 1e-3
 
 
 def read_annot(
-    files: Sequence[Path], skeleton: Skeleton, cameras: str | Path | None, stride: int
-) -> LabelledPoses:
+    files: Sequence[Path], skeleton: Skeleton, cameras: str | Path | None, stride: int, strict: bool = False
+) -> tuple[LabelledPoses, dict[str, str]]:
     """``S1/Seq1/annot.mat`` and the like: 28 joints in 14 cameras, millimetres in each camera's frame.
 
     Cameras come from ``camera.calibration`` beside the file, as the data set has it, or from the user's JSON.
+
+    Returns:
+        the poses, and why each file that could not be read was left out.
     """
-    convert, parts = conversion(MPI_INF_3DHP_28, skeleton), []
-    joints = len(MPI_INF_3DHP_28)
-    for number, path in enumerate(files):
-        file = read_mat(path)
-        cells_2d, cells_3d = (_cells(file[f"annot{width}"], joints * width) for width in (2, 3))
-        lenses = _training_lenses(path, cameras)
-        if not len(cells_2d) == len(cells_3d) == len(lenses):
-            found = f"{len(cells_2d)}, {len(cells_3d)} and {len(lenses)}"
-            raise file.at("annot2, annot3, cameras").fail("as many of each", found)
-        for camera, (flat_2d, flat_3d, lens) in enumerate(zip(cells_2d, cells_3d, lenses, strict=True)):
-            if len(flat_2d) != len(flat_3d):
-                raise file.at(f"annot3{{{camera}}}").fail(f"{len(flat_2d)} frames as annot2", len(flat_3d))
-            pixels = convert(flat_2d[::stride].reshape(-1, joints, 2))[0]
-            pose = convert(flat_3d[::stride].reshape(-1, joints, 3))[0] * MILLIMETRE
-            clip = np.full(len(pose), number * len(lenses) + camera)
-            name = "/".join(path.parts[-3:-1])
-            columns = {"subject": np.full(len(pose), name), "camera": np.full(len(pose), camera)}
-            parts.append(labelled(pose, lens.camera, clip, columns, screen_of(pixels, *lens.size)))
-    return concatenated(parts)
+    convert = conversion(MPI_INF_3DHP_28, skeleton)
+    good, bad = read_each(
+        files, lambda number, path: _sequence(number, path, convert, cameras, stride), strict
+    )
+    return concatenated([part for parts in good for part in parts]), bad
+
+
+def _sequence(
+    number: int, path: Path, convert: Conversion, cameras: str | Path | None, stride: int
+) -> list[LabelledPoses]:
+    """The cameras of one file."""
+    parts, joints, file = [], len(MPI_INF_3DHP_28), read_mat(path)
+    cells_2d, cells_3d = (_cells(file[f"annot{width}"], joints * width) for width in (2, 3))
+    lenses = _training_lenses(path, cameras)
+    if not len(cells_2d) == len(cells_3d) == len(lenses):
+        found = f"{len(cells_2d)}, {len(cells_3d)} and {len(lenses)}"
+        raise file.at("annot2, annot3, cameras").fail("as many of each", found)
+    for camera, (flat_2d, flat_3d, lens) in enumerate(zip(cells_2d, cells_3d, lenses, strict=True)):
+        if len(flat_2d) != len(flat_3d):
+            raise file.at(f"annot3{{{camera}}}").fail(f"{len(flat_2d)} frames as annot2", len(flat_3d))
+        pixels = convert(flat_2d[::stride].reshape(-1, joints, 2))[0]
+        pose = convert(flat_3d[::stride].reshape(-1, joints, 3))[0] * MILLIMETRE
+        clip = np.full(len(pose), number * len(lenses) + camera)
+        name = "/".join(path.parts[-3:-1])
+        columns = {"subject": np.full(len(pose), name), "camera": np.full(len(pose), camera)}
+        parts.append(labelled(pose, lens.camera, clip, columns, screen_of(pixels, *lens.size)))
+    return parts
 
 
 def _cells(field: Field, width: int) -> list[np.ndarray]:
@@ -115,7 +126,7 @@ def read_calibration(path: Path) -> list[Intrinsics]:
 def _lens(place: Field, matrix: np.ndarray, size: np.ndarray) -> Intrinsics:
     (fx, _, cx), (_, fy, cy) = matrix[:2, :3]
     finite = np.isfinite([fx, fy, cx, cy, *size]).all()
-    if not (finite and min(fx, fy) > 0 and size.min() >= 1 and (size % 1 == 0).all()):
+    if not (finite and min(fx, fy) > 0 and 1 <= size.min() <= size.max() < 1e6 and (size % 1 == 0).all()):
         raise place.fail("positive focal lengths and size", f"{fx}, {fy}, {size[0]} x {size[1]}")
     width, height = map(int, size)
     return Intrinsics(Camera.from_pixels(fx, fy, cx, cy, width, height), (width, height))
@@ -132,23 +143,28 @@ def _json_lens(entry: Field) -> Intrinsics:
 
 
 def read_annot_data(
-    files: Sequence[Path], skeleton: Skeleton, cameras: str | Path | None, stride: int
-) -> LabelledPoses:
+    files: Sequence[Path], skeleton: Skeleton, cameras: str | Path | None, stride: int, strict: bool = False
+) -> tuple[LabelledPoses, dict[str, str]]:
     """``TS1/annot_data.mat`` and the like (HDF5, needs h5py): 17 joints, frames marked valid.
 
     3D is ``univ_annot3``, which the official evaluation uses.
+
+    Returns:
+        the poses, and why each file that could not be read was left out.
     """
-    parts = []
-    for number, path in enumerate(files):
+
+    def read(number: int, path: Path) -> LabelledPoses:
         pixels, pose, valid = _test_arrays(path)
         kept = np.flatnonzero(valid)[::stride]
         outdoors = path.parent.name.upper() in OUTDOORS
         lens = _test_lenses(path, cameras)[outdoors]
         columns = {"subject": np.full(len(kept), path.parent.name), "frame": kept}
-        parts.append(
-            _placed(pixels[kept], pose[kept] * MILLIMETRE, MPI_INF_3DHP_17, skeleton, lens, number, columns)
+        return _placed(
+            pixels[kept], pose[kept] * MILLIMETRE, MPI_INF_3DHP_17, skeleton, lens, number, columns
         )
-    return concatenated([part for part in parts if len(part)])
+
+    good, bad = read_each(files, read, strict)
+    return concatenated([part for part in good if len(part)]), bad
 
 
 def _test_lenses(path: Path, cameras: str | Path | None) -> tuple[Intrinsics, Intrinsics]:

@@ -22,7 +22,7 @@ from poseda.datasets.formats.field import Field, Shape, fits, kind
 from poseda.datasets.formats.limits import most_expanded
 from poseda.datasets.formats.pickle import unpickle
 
-_BROKEN = (
+BROKEN = (
     OSError,
     EOFError,
     ValueError,
@@ -65,7 +65,7 @@ class Archive:
         try:
             with zipfile.ZipFile(self.path) as archive:
                 self.members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-        except _BROKEN as error:
+        except BROKEN as error:
             raise DataError(
                 f"{self.path}: expected an npz file, found one that does not open ({_brief(error)})"
             ) from error
@@ -129,7 +129,7 @@ class Archive:
         try:
             with zipfile.ZipFile(self.path) as archive, archive.open(self.members[name]) as member:
                 yield member
-        except _BROKEN as error:
+        except BROKEN as error:
             raise self.fail(name, "a numpy array", f"a damaged member ({_brief(error)})") from error
 
     def _check_expansion(self, name: str, size: int, shown: str) -> None:
@@ -159,7 +159,7 @@ class Archive:
         try:
             with np.load(self.path, allow_pickle=False) as archive:
                 values = archive[name]
-        except _BROKEN as error:
+        except BROKEN as error:
             raise self.fail(name, f"{dtype} {found}", f"a damaged member ({_brief(error)})") from error
         if values.shape != found or values.dtype != dtype:
             raise self.fail(

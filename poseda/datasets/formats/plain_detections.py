@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
-from poseda.datasets.detections import Detections2D
+from poseda.datasets.checks import checked
+from poseda.datasets.detections import Detections2D, Reading, SizeToldBy, ToldBy
 from poseda.datasets.formats.npz import Archive
-from poseda.datasets.formats.sightings import Size
+from poseda.datasets.formats.sightings import Size, contradiction, named_clips
+from poseda.datasets.joint_map import JointMap
+from poseda.datasets.joint_names import layout_of_names
 from poseda.datasets.layouts import BY_JOINTS, LAYOUTS, Layout
+from poseda.datasets.tracking import identify
+
+SCORES = ("confidence", "scores", "keypoint_scores")
+"""Names of the members that may hold the joints' confidences."""
 
 
-def read_plain_detections(archive: Archive, layout: Layout | None, image_size: Size | None) -> Detections2D:
+def read_plain_detections(
+    archive: Archive, layout: Layout | None, image_size: Size | None, joint_map: JointMap | None = None
+) -> Detections2D:
     """``keypoints`` (N, J, 2 or 3) pixels [and confidence], or ``pose_2d`` (N, J, 2) screen coordinates.
 
-    Optional: ``confidence`` (N, J), ``frame``, ``person``, ``clip`` (N,), ``joint_names`` (J,),
+    Optional: ``confidence`` or ``scores`` (N, J), ``frame``, ``person``, ``clip`` (N,), ``joint_names`` (J,),
     ``image_size`` (2,).
     """
     screen = "keypoints" not in archive
@@ -24,34 +33,55 @@ def read_plain_detections(archive: Archive, layout: Layout | None, image_size: S
     points = archive.read(name, shape, "fiu").astype(np.float64)
     rows, joints = shape[:2]
     confidence = points[..., 2] if shape[2] == 3 else np.ones((rows, joints))
-    if "confidence" in archive:
-        confidence = archive.read("confidence", (rows, joints), "fiu").astype(np.float64)
+    scores = next((one for one in SCORES if one in archive), None)
+    if scores is not None:
+        confidence = archive.read(scores, (rows, joints), "fiu").astype(np.float64)
 
     def column(field: str, default: np.ndarray) -> np.ndarray:
         return archive.read(field, (rows,), "iu").astype(np.int64) if field in archive else default
 
-    finite = np.isfinite(points[..., :2]).all(-1) & np.isfinite(confidence)
+    there = np.isfinite(points[..., :2]).all(-1) & np.isfinite(confidence)
+    if not screen:
+        there &= (points[..., :2] != 0).any(-1)  # 0, 0 stands for an unseen joint
+    confidence = np.where(there, confidence, 0.0)
     zeros = np.zeros(rows, np.int64)
-    return Detections2D(
-        pose_2d=np.where(finite[..., None], points[..., :2], np.nan),
-        confidence=np.where(finite, confidence, 0.0),
-        frame=column("frame", np.arange(rows)),
-        person=column("person", zeros),
-        clip=column("clip", zeros),
-        layout=layout or _layout(archive, joints),
+    clip, frame = column("clip", zeros), column("frame", np.arange(rows))
+    who = identify(points[..., :2], confidence > 0, clip, frame, column("person", zeros))
+    known = layout or _layout(archive, joints)
+    told_by: ToldBy = "flag" if layout else "names" if "joint_names" in archive else "number"
+    if joint_map and (renamed := joint_map.renamed(known, archive.path)) != known:
+        known, told_by = renamed, "flag"
+    size_told_by: SizeToldBy = (
+        "file" if "image_size" in archive else "unknown" if image_size is None else "flag"
+    )
+    found = Detections2D(
+        pose_2d=np.where(there[..., None], points[..., :2], np.nan),
+        confidence=confidence,
+        frame=frame,
+        person=who.person,
+        clip=clip,
+        layout=known,
         image_size=_image_size(archive, rows, image_size),
         format="npz",
         path=archive.path,
         units="screen" if screen else "pixels",
+        reading=Reading(
+            layout_told_by=told_by,
+            image_size_told_by=size_told_by,
+            tracking=who.tracking,
+            clip_names=named_clips(archive.path, clip, {}),
+            warnings=who.warnings,
+        ),
     )
+    return checked(found)
 
 
 def _layout(archive: Archive, joints: int) -> Layout:
     """The joints that the file names, or that their number stands for."""
     if "joint_names" in archive:
-        names = tuple(archive.read("joint_names", (joints,), "U").tolist())
+        names = archive.read("joint_names", (joints,), "U").tolist()
         try:
-            return Layout("the file's own joints", names)
+            return layout_of_names(names)
         except ValueError as error:
             raise archive.fail("joint_names", "each name once", ", ".join(names)[:80]) from error
     body, kept = BY_JOINTS.get(joints, (None, 0))
@@ -69,6 +99,6 @@ def _image_size(archive: Archive, rows: int, given: Size | None) -> np.ndarray |
         if not (width > 0 and height > 0):
             raise archive.fail("image_size", "a positive width and height", f"{width} x {height}")
         if given is not None and given != (width, height):
-            raise archive.fail("image_size", f"{given[0]} x {given[1]} as given", f"{width} x {height}")
+            raise contradiction(archive.path, given, (width, height))
         size = (width, height)
     return None if size is None else np.tile(np.array(size, np.float64), (rows, 1))

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
-from poseda.datasets.detections import Detections2D, Reading
+from poseda.datasets.checks import checked
+from poseda.datasets.detections import Detections2D, Reading, SizeToldBy, ToldBy
+from poseda.datasets.errors import DataError
 from poseda.datasets.formats.field import Field
-from poseda.datasets.layouts import BY_JOINTS, Layout
+from poseda.datasets.layouts import BY_JOINTS, LAYOUTS, Layout
+from poseda.datasets.tracking import UNTRACKED, identify
 
 Size = tuple[int, int]
 """Width and height of a picture, pixels."""
-
-UNTRACKED = -1
-"""The person of a detection whose file has no usable track."""
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Sightings:
     path: Path
     format: str
     layout: Layout | None = None
-    layout_told_by: Literal["names", "number", "flag", "format"] = "number"
+    layout_told_by: ToldBy = "number"
     rate: float | None = None
     clip_names: dict[int, str] = field(default_factory=dict)
     dropped: Counter[str] = field(default_factory=Counter)
@@ -72,7 +72,9 @@ class Sightings:
         if self.layout is None:
             if body is None:
                 known = ", ".join(map(str, BY_JOINTS))
-                raise place.fail(f"{known} joints, or --layout", f"{len(points)} joints")
+                others = [name for name, layout in LAYOUTS.items() if len(layout) == len(points)]
+                names = f" ({', '.join(others)})" if others else ""
+                raise place.fail(f"{known} joints, or --layout{names}", f"{len(points)} joints")
             self.layout = body
         if len(self.layout) not in (kept, len(points)):
             raise place.fail(f"{len(self.layout)} joints of {self.layout.name}", len(points))
@@ -92,18 +94,18 @@ class Sightings:
         if not self.points or self.layout is None:
             raise Field(self.path, "detections").fail(f"at least one pose ({self.format})", "none")
         points, rows = np.stack(self.points), np.array(self.rows, np.int64)
-        untracked = rows[:, 1] == UNTRACKED
-        rows[untracked, 1] = _place_in_picture(rows[untracked])
-        order = np.lexsort((rows[:, 2], rows[:, 1], rows[:, 0]))
-        points, rows = points[order], rows[order]
-        finite = np.isfinite(points[..., :2]).all(-1)
-        confidence = np.where(finite & np.isfinite(points[..., 2]), points[..., 2], 0.0)
-        return Detections2D(
-            pose_2d=np.where(finite[..., None], points[..., :2], np.nan),
-            confidence=confidence,
-            frame=rows[:, 2],
-            person=rows[:, 1],
-            clip=rows[:, 0],
+        # Detectors write 0, 0 for a joint that they do not see, some with a confidence.
+        there = np.isfinite(points).all(-1) & (points[..., :2] != 0).any(-1)
+        confidence = np.where(there, points[..., 2], 0.0)
+        clip, frame = rows[:, 0], rows[:, 2]
+        who = identify(points[..., :2], confidence > 0, clip, frame, rows[:, 1])
+        order = np.lexsort((frame, who.person, clip))
+        found = Detections2D(
+            pose_2d=np.where(there[..., None], points[..., :2], np.nan)[order],
+            confidence=confidence[order],
+            frame=frame[order],
+            person=who.person[order],
+            clip=clip[order],
             layout=self.layout,
             image_size=self._image_size(order, image_size),
             format=self.format,
@@ -111,16 +113,17 @@ class Sightings:
             reading=Reading(
                 layout_told_by=self.layout_told_by,
                 image_size_told_by=self._size_told_by(image_size),
-                tracking=_tracking(rows, untracked),
+                tracking=who.tracking,
                 rate=self.rate,
                 rate_told_by="unknown" if self.rate is None else "file",
-                clip_names=dict(self.clip_names),
+                clip_names=named_clips(self.path, clip, self.clip_names),
                 dropped=dict(self.dropped),
-                warnings=tuple(self.warnings),
+                warnings=(*self.warnings, *who.warnings),
             ),
         )
+        return checked(found)
 
-    def _size_told_by(self, given: Size | None) -> Literal["file", "flag", "unknown"]:
+    def _size_told_by(self, given: Size | None) -> SizeToldBy:
         if all(size is not None for size in self.sizes):
             return "file"
         return "unknown" if given is None else "flag"
@@ -131,23 +134,22 @@ class Sightings:
             return None if given is None else np.tile(np.array(given, np.float64), (len(order), 1))
         other = next((size for size in known if given is not None and size != given), None)
         if given is not None and other is not None:
-            shown = " x ".join(f"{n:g}" for n in other)
-            raise Field(self.path, "image size").fail(f"{given[0]} x {given[1]} as given", shown)
+            raise contradiction(self.path, given, other)
         return np.array(known, np.float64)[order]
 
 
-def _tracking(rows: np.ndarray, untracked: np.ndarray) -> Literal["file", "followed", "single"]:
-    """How the people of (N, 3) rows of clip, person and frame are told apart."""
-    if untracked.any():
-        return "followed"
-    return "file" if len(np.unique(rows[:, 1])) > 1 else "single"
+def contradiction(path: Path, given: Size, found: tuple[float, float]) -> DataError:
+    """The refusal of a picture's size that is not the file's."""
+    expected = f"{given[0]} x {given[1]} as given with --image-size"
+    return Field(path, "image size").fail(
+        expected, f"{found[0]:g} x {found[1]:g}; leave out --image-size, as the file has the size"
+    )
 
 
-def _place_in_picture(rows: np.ndarray) -> np.ndarray:
-    """(N,) place of each row of clip, person and frame among those of its picture, in the file's order."""
-    places: Counter[tuple[int, int]] = Counter()
-    numbers = np.empty(len(rows), np.int64)
-    for at, (clip, _, frame) in enumerate(rows.tolist()):
-        numbers[at] = places[clip, frame]
-        places[clip, frame] += 1
-    return numbers
+def named_clips(path: Path, clip: np.ndarray, names: Mapping[int, str]) -> dict[int, str]:
+    """Names of the clips (N,) of a file. A single clip without a name has that of the file."""
+    numbers = np.unique(clip).tolist()
+    if len(numbers) == 1 and not names.get(numbers[0]):
+        resolved = path.resolve()
+        return {numbers[0]: resolved.name if resolved.is_dir() else resolved.stem}
+    return {number: names[number] for number in numbers if names.get(number)}

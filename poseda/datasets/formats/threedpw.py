@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from poseda.datasets.conversion import conversion
+from poseda.datasets.conversion import Conversion, conversion
 from poseda.datasets.filming import labelled
 from poseda.datasets.formats import limits
 from poseda.datasets.formats.field import Field
-from poseda.datasets.formats.files import read_bytes
+from poseda.datasets.formats.files import read_bytes, read_each
 from poseda.datasets.formats.pickle import unpickle
 from poseda.datasets.layouts import SMPL24
 from poseda.datasets.records import LabelledPoses, concatenated
@@ -26,27 +26,37 @@ MAX_PEOPLE = 16
 """Most people of a sequence; clip numbers leave room for as many."""
 
 
-def read_3dpw(files: Sequence[Path], skeleton: Skeleton, stride: int) -> LabelledPoses:
+def read_3dpw(
+    files: Sequence[Path], skeleton: Skeleton, stride: int, strict: bool = False
+) -> tuple[LabelledPoses, dict[str, str]]:
     """``jointPositions`` (a (N, 72) array a person, metres, world), ``cam_poses``, ``cam_intrinsics``.
 
     2D is the projection of the 3D joints. Frames without a valid camera pose are left out. The
     picture is 2 times as large as its principal point, as in all of 3DPW's files.
+
+    Returns:
+        the poses, and why each file that could not be read was left out.
     """
-    convert, parts = conversion(SMPL24, skeleton), []
-    for number, path in enumerate(files):
-        file = Field(path)
-        content = file.holding(unpickle(read_bytes(path, limits.MAX_PICKLE), file))
-        poses = content["cam_poses"].array(("N", 4, 4))
-        lens, rows = _lens(content["cam_intrinsics"]), len(poses)
-        for person, flat in enumerate(_people(content["jointPositions"])):
-            world = flat.array((rows, 3 * len(SMPL24))).reshape(rows, len(SMPL24), 3)
-            seen = rotated(poses[:, :3, :3], world) + poses[:, None, :3, 3]
-            valid = _valid(content, person, rows) & (seen[..., 2].min(1) > NEAREST)
-            kept = np.flatnonzero(valid)[::stride]
-            columns = {"subject": np.full(len(kept), f"{path.stem}/{person}"), "frame": kept}
-            clip = np.full(len(kept), number * MAX_PEOPLE + person)
-            parts.append(labelled(convert(seen[kept])[0], lens, clip, columns))
-    return concatenated([part for part in parts if len(part)])
+    convert = conversion(SMPL24, skeleton)
+    good, bad = read_each(files, lambda number, path: _sequence(number, path, convert, stride), strict)
+    return concatenated([part for parts in good for part in parts if len(part)]), bad
+
+
+def _sequence(number: int, path: Path, convert: Conversion, stride: int) -> list[LabelledPoses]:
+    """The people of one file."""
+    file, parts = Field(path), []
+    content = file.holding(unpickle(read_bytes(path, limits.MAX_PICKLE), file))
+    poses = content["cam_poses"].array(("N", 4, 4))
+    lens, rows = _lens(content["cam_intrinsics"]), len(poses)
+    for person, flat in enumerate(_people(content["jointPositions"])):
+        world = flat.array((rows, 3 * len(SMPL24))).reshape(rows, len(SMPL24), 3)
+        seen = rotated(poses[:, :3, :3], world) + poses[:, None, :3, 3]
+        valid = _valid(content, person, rows) & (seen[..., 2].min(1) > NEAREST)
+        kept = np.flatnonzero(valid)[::stride]
+        columns = {"subject": np.full(len(kept), f"{path.stem}/{person}"), "frame": kept}
+        clip = np.full(len(kept), number * MAX_PEOPLE + person)
+        parts.append(labelled(convert(seen[kept])[0], lens, clip, columns))
+    return parts
 
 
 def _lens(intrinsics: Field) -> Camera:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from motions import bvh
 
 from poseda.datasets import DataError, LabelledPoses, read_source
 from poseda.datasets.formats.bvh import read_bvh
@@ -15,62 +16,6 @@ from poseda.geometry.skeleton import H36M16, Skeleton
 def reprojects(poses: LabelledPoses, atol: float = 1e-5) -> bool:
     seen = project(poses.pose_3d.double(), poses.camera.to(torch.float64))
     return bool(torch.allclose(seen, poses.pose_2d.double(), atol=atol))
-
-
-BONES = {  # name: parent, offset in centimetres, y up
-    "Hips": (None, (0, 95, 0)), "LeftUpLeg": ("Hips", (9, 0, 0)), "LeftLeg": ("LeftUpLeg", (0, -43, 0)),
-    "LeftFoot": ("LeftLeg", (0, -42, 0)), "RightUpLeg": ("Hips", (-9, 0, 0)),
-    "RightLeg": ("RightUpLeg", (0, -43, 0)),
-    "RightFoot": ("RightLeg", (0, -42, 0)), "Spine": ("Hips", (0, 10, 0)), "Spine1": ("Spine", (0, 14, 0)),
-    "Neck": ("Spine1", (0, 26, 0)), "Head": ("Neck", (0, 10, 0)), "LeftShoulder": ("Spine1", (3, 22, 0)),
-    "LeftArm": ("LeftShoulder", (14, 0, 0)), "LeftForeArm": ("LeftArm", (28, 0, 0)),
-    "LeftHand": ("LeftForeArm", (25, 0, 0)),
-    "RightShoulder": ("Spine1", (-3, 22, 0)), "RightArm": ("RightShoulder", (-14, 0, 0)),
-    "RightForeArm": ("RightArm", (-28, 0, 0)), "RightHand": ("RightForeArm", (-25, 0, 0)),
-}  # fmt: skip
-
-
-def bvh(
-    motion: list[dict[str, tuple]], order: str = "ZXY", end: bool = True, prefix: str = "", scale: float = 1
-) -> str:
-    """A BVH file; motion gives (angle, angle, angle) in the channels' order a joint, and the root's place."""
-
-    def node(name: str, depth: int) -> str:
-        parent, offset = BONES[name]
-        pad = "\t" * depth
-        text = f"{pad}{'JOINT' if parent else 'ROOT'} {prefix}{name}\n{pad}{{\n"
-        text += f"{pad}\tOFFSET {' '.join(str(n * scale) for n in offset)}\n"
-        channels = [f"{axis}rotation" for axis in order]
-        if parent is None:
-            channels = ["Xposition", "Yposition", "Zposition", *channels]
-        text += f"{pad}\tCHANNELS {len(channels)} {' '.join(channels)}\n"
-        children = [child for child, (above, _) in BONES.items() if above == name]
-        text += "".join(node(child, depth + 1) for child in children)
-        if not children:
-            tip = "0 15 0" if name == "Head" and end else "0 0 0"
-            text += f"{pad}\tEnd Site\n{pad}\t{{\n{pad}\t\tOFFSET {tip}\n{pad}\t}}\n"
-        return text + f"{pad}}}\n"
-
-    written: list[str] = []
-
-    def walk(name: str) -> None:
-        written.append(name)
-        for child, (above, _) in BONES.items():
-            if above == name:
-                walk(child)
-
-    walk("Hips")
-    lines = []
-    for frame in motion:
-        numbers = [*(n * scale for n in frame.get("root", (0, 95, 0)))]
-        for name in written:
-            numbers += frame.get(name, (0, 0, 0))
-        lines.append(" ".join(f"{n:.6f}" for n in numbers))
-    return (
-        f"HIERARCHY\n{node('Hips', 0)}MOTION\nFrames: {len(motion)}\nFrame Time: 0.008333\n"
-        + "\n".join(lines)
-        + "\n"
-    )
 
 
 def joint(path: Path, name: str) -> np.ndarray:
@@ -147,13 +92,13 @@ def test_bvh_names_that_do_not_tell_are_given(tmp_path):
     plain.write_text(bvh([{}]))
     assert torch.equal(given.pose_3d, read_source(plain).pose_3d)
     with pytest.raises(
-        DataError, match=r"left_shoulder: expected a joint of that meaning \(Arm\), found only Hips"
+        DataError, match=r"joints: left_shoulder: expected the name of one of the file's joints, found Arm"
     ):
         read_source(path, joints={"left_shoulder": "Arm"})
     path.write_text(bvh([{}]).replace("LeftFoot", "Stump"))
     with pytest.raises(
         DataError,
-        match=r"left_ankle: expected a joint of that meaning \(leftfoot, .*found only Hips, .*Stump",
+        match=r"left_ankle: expected a joint of that meaning \(left_ankle, .*--joints .*found only .*Stump",
     ):
         read_source(path)
 

@@ -4,12 +4,12 @@ import csv
 import pickle
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 from detections import SIZE, person, refused_when_damaged
+from h5 import FakeGroup, fake_h5py
 
 from poseda.datasets import DataError, read_detections
 from poseda.datasets.layouts import LAYOUTS
@@ -98,7 +98,7 @@ def test_deeplabcut_csv_of_one_animal_and_of_two(tmp_path):
     for individuals in (False, True):
         table = deeplabcut(tmp_path / "tracks.csv", individuals)
         found = read_detections(tmp_path / "tracks.csv", (640, 480))
-        assert found.format == "DeepLabCut" and found.layout.joint_names == ("snout", "leftear", "tail_base")
+        assert found.format == "DeepLabCut" and found.layout.joint_names == ("snout", "left_ear", "tail_base")
         assert np.array_equal(found.pose_2d, table[..., :2].swapaxes(0, 1).reshape(-1, 3, 2))
         assert found.person.tolist() == ([0] * 4 + [1] * 4 if individuals else [0] * 4)
         poses = unlabelled(found, mouse)
@@ -114,26 +114,6 @@ def test_deeplabcut_h5_without_h5py_says_how_to_get_it(tmp_path, monkeypatch):
         DataError, match=r"tracks\.h5: file: expected h5py .*pip install h5py.*, found it not installed"
     ):
         read_detections(tmp_path / "tracks.h5", SIZE)
-
-
-class FakeGroup(dict):
-    """As much of an h5py group as the reader uses."""
-
-    def __init__(self, content: dict, attrs: dict | None = None) -> None:
-        super().__init__(content)
-        self.attrs = attrs or {}
-
-    def __enter__(self) -> "FakeGroup":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-
-def fake_h5py(monkeypatch: pytest.MonkeyPatch, content: FakeGroup) -> None:
-    module = ModuleType("h5py")
-    module.File = lambda path, mode: content  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "h5py", module)
 
 
 def test_deeplabcut_h5_reads_its_pickled_headings_as_data(tmp_path, monkeypatch):
@@ -157,7 +137,10 @@ def test_deeplabcut_h5_reads_its_pickled_headings_as_data(tmp_path, monkeypatch)
 
 
 BAD: dict[str, tuple[Any, str]] = {
-    "OpenPose of another model": (openpose(person(18)), "pose_keypoints_2d: expected 75 numbers, found 54"),
+    "OpenPose of another model": (
+        openpose(person(20)),
+        r"pose_keypoints_2d: expected 17, 18, .* or --layout, found 20 joints",
+    ),
     "people": ({"people": 3}, "people: expected a list, found an integer"),
     "landmarks": (
         [[{"x": 1, "y": 2}] * 5],

@@ -277,7 +277,9 @@ def test_intrinsics_in_both_forms(tmp_path):
 
 
 def test_what_holds_no_source_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"folder: expected files ending in \.bvh, \.mat, \.pkl, found none"):
+    with pytest.raises(
+        DataError, match=r"folder: expected files ending in \.bvh, \.c3d, .*\.trc, found none"
+    ):
         read_source(tmp_path)
     (tmp_path / "a.bvh").write_text("HIERARCHY")
     with pytest.raises(DataError, match="stride: expected 1 or more, found 0"):
@@ -286,5 +288,5 @@ def test_what_holds_no_source_is_named(tmp_path):
     with pytest.raises(DataError, match="folder: expected files of one kind, found bvh, pickle"):
         read_source(tmp_path)
     (tmp_path / "c.txt").write_text("hello")
-    with pytest.raises(DataError, match=r"file: expected a domain npz, .*found text"):
+    with pytest.raises(DataError, match=r"file: expected labelled 3D poses: .*found other text"):
         read_source(tmp_path / "c.txt")

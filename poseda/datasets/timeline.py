@@ -41,16 +41,17 @@ class Timeline:
 
         The step between frames of a clip is the greatest common divisor of the differences of their numbers.
         """
-        tracks = detections.track
+        tracks, best = detections.track, detections.confidence.sum(1)
+        steps = {
+            int(clip): _step(detections.frame[detections.clip == clip]) for clip in np.unique(detections.clip)
+        }
+        order = np.lexsort((-best, detections.frame, tracks))
+        numbers, starts = np.unique(tracks[order], return_index=True)
         parts = []
-        for number in np.unique(tracks):
-            rows = np.flatnonzero(tracks == number)
-            clip = detections.clip[rows[0]]
-            best = detections.confidence[rows].sum(1)
-            rows = rows[np.lexsort((-best, detections.frame[rows]))]
+        for number, rows in zip(numbers.tolist(), np.split(order, starts[1:]), strict=True):
+            clip = int(detections.clip[rows[0]])
             frames, first = np.unique(detections.frame[rows], return_index=True)
-            rows = rows[first]
-            step = _step(detections.frame[detections.clip == clip])
+            rows, step = rows[first], steps[clip]
             count = int(frames[-1] - frames[0]) // step + 1
             if count > MOST_ABSENT * len(frames):
                 place, step, count = np.arange(len(frames)), 0, len(frames)
@@ -97,8 +98,10 @@ def fill_in(
     """
     filled, known = pose_2d.copy(), seen.copy()
     enough = seen.mean(1) >= FEWEST_SEEN
-    for number in np.unique(timeline.track[timeline.step > 0]):
-        rows = np.flatnonzero(timeline.track == number)
+    _, starts = np.unique(timeline.track, return_index=True)
+    for rows in np.split(np.arange(len(seen)), starts[1:]):
+        if timeline.step[rows[0]] == 0 or seen[rows].all():
+            continue
         at = np.arange(len(rows))
         for joint in np.flatnonzero(~seen[rows].all(0)):
             there = np.flatnonzero(seen[rows, joint])

@@ -1,0 +1,62 @@
+"""`poseda inspect`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from poseda.cli.options import read
+from poseda.cli.program import Program
+from poseda.cli.screen import complain, print_json, say
+from poseda.config import InspectConfig
+
+PROGRAM = Program(
+    "poseda inspect",
+    "Account for files of 2D detections: format, joints, people, pictures, and the rows that can be used. No "
+    "model is needed.",
+    (InspectConfig,),
+    positional="files",
+)
+
+
+def run(arguments: list[str]) -> int:
+    """Print an account of each file. This loads no torch."""
+    config = read(PROGRAM, arguments, lambda given: given.build(InspectConfig))
+    found = {str(path): _found(path, config) for path in config.files}
+    if config.json:
+        print_json(found if len(found) > 1 else next(iter(found.values())))
+    for path, content in found.items():
+        if "error" in content:
+            complain(content["error"])
+        elif not config.json:
+            say("\n".join([f"{path}:", *(f"  {line}" for line in content["lines"])]))
+    return 2 if any("error" in content for content in found.values()) else 0
+
+
+def _found(path: Path, config: InspectConfig) -> dict[str, Any]:
+    """The account of a file; a sentence on what else it is, or on why it is refused."""
+    from poseda.config import picture_size
+    from poseda.datasets.account import account_of
+    from poseda.datasets.detection_files import read_detections
+    from poseda.datasets.errors import DataError
+    from poseda.datasets.joint_map import JointMap
+    from poseda.datasets.otherwise import what_else
+    from poseda.datasets.people import choose_people
+
+    try:
+        joints = JointMap.of(config.joints or None)
+        detections = read_detections(
+            path,
+            picture_size(config.image_size),
+            layout=config.layout,
+            joints=joints,
+            strict=config.strict,
+        )
+        joints.check()
+        account = account_of(choose_people(detections, config.people), min_confidence=config.min_confidence)
+    except (DataError, OSError) as error:
+        other = what_else(path)
+        if other is None:
+            return {"error": str(error)}
+        return {"what": other} if config.json else {"lines": [f"no detections: {other}"]}
+    return account.as_json() if config.json else {"lines": list(account.lines())}

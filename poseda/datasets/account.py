@@ -1,0 +1,254 @@
+"""What was read: a line of account on a file of detections, for people and for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from poseda.config import LiftConfig
+from poseda.datasets.bodies import boxes
+from poseda.datasets.checks import off_picture, usable
+from poseda.datasets.conversion import conversion
+from poseda.datasets.detections import DEFAULT_CONFIDENCE, Detections2D
+from poseda.datasets.errors import DataError
+from poseda.datasets.timeline import Timeline, fill_in
+from poseda.datasets.tracking import counted
+from poseda.geometry.skeleton import H36M16, Skeleton
+
+SELDOM = 0.5
+"""Joints that are seen in fewer rows than this share are named in the account."""
+
+SHOWN = 8
+"""Most clips that the account names."""
+
+FEWEST_JOINTS = LiftConfig.min_joints
+"""Seen joints from which the arm wide lifts a row."""
+
+FEWEST_PLACEMENTS = 10
+"""Detections that adapting needs for placement. It learns from where and how large people stand; in fewer, a
+third of a second of video, every augmented pose would stand in one place."""
+
+TRACKED = {"file": "tracked by the file", "followed": "followed by us", "single": "one at a time"}
+ORIGIN = {"file": "from the file", "flag": "as given", "unknown": "unknown"}
+TOLD = {
+    "names": "by the names of the joints",
+    "number": "by the number of joints",
+    "flag": "as given",
+    "format": "by the format",
+}
+
+
+@dataclass(frozen=True)
+class Account:
+    """How a file was read, and what in it can be used.
+
+    Args:
+        format: its name.
+        layout: of the joints, by name.
+        layout_told_by, image_size_told_by, tracking, rate_told_by, dropped, warnings: see
+            :class:`poseda.datasets.detections.Reading`.
+        clips: an object for each clip: ``clip`` (its number), ``name``, ``people``, ``frames``, ``rows``.
+        people: tracks of all clips.
+        frames: pictures in which someone was detected.
+        rows: detections.
+        image_size: width and height in pixels; a list of such pairs if there are several; None if unknown.
+        off_picture: share of the seen joints that lie outside the picture; None if its size is unknown.
+        seen: joint of the file to the share of rows in which it is seen.
+        made_up: joint of the skeleton to how it was made, and in how many rows.
+        usable: rows for ``placement`` (root and another joint seen), for ``lifting`` by the arm wide, and
+            ``whole``. The arm wide needs :data:`FEWEST_JOINTS` seen joints that are not made of others. The
+            other arms need all, seen or filled in over short gaps.
+        rate: frames per second, or None.
+    """
+
+    format: str
+    layout: str
+    layout_told_by: str
+    clips: tuple[Mapping[str, Any], ...]
+    people: int
+    tracking: str
+    frames: int
+    rows: int
+    dropped: Mapping[str, int]
+    image_size: list[Any] | None
+    image_size_told_by: str
+    off_picture: float | None
+    seen: Mapping[str, float]
+    made_up: Mapping[str, Mapping[str, int]]
+    usable: Mapping[str, int]
+    rate: float | None
+    rate_told_by: str
+    warnings: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The account for machines. A rate is the file's, or null."""
+        content = {name: value for name, value in vars(self).items() if name != "rate_told_by"}
+        return content | {"clips": list(self.clips), "warnings": list(self.warnings)}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Account:
+        """The opposite of :meth:`as_json`.
+
+        Raises:
+            ValueError: if entries are missing or unknown.
+        """
+        try:
+            return cls(**content, rate_told_by="unknown" if content["rate"] is None else "file")
+        except (TypeError, KeyError) as error:
+            raise ValueError(
+                f"account: expected the entries of an account, found others ({error})"
+            ) from error
+
+    def lines(self) -> Iterator[str]:
+        """The account for people: a paragraph, then what is made up, seldom seen or doubtful."""
+        yield f"{'; '.join(self._facts())}."
+        if self.made_up:
+            yield f"made up: {'; '.join(_way(joint, made) for joint, made in self.made_up.items())}"
+        seldom = [f"{joint} {share:.0%}" for joint, share in self.seen.items() if share < SELDOM]
+        if seldom:
+            yield f"seen in few rows: {', '.join(seldom)}"
+        yield from (f"warning: {sentence}" for sentence in self.warnings)
+
+    def _facts(self) -> Iterator[str]:
+        yield f"{self.format}, layout {self.layout} ({TOLD[self.layout_told_by]})"
+        people = "1 person" if self.people == 1 else f"{self.people} people"
+        names = ", ".join(str(clip["name"]) for clip in self.clips[:SHOWN])
+        more = ", …" if len(self.clips) > SHOWN else ""
+        yield f"{people} ({TRACKED[self.tracking]}) in {counted(len(self.clips), 'clip')}: {names}{more}"
+        yield f"{counted(self.rows, 'detection')} in {counted(self.frames, 'frame')}"
+        left = ", ".join(f"{number} {reason}" for reason, number in self.dropped.items())
+        yield f"dropped: {left or 'none'}"
+        yield f"picture {_size_in_words(self.image_size)} ({ORIGIN[self.image_size_told_by]})" + (
+            "" if self.off_picture is None else f", {self.off_picture:.1%} of the joints outside it"
+        )
+        yield (
+            f"usable for placement: {self.usable['placement']}, for lifting: {self.usable['lifting']}, "
+            f"with all joints: {self.usable['whole']}"
+        )
+        rate = "unknown" if self.rate is None else f"{self.rate:g} a second ({ORIGIN[self.rate_told_by]})"
+        yield f"frame rate {rate}"
+
+
+def account_of(
+    detections: Detections2D,
+    skeleton: Skeleton = H36M16,
+    min_confidence: float = DEFAULT_CONFIDENCE,
+    max_gap: int = LiftConfig.max_gap,
+) -> Account:
+    """Account for detections that were read.
+
+    Args:
+        detections: as :func:`poseda.datasets.read_detections` gives them.
+        skeleton: they will be converted to.
+        min_confidence: joints of less confidence are unseen.
+        max_gap: most frames over which an unseen joint is filled in.
+
+    Raises:
+        DataError: if their joints do not make the skeleton.
+    """
+    seen, reading = usable(detections, min_confidence), detections.reading
+    made = conversion(detections.layout, skeleton)
+    pose, whole = made(detections.pose_2d, seen)
+    pictures = np.stack([detections.clip, detections.frame], -1)
+    shares = seen.mean(0) if len(seen) else np.zeros(len(detections.layout))
+    return Account(
+        format=detections.format,
+        layout=detections.layout.name,
+        layout_told_by=reading.layout_told_by,
+        clips=tuple(_clips(detections)),
+        people=len(np.unique(detections.track)),
+        tracking=reading.tracking,
+        frames=len(np.unique(pictures, axis=0)),
+        rows=len(detections),
+        dropped=dict(reading.dropped),
+        image_size=_sizes(detections.image_size),
+        image_size_told_by=reading.image_size_told_by,
+        off_picture=_rounded(off_picture(detections)),
+        seen={
+            joint: round(float(share), 4)
+            for joint, share in zip(detections.layout.joint_names, shares, strict=True)
+        },
+        made_up=made.made_up_rows(seen),
+        usable={
+            "placement": _for_placement(pose, whole, skeleton),
+            "lifting": int((whole[:, made.observed].sum(1) >= FEWEST_JOINTS).sum()),
+            "whole": _whole_rows(detections, pose, whole, max_gap),
+        },
+        rate=reading.rate,
+        rate_told_by=reading.rate_told_by,
+        warnings=reading.warnings,
+    )
+
+
+def check_usable(account: Account, path: Path) -> None:
+    """Refuse footage with too few detections to adapt to.
+
+    Raises:
+        DataError: with how many can be used, and the remedy.
+    """
+    placed, lifted = account.usable["placement"], account.usable["lifting"]
+    if placed < FEWEST_PLACEMENTS:
+        raise DataError(
+            f"{path}: detections: expected at least {FEWEST_PLACEMENTS} that show the hips and another "
+            f"joint, found {placed} usable for placement and {lifted} for lifting, of {account.rows}; take "
+            f"footage of whole people, more of it, or a lower --min-confidence"
+        )
+
+
+def _clips(detections: Detections2D) -> Iterator[dict[str, Any]]:
+    order = np.argsort(detections.clip, kind="stable")
+    numbers, starts = np.unique(detections.clip[order], return_index=True)
+    for number, rows in zip(numbers.tolist(), np.split(order, starts[1:]), strict=True):
+        yield {
+            "clip": number,
+            "name": detections.clip_name(number),
+            "people": len(np.unique(detections.person[rows])),
+            "frames": len(np.unique(detections.frame[rows])),
+            "rows": len(rows),
+        }
+
+
+def _for_placement(pose: np.ndarray, seen: np.ndarray, skeleton: Skeleton) -> int:
+    """Rows that :meth:`poseda.geometry.placements.TargetPlacements.build` can use: root and box are seen."""
+    low, high = boxes(pose, seen)
+    return int((seen[:, skeleton.parents.index(-1)] & ((high - low).sum(1) > 0)).sum())
+
+
+def _whole_rows(detections: Detections2D, pose: np.ndarray, seen: np.ndarray, max_gap: int) -> int:
+    """Rows that ``poseda lift`` lifts with arms that know no masks."""
+    timeline = Timeline.of(detections)
+    there = timeline.row >= 0
+    _, valid = fill_in(pose[timeline.row], seen[timeline.row] & there[:, None], timeline, max_gap)
+    return int((valid & there).sum())
+
+
+def _way(joint: str, made: Mapping[str, int]) -> str:
+    """The way in which most rows make a joint, and the number of other ways."""
+    best = max(made, key=made.__getitem__)
+    rest = f", and in {counted(len(made) - 1, 'other way')}" if len(made) > 1 else ""
+    return f"{joint} ({best}{rest})"
+
+
+def _sizes(sizes: np.ndarray | None) -> list[Any] | None:
+    if sizes is None or not len(sizes):
+        return None
+    kinds = [[_whole(width), _whole(height)] for width, height in np.unique(sizes, axis=0).tolist()]
+    return kinds[0] if len(kinds) == 1 else kinds
+
+
+def _size_in_words(size: list[Any] | None) -> str:
+    if size is None:
+        return "size"
+    return f"{size[0]}x{size[1]}" if not isinstance(size[0], list) else f"of {len(size)} sizes"
+
+
+def _whole(number: float) -> float | int:
+    return int(number) if number == int(number) else number
+
+
+def _rounded(share: float | None) -> float | None:
+    return None if share is None else round(share, 4)

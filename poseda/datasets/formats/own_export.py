@@ -1,0 +1,185 @@
+"""What `poseda lift` writes, read back as a source: npz, JSON or CSV with roots."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from poseda.datasets.conversion import conversion
+from poseda.datasets.detections import DEFAULT_FIELD_OF_VIEW
+from poseda.datasets.filming import labelled
+from poseda.datasets.formats.field import Field
+from poseda.datasets.formats.files import read_text
+from poseda.datasets.formats.npz import Archive
+from poseda.datasets.formats.plain_sources import named_layout
+from poseda.datasets.records import LabelledPoses, SourceReading
+from poseda.geometry.camera import Camera
+from poseda.geometry.skeleton import Skeleton
+
+KEY = ("clip", "person", "frame")
+"""What tells the rows of an export apart."""
+
+CLIP_NAME = "clip_name"
+"""Heading of the names of clips in a CSV."""
+
+ROOT = "root_position"
+"""The root's place in the headings of a CSV."""
+
+
+@dataclass(frozen=True)
+class _Export:
+    """F frames of an export.
+
+    Args:
+        file: for messages.
+        names: of J joints.
+        pose: (F, J, 3) metres from the root, NaN in gaps.
+        root: (F, 3) metres, camera frame, NaN where unknown.
+        track: (F,) number of each clip and person.
+        frame: (F,) number.
+        rate: frames per second, or None.
+    """
+
+    file: Field
+    names: Sequence[str]
+    pose: np.ndarray
+    root: np.ndarray
+    track: np.ndarray
+    frame: np.ndarray
+    rate: float | None = None
+
+
+def is_own_npz(archive: Archive) -> bool:
+    """An npz of `poseda lift`."""
+    return all(name in archive for name in ("pose_3d", "valid", "joint_names", "parents"))
+
+
+def is_own_json(file: Field) -> bool:
+    """A JSON list of `poseda lift`."""
+    first = file.value[0] if isinstance(file.value, list) and file.value else None
+    return isinstance(first, dict) and {*KEY, "valid", "pose_3d"} <= first.keys()
+
+
+def is_own_csv(path: Path) -> bool:
+    """A CSV of `poseda lift`."""
+    with path.open(errors="replace") as content:
+        return content.readline(200).startswith(",".join((*KEY, "valid")))
+
+
+def read_own_npz(archive: Archive, skeleton: Skeleton, stride: int) -> LabelledPoses:
+    """Poses of an npz of `poseda lift`, see :func:`_placed`."""
+    pose = archive.read("pose_3d", ("N", "J", 3)).astype(np.float64)
+    rows, joints = pose.shape[:2]
+    names = archive.read("joint_names", (joints,), "U").tolist()
+    root = np.full((rows, 3), np.nan)
+    if "root" in archive:
+        root = archive.read("root", (rows, 3)).astype(np.float64)
+    pose[~archive.read("valid", (rows,), "b")] = np.nan
+    clip, person, frame = (archive.read(name, (rows,), "iu").astype(np.int64) for name in KEY)
+    _, track = np.unique(np.stack([clip, person], -1), axis=0, return_inverse=True)
+    rate = float(archive.read("rate", (), "fiu")) if "rate" in archive else None
+    export = _Export(Field(archive.path), names, pose, root, track.reshape(-1), frame, rate)
+    return _placed(export, skeleton, stride)
+
+
+def read_own_json(file: Field, skeleton: Skeleton, stride: int) -> LabelledPoses:
+    """Poses of a JSON list of `poseda lift`, see :func:`_placed`."""
+    rows = file.elements()
+    first = next((row["pose_3d"] for row in rows if row["pose_3d"].value is not None), None)
+    if first is None:
+        raise file.at("pose_3d").fail("at least one pose", "gaps alone")
+    names = list(first.record())
+    pose, root = np.full((len(rows), len(names), 3), np.nan), np.full((len(rows), 3), np.nan)
+    for at, row in enumerate(rows):
+        if row["pose_3d"].value is not None:
+            pose[at] = [row["pose_3d"][name].numbers((3,)) for name in names]
+        if row["root"].value is not None:
+            root[at] = row["root"].numbers((3,))
+    frame = np.array([row["frame"].whole() for row in rows], np.int64)
+    track = _numbered([(row["clip"].name(), row["person"].name()) for row in rows])
+    return _placed(_Export(file, names, pose, root, track, frame), skeleton, stride)
+
+
+def read_own_csv(path: Path, skeleton: Skeleton, stride: int) -> LabelledPoses:
+    """Poses of a CSV of `poseda lift`, see :func:`_placed`."""
+    file = Field(path)
+    try:
+        headings, *rows = list(csv.reader(read_text(path).splitlines()))
+    except csv.Error as error:
+        raise file.fail("a table of `poseda lift`", f"other text ({error})") from error
+    first = 5 if headings[4:5] == [CLIP_NAME] else 4  # files of 0.1.0 have no names of clips
+    axes, width = headings[first:], len(headings)
+    names = [axis[:-2] for axis in axes[::3]]
+    if not rows or axes != [f"{name}_{axis}" for name in names for axis in "xyz"]:
+        raise file.at("headings").fail(
+            "JOINT_x, JOINT_y, JOINT_z of each joint, and rows", ", ".join(axes)[:60]
+        )
+    values = np.full((len(rows), len(names), 3), np.nan)
+    for at, row in enumerate(rows):
+        try:
+            if len(row) != width:
+                raise ValueError(f"{len(row)} cells")
+            values[at] = np.reshape([float(cell) if cell else np.nan for cell in row[first:]], (-1, 3))
+        except ValueError as error:
+            raise file.at(f"row {at}").fail(f"{width} cells of numbers", str(error)[:60]) from error
+    root = values[:, -1] if names[-1] == ROOT else np.full((len(rows), 3), np.nan)
+    joints = len(names) - (names[-1] == ROOT)
+    frame = np.array([file.at(f"row {at}.frame", _whole(row[2])).whole() for at, row in enumerate(rows)])
+    track = _numbered([(row[0], row[1]) for row in rows])
+    return _placed(_Export(file, names[:joints], values[:, :joints], root, track, frame), skeleton, stride)
+
+
+def _whole(text: str) -> float | str:
+    """The number that a cell holds, else its text, which is then refused."""
+    return int(text) if text.removeprefix("-").isdecimal() and len(text) < 19 else text
+
+
+def _numbered(keys: Sequence[Hashable]) -> np.ndarray:
+    """(F,) a number for each key, in the order of their first rows."""
+    numbers: dict[Hashable, int] = {}
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.int64)
+
+
+def _placed(export: _Export, skeleton: Skeleton, stride: int) -> LabelledPoses:
+    """Poses where their roots stand, before a camera of the assumed field of view, which the file lacks.
+
+    Raises:
+        DataError: if there are no roots: such poses have no place before a camera.
+    """
+    gap, homeless = ~np.isfinite(export.pose).all((1, 2)), ~np.isfinite(export.root).all(1)
+    if gap.all():
+        raise export.file.at("pose_3d").fail("at least one pose", "gaps alone")
+    if homeless[~gap].all():
+        raise export.file.at("root").fail(
+            "poses in their places (poseda lift --root closed_form or exact)", "poses relative to their root"
+        )
+    pose = export.pose + export.root[:, None]
+    behind = ~gap & ~homeless & ~(np.nan_to_num(pose[..., 2]).min(1) > 0)
+    kept = np.flatnonzero(~gap & ~homeless & ~behind & (export.frame % stride == 0))
+    if not len(kept):
+        raise export.file.at("root").fail(f"frames that --stride {stride} keeps, before the camera", "none")
+    layout = named_layout(export.file.at("joint_names"), export.names)
+    camera = Camera.from_field_of_view(DEFAULT_FIELD_OF_VIEW, 1, 1)
+    columns = {"frame": export.frame[kept]}
+    if export.rate:
+        columns["time"] = export.frame[kept] / export.rate
+    poses = labelled(
+        conversion(layout, skeleton)(pose[kept])[0], camera.to(torch.float64), export.track[kept], columns
+    )
+    reasons = {"a gap": gap, "no root": homeless & ~gap, "behind the camera": behind}
+    reading = SourceReading(
+        format="poseda lift",
+        files=1,
+        rates=(export.rate / stride,) if export.rate else (),
+        dropped={reason: int(rows.sum()) for reason, rows in reasons.items() if rows.any()},
+        warnings=(
+            f"{export.file.path.name}: the poses were estimated from 2D, and their camera is taken to see "
+            f"{DEFAULT_FIELD_OF_VIEW:g} degrees",
+        ),
+    )
+    return LabelledPoses(poses.pose_3d, poses.pose_2d, poses.camera, poses.clip, poses.columns, reading)

@@ -1,0 +1,56 @@
+"""What a file is that holds no detections: a run folder or a source of 3D poses. This needs no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from poseda.config.commands import RUN_FILE
+from poseda.datasets.errors import DataError
+from poseda.datasets.formats.files import kind_of, read_json
+from poseda.datasets.formats.npz import Archive
+
+MOTION = {"bvh": "BVH", "c3d": "C3D", "trc": "TRC", "mat5": "MPI-INF-3DHP", "pickle": "3DPW"}
+"""Kinds of files that are sources alone, and their names."""
+
+MEMBERS = {
+    "source_pose_3d": "a domain file",
+    "positions_3d": "Human3.6M as VideoPose3D stores it",
+    "positions": "motion in a world",
+    "pose_3d": "3D poses",
+    "S": "3D poses of a training set",
+}
+"""Members of an npz that make it a source, and what it is then; the first that is there counts."""
+
+
+def what_else(path: Path) -> str | None:
+    """A sentence on a file that is no file of detections, and the option that takes it; None if unknown."""
+    if (path / RUN_FILE).is_file():
+        return "a run folder of poseda adapt, for --model of poseda lift"
+    try:
+        kind = _source(path)
+    except DataError:
+        return None
+    option = "--data of poseda adapt" if kind == "a domain file" else "--source of poseda adapt"
+    return f"{kind}: labelled 3D, for {option}" if kind else None
+
+
+def _source(path: Path) -> str | None:
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        kinds = {
+            MOTION.get(kind_of(file))
+            for file in files
+            if file.suffix.lower() in (".bvh", ".c3d", ".trc", ".mat", ".pkl")
+        }
+        return f"a folder of {kinds.pop()} files" if len(kinds) == 1 and None not in kinds else None
+    kind = kind_of(path)
+    if kind in MOTION:
+        return f"a {MOTION[kind]} file"
+    if kind == "npz":
+        members = Archive(path).members
+        return next((words for name, words in MEMBERS.items() if name in members), None)
+    if kind == "json":
+        content = read_json(path).value
+        first = content[0] if isinstance(content, list) and content else None
+        return "3D poses of poseda lift" if isinstance(first, dict) and "pose_3d" in first else None
+    return None
