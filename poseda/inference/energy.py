@@ -1,8 +1,8 @@
 """What a motion costs in the fit of :mod:`poseda.inference.fit`, and the quadratic model of that cost.
 
-The unknowns are joints, of which the root and the *directions* of bones count, and the logarithms of lengths,
-one for each symmetric group of bones of a track. The joints that are seen follow by forward kinematics. So the
-bones of a track have one length at all times, on the left and on the right.
+The unknowns are joints and logarithms of lengths. Of the joints only the root and the *directions* of bones
+count. There is one length for each symmetric group of bones of a track. The joints that are seen follow by
+forward kinematics. So a bone has one length at all times, on the left and on the right.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ class Evidence(NamedTuple):
 class Energy:
     """The cost of a motion: a sum of squares, of which two kinds are robust.
 
-    Rays cost by the function of Geman and McClure: far outliers cost a constant. Accelerations cost by Huber's:
-    sudden motions are not smoothed away.
+    Rays cost by Geman and McClure's function: far outliers cost a constant. Accelerations cost by that of
+    Huber: sudden motions are not smoothed away.
 
     Args:
         evidence: of the frames.
@@ -122,8 +122,8 @@ class Energy:
 class QuadraticModel:
     """Half the cost about a motion: its steepest descent and its curvature.
 
-    It is Gauss and Newton's model, and holds the curvature of the spheres on which bones turn as well. Without
-    that, bones that point at the camera swing to and fro.
+    It is Gauss and Newton's model, with the curvature of the spheres on which bones turn. Without that, bones
+    that point at the camera swing to and fro from step to step.
 
     Args:
         energy: the cost.

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -27,11 +26,12 @@ from poseda.geometry.camera import Camera
 from poseda.geometry.placements import locate
 from poseda.geometry.skeleton import Skeleton
 from poseda.inference.energy import Energy, Evidence, Motion, project
+from poseda.inference.fit_arguments import Frames, check, check_values, statures
 from poseda.inference.gauss_newton import minimise
 from poseda.inference.proportions import standing_height, usual_lengths
 
 FEWEST_SEEN = 4
-"""Joints that must be seen in a frame for its rays to count. Other frames are carried by the lifter and time."""
+"""Joints that must be seen in a frame for its rays to count. Lifter and time carry the other frames."""
 
 SMALLEST_ERROR = 1e-3
 """Metres; no lifter is trusted beyond this."""
@@ -59,7 +59,7 @@ class FitOptions:
     rate: float = 30.0
     """Frames a second, in the units of ``time``."""
     acceleration: float = 6.0
-    """Usual acceleration of a joint, m/s^2, as a mean over a 25th of a second. Greater ones cost in proportion."""
+    """Usual acceleration of a joint, m/s^2, as a mean over a 25th of a second. Above it, cost is linear."""
     outlier: float = 4.0
     """A ray that misses by this many times the noise has a quarter of its weight left."""
     length_error: float = 0.05
@@ -112,21 +112,6 @@ class Fitted:
         return int((~self.converged).sum())
 
 
-class _Frames(NamedTuple):
-    """Valid frames, in order of track and time; fields as the arguments of :func:`fit`."""
-
-    pose_3d: Tensor
-    sigma: Tensor
-    rays: Tensor
-    seen: Tensor
-    track: Tensor
-    time: Tensor
-    noise: Tensor
-
-    def rows(self, index: Tensor | slice) -> _Frames:
-        return _Frames(*(value[index] for value in self))
-
-
 def fit(
     pose_3d: Tensor,
     sigma: Tensor,
@@ -171,20 +156,21 @@ def fit(
     """
     options = options or FitOptions()
     noise = torch.as_tensor(noise, dtype=torch.float32)
-    _check(pose_3d, sigma, rays, seen, track, time, skeleton, noise)
+    check(pose_3d, sigma, rays, seen, track, time, skeleton, noise)
     arguments = (pose_3d, sigma, rays, seen, track, time, noise.expand(seen.shape))
-    frames = _Frames(*(value.detach().cpu() for value in arguments))
+    frames = Frames(*(value.detach().cpu() for value in arguments))
     numbers, rows = frames.track.unique(return_inverse=True)
-    height = _statures(stature, len(numbers), skeleton)
+    height = statures(stature, len(numbers), skeleton)
     frames = frames._replace(track=rows)
     valid = frames.pose_3d.isfinite().all(-1).all(-1)
     order = torch.from_numpy(np.lexsort((frames.time.numpy(), rows.numpy())))
     order = order[valid[order]]
     ordered = frames.rows(order)
-    _check_values(ordered)
+    check_values(ordered)
     fitted = _nothing(frames, numbers, skeleton)
+    usual = usual_lengths(ordered.pose_3d, ordered.track, len(numbers), skeleton)
     for part in _parts(ordered.track, options.frames_at_once):
-        _fit_part(ordered.rows(part), order[part], height, skeleton, options, fitted)
+        _fit_part(ordered.rows(part), order[part], usual, height, skeleton, options, fitted)
     device = pose_3d.device
     return Fitted(*(getattr(fitted, field.name).to(device) for field in fields(fitted)))
 
@@ -208,19 +194,22 @@ def noise_of_size(rays: Tensor, seen: Tensor, share: float = SIZE_SHARE) -> Tens
 
 
 def _fit_part(
-    frames: _Frames, rows: Tensor, height: Tensor, skeleton: Skeleton, options: FitOptions, into: Fitted
+    frames: Frames,
+    rows: Tensor,
+    usual: Tensor,
+    height: Tensor,
+    skeleton: Skeleton,
+    options: FitOptions,
+    into: Fitted,
 ) -> None:
-    """Fit whole tracks, and write them into the rows of a result."""
+    """Fit whole tracks, and write them into the rows of a result.
+
+    ``usual`` are lengths (N, G) and ``height`` statures (N,) of all tracks, NaN where unknown.
+    """
     tracks, track = frames.track.unique(return_inverse=True)
     usable = frames.seen & (frames.seen.sum(1, keepdim=True) >= FEWEST_SEEN)
     frames = frames._replace(track=track, seen=usable)
-    usual = usual_lengths(frames.pose_3d, track, skeleton)
-    known = height[tracks].isfinite()
-    scale = (
-        (height[tracks] / standing_height(usual, skeleton)).where(known, 1.0)
-        if known.any()
-        else torch.ones(len(tracks))
-    )
+    scale, usual = _scale(usual[tracks], height[tracks], skeleton), usual[tracks]
     pose, usual = frames.pose_3d * scale[track, None, None], usual * scale[:, None]
     root, placed = _roots(pose, frames)
     frames = frames._replace(
@@ -230,13 +219,12 @@ def _fit_part(
     start = Motion(pose + root[:, None], usual.log())
     motion, converged = minimise(energy, start, options.steps, options.inner, options.tolerance)
     lengths = motion.lengths.double().exp()
-    if known.any():  # a picture does not change with scale
-        scale = (height[tracks] / standing_height(lengths, skeleton)).where(known, 1.0)
-        lengths = lengths * scale[:, None]
-    missed, trust = energy.misfit(project(motion.joints)), frames.seen.new_zeros(0)
-    trust = energy.trust(missed, 1.0)[..., 0]
+    scale = _scale(lengths, height[tracks], skeleton)  # the picture does not change with it
+    lengths = lengths * scale[:, None]
+    trust = energy.trust(energy.misfit(project(motion.joints)), 1.0)[..., 0]
     into.pose_3d[rows] = _posed(motion, lengths, track, skeleton).float()
-    into.root[rows] = (motion.joints[:, 0] * scale[track, None]).where(placed[:, None], torch.nan)
+    root = motion.joints[:, 0] * scale.float()[track, None]
+    into.root[rows] = root.where(placed[:, None], torch.nan)
     into.lengths[tracks] = lengths.float()
     into.before[rows], into.after[rows] = _distance(start.joints, frames), _distance(motion.joints, frames)
     into.carried[rows] = ~frames.seen.any(1)
@@ -244,7 +232,14 @@ def _fit_part(
     into.converged[tracks] = converged
 
 
-def _evidence(frames: _Frames, usual: Tensor, options: FitOptions) -> Evidence:
+def _scale(lengths: Tensor, height: Tensor, skeleton: Skeleton) -> Tensor:
+    """(N,) factors that make bodies with lengths (N, G) as tall as ``height`` (N,), 1 where that is NaN."""
+    if not bool(height.isfinite().any()):
+        return lengths.new_ones(len(lengths))
+    return (height / standing_height(lengths, skeleton)).where(height.isfinite(), 1.0)
+
+
+def _evidence(frames: Frames, usual: Tensor, options: FitOptions) -> Evidence:
     weight = frames.sigma.clamp_min(SMALLEST_ERROR) ** -2
     weight[:, 0] = 0  # the root is at the origin, in the lifted pose and in the fitted one
     return Evidence(
@@ -260,7 +255,7 @@ def _evidence(frames: _Frames, usual: Tensor, options: FitOptions) -> Evidence:
 
 
 def _bend(track: Tensor, seconds: Tensor, acceleration: float) -> Tensor:
-    """(3, F - 2) factors of three frames that give their acceleration, so that squares add up to its integral.
+    """(3, F - 2) factors of three frames that give their acceleration; squares add up to its integral.
 
     Over a long gap the integral of the least acceleration vanishes: the gap holds frames together less.
     """
@@ -272,7 +267,7 @@ def _bend(track: Tensor, seconds: Tensor, acceleration: float) -> Tensor:
     return size * torch.stack([2 / (before * both), -2 / (before * after), 2 / (after * both)])
 
 
-def _roots(pose: Tensor, frames: _Frames) -> tuple[Tensor, Tensor]:
+def _roots(pose: Tensor, frames: Frames) -> tuple[Tensor, Tensor]:
     """Where poses fit their rays best (F, 3), and which tracks' frames (F,) can be placed.
 
     Rays far off count in the first of two solutions only. Frames without a solution lie on the line between
@@ -309,7 +304,7 @@ def _posed(motion: Motion, lengths: Tensor, track: Tensor, skeleton: Skeleton) -
     return ops.forward_kinematics(torch.zeros_like(bones[:, 0]), bones, skeleton)
 
 
-def _distance(joints: Tensor, frames: _Frames) -> Tensor:
+def _distance(joints: Tensor, frames: Frames) -> Tensor:
     off = (project(joints) - frames.rays).norm(dim=-1)
     return off.where(frames.seen, torch.nan).nanmean(1)
 
@@ -327,7 +322,7 @@ def _parts(track: Tensor, most: int) -> Iterator[slice]:
         yield slice(begin, last)
 
 
-def _nothing(frames: _Frames, numbers: Tensor, skeleton: Skeleton) -> Fitted:
+def _nothing(frames: Frames, numbers: Tensor, skeleton: Skeleton) -> Fitted:
     """The result for frames without a pose."""
     count, joints = frames.seen.shape
     groups = max(skeleton.bone_groups) + 1
@@ -342,72 +337,3 @@ def _nothing(frames: _Frames, numbers: Tensor, skeleton: Skeleton) -> Fitted:
         outlier=torch.zeros(count, joints, dtype=torch.bool),
         converged=torch.ones(len(numbers), dtype=torch.bool),
     )
-
-
-def _statures(stature: Tensor | float | None, tracks: int, skeleton: Skeleton) -> Tensor:
-    """(N,) metres, NaN where unknown."""
-    if stature is None:
-        return torch.full((tracks,), torch.nan)
-    height = torch.as_tensor(stature, dtype=torch.float32).cpu()
-    if height.dim() == 0:
-        height = height.expand(tracks)
-    if height.shape != (tracks,) or bool((height <= 0).any()) or bool(height.isinf().any()):
-        came = (
-            f"shape {tuple(height.shape)}"
-            if height.shape != (tracks,)
-            else f"{height[~(height > 0) | height.isinf()][0]}"
-        )
-        raise ValueError(f"stature: expected metres above 0, one number or {tracks}, one a track, got {came}")
-    standing_height(torch.ones(1, max(skeleton.bone_groups) + 1), skeleton)  # names missing joints
-    return height
-
-
-def _check(
-    pose_3d: Tensor,
-    sigma: Tensor,
-    rays: Tensor,
-    seen: Tensor,
-    track: Tensor,
-    time: Tensor,
-    skeleton: Skeleton,
-    noise: Tensor,
-) -> None:
-    """Check types and shapes."""
-    count, joints = len(pose_3d), skeleton.num_joints
-    wanted = {
-        "pose_3d": (pose_3d, torch.float32, (count, joints, 3)),
-        "sigma": (sigma, torch.float32, (count, joints)),
-        "rays": (rays, torch.float32, (count, joints, 2)),
-        "seen": (seen, torch.bool, (count, joints)),
-        "track": (track, torch.int64, (count,)),
-        "time": (time, torch.int64, (count,)),
-    }
-    for name, (value, dtype, shape) in wanted.items():
-        if value.dtype != dtype:
-            raise TypeError(f"{name}: expected {dtype}, got {value.dtype}")
-        if value.shape != shape:
-            raise ValueError(
-                f"{name}: expected shape {shape} for {skeleton.name!r}, got {tuple(value.shape)}"
-            )
-    if noise.dim() > 2 or torch.broadcast_shapes(noise.shape, (1, 1)) not in {
-        (rows, columns) for rows in (1, count) for columns in (1, joints)
-    }:
-        raise ValueError(f"noise: expected a number or shape ({count}, {joints}), got {tuple(noise.shape)}")
-    if not bool((noise > 0).all()):
-        raise ValueError(f"noise: expected numbers above 0, got {noise[~(noise > 0)][0]}")
-
-
-def _check_values(frames: _Frames) -> None:
-    """Check the numbers of frames in order of track and time."""
-    bad = int((~(frames.sigma >= 0) | frames.sigma.isinf()).sum())
-    if bad:
-        raise ValueError(f"sigma: expected finite numbers from 0 on, got others for {bad} joints")
-    bad = int((~frames.rays.isfinite().all(-1) & frames.seen).sum())
-    if bad:
-        raise ValueError(
-            f"rays: expected finite numbers where joints are seen, got NaN or Inf for {bad} joints"
-        )
-    twice = (frames.track.diff() == 0) & (frames.time.diff() == 0)
-    if bool(twice.any()):
-        number = int(frames.time[1:][twice][0])
-        raise ValueError(f"time: expected each frame once in a track, got frame {number} twice")

@@ -13,36 +13,44 @@ from poseda.geometry.skeleton import Skeleton
 SHORTEST = 1e-4
 """Metres; bones of no length count as this long, for a finite logarithm."""
 
+FEW = 3
+"""Frames at which a track's own proportions weigh as much as those of all tracks."""
+
 LEG_SHARE = 0.491
 """Thigh and shank over stature (Drillis and Contini, "Body Segment Parameters", 1966)."""
 
 
-def usual_lengths(pose_3d: Tensor, track: Tensor, skeleton: Skeleton) -> Tensor:
-    """The medians of bone lengths over the frames of a track and both sides of the body.
+def usual_lengths(pose_3d: Tensor, track: Tensor, tracks: int, skeleton: Skeleton) -> Tensor:
+    """Lengths of people's bones: medians over the frames of a track and both sides of the body.
+
+    Where a track has few frames, its proportions are drawn towards those of all tracks. Its size is its own.
 
     Args:
         pose_3d: (F, J, 3) metres.
-        track: (F,) 0 to N - 1, rising, each at least once.
+        track: (F,) int64 in 0 to N - 1, rising.
+        tracks: N.
         skeleton: of the poses.
 
     Returns:
-        (N, G) metres, a column for each symmetric group of bones.
+        (N, G) metres, a column for each symmetric group of bones; NaN where a track has no frame.
     """
-    length = ops.bones(pose_3d, skeleton).norm(dim=-1).clamp_min(SHORTEST).numpy()
-    groups = np.array(skeleton.bone_groups)
-    ends = np.flatnonzero(np.diff(track.numpy())) + 1
-    table = [
-        [np.median(part[:, groups == group]) for group in range(groups.max() + 1)]
-        for part in np.split(length, ends)
-    ]
-    return torch.tensor(np.array(table).reshape(-1, groups.max() + 1), dtype=pose_3d.dtype)
+    length = ops.bones(pose_3d, skeleton).norm(dim=-1).clamp_min(SHORTEST).log().numpy()
+    groups, count = np.array(skeleton.bone_groups), np.bincount(track.numpy(), minlength=tracks)
+    own = np.full((tracks, groups.max() + 1), np.nan, np.float32)
+    parts = np.split(length, np.cumsum(count)[:-1])
+    for number in np.flatnonzero(count):
+        own[number] = [np.median(parts[number][:, groups == group]) for group in range(own.shape[1])]
+    there, share = count > 0, (count / (count + FEW))[:, None]
+    everyone = (share * own)[there].sum(0) / share[there].sum(0) if there.any() else own[:0].sum(0)
+    alike = everyone + (own - everyone).mean(1, keepdims=True)
+    return torch.from_numpy(np.exp(share * own + (1 - share) * alike).astype(np.float32))
 
 
 def standing_height(lengths: Tensor, skeleton: Skeleton) -> Tensor:
     """Height of people who stand upright, from floor to top of the head.
 
-    It adds up the bones from ``head_top`` down to the ankle, without the one that goes sideways to the hip, and
-    the ankle's own height. A skeleton without ``head_top`` is as tall as its legs say.
+    It adds up the bones from ``head_top`` down to the ankle and the ankle's own height. The bone that goes
+    sideways to the hip is left out. A skeleton without ``head_top`` is as tall as its legs say.
 
     Args:
         lengths: (N, G) metres of symmetric groups of bones.
