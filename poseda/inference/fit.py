@@ -64,7 +64,7 @@ class FitOptions:
     """A ray that misses by this many times the noise has a quarter of its weight left."""
     length_error: float = 0.05
     """Standard deviation of the logarithm of lengths about the lifter's median."""
-    steps: int = 12
+    steps: int = 15
     """Most steps of Gauss and Newton."""
     inner: int = 30
     """Most conjugate gradients of a step."""

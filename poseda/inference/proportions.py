@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from poseda import ops
-from poseda.geometry.anatomy import CLEARANCE
 from poseda.geometry.skeleton import Skeleton
 
 SHORTEST = 1e-4
@@ -16,8 +15,9 @@ SHORTEST = 1e-4
 FEW = 3
 """Frames at which a track's own proportions weigh as much as those of all tracks."""
 
+ANKLE_SHARE = 0.039
 LEG_SHARE = 0.491
-"""Thigh and shank over stature (Drillis and Contini, "Body Segment Parameters", 1966)."""
+"""Height of the ankle, and thigh with shank, over stature (Drillis and Contini, "Body Segment Parameters", 1966)."""
 
 
 def usual_lengths(pose_3d: Tensor, track: Tensor, tracks: int, skeleton: Skeleton) -> Tensor:
@@ -49,8 +49,8 @@ def usual_lengths(pose_3d: Tensor, track: Tensor, tracks: int, skeleton: Skeleto
 def standing_height(lengths: Tensor, skeleton: Skeleton) -> Tensor:
     """Height of people who stand upright, from floor to top of the head.
 
-    It adds up the bones from ``head_top`` down to the ankle and the ankle's own height. The bone that goes
-    sideways to the hip is left out. A skeleton without ``head_top`` is as tall as its legs say.
+    It adds up the bones from ``head_top`` down to the ankle and the ankle's height, a share of the whole. The
+    bone that goes sideways to the hip is left out. A skeleton without ``head_top`` is as tall as its legs say.
 
     Args:
         lengths: (N, G) metres of symmetric groups of bones.
@@ -73,7 +73,7 @@ def standing_height(lengths: Tensor, skeleton: Skeleton) -> Tensor:
     if "head_top" not in skeleton.joint_names:
         return _sum(lengths, {knee, ankle}, skeleton) / LEG_SHARE
     up, down = _to_root(skeleton.joint("head_top"), skeleton), _to_root(ankle, skeleton)
-    return _sum(lengths, (up ^ down) - {hip}, skeleton) + CLEARANCE["ankle"]
+    return _sum(lengths, (up ^ down) - {hip}, skeleton) / (1 - ANKLE_SHARE)
 
 
 def _to_root(joint: int, skeleton: Skeleton) -> set[int]:
