@@ -132,7 +132,7 @@ class QuadraticModel:
 
     Attributes:
         descent: the gradient with its sign changed.
-        ray_slope: (F, J, 2, 3) slopes of rays over their noise, with trust.
+        ray_curvature: (F, J, 3, 3) of the cost of rays, in space.
         calm: (F - 2, J, 1) weight of each acceleration, after Huber.
     """
 
@@ -149,11 +149,12 @@ class QuadraticModel:
             ]
         misfit = energy.misfit(shown.detach())
         root_trust = energy.trust(misfit, width).sqrt()
-        self.ray_slope = torch.stack(slopes, -2) * (root_trust / known.noise[..., None])[..., None]
+        ray_slope = torch.stack(slopes, -2) * (root_trust / known.noise[..., None])[..., None]
+        self.ray_curvature = ray_slope.mT @ ray_slope
         size = energy.accelerations(motion.joints).norm(dim=-1, keepdim=True)
         self.calm = 1 / size.clamp_min(1)
         error = motion.joints - motion.joints[:, :1] - known.pose
-        pull = ((root_trust * misfit)[..., None, :] @ self.ray_slope)[..., 0, :]
+        pull = ((root_trust * misfit)[..., None, :] @ ray_slope)[..., 0, :]
         pull = pull - self._lifter_force(error) - self._motion_force(motion.joints)
         along = (self._transposed_kinematics(pull)[1] * self._bones).sum(-1, keepdim=True)
         self._stiffness = along.clamp_min(0) / self._bones.square().sum(-1, keepdim=True).clamp_min(TINY**2)
@@ -180,7 +181,7 @@ class QuadraticModel:
             step.joints[:, 0], turn + self.energy.lengths(step.lengths) * self._bones, self.energy.skeleton
         )
         force = self._lifter_force(change - change[:, :1]) + self._motion_force(change)
-        force += ((self.ray_slope @ change[..., None]).mT @ self.ray_slope)[..., 0, :]
+        force += (self.ray_curvature @ change[..., None])[..., 0]
         pulled = self._transposed(force, self._stiffness * turn)
         return Motion(pulled.joints, pulled.lengths + self.energy.evidence.length_weight * step.lengths)
 
@@ -221,7 +222,7 @@ class QuadraticModel:
 
     def length_scale(self) -> Tensor:
         """(N, G) the diagonal of the curvature of lengths, about."""
-        weight = self.ray_slope.square().sum(-2) + self.energy.evidence.pose_weight[..., None]
+        weight = self.ray_curvature.diagonal(dim1=-2, dim2=-1) + self.energy.evidence.pose_weight[..., None]
         _, beyond = self._transposed_kinematics(weight)  # a bone moves all joints beyond it
         along = (self._bones.square() * beyond).sum(-1)
         return self._of_groups(along) + self.energy.evidence.length_weight

@@ -62,7 +62,7 @@ class FitOptions:
     """Usual acceleration of a joint, m/s^2, as a mean over a 25th of a second. Above it, cost is linear."""
     outlier: float = 4.0
     """A ray that misses by this many times the noise has a quarter of its weight left."""
-    length_error: float = 0.05
+    length_error: float = 0.1
     """Standard deviation of the logarithm of lengths about the lifter's median."""
     steps: int = 15
     """Most steps of Gauss and Newton."""

@@ -119,7 +119,8 @@ class _TimeFilter:
         self._axes = _looking_at(joints.mean(1))
         self.length_scale = model.length_scale()
         self._lengths = 1 / ((1 + damping[:, None]) * self.length_scale)
-        ray = (model.ray_slope @ self._axes[:, None].mT).square().sum(-2)
+        axes = self._axes[:, None]
+        ray = (axes @ model.ray_curvature @ axes.mT).diagonal(dim1=-2, dim2=-1)
         weight = ray + known.pose_weight[..., None]
         self.joint_scale = weight.mean(-1, keepdim=True)
         # The root carries all joints, the others move alone.

@@ -17,7 +17,10 @@ FEW = 3
 
 ANKLE_SHARE = 0.039
 LEG_SHARE = 0.491
-"""Height of the ankle, and thigh with shank, over stature (Drillis and Contini, "Body Segment Parameters", 1966)."""
+"""Height of the ankle, and thigh with shank, over stature.
+
+Drillis and Contini, "Body Segment Parameters" (1966).
+"""
 
 
 def usual_lengths(pose_3d: Tensor, track: Tensor, tracks: int, skeleton: Skeleton) -> Tensor:
@@ -50,7 +53,7 @@ def standing_height(lengths: Tensor, skeleton: Skeleton) -> Tensor:
     """Height of people who stand upright, from floor to top of the head.
 
     It adds up the bones from ``head_top`` down to the ankle and the ankle's height, a share of the whole. The
-    bone that goes sideways to the hip is left out. A skeleton without ``head_top`` is as tall as its legs say.
+    bone that goes sideways to the hip is left out. Without ``head_top``, the legs tell the height.
 
     Args:
         lengths: (N, G) metres of symmetric groups of bones.

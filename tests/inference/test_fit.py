@@ -15,7 +15,7 @@ from poseda import ops
 from poseda.datasets import Domains
 from poseda.geometry.skeleton import COCO17, H36M16, Skeleton
 from poseda.inference import fit as module
-from poseda.inference.fit import Fitted, FitOptions, fit, noise_of_size
+from poseda.inference.fit import FitOptions, Fitted, fit, noise_of_size
 from poseda.inference.proportions import standing_height, usual_lengths
 
 RATE = 10.0
@@ -242,7 +242,7 @@ def test_any_tree_is_fitted() -> None:
     result = fitted(known, DOG)
     assert result.lengths.shape == (1, 3)
     assert error(result.pose_3d, known).mean() < 0.5 * error(lifted, known).mean()
-    with pytest.raises(ValueError, match="stature: expected a skeleton with left_hip.*'dog'; leave it out"):
+    with pytest.raises(ValueError, match=r"stature: expected a skeleton with left_hip.*'dog'; leave it out"):
         fitted(known, DOG, stature=0.5)
 
 
