@@ -289,6 +289,25 @@ def test_noise_is_a_share_of_the_size_of_seen_joints() -> None:
     assert noise_of_size(rays, seen, 0.1).flatten().tolist() == pytest.approx([0.5, 0.5])
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_no_nonsense_gives_nan(seed: int) -> None:
+    draw = torch.Generator().manual_seed(seed)
+
+    def random(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=draw)
+
+    skeleton = (H36M16, COCO17)[seed % 2]
+    joints = skeleton.num_joints
+    pose = random(30, joints, 3) * 10 ** random(1) * (seed % 5 > 0)
+    pose = pose - pose[:, :1]
+    rays, sigma = random(30, joints, 2) * (seed % 3 > 0), 10 ** (2 * random(30, joints)) * (seed % 4 > 0)
+    seen, track = random(30, joints) > random(1), random(30).abs().long()
+    time, noise = 10**seed * torch.arange(30), float(10 ** (2 * random(1)))
+    result = fit(pose, sigma, rays, seen, track, time, skeleton, noise=noise)
+    assert result.pose_3d.isfinite().all() and result.lengths.isfinite().all()
+    assert result.root[~result.carried].isfinite().all()
+
+
 def test_nothing_gives_nothing(noisy: dict[str, Any]) -> None:
     result = fitted({name: value[:0] for name, value in noisy.items()})
     assert result.pose_3d.shape == (0, 16, 3) and result.lengths.shape == (0, 9) and result.unconverged == 0
