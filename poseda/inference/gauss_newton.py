@@ -18,6 +18,9 @@ DAMPING = (1e-6, 1e-3, 1e6)
 SOLVED = 1e-4
 """Conjugate gradients end where the squared residual has fallen to this share."""
 
+LOOSE = 1.0
+"""Least weight in the filter, m^-2, for roots of people who are never seen."""
+
 PADDING = 8
 """Frames after a track, so that its end does not touch its beginning in the Fourier transform."""
 
@@ -130,7 +133,7 @@ class _TimeFilter:
         calm[:, 0] = calm.sum(1)
         frames = energy.sums(joints.new_ones(len(joints)))
         weight, calm = energy.sums(weight) / frames[:, None, None], energy.sums(calm) / frames[:, None]
-        weight = weight + damping[:, None, None] * weight.mean(-1, keepdim=True)
+        weight = (weight + damping[:, None, None] * weight.mean(-1, keepdim=True)).clamp_min(LOOSE)
         self._batches = list(self._by_length(known.track, frames.long(), weight, calm[..., None]))
 
     @staticmethod

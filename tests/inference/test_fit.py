@@ -175,6 +175,8 @@ def test_a_person_never_seen_has_a_pose_but_no_root(noisy: dict[str, Any]) -> No
     assert result.pose_3d.isfinite().all()
     assert result.root[:20].isnan().all() and result.root[20:].isfinite().all()
     assert result.carried[:20].all() and not result.carried[20:].any()
+    # Lengths and time still speak.
+    assert error(result.pose_3d, noisy)[:20].mean() < 0.8 * error(noisy["pose_3d"], noisy)[:20].mean()
 
 
 def test_frames_without_a_pose_stay_so_and_the_others_do_not_see_them(noisy: dict[str, Any]) -> None:
