@@ -249,6 +249,13 @@ def bf16() -> Table:
     return ("arm", "float32 mm", "bf16-mixed mm"), cells
 
 
+def fits(name: str) -> Table:
+    """Lifted sequences before and after the fit of bone lengths."""
+    from benchmarks.fit import table
+
+    return table(read(name))
+
+
 TABLES: dict[str, Callable[[], Table]] = {
     "door-results": door_results,
     "door-speed": door_speed,
@@ -272,6 +279,8 @@ TABLES: dict[str, Callable[[], Table]] = {
     "processes": processes,
     "profile": profile,
     "bf16": bf16,
+    "fit": lambda: fits("fit"),
+    "fit-lifter": lambda: fits("fit_lifter"),
 }
 """Every table by the name in its mark."""
 
