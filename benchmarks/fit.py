@@ -170,9 +170,10 @@ def speed(case: Case, counts: Sequence[int]) -> list[tuple[int, int, float]]:
     for count in counts:
         index = torch.arange(count) % len(case.track)
         track = case.track[index] + torch.arange(count) // len(case.track) * (int(case.track.max()) + 1)
-        known = (value[index] for value in (case.pose_3d, case.sigma, case.rays, case.seen))
+        pose, sigma, rays, seen = (value[index] for value in (case.pose_3d, case.sigma, case.rays, case.seen))
+        time_of = case.time[index]
         begin = time.process_time()
-        result = fit(*known, track, case.time[index], case.skeleton, noise=case.noise[index])
+        result = fit(pose, sigma, rays, seen, track, time_of, case.skeleton, noise=case.noise[index])
         found.append((count, len(result.tracks), count / (time.process_time() - begin)))
     return found
 
@@ -185,7 +186,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, help="record the results here")
     asked = parser.parse_args(arguments)
     case = build(asked.run, asked.arm, asked.size)
-    record = {"rows": rows(case), "speed": speed(case, (1000, 10_000)), "frames": len(case.track)}
+    record: dict[str, Any] = {
+        "rows": rows(case),
+        "speed": speed(case, (1000, 10_000)),
+        "frames": len(case.track),
+    }
     if asked.json is not None:
         asked.json.write_text(json.dumps(record, indent=1) + "\n")
     print(markdown_table(*table(record)))
@@ -196,7 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def table(record: dict[str, Any]) -> tuple[Sequence[str], list[Sequence[str]]]:
     """A record's rows."""
-    cells = [
+    cells: list[Sequence[str]] = [
         [name, *(f"{value:.1f}" if value == value else "" for value in values)]
         for name, *values in record["rows"]
     ]

@@ -185,6 +185,12 @@ class LiftConfig:
     """Arm wide: how far the camera looks down, degrees. It takes precedence over the angle that is found."""
     camera_roll: Annotated[float, AtLeast(-180), AtMost(180, "degrees")] = 0.0
     """Arm wide: how far the camera is rolled beside --camera-pitch, degrees, clockwise as it looks."""
+    fit: bool = True
+    """Arm wide, files: give each person of a clip bones of one length, and a smooth motion on the seen rays.
+    The root, if asked for, is then that of the fit."""
+    stature: Annotated[float, Above(0)] | None = None
+    """Arm wide: standing height of the people, metres, which sets the scale of the fit. Default: that of the
+    people the lifter learned from."""
     root: Literal["none", "closed_form", "exact"] = "none"
     """Compute where the root stands, metres, camera frame: by GPA's closed form or exactly. The depth is that
     at which the lifted pose is as large on the screen as the detected one."""

@@ -29,6 +29,8 @@ class LiftOptions:
     two_passes: bool = True
     camera_pitch: float | None = None
     camera_roll: float = 0.0
+    fit: bool = True
+    stature: float | None = None
     root: str = "none"
     smooth: SmoothingConfig = field(default_factory=SmoothingConfig)
     rate: float = 30.0
@@ -50,6 +52,8 @@ class LiftOptions:
             config.two_passes,
             config.camera_pitch,
             config.camera_roll,
+            config.fit,
+            config.stature,
             config.root,
             config.smooth,
             config.rate or rate or cls.rate,

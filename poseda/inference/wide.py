@@ -17,11 +17,17 @@ from poseda.datasets.timeline import Timeline
 from poseda.export import LiftedPoses
 from poseda.geometry.camera import Camera, tilted_up
 from poseda.geometry.placements import locate
+from poseda.geometry.skeleton import Skeleton
+from poseda.inference.fit import FitOptions, Fitted, fit, noise_of_size
 from poseda.inference.model import AdaptedLifter, LiftOptions
 from poseda.inference.smoothing import filtered
 from poseda.lifters.observation import Observation
 from poseda.lifters.wide import WideLifter
 from poseda.method.two_passes import LiftedFootage, Told, lift_frames
+
+AXIS_SHARE = 2 / 3
+"""Standard deviation along an axis over the mean distance, of errors as the lifter's loss takes them: each
+coordinate has a Laplace distribution in space of a third of the mean distance, rounded up."""
 
 REFINEMENTS = 3
 """Gauss-Newton steps of the root."""
@@ -34,14 +40,27 @@ class Found:
     Args:
         pitch, roll: degrees by clip; NaN where too few frames tell.
         error: degrees by clip, the uncertainty of the direction; 0 where it was given.
+        fit: how the fit of bones of one length went, or None where it was not asked for.
     """
 
     pitch: dict[int, float]
     roll: dict[int, float]
     error: dict[int, float]
+    fit: Fitted | None
 
     def sentence(self) -> str:
         """In words."""
+        return self._tilt() + ("" if self.fit is None else f"; {self._fit(self.fit)}")
+
+    def _fit(self, fit: Fitted) -> str:
+        lost = f", {fit.unconverged} not converged" if fit.unconverged else ""
+        outliers = int(fit.outlier.sum())
+        return (
+            f"bones of one length fitted to {len(fit.tracks)} tracks{lost}, "
+            f"{outliers} detected joints taken for outliers"
+        )
+
+    def _tilt(self) -> str:
         known = [clip for clip, pitch in self.pitch.items() if math.isfinite(pitch)]
         if not known:
             return "camera tilt unknown: too few frames tell it"
@@ -105,19 +124,49 @@ def lift_wide(
     )
     if progress is not None:
         progress(len(row), len(row))
-    pose_3d = np.full((*seen.shape, 3), np.nan, np.float32)
-    error = np.full(seen.shape, np.nan, np.float32)
-    pose_3d[valid], error[valid] = lifted.pose_3d.cpu().numpy(), lifted.error.cpu().numpy()
+    placed = lifted.pose_3d.cpu()
+    where = locate(placed, place, camera, shown, REFINEMENTS)
+    summary = None
+    if options.fit:
+        fitted = _fitted(lifted, frames, timeline, valid, model.skeleton, options)
+        placed, where, summary = fitted.pose_3d, fitted.root, fitted
+    pose_3d, error = np.full((*seen.shape, 3), np.nan, np.float32), np.full(seen.shape, np.nan, np.float32)
+    pose_3d[valid], error[valid] = placed.numpy(), lifted.error.cpu().numpy()
     root = None
     if options.root != "none":
         root = np.full((len(seen), 3), np.nan, np.float32)
-        root[valid] = locate(lifted.pose_3d.cpu(), place, camera, shown, REFINEMENTS).numpy()
-    at = timeline
-    names = dict(detections.reading.clip_names)
+        root[valid] = where.numpy()
+    at, names = timeline, dict(detections.reading.clip_names)
     poses = LiftedPoses(
         pose_3d, root, valid, seen, at.frame, at.person, at.clip, model.skeleton, options.rate, names, error
     )
-    return filtered(poses, timeline, options), _found(lifted, timeline.clip[valid])
+    return filtered(poses, timeline, options), _found(lifted, timeline.clip[valid], summary)
+
+
+def _fitted(
+    lifted: LiftedFootage,
+    frames: Observation,
+    timeline: Timeline,
+    valid: np.ndarray,
+    skeleton: Skeleton,
+    options: LiftOptions,
+) -> Fitted:
+    """Fit bones of one length to each person of a clip; in single pictures each person is a track."""
+    track, alone = timeline.track[valid], timeline.step[valid] == 0
+    track = np.where(alone, timeline.track.max() + 1 + np.arange(len(track)), track)
+    rays, seen = frames.rays[:, 0], frames.seen[:, 0]
+    return fit(
+        lifted.pose_3d,
+        AXIS_SHARE * lifted.error,
+        rays,
+        seen,
+        torch.from_numpy(track),
+        torch.from_numpy(timeline.frame[valid]),
+        skeleton,
+        noise=noise_of_size(rays, seen),
+        stature=options.stature,
+        options=FitOptions(rate=options.rate),
+    )
 
 
 def lift_line(
@@ -150,7 +199,7 @@ def _runs(timeline: Timeline, valid: np.ndarray) -> np.ndarray:
     return number[valid]
 
 
-def _found(lifted: LiftedFootage, clip: np.ndarray) -> Found:
+def _found(lifted: LiftedFootage, clip: np.ndarray, fitted: Fitted | None) -> Found:
     pitch, roll, error = {}, {}, {}
     up, spread = lifted.up.cpu().numpy(), np.degrees(lifted.up_error.cpu().numpy())
     for number in np.unique(clip):
@@ -159,4 +208,4 @@ def _found(lifted: LiftedFootage, clip: np.ndarray) -> Found:
         pitch[int(number)] = float(np.degrees(-np.arcsin(np.clip(z, -1, 1))))
         roll[int(number)] = float(np.degrees(np.arctan2(x, -y)))
         error[int(number)] = float(spread[first])
-    return Found(pitch, roll, error)
+    return Found(pitch, roll, error, fitted)

@@ -103,14 +103,43 @@ def test_the_tilt_of_the_camera_is_found_and_said_or_given(
 
 
 def test_a_filter_smooths_the_stretches_between_gaps(run: Path, seated: Path, tmp_path: Path) -> None:
-    raw = lift(run, seated, tmp_path / "raw.npz")
-    smooth = lift(run, seated, tmp_path / "smooth.npz", "--smooth.filter", "savgol")
+    raw = lift(run, seated, tmp_path / "raw.npz", "--no-fit")
+    smooth = lift(run, seated, tmp_path / "smooth.npz", "--no-fit", "--smooth.filter", "savgol")
     assert np.array_equal(raw["valid"], smooth["valid"])
 
     def roughness(poses: dict[str, np.ndarray]) -> float:
         return float(np.abs(np.diff(poses["pose_3d"][6:], 2, axis=0)).mean())
 
     assert roughness(smooth) < 0.7 * roughness(raw)
+
+
+def test_bones_of_a_person_are_of_one_length_and_as_tall_as_said(
+    run: Path, seated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lengths(poses: dict[str, np.ndarray]) -> np.ndarray:
+        pose = poses["pose_3d"][poses["valid"]]
+        return np.linalg.norm(pose[:, 1:] - pose[:, poses["parents"][1:]], axis=-1)
+
+    free = lengths(lift(run, seated, tmp_path / "free.npz", "--no-fit"))
+    assert free.std(0).max() > 1e-3
+    capsys.readouterr()
+    fitted = lengths(lift(run, seated, tmp_path / "fit.npz"))
+    assert fitted.std(0).max() < 1e-5
+    assert "bones of one length fitted to 1 tracks" in " ".join(capsys.readouterr().out.split())
+    tall = lengths(lift(run, seated, tmp_path / "tall.npz", "--stature", "2.2"))
+    short = lengths(lift(run, seated, tmp_path / "short.npz", "--stature", "1.1"))
+    assert tall.sum() > 1.5 * short.sum()
+
+
+def test_single_pictures_are_fitted_each_by_itself(run: Path, seated: Path, tmp_path: Path) -> None:
+    items = json.loads(seated.read_text())
+    for item in items:
+        item["image_id"] = 100 * item["image_id"] ** 2  # too far apart to be frames of one motion
+    stills = tmp_path / "stills.json"
+    stills.write_text(json.dumps(items))
+    poses = lift(run, stills, tmp_path / "out.npz")
+    bone = np.linalg.norm(poses["pose_3d"][poses["valid"]][:, 1], axis=-1)
+    assert bone.std() > 1e-5
 
 
 def test_roots_stand_where_the_seen_joints_are(run: Path, seated: Path, tmp_path: Path) -> None:
@@ -130,7 +159,7 @@ def test_a_line_of_a_stream_is_lifted_in_one_pass(run: Path, seated: Path, tmp_p
     sink, summary = io.StringIO(), StreamSummary()
     serve(lifter, io.BytesIO("\n".join(lines).encode()), sink, summary)
     answers = [json.loads(line) for line in sink.getvalue().splitlines()]
-    once = lift(run, seated, tmp_path / "once.npz", "--no-two-passes")
+    once = lift(run, seated, tmp_path / "once.npz", "--no-two-passes", "--no-fit")
     for answer in answers:
         row = int(np.flatnonzero(once["frame"] == answer["frame"])[0])
         assert answer["valid"] == bool(once["valid"][row])
