@@ -89,6 +89,27 @@ def door_results() -> Table:
     return ("arm", "p1: MPJPE mm", "p2: MPJPE mm", "p1: gap closed", "p2: gap closed"), cells
 
 
+def wide_pairs() -> Table:
+    """The arm wide on the pairs, beside the best of the other arms and the oracle."""
+    others = read("mocap")["pairs"]
+    cells = []
+    for pair, result in read("wide")["pairs"].items():
+        lines = {arm_name(line["name"]): line for line in others[pair]["lines"]}
+        [own] = result["lines"]
+        cells.append(
+            [pair, *(spread(own, metric) for metric in ("mpjpe", "pa_mpjpe"))]
+            + [spread(lines[name], "mpjpe") for name in ("source_only", "gpa_lpa_view", "oracle")]
+        )
+    return ("pair", "wide: MPJPE mm", "PA-MPJPE mm", "source_only", "gpa_lpa_view", "oracle"), cells
+
+
+def wide_real() -> Table:
+    """The arm wide on real detections."""
+    from benchmarks.real.tables import by_view
+
+    return by_view(read("real"))
+
+
 def rivals(arm: str) -> Table:
     """One arm against others, run by run."""
     cells = []
@@ -228,6 +249,13 @@ def bf16() -> Table:
     return ("arm", "float32 mm", "bf16-mixed mm"), cells
 
 
+def fits(name: str) -> Table:
+    """Lifted sequences before and after the fit of bone lengths."""
+    from benchmarks.fit import table
+
+    return table(read(name))
+
+
 TABLES: dict[str, Callable[[], Table]] = {
     "door-results": door_results,
     "door-speed": door_speed,
@@ -235,6 +263,8 @@ TABLES: dict[str, Callable[[], Table]] = {
     "arms-p2": lambda: arms("p2"),
     "rivals-gpa_lpa": lambda: rivals("gpa_lpa"),
     "rivals-gpa_lpa_view": lambda: rivals("gpa_lpa_view"),
+    "wide-pairs": wide_pairs,
+    "wide-real": wide_real,
     "ablations": lambda: variants("ablations", 3, change=True),
     "baseline": lambda: variants("baseline", 4, change=False),
     "lifters-p1": lambda: lifters("p1"),
@@ -249,6 +279,8 @@ TABLES: dict[str, Callable[[], Table]] = {
     "processes": processes,
     "profile": profile,
     "bf16": bf16,
+    "fit": lambda: fits("fit"),
+    "fit-lifter": lambda: fits("fit_lifter"),
 }
 """Every table by the name in its mark."""
 

@@ -65,7 +65,7 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
     from poseda.datasets.lens import find_lens
     from poseda.datasets.people import choose_people
     from poseda.export import SUFFIXES, planned_files, skipped_tracks, write_poses
-    from poseda.inference import LiftOptions, lift_footage, why_not_lifted
+    from poseda.inference import LiftOptions, lift_footage, lift_wide, why_not_lifted
 
     assert config.output is not None
     if config.output.suffix not in SUFFIXES:
@@ -86,7 +86,12 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
     account = account_of(detections, model.skeleton, options.min_confidence, options.max_gap)
     print_account(open_console(config.json), account)
     lens = find_lens(detections, model.skeleton, given["intrinsics"], given["fov"], options.min_confidence)
-    poses = lift_footage(model, detections, lens, options, LateBar("lifting"))
+    tilt = None
+    if model.wide:
+        poses, found = lift_wide(model, detections, lens, options, LateBar("lifting"))
+        tilt = found.sentence()
+    else:
+        poses = lift_footage(model, detections, lens, options, LateBar("lifting"))
     _check_free(config, planned_files(config.output, poses))
     skipped = skipped_tracks(config.output, poses)
     try:
@@ -103,11 +108,11 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
             "people": len(list(poses.tracks())),
             "skipped": len(skipped),
             "clips": _clips(poses),
-            "dropped": why_not_lifted(poses, options.max_gap),
+            "dropped": why_not_lifted(poses, options.max_gap, options.min_joints if model.wide else None),
             "arm": model.arm,
             "seed": model.seed,
             "skeleton": model.skeleton.name,
-            "camera": lens.note,
+            "camera": lens.note if tilt is None else f"{lens.note}; {tilt}",
             "account": account.as_json(),
         },
         [f"person {person} of clip {poses.clip_name(clip)}" for clip, person in skipped],

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from poseda.cli.program import UsageError, option_name
-from poseda.config import FOOTAGE_ARMS, RunConfig, preset
+from poseda.config import FOOTAGE_ARMS, SINGLE_FRAME_ARMS, RunConfig, preset
 from poseda.config.fields import changed
 
 if TYPE_CHECKING:
@@ -29,8 +29,9 @@ def resolve(given: Mapping[str, Any]) -> RunConfig:
     """
     config = preset(given.get("preset", "default"))
     if "target" in given:
-        # gpa_lpa_view aligns single frames
-        config = replace(config, arms=FOOTAGE_ARMS if given.get("frames", 1) == 1 else FOOTAGE_ARMS[:-1])
+        alone = given.get("frames", 1) == 1
+        arms = tuple(arm for arm in FOOTAGE_ARMS if alone or arm not in SINGLE_FRAME_ARMS)
+        config = replace(config, arms=arms)
     config = changed(config, given)
 
     from poseda.lifters.sizes import usual_size

@@ -17,11 +17,22 @@ from poseda.config.commands import (
 )
 from poseda.config.limits import ConfigError, picture_size
 from poseda.config.record import check_resumable, from_json, to_json
-from poseda.config.run import ARMS, FOOTAGE_ARMS, RENAMED_ARMS, Arm, Compile, RunConfig, arm_name, preset
+from poseda.config.run import (
+    ARMS,
+    FOOTAGE_ARMS,
+    RENAMED_ARMS,
+    SINGLE_FRAME_ARMS,
+    Arm,
+    Compile,
+    RunConfig,
+    arm_name,
+    preset,
+)
 from poseda.config.sections import (
     SMALLEST_BATCH,
     AdversaryConfig,
     AlignmentConfig,
+    DetectorConfig,
     GeneratorConfig,
     GeneratorTrainingConfig,
     HealthConfig,
@@ -30,12 +41,15 @@ from poseda.config.sections import (
     NetworkConfig,
     PlacementConfig,
     TargetDataConfig,
+    ViewsConfig,
+    WideConfig,
 )
 
 __all__ = [
     "ARMS",
     "FOOTAGE_ARMS",
     "RENAMED_ARMS",
+    "SINGLE_FRAME_ARMS",
     "SMALLEST_BATCH",
     "AdversaryConfig",
     "AlignmentConfig",
@@ -43,6 +57,7 @@ __all__ = [
     "BenchConfig",
     "Compile",
     "ConfigError",
+    "DetectorConfig",
     "EvaluateConfig",
     "FileConfig",
     "GeneratorConfig",
@@ -58,6 +73,8 @@ __all__ = [
     "RunConfig",
     "SmoothingConfig",
     "TargetDataConfig",
+    "ViewsConfig",
+    "WideConfig",
     "arm_name",
     "check_resumable",
     "from_json",

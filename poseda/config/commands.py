@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from poseda.config.limits import (
     Above,
     AtLeast,
+    AtMost,
     Bare,
     Below,
     ConfigError,
@@ -151,7 +152,7 @@ class LiftConfig:
     stdout."""
     arm: NamedArm | None = None
     """Arm of the lifter. Default: the one that the run's gate recommends. Without a gate, the first
-    there is of gpa_lpa_view, gpa_lpa, gpa, lpa, random, poseaug, source_only; never the oracle."""
+    there is of wide, gpa_lpa_view, gpa_lpa, gpa, lpa, random, poseaug, source_only; never the oracle."""
     seed: Seed | None = None
     """Seed of the lifter. Default: the first of the run."""
     image_size: Annotated[str, PictureSize()] | None = None
@@ -176,6 +177,20 @@ class LiftConfig:
     max_gap: Annotated[int, AtLeast(0)] = 5
     """Most frames over which an unseen joint is filled in, linearly (from stdin: held). Frames that lack half
     the joints, or a joint for longer, are marked as not valid and hold NaN, null or nothing."""
+    min_joints: Annotated[int, AtLeast(3)] = 8
+    """Arm wide: fewest seen joints of a frame that is lifted. The others stay gaps."""
+    two_passes: bool = True
+    """Arm wide: find the camera's tilt and each person's bone lengths in the footage, then lift it again."""
+    camera_pitch: Annotated[float, AtLeast(-90), AtMost(90, "degrees")] | None = None
+    """Arm wide: how far the camera looks down, degrees. It takes precedence over the angle that is found."""
+    camera_roll: Annotated[float, AtLeast(-180), AtMost(180, "degrees")] = 0.0
+    """Arm wide: how far the camera is rolled beside --camera-pitch, degrees, clockwise as it looks."""
+    fit: bool = True
+    """Arm wide, files: give each person of a clip bones of one length, and a smooth motion on the seen rays.
+    The root, if asked for, is then that of the fit."""
+    stature: Annotated[float, Above(0)] | None = None
+    """Arm wide: standing height of the people, metres, which sets the scale of the fit. Default: that of the
+    people the lifter learned from."""
     root: Literal["none", "closed_form", "exact"] = "none"
     """Compute where the root stands, metres, camera frame: by GPA's closed form or exactly. The depth is that
     at which the lifted pose is as large on the screen as the detected one."""

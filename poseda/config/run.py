@@ -24,6 +24,7 @@ from poseda.config.limits import (
 from poseda.config.sections import (
     AdversaryConfig,
     AlignmentConfig,
+    DetectorConfig,
     GeneratorConfig,
     GeneratorTrainingConfig,
     HealthConfig,
@@ -31,9 +32,11 @@ from poseda.config.sections import (
     NetworkConfig,
     PlacementConfig,
     TargetDataConfig,
+    ViewsConfig,
+    WideConfig,
 )
 
-Arm = Literal["source_only", "gpa", "lpa", "gpa_lpa", "gpa_lpa_view", "random", "poseaug", "oracle"]
+Arm = Literal["source_only", "gpa", "lpa", "gpa_lpa", "gpa_lpa_view", "random", "poseaug", "wide", "oracle"]
 Preset = Literal["tiny", "default", "full"]
 Compile = Literal["auto", "on", "off"]
 
@@ -50,8 +53,12 @@ NamedArm = Annotated[Arm, Renamed(RENAMED_ARMS)]
 TABLE_ARMS: tuple[Arm, ...] = ("source_only", "gpa", "lpa", "gpa_lpa", "oracle")
 """What a run on labelled domains compares by default."""
 
-FOOTAGE_ARMS: tuple[Arm, ...] = ("source_only", "gpa", "gpa_lpa", "gpa_lpa_view")
+FOOTAGE_ARMS: tuple[Arm, ...] = ("source_only", "gpa", "gpa_lpa", "gpa_lpa_view", "wide")
 """What a run on footage of one's own compares by default."""
+
+SINGLE_FRAME_ARMS: tuple[Arm, ...] = ("gpa_lpa_view", "wide")
+"""Of these, what a run of lifters of several frames leaves out: one aligns single frames, the other's own
+lifter sees them."""
 
 
 def arm_name(name: str) -> str:
@@ -96,8 +103,8 @@ class RunConfig:
     stride: Annotated[int, Above(0)] = 1
     """Read every N-th frame of --source. 2 takes every second one."""
     arms: Annotated[tuple[NamedArm, ...], Distinct()] = TABLE_ARMS
-    """Arms to compare: source_only, gpa, lpa, gpa_lpa (the method), gpa_lpa_view (ours), random, poseaug,
-    oracle. With --target: source_only, gpa, gpa_lpa, gpa_lpa_view."""
+    """Arms to compare: source_only, gpa, lpa, gpa_lpa (the method), gpa_lpa_view and wide (ours), random,
+    poseaug, oracle. With --target: source_only, gpa, gpa_lpa, gpa_lpa_view, wide."""
     gate: Literal["report", "on", "off"] = "report"
     """Ask from 2D alone whether adapting can help. report: train all arms and recommend one.
     on: train the source model alone if the answer is no. off: do not ask."""
@@ -142,6 +149,12 @@ class RunConfig:
     """Where augmented poses stand."""
     alignment: AlignmentConfig = field(default_factory=AlignmentConfig)
     """How gpa_lpa_view estimates the target's camera tilt and body proportions."""
+    wide: WideConfig = field(default_factory=WideConfig)
+    """How the arm wide trains."""
+    views: ViewsConfig = field(default_factory=ViewsConfig)
+    """From where the arm wide sees source poses, and how it varies them."""
+    detector: DetectorConfig = field(default_factory=DetectorConfig)
+    """What the 2D detector of the arm wide does."""
     target_data: TargetDataConfig = field(default_factory=TargetDataConfig)
     """How the unlabelled target is degraded, for studies of its quality."""
     health: HealthConfig = field(default_factory=HealthConfig)
@@ -195,6 +208,7 @@ def preset(name: Preset) -> RunConfig:
             adversary=AdversaryConfig(part_width=16, screen_width=16, pool=256),
             generator_training=GeneratorTrainingConfig(steps=40, batch=64),
             alignment=AlignmentConfig(steps=40, simulations=20, poses=50),
+            wide=WideConfig(width=32, blocks=1, steps=60, batch=64, ema=0.9),
             log_every=20,
             save_every=20,
         )
@@ -205,6 +219,7 @@ def preset(name: Preset) -> RunConfig:
             training=LifterTrainingConfig(pretrain_steps=20000, adapt_steps=20000, batch=1024, ema=0.999),
             generator_training=GeneratorTrainingConfig(steps=20000, batch=1024),
             alignment=AlignmentConfig(steps=10000),
+            wide=WideConfig(width=1024, steps=40000, batch=1024, ema=0.999),
             save_every=1000,
         )
     if name == "default":

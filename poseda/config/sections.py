@@ -69,6 +69,86 @@ class LifterTrainingConfig:
 
 
 @dataclass(frozen=True)
+class WideConfig:
+    """How the arm wide trains: on views from everywhere, with its own lifter."""
+
+    lifter: str = "residual"
+    """Family of the lifter behind the virtual camera. Any that takes more than two numbers a joint."""
+    width: Annotated[int, Above(0)] = 512
+    """Features in each hidden layer of the families residual and simple_baseline."""
+    blocks: Annotated[int, Above(0)] = 2
+    """Number of blocks, for families that have a choice."""
+    steps: Annotated[int, Above(0)] = 6000
+    """Steps of the training."""
+    batch: Annotated[int, AtLeast(SMALLEST_BATCH)] = 512
+    """Views per step."""
+    learning_rate: Annotated[float, Above(0)] = 2e-3
+    """Highest step size of Adam."""
+    weight_decay: Annotated[float, AtLeast(0)] = 1e-3
+    """Decoupled weight decay of AdamW, per unit of step size."""
+    ema: Annotated[float, Share()] = 0.998
+    """Decay per step of the averaged weights, which are the result."""
+    known: Annotated[float, Share(whole=True)] = 0.5
+    """Share of the views with a known upward direction, and of the views with known lengths."""
+    up_error: Annotated[float, AtLeast(0)] = 0.08
+    """Standard deviation of a known upward direction in training, radians per axis."""
+    length_error: Annotated[float, AtLeast(0)] = 0.04
+    """Relative standard deviation of known lengths in training."""
+    weight_error: Annotated[float, AtLeast(0)] = 0.02
+    """Weight of the loss of the joints' expected errors."""
+    weight_up: Annotated[float, AtLeast(0)] = 0.03
+    """Weight of the loss of the upward direction."""
+
+
+@dataclass(frozen=True)
+class ViewsConfig:
+    """From where the arm wide sees source poses, and how it varies them. Each range can be switched off."""
+
+    lowest: Annotated[float, AtLeast(-85), AtMost(85, "degrees")] = -25.0
+    """Least pitch of a camera, degrees downward. Below 0 it looks up."""
+    highest: Annotated[float, AtLeast(-85), AtMost(85, "degrees")] = 82.0
+    """Largest pitch of a camera, degrees downward."""
+    level_share: Annotated[float, Share(whole=True)] = 0.15
+    """Share of the cameras that look almost level."""
+    roll: Annotated[float, AtLeast(0), AtMost(180, "degrees")] = 45.0
+    """Largest roll of a camera, degrees. Half of the cameras are rolled by little."""
+    nearest: Annotated[float, Above(0)] = 1.2
+    """Least distance of a person, metres."""
+    farthest: Annotated[float, Above(0)] = 12.0
+    """Largest distance of a person, metres. Distances are drawn evenly by their logarithm."""
+    aside: Annotated[float, AtLeast(0)] = 0.0
+    """Standard deviation of the person's place beside the camera's axis, relative to the distance."""
+    build: Annotated[float, AtLeast(0)] = 0.08
+    """Relative standard deviation of the lengths of single bones."""
+    stature: Annotated[float, AtLeast(0)] = 0.06
+    """Relative standard deviation of the size of a person."""
+    turn: Annotated[float, AtLeast(0)] = 0.3
+    """Largest standard deviation of the rotations of bones, radians per axis. Half of it is usual."""
+
+
+@dataclass(frozen=True)
+class DetectorConfig:
+    """What the 2D detector of the arm wide does to the joints of a view."""
+
+    noise: Annotated[float, AtLeast(0)] = 0.008
+    """Standard deviation of the place of a joint, relative to the person's size in the picture."""
+    misplaced: Annotated[float, Share(whole=True)] = 0.02
+    """Share of joints that are far off."""
+    swapped: Annotated[float, Share(whole=True)] = 0.02
+    """Share of people whose sides are exchanged."""
+    masked: Annotated[float, Share(whole=True)] = 0.6
+    """Share of views in which joints are hidden at random."""
+    hidden: Annotated[float, Share(whole=True)] = 0.25
+    """Largest share of joints that are hidden one by one in such a view."""
+    hidden_part: Annotated[float, Share(whole=True)] = 0.25
+    """Share of such views in which a limb, the trunk or both legs are hidden as a whole."""
+    as_target: Annotated[float, Share(whole=True)] = 0.5
+    """Share of views with the joints that some detection of the target shows, where there is a target."""
+    fewest: Annotated[int, AtLeast(3)] = 6
+    """Fewest seen joints of a view. Views with fewer show all joints."""
+
+
+@dataclass(frozen=True)
 class GeneratorConfig:
     """What the augmentation generator may change, and how large its network is."""
 

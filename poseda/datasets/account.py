@@ -25,6 +25,9 @@ SELDOM = 0.5
 SHOWN = 8
 """Most clips that the account names."""
 
+FEWEST_JOINTS = LiftConfig.min_joints
+"""Seen joints from which the arm wide lifts a row."""
+
 FEWEST_PLACEMENTS = 10
 """Detections that adapting needs for placement. It learns from where and how large people stand; in fewer, a
 third of a second of video, every augmented pose would stand in one place."""
@@ -56,8 +59,9 @@ class Account:
         off_picture: share of the seen joints that lie outside the picture; None if its size is unknown.
         seen: joint of the file to the share of rows in which it is seen.
         made_up: joint of the skeleton to how it was made, and in how many rows.
-        usable: rows for ``placement`` (root and another joint seen), and for ``lifting`` (all joints seen,
-            or filled in over short gaps).
+        usable: rows for ``placement`` (root and another joint seen), for ``lifting`` by the arm wide, and
+            ``whole``. The arm wide needs :data:`FEWEST_JOINTS` seen joints that are not made of others. The
+            other arms need all, seen or filled in over short gaps.
         rate: frames per second, or None.
     """
 
@@ -121,7 +125,10 @@ class Account:
         yield f"picture {_size_in_words(self.image_size)} ({ORIGIN[self.image_size_told_by]})" + (
             "" if self.off_picture is None else f", {self.off_picture:.1%} of the joints outside it"
         )
-        yield f"usable for placement: {self.usable['placement']}, for lifting: {self.usable['lifting']}"
+        yield (
+            f"usable for placement: {self.usable['placement']}, for lifting: {self.usable['lifting']}, "
+            f"with all joints: {self.usable['whole']}"
+        )
         rate = "unknown" if self.rate is None else f"{self.rate:g} a second ({ORIGIN[self.rate_told_by]})"
         yield f"frame rate {rate}"
 
@@ -168,7 +175,8 @@ def account_of(
         made_up=made.made_up_rows(seen),
         usable={
             "placement": _for_placement(pose, whole, skeleton),
-            "lifting": _for_lifting(detections, pose, whole, max_gap),
+            "lifting": int((whole[:, made.observed].sum(1) >= FEWEST_JOINTS).sum()),
+            "whole": _whole_rows(detections, pose, whole, max_gap),
         },
         rate=reading.rate,
         rate_told_by=reading.rate_told_by,
@@ -210,8 +218,8 @@ def _for_placement(pose: np.ndarray, seen: np.ndarray, skeleton: Skeleton) -> in
     return int((seen[:, skeleton.parents.index(-1)] & ((high - low).sum(1) > 0)).sum())
 
 
-def _for_lifting(detections: Detections2D, pose: np.ndarray, seen: np.ndarray, max_gap: int) -> int:
-    """Rows that ``poseda lift`` lifts."""
+def _whole_rows(detections: Detections2D, pose: np.ndarray, seen: np.ndarray, max_gap: int) -> int:
+    """Rows that ``poseda lift`` lifts with arms that know no masks."""
     timeline = Timeline.of(detections)
     there = timeline.row >= 0
     _, valid = fill_in(pose[timeline.row], seen[timeline.row] & there[:, None], timeline, max_gap)

@@ -38,6 +38,16 @@ class Conversion:
         """Target joints that are never copies of source joints, and how each is made at best."""
         return {joint: ways[0].note for joint, ways in self.recipes.items() if ways[0].note}
 
+    @property
+    def observed(self) -> np.ndarray:
+        """(J_t,) bool: joints that show something of their own: copies, and those made of joints not copied.
+
+        A middle of copied joints repeats them. A joint in the place of another stands beside its true place.
+        """
+        best = [ways[0] for ways in self.recipes.values()]
+        single = {next(iter(recipe.weights)) for recipe in best if len(recipe.weights) == 1}
+        return np.array([not recipe.note or not set(recipe.weights) <= single for recipe in best])
+
     @cached_property
     def weights(self) -> np.ndarray:
         """(J_t, J_s) of the best ways, each row summing to one."""

@@ -246,7 +246,7 @@ def split_source(poses: LabelledPoses, seed: int = 0) -> tuple[LabelledPoses, La
 def _numbered(target: UnlabelledPoses, *others: LabelledPoses) -> UnlabelledPoses:
     """The target with clip numbers after the source's, so that no clip is in two splits."""
     offset = 1 + max(int(poses.clip.max()) for poses in others)
-    return UnlabelledPoses(target.pose_2d, target.camera, target.clip + offset, target.visible)
+    return replace(target, clip=target.clip + offset)
 
 
 def digest(paths: list[Path], options: str) -> str:

@@ -137,6 +137,8 @@ class UnlabelledPoses:
         camera: N cameras.
         clip: (N,) int64.
         visible: (N, J) bool, or None where every joint was seen. Unseen joints hold zeros.
+        observed: (J,) bool, the joints that the detector shows, or None for all. The others are made from
+            these, and show nothing of their own.
 
     Raises:
         ValueError: if shapes or row counts disagree.
@@ -146,6 +148,7 @@ class UnlabelledPoses:
     camera: Camera
     clip: Tensor
     visible: Tensor | None = None
+    observed: Tensor | None = None
 
     def __post_init__(self) -> None:
         _check_rows(self.pose_2d, self.camera, self.clip)
@@ -160,14 +163,25 @@ class UnlabelledPoses:
     def rows(self, index: Tensor) -> UnlabelledPoses:
         """Pick rows by an int64 or boolean index."""
         visible = None if self.visible is None else self.visible[index]
-        return UnlabelledPoses(self.pose_2d[index], self.camera[index], self.clip[index], visible)
+        return UnlabelledPoses(
+            self.pose_2d[index], self.camera[index], self.clip[index], visible, self.observed
+        )
+
+    @property
+    def shown(self) -> Tensor | None:
+        """(N, J) bool, the joints that were seen and show something of their own; None where all do."""
+        if self.observed is None or bool(self.observed.all()):
+            return self.visible
+        whole = self.observed.expand(self.pose_2d.shape[:2])
+        return whole if self.visible is None else self.visible & whole
 
     def to(self, *args: Any, **kwargs: Any) -> UnlabelledPoses:
         """Move the tensors to a device, as ``Tensor.to``."""
         pose_2d = self.pose_2d.to(*args, **kwargs)
         visible = None if self.visible is None else self.visible.to(pose_2d.device)
+        observed = None if self.observed is None else self.observed.to(pose_2d.device)
         return UnlabelledPoses(
-            pose_2d, self.camera.to(*args, **kwargs), self.clip.to(pose_2d.device), visible
+            pose_2d, self.camera.to(*args, **kwargs), self.clip.to(pose_2d.device), visible, observed
         )
 
 

@@ -81,8 +81,8 @@ def on_screen(
     Raises:
         DataError: if the size of the picture is unknown or no conversion exists.
     """
-    visible = usable(detections, min_confidence)
-    pose, seen = conversion(detections.layout, skeleton)(detections.pose_2d, visible)
+    found = conversion(detections.layout, skeleton)
+    pose, seen = found(detections.pose_2d, usable(detections, min_confidence))
     sizes = _sizes(detections, intrinsics)
     with np.errstate(over="ignore"):
         screen = (pose if sizes is None else _on_screen(pose, sizes)).astype(np.float32)
@@ -96,6 +96,7 @@ def on_screen(
         camera.expand(len(screen)) if len(camera) == 1 else camera,
         torch.from_numpy(detections.track),
         None if bool(seen.all()) else torch.from_numpy(seen),
+        torch.from_numpy(found.observed),
     )
 
 

@@ -15,6 +15,8 @@ from poseda.datasets.sequences import check_sequences
 from poseda.evaluation import metrics
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters.predict import predict
+from poseda.lifters.wide import WideLifter
+from poseda.method.two_passes import lift_poses
 from poseda.runs import RunFolder
 
 SPLITS = ("source_val", "target_test")
@@ -39,8 +41,11 @@ def evaluate(
     check_sequences(poses, config.frames, "poses")
     device = next(lifter.parameters()).device
     run_of_row = None if why_unordered(poses) else continuous_runs(poses)
-    screen = poses.pose_2d.to(device)
-    prediction = predict(lifter, screen, skeleton, config.training.flip, config.frames, run_of_row)
+    if isinstance(lifter, WideLifter):
+        prediction = lift_poses(lifter, poses, config.training.flip, run_of_row).pose_3d
+    else:
+        screen = poses.pose_2d.to(device)
+        prediction = predict(lifter, screen, skeleton, config.training.flip, config.frames, run_of_row)
     prediction, truth = prediction.cpu(), poses.pose_3d.cpu()
     scores = measure(prediction, truth, skeleton, poses.clip.cpu()) | {"frames": config.frames}
     return scores if run_of_row is None else scores | metrics.evaluate_motion(prediction, truth, run_of_row)

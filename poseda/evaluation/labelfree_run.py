@@ -14,6 +14,8 @@ from poseda.datasets.order import continuous_runs
 from poseda.evaluation import labelfree
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters.predict import predict
+from poseda.lifters.wide import WideLifter
+from poseda.method.two_passes import lift_poses
 from poseda.runs import RunFolder
 from poseda.runs.checkpoint import Checkpoint
 from poseda.runs.verdict import source_model
@@ -53,10 +55,13 @@ def measure_without_labels(
     pose_2d = labelfree.hidden_on_root(target, skeleton)
     flip, frames, run_of_row = config.training.flip, config.frames, continuous_runs(target)
     source = source_model(config.arms)
-    lifted = {
-        arm: predict(model, pose_2d.to(_device(model)), skeleton, flip, frames, run_of_row).cpu()
-        for arm, model in models.items()
-    }
+    lifted = {}
+    for arm, model in models.items():
+        if isinstance(model, WideLifter):
+            lifted[arm] = lift_poses(model, target, flip, run_of_row).pose_3d.cpu()
+        else:
+            screen = pose_2d.to(_device(model))
+            lifted[arm] = predict(model, screen, skeleton, flip, frames, run_of_row).cpu()
     seen = labelfree.seen_joints(target)
     samples, _ = folder.samples.load()
     numbers: dict[str, Any] = {

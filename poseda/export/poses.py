@@ -24,6 +24,8 @@ class LiftedPoses:
         skeleton: of the poses.
         rate: frames a second.
         clip_names: number of a clip to the name of its file, video or action, for clips that have one.
+        error: (F, J) float32 metres, the expected distance of each joint to the truth, NaN where ``valid`` is
+            false; or None where the lifter does not tell it.
 
     Raises:
         ValueError: if shapes disagree.
@@ -39,6 +41,7 @@ class LiftedPoses:
     skeleton: Skeleton
     rate: float
     clip_names: Mapping[int, str] = field(default_factory=dict)
+    error: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         frames, joints = len(self), self.skeleton.num_joints
@@ -46,6 +49,8 @@ class LiftedPoses:
         shapes |= dict.fromkeys(("valid", "frame", "person", "clip"), (frames,))
         if self.root is not None:
             shapes["root"] = (frames, 3)
+        if self.error is not None:
+            shapes["error"] = (frames, joints)
         for name, shape in shapes.items():
             if getattr(self, name).shape != shape:
                 raise ValueError(f"{name}: expected shape {shape}, got {getattr(self, name).shape}")

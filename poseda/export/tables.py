@@ -23,7 +23,7 @@ def npz_bytes(poses: LiftedPoses) -> bytes:
     """
     arrays = {
         name: getattr(poses, name)
-        for name in ("pose_3d", "root", "valid", "visible", "frame", "person", "clip")
+        for name in ("pose_3d", "error", "root", "valid", "visible", "frame", "person", "clip")
         if getattr(poses, name) is not None
     }
     numbers = range(max(poses.clip_names, default=-1) + 1)

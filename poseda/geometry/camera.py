@@ -32,6 +32,7 @@ __all__ = [
     "pitch_roll",
     "project",
     "sees",
+    "tilted_up",
     "undistort",
     "up_of",
 ]
@@ -362,3 +363,16 @@ def up_of(pitch_roll: Tensor) -> Tensor:
     return torch.nn.functional.normalize(
         torch.stack([roll.tan(), -torch.ones_like(roll), -pitch.tan()], -1), dim=-1
     )
+
+
+def tilted_up(pitch_roll: Tensor) -> Tensor:
+    """Upward direction in a camera that was pitched down and then rolled about its axis, by any angle.
+
+    Args:
+        pitch_roll: (..., 2) radians, pitch downward.
+
+    Returns:
+        (..., 3) unit vectors, camera axes.
+    """
+    pitch, roll = pitch_roll.unbind(-1)
+    return torch.stack([pitch.cos() * roll.sin(), -pitch.cos() * roll.cos(), -pitch.sin()], -1)

@@ -4,6 +4,7 @@
 from poseda.inference.footage import lift_footage, why_not_lifted
 from poseda.inference.model import AdaptedLifter, LiftOptions
 from poseda.inference.stream import LineLifter, StreamSummary, serve
+from poseda.inference.wide import lift_wide
 
 __all__ = [
     "AdaptedLifter",
@@ -11,6 +12,7 @@ __all__ = [
     "LineLifter",
     "StreamSummary",
     "lift_footage",
+    "lift_wide",
     "serve",
     "why_not_lifted",
 ]

@@ -17,8 +17,9 @@ from poseda.export import LiftedPoses
 from poseda.geometry.camera import Camera
 from poseda.geometry.skeleton import Skeleton
 from poseda.inference.model import AdaptedLifter, LiftOptions
-from poseda.inference.smoothing import smoothed
+from poseda.inference.smoothing import filtered
 from poseda.inference.trajectory import root_position
+from poseda.inference.wide import lift_wide
 
 BATCH = 4096
 """Frames lifted between two reports of progress."""
@@ -31,7 +32,7 @@ def lift_footage(
     options: LiftOptions | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> LiftedPoses:
-    """Lift every person of every clip.
+    """Lift every person of every clip; :func:`lift_wide` also tells what a wide lifter found.
 
     Args:
         model: the lifter.
@@ -44,6 +45,8 @@ def lift_footage(
         DataError: if no frame has a pose that can be lifted.
     """
     options = options or LiftOptions()
+    if model.wide:
+        return lift_wide(model, detections, lens, options, progress)[0]
     frames = _Frames.of(detections, lens, model, options)
     pose_3d = np.full((*frames.seen.shape, 3), np.nan, np.float32)
     root = None if options.root == "none" else np.full((len(pose_3d), 3), np.nan, np.float32)
@@ -60,22 +63,27 @@ def lift_footage(
             progress(done, total)
     poses = frames.record(pose_3d, root, model.skeleton, options.rate)
     poses = replace(poses, clip_names=dict(detections.reading.clip_names))
-    return _filtered(poses, frames.timeline, options)
+    return filtered(poses, frames.timeline, options)
 
 
-def why_not_lifted(poses: LiftedPoses, max_gap: int) -> dict[str, int]:
+def why_not_lifted(poses: LiftedPoses, max_gap: int, min_joints: int | None = None) -> dict[str, int]:
     """Why frames hold no pose, and how many.
 
     Args:
         poses: as lifted.
         max_gap: most frames over which joints were filled in.
+        min_joints: fewest seen joints of a lifted frame, for a lifter that knows masks; it fills in nothing.
     """
-    seen = poses.visible[~poses.valid].mean(1)
-    counts = {
-        "no detection": int((seen == 0).sum()),
-        "fewer than half of the joints seen": int(((seen > 0) & (seen < FEWEST_SEEN)).sum()),
-        f"a joint unseen for more than {max_gap} frames": int((seen >= FEWEST_SEEN).sum()),
-    }
+    seen = poses.visible[~poses.valid]
+    share, nobody = seen.mean(1), ~seen.any(1)
+    if min_joints is not None:
+        reasons = {f"fewer than {min_joints} joints seen": ~nobody}
+    else:
+        reasons = {
+            "fewer than half of the joints seen": ~nobody & (share < FEWEST_SEEN),
+            f"a joint unseen for more than {max_gap} frames": share >= FEWEST_SEEN,
+        }
+    counts = {reason: int(rows.sum()) for reason, rows in ({"no detection": nobody} | reasons).items()}
     return {reason: count for reason, count in counts.items() if count}
 
 
@@ -140,20 +148,6 @@ class _Frames:
         """Lifted poses (F, J, 3) and roots (F, 3) with the facts of their frames."""
         at = self.timeline
         return LiftedPoses(pose_3d, root, self.valid, self.seen, at.frame, at.person, at.clip, skeleton, rate)
-
-
-def _filtered(poses: LiftedPoses, timeline: Timeline, options: LiftOptions) -> LiftedPoses:
-    """Smooth, in place, each stretch of successive frames."""
-    if options.smooth.filter == "none":
-        return poses
-    for rows in timeline.stretches(poses.valid):
-        rate = options.rate / max(int(timeline.step[rows.start]), 1)
-        poses.pose_3d[rows] = smoothed(poses.pose_3d[rows], options.smooth, rate)
-    if poses.root is not None:
-        for rows in timeline.stretches(np.isfinite(poses.root).all(1)):
-            rate = options.rate / max(int(timeline.step[rows.start]), 1)
-            poses.root[rows] = smoothed(poses.root[rows], options.smooth, rate)
-    return poses
 
 
 def _nothing(

@@ -14,6 +14,7 @@ from poseda.geometry.kinematics import root_relative
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters import FlipAverage
 from poseda.lifters.predict import predict
+from poseda.lifters.wide import WideLifter
 from poseda.runs import RunFolder
 from poseda.runs.verdict import preferred
 
@@ -24,6 +25,12 @@ class LiftOptions:
 
     min_confidence: float = DEFAULT_CONFIDENCE
     max_gap: int = 5
+    min_joints: int = 8
+    two_passes: bool = True
+    camera_pitch: float | None = None
+    camera_roll: float = 0.0
+    fit: bool = True
+    stature: float | None = None
     root: str = "none"
     smooth: SmoothingConfig = field(default_factory=SmoothingConfig)
     rate: float = 30.0
@@ -38,7 +45,19 @@ class LiftOptions:
             rate: of the file, frames per second, or None.
         """
         confidence = run.min_confidence if config.min_confidence is None else config.min_confidence
-        return cls(confidence, config.max_gap, config.root, config.smooth, config.rate or rate or cls.rate)
+        return cls(
+            confidence,
+            config.max_gap,
+            config.min_joints,
+            config.two_passes,
+            config.camera_pitch,
+            config.camera_roll,
+            config.fit,
+            config.stature,
+            config.root,
+            config.smooth,
+            config.rate or rate or cls.rate,
+        )
 
 
 @dataclass(frozen=True)
@@ -97,6 +116,11 @@ class AdaptedLifter:
         return cls(adapted.to(device).eval(), skeleton, config, chosen, seed)
 
     @property
+    def wide(self) -> bool:
+        """Whether it is the lifter of the arm wide, which reads rays and masks."""
+        return isinstance(self.lifter, WideLifter)
+
+    @property
     def frames(self) -> int:
         """How many frames it sees at once."""
         return self.config.frames
@@ -115,7 +139,12 @@ class AdaptedLifter:
 
         Returns:
             (L, J, 3) metres, root at the origin, on the host.
+
+        Raises:
+            ValueError: if the lifter is of the arm wide, which reads cameras and masks.
         """
+        if self.wide:
+            raise ValueError("lift: expected a lifter of screen coordinates, got arm wide; use lift_footage")
         one_run = torch.zeros(len(pose_2d), dtype=torch.int64)
         flip = self.config.training.flip
         return predict(self.lifter, pose_2d.to(self.device), self.skeleton, flip, self.frames, one_run).cpu()

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from poseda.config import SmoothingConfig
+from poseda.datasets.timeline import Timeline
+from poseda.export import LiftedPoses
+from poseda.inference.model import LiftOptions
 
 ORDER = 3
 """Degree of Savitzky-Golay's polynomial."""
@@ -77,3 +80,17 @@ def smoothed(values: np.ndarray, config: SmoothingConfig, rate: float) -> np.nda
         step = OneEuro(config, rate)
         return np.stack([step(value) for value in values])
     return values
+
+
+def filtered(poses: LiftedPoses, timeline: Timeline, options: LiftOptions) -> LiftedPoses:
+    """Smooth, in place, each stretch of successive frames."""
+    if options.smooth.filter == "none":
+        return poses
+    for rows in timeline.stretches(poses.valid):
+        rate = options.rate / max(int(timeline.step[rows.start]), 1)
+        poses.pose_3d[rows] = smoothed(poses.pose_3d[rows], options.smooth, rate)
+    if poses.root is not None:
+        for rows in timeline.stretches(np.isfinite(poses.root).all(1)):
+            rate = options.rate / max(int(timeline.step[rows.start]), 1)
+            poses.root[rows] = smoothed(poses.root[rows], options.smooth, rate)
+    return poses

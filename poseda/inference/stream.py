@@ -32,6 +32,7 @@ from poseda.geometry.camera import Camera
 from poseda.inference.model import AdaptedLifter, LiftOptions
 from poseda.inference.smoothing import OneEuro
 from poseda.inference.trajectory import root_position
+from poseda.inference.wide import lift_line
 
 STDIN = Path("stdin")
 """Name of the input in messages."""
@@ -168,6 +169,10 @@ class LineLifter:
         """Spend what the first call costs before the first line comes."""
         camera = Camera.from_field_of_view(60, 1, 1)
         pose_2d = torch.zeros(self.model.frames, self.model.skeleton.num_joints, 2)
+        if self.model.wide:
+            seen = np.ones(len(pose_2d[0]), bool)
+            lift_line(self.model, pose_2d[0].numpy(), seen, camera, self.options)
+            return
         lifted = self.model.lift_latest(pose_2d)
         root_position(lifted, pose_2d[-1:], camera, self.model.skeleton, "exact")
 
@@ -203,6 +208,8 @@ class LineLifter:
         past.age = np.where(seen, 0, past.age + 1)
         past.pose_2d = np.where(seen[:, None], pose, past.pose_2d)
         key = {"frame": frame, "person": person}
+        if self.model.wide:
+            return key | self._lifted_wide(past, pose, seen, camera)
         if (past.age > self.options.max_gap).any() or seen.mean() < FEWEST_SEEN:
             past.filters.clear()  # neither a filter nor a window goes over a gap
             past.window.clear()
@@ -255,7 +262,8 @@ class LineLifter:
             min_confidence=self.options.min_confidence,
         )
         pose = poses.pose_2d[0].numpy()
-        seen = np.ones(len(pose), bool) if poses.visible is None else poses.visible[0].numpy()
+        visible = poses.shown if self.model.wide else poses.visible
+        seen = np.ones(len(pose), bool) if visible is None else visible[0].numpy()
         return pose, seen, poses.camera
 
     def _notice_fields(self, content: Field) -> None:
@@ -299,6 +307,19 @@ class LineLifter:
             else:
                 past.filters.pop("root", None)
         return pose_3d, root
+
+    @torch.inference_mode()
+    def _lifted_wide(self, past: _Past, pose: np.ndarray, seen: np.ndarray, camera: Camera) -> dict[str, Any]:
+        """The pose of a lifter that reads masks: of the joints that are seen now, in one pass."""
+        skeleton = self.model.skeleton
+        if seen.sum() < self.options.min_joints:
+            past.filters.clear()
+            return pose_object(None, None, skeleton)
+        lifted = lift_line(self.model, pose, seen, camera, self.options)
+        pose_3d, root = self._filtered(past, "pose_3d", lifted[0][0]), None
+        if self.options.root != "none" and np.isfinite(lifted[1]).all():
+            root = self._filtered(past, "root", lifted[1][0])
+        return pose_object(pose_3d, root, skeleton)
 
     def _filtered(self, past: _Past, name: str, value: np.ndarray) -> np.ndarray:
         if self.options.smooth.filter != "one_euro":

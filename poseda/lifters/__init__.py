@@ -48,6 +48,7 @@ from poseda.lifters.flip import FlipAverage, mirror
 from poseda.lifters.mixste import MixSTE
 from poseda.lifters.onnx import export_onnx
 from poseda.lifters.registry import build, names, options, register_lifter
+from poseda.lifters.residual import Residual
 from poseda.lifters.semgcn import SemGCN
 from poseda.lifters.simple_baseline import SimpleBaseline
 from poseda.lifters.stgcn import STGCN
@@ -60,6 +61,7 @@ __all__ = [
     "DSTformer",
     "FlipAverage",
     "MixSTE",
+    "Residual",
     "SemGCN",
     "SimpleBaseline",
     "VideoPose3D",

@@ -11,6 +11,10 @@ from poseda import lifters
 from poseda.config import NetworkConfig, RunConfig
 from poseda.device import choose
 from poseda.geometry.skeleton import Skeleton
+from poseda.lifters.wide import WideLifter
+
+WIDE = "wide"
+"""The arm whose lifter is a :class:`WideLifter`."""
 
 _OPTIONS = {
     "simple_baseline": {"width": "width", "blocks": "blocks", "dropout": "dropout"},
@@ -76,6 +80,26 @@ def build_lifter(config: RunConfig, skeleton: Skeleton, given: nn.Module | None 
         )
     options = {theirs: getattr(config.network, ours) for ours, theirs in names.items()}
     return lifters.build(config.lifter, skeleton, config.frames, **options)
+
+
+def build_wide(config: RunConfig, skeleton: Skeleton) -> WideLifter:
+    """Build the lifter of the arm wide with fresh weights.
+
+    Raises:
+        ValueError: if its family is unknown, or cannot see that many frames.
+    """
+    own = config.wide
+    known = lifters.options(own.lifter)
+    given = {"width": own.width, "channels": own.width, "blocks": own.blocks}
+    options = {name: value for name, value in given.items() if name in known}
+    return WideLifter(skeleton, own.lifter, config.frames, **options)
+
+
+def build_for_arm(
+    arm: str, config: RunConfig, skeleton: Skeleton, given: nn.Module | None = None
+) -> nn.Module:
+    """The lifter of an arm with fresh weights, or a copy of the given one; the arm wide has its own."""
+    return build_wide(config, skeleton) if arm == WIDE else build_lifter(config, skeleton, given)
 
 
 def count_parameters(lifter: nn.Module) -> int:

@@ -39,6 +39,9 @@ ARMS = {
     "poseaug": ArmStyle(
         "#8f6012", "#e0b04f", "PoseAug: a generator learns postures and places; the lifter's error guides it."
     ),
+    "wide": ArmStyle(
+        "#0f7f86", "#4cc8cf", "Trained on source poses in views from everywhere, for every camera and mask."
+    ),
     "oracle": ArmStyle(
         "#22262c", "#e3e6ea", "Trained with the target's labels as well: a bound, out of reach in practice."
     ),

@@ -70,7 +70,7 @@ class Recipe:
 def recipe_of(arm: Arm, config: RunConfig) -> Recipe:
     """The recipe of an arm."""
     captured = Recipe("captured", "captured", "target", config.adversary)
-    if arm == "source_only":
+    if arm in ("source_only", "wide"):  # wide draws views of its own
         return captured
     if arm == "oracle":
         return replace(captured, target_labels=True)
@@ -127,6 +127,7 @@ class TrainingData:
         windows: of frames of the source, or None for single frames.
         tilt: (M, 3) rotation vectors, radians, of people in the view of each placement. The source is then
             without tilt (:mod:`poseda.training.view_alignment`). None leaves the source's own tilt.
+        patterns: (M, J) bool, which joints the target's detections show, or None where they show all.
     """
 
     skeleton: Skeleton
@@ -134,6 +135,7 @@ class TrainingData:
     placements: TargetPlacements
     windows: ClipWindows | None = None
     tilt: Tensor | None = None
+    patterns: Tensor | None = None
 
     @classmethod
     def load(
@@ -153,7 +155,8 @@ class TrainingData:
         target, source = data.target, data.source.to(device)
         placements = TargetPlacements.build(target.pose_2d, target.camera, data.skeleton, target.visible)
         windows = windows_of(source, frames, target_frame, "source")
-        return cls(data.skeleton, source, placements.to(device), windows)
+        patterns = None if target.shown is None else target.shown.to(device)
+        return cls(data.skeleton, source, placements.to(device), windows, patterns=patterns)
 
 
 def augment_pairs(

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from poseda.config import RunConfig
 from poseda.datasets import LabelledPoses
 from poseda.geometry.skeleton import Skeleton
-from poseda.lifters.sizes import build_lifter
+from poseda.lifters.sizes import build_lifter, build_wide
+from poseda.method.bodies import group_lengths
 from poseda.method.generator import Generator
 from poseda.runs import RunFolder
 from poseda.runs.checkpoint import unpack_module
@@ -20,6 +21,7 @@ from poseda.training.lifting import LifterPhase, PairDraw
 from poseda.training.pairs import PairSource, Recipe, TrainingData, recipe_of
 from poseda.training.stage import Build, Phase
 from poseda.training.view_alignment import ScoutPairs
+from poseda.training.wide import ViewSource, WidePhase, options_of
 
 
 class Phases:
@@ -68,6 +70,27 @@ class Phases:
             pairs = PairSource(recipe, data, self.config, rng.initial_seed(), rng, generator, oracle)
             lifter = self.trained_lifter(seed, PRETRAINED)
             return self._lifter_phase(lifter, pairs, self.config.training.adapt_steps)
+
+        return build
+
+    def wide(self, data: TrainingData) -> Build:
+        """The lifter of the arm wide learns views of the source from everywhere."""
+
+        def build(rng: torch.Generator) -> Phase:
+            lifter = build_wide(self.config, self.skeleton)
+            lengths = group_lengths(data.source.root_relative, self.skeleton).mean(0)
+            lifter.usual_lengths.copy_(lengths)
+            views = ViewSource(data, self.config, rng.initial_seed(), rng)
+            return WidePhase(
+                lifter,
+                views,
+                self.skeleton,
+                options_of(self.config),
+                self.config.wide.steps,
+                self.fabric,
+                captured=self.config.graphs == "on",
+                wide=self.config.wide,
+            )
 
         return build
 

@@ -13,6 +13,7 @@ from poseda.config import Arm, RunConfig
 from poseda.datasets import Domains
 from poseda.evaluation.evaluate import SPLITS, evaluate
 from poseda.evaluation.labelfree_run import measure_without_labels
+from poseda.lifters.sizes import WIDE
 from poseda.method.generator import Generator
 from poseda.runs import RunFolder
 from poseda.runs.verdict import PRETRAINED, Verdict, source_model
@@ -76,8 +77,11 @@ class Run:
 
         Of several processes the first evaluates; the others return no rows.
         """
-        self.pretrain(seed)
-        lifter = self.adapt(seed, arm)
+        if arm == WIDE:
+            lifter = self.train_wide(seed)
+        else:
+            self.pretrain(seed)
+            lifter = self.adapt(seed, arm)
         if not self.folder.writes:
             return []
         rows = [
@@ -91,6 +95,11 @@ class Run:
     def pretrain(self, seed: int) -> None:
         """Stage 1: the lifter learns the source."""
         self._stages.run(seed, PRETRAINED, "lifter", self._phases.pretraining(self.data))
+
+    def train_wide(self, seed: int) -> nn.Module:
+        """The arm wide: its own lifter learns views of the source from everywhere."""
+        self._stages.run(seed, WIDE, "lifter", self._phases.wide(self.data))
+        return self._phases.trained_lifter(seed, WIDE)
 
     def train_generator(self, seed: int, arm: Arm) -> Generator:
         """Stage 2: the generator of an arm, and before it a lifter only where one is needed."""

@@ -174,7 +174,7 @@ def test_the_summary_names_clips_accounts_for_the_file_and_says_why_frames_are_n
         "fewer than half of the joints seen": 1,
         "a joint unseen for more than 2 frames": 7,
     }
-    assert summary["account"]["rows"] == 19 and summary["account"]["usable"]["lifting"] == 11
+    assert summary["account"]["rows"] == 19 and summary["account"]["usable"]["whole"] == 11
     with np.load(tmp_path / "o.npz") as arrays:
         assert arrays["clip_names"].tolist() == ["clip"]
 

@@ -1,0 +1,144 @@
+"""Clips of real detections with cameras and 3D, as npz files hold them.
+
+A file is one person: ``keypoints`` (C, F, K, 3) pixels and confidence of C cameras, ``joint_names_2d`` (K,),
+``image_size`` (C, 2), ``K`` (C, 3, 3), ``dist`` (C, 5) in OpenCV's order, ``R`` (C, 3, 3) and ``t`` (C, 3)
+world to camera, ``pose_3d`` (F, L, 3) world metres, NaN where unknown, ``joint_names_3d`` (L,), ``frame``
+(F,).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from poseda.datasets.detections import Detections2D
+from poseda.datasets.formats.npz import Archive
+from poseda.datasets.layouts import LAYOUTS, Layout
+from poseda.datasets.records import UnlabelledPoses
+from poseda.datasets.screen import Intrinsics, on_screen
+from poseda.geometry.camera import Camera
+from poseda.geometry.skeleton import H36M16
+
+LIMBS = tuple(
+    f"{side}_{joint}"
+    for joint in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")
+    for side in ("left", "right")
+)
+"""Joints that detectors, annotators and motion capture all have."""
+
+Y_DOWN = "panoptic"
+"""Files of this name have a world whose y axis points down; in the others z points up."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What one camera saw of one person.
+
+    Args:
+        name: file and camera.
+        detections: of F frames.
+        intrinsics: of the camera.
+        truth: (F, 12, 3) metres of :data:`LIMBS`, camera axes; NaN where unknown.
+        up: (3,) upward, camera axes.
+    """
+
+    name: str
+    detections: Detections2D
+    intrinsics: Intrinsics
+    truth: np.ndarray
+    up: np.ndarray
+
+    def half(self, second: bool) -> View:
+        """The first or the second half of the frames."""
+        frames = len(self.truth)
+        rows = np.arange(frames // 2, frames) if second else np.arange(frames // 2)
+        return View(self.name, self.detections.rows(rows), self.intrinsics, self.truth[rows], self.up)
+
+
+def views(path: Path) -> Iterator[View]:
+    """The views of a file, camera by camera."""
+    file = Archive(path)
+    points = file.read("keypoints", ("C", "F", "K", 3), "f").astype(np.float64)
+    cameras, frames, joints, _ = points.shape
+    names = tuple(str(name) for name in file.read("joint_names_2d", (joints,), "U"))
+    world = file.read("pose_3d", (frames, "L", 3), "f").astype(np.float64)
+    known = [str(name) for name in file.read("joint_names_3d", (world.shape[1],), "U")]
+    size = file.read("image_size", (cameras, 2), "iuf")
+    matrix, lens = file.read("K", (cameras, 3, 3), "f"), file.read("dist", (cameras, 5), "f")
+    rotation, shift = file.read("R", (cameras, 3, 3), "f"), file.read("t", (cameras, 3), "f")
+    frame = file.read("frame", (frames,), "iu").astype(np.int64)
+    limbs = np.full((frames, len(LIMBS), 3), np.nan)
+    for at, joint in enumerate(LIMBS):
+        if joint in known:
+            limbs[:, at] = world[:, known.index(joint)]
+    upward = np.array([0.0, -1.0, 0.0] if Y_DOWN in path.stem else [0.0, 0.0, 1.0])
+    zeros = np.zeros(frames, np.int64)
+    for camera in range(cameras):
+        width, height = (int(n) for n in size[camera])
+        place, confidence = points[camera, ..., :2], np.nan_to_num(points[camera, ..., 2])
+        seen = np.isfinite(place).all(-1) & (confidence > 0)
+        yield View(
+            f"{path.stem} {camera}",
+            Detections2D(
+                np.where(seen[..., None], place, np.nan),
+                np.where(seen, confidence, 0.0),
+                frame,
+                zeros,
+                zeros,
+                layout_of(names),
+                np.tile([[float(width), float(height)]], (frames, 1)),
+                "npz",
+                path,
+            ),
+            Intrinsics(opencv_camera(matrix[camera], lens[camera], width, height), (width, height)),
+            limbs @ rotation[camera].T + shift[camera],
+            rotation[camera] @ upward,
+        )
+
+
+def layout_of(names: tuple[str, ...]) -> Layout:
+    """The built-in layout of these joints in this order; otherwise the names themselves."""
+    return next(
+        (layout for layout in LAYOUTS.values() if layout.joint_names == names),
+        Layout("the file's own joints", names),
+    )
+
+
+def opencv_camera(matrix: np.ndarray, lens: np.ndarray, width: int, height: int) -> Camera:
+    """A camera from OpenCV's matrix and distortion; a misfit of its lens of up to 2 pixels is accepted."""
+    return Camera.from_opencv(
+        torch.from_numpy(matrix.astype(np.float64)),
+        torch.from_numpy(lens.astype(np.float64)),
+        width,
+        height,
+        tolerance_px=2.0,
+    )
+
+
+def first_halves(paths: Sequence[Path]) -> UnlabelledPoses:
+    """The 2D of the first halves of all views, without labels: what shows which joints detectors see."""
+    parts = []
+    for path in paths:
+        for view in views(path):
+            first = view.half(second=False)
+            screen = on_screen(first.detections, H36M16, intrinsics=first.intrinsics)
+            if screen.shown is None:
+                parts.append(screen)
+            else:
+                parts.append(screen.rows((screen.shown.sum(1) >= FEWEST).nonzero()[:, 0]))
+    whole = torch.ones(H36M16.num_joints, dtype=torch.bool)
+    return UnlabelledPoses(
+        torch.cat([part.pose_2d for part in parts]),
+        Camera.cat([replace(part.camera, aspect=None) for part in parts]),
+        torch.cat([torch.full((len(part),), number) for number, part in enumerate(parts)]),
+        torch.cat([whole.expand(len(part), -1) if part.visible is None else part.visible for part in parts]),
+        torch.stack([whole if part.observed is None else part.observed for part in parts]).all(0),
+    )
+
+
+FEWEST = 8
+"""Fewest seen joints of a view that is learned from or scored."""

@@ -1,0 +1,81 @@
+"""Errors of lifted views about the middle of the hips, as detectors, annotators and mocap can be compared."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.real.clips import FEWEST, LIMBS, View
+from poseda.datasets.lens import Lens
+from poseda.geometry.camera import tilted_up
+from poseda.geometry.rotation import angle_between
+from poseda.inference import AdaptedLifter, LiftOptions, lift_wide
+from poseda.ops import procrustes_align
+
+HIPS = [LIMBS.index("left_hip"), LIMBS.index("right_hip")]
+
+FEWEST_ALIGNED = 6
+"""Fewest known joints of a pose that is compared after the best similarity."""
+
+WAYS = ("one_pass", "found", "given")
+"""Nothing known; tilt and lengths found in the first pass; the true tilt given."""
+
+
+def options_of(way: str, view: View, base: LiftOptions) -> LiftOptions:
+    """How a view is lifted."""
+    base = replace(base, min_joints=FEWEST, min_confidence=0.1, two_passes=way == "found")
+    if way != "given":
+        return base
+    x, y, z = view.up
+    pitch = math.degrees(-math.asin(max(-1.0, min(1.0, z))))
+    return replace(base, camera_pitch=pitch, camera_roll=math.degrees(math.atan2(x, -y)))
+
+
+def score(model: AdaptedLifter, view: View, way: str) -> dict[str, Any] | None:
+    """Errors in millimetres of one view; None where fewer than five frames can be compared.
+
+    The result also says how many frames show enough joints and have 3D, how many of these were lifted, the
+    share of joints within their expected error, and how far off the tilt was, degrees.
+    """
+    options = options_of(way, view, LiftOptions())
+    poses, found = lift_wide(model, view.detections, Lens(view.intrinsics, None, "calibrated"), options)
+    row = {int(frame): at for at, frame in enumerate(poses.frame)}
+    lifted = np.array([row[int(frame)] for frame in view.detections.frame])
+    limbs = [model.skeleton.joint(joint) for joint in LIMBS]
+    enough = (poses.visible[lifted][:, limbs].sum(1) >= FEWEST) & np.isfinite(view.truth[:, HIPS]).all((1, 2))
+    valid = enough & poses.valid[lifted]
+    if valid.sum() < 5:
+        return None
+    pose = poses.pose_3d[lifted[valid]][:, limbs].astype(np.float64)
+    truth = view.truth[valid]
+    pose = pose - pose[:, HIPS].mean(1, keepdims=True)
+    truth = truth - truth[:, HIPS].mean(1, keepdims=True)
+    error = np.linalg.norm(pose - truth, axis=-1)
+    expected = poses.error[lifted[valid]][:, limbs] if poses.error is not None else np.nan
+    known = np.isfinite(error)
+    clip = int(poses.clip[lifted[0]])
+    tilt = torch.tensor([found.pitch[clip], found.roll[clip]]).deg2rad()
+    off = angle_between(tilted_up(tilt), torch.from_numpy(view.up).float()).rad2deg()
+    return {
+        "views": int(enough.sum()),
+        "lifted": int(valid.sum()),
+        "mpjpe": float(1000 * np.nanmean(np.nanmean(error, 1))),
+        "pa_mpjpe": aligned_error(pose, truth),
+        "within_error": float((error < expected)[known].mean()),
+        "tilt_off": None if math.isnan(float(off)) else float(off),
+    }
+
+
+def aligned_error(pose: np.ndarray, truth: np.ndarray) -> float | None:
+    """Mean error after the best similarity, millimetres, over the known joints of each pose."""
+    errors = []
+    for one, other in zip(pose, truth, strict=True):
+        known = np.isfinite(other).all(1)
+        if known.sum() >= FEWEST_ALIGNED:
+            start, end = (torch.from_numpy(points[known])[None] for points in (one, other))
+            errors.append(float((procrustes_align(start, end) - end).norm(dim=-1).mean()))
+    return 1000 * float(np.mean(errors)) if errors else None

@@ -1,0 +1,66 @@
+"""Upward directions in a camera: a grid of them, distributions over it, and the vote of many frames."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from poseda.geometry.camera import tilted_up
+
+WIDTH = math.radians(8)
+"""Width of a grid point's kernel on the sphere, radians."""
+
+SURPRISE = -4.0
+"""Log likelihood below which a frame does not count against a direction any further: it may be an outlier."""
+
+RARE = 1e-3
+"""Added to probabilities before they are compared. The ratio of two that are near zero tells nothing."""
+
+VOTERS = 300
+"""Most frames of one camera that vote; they are spread evenly."""
+
+
+def _mesh(pitch: range, roll: range) -> Tensor:
+    both = torch.cartesian_prod(torch.tensor(list(pitch)), torch.tensor(list(roll)))
+    return tilted_up(torch.deg2rad(both.float()))
+
+
+GRID = _mesh(range(-25, 90, 9), range(-45, 46, 15))
+"""(C, 3) unit vectors: upward in cameras of these pitches and rolls. The classes of the scene network."""
+
+CANDIDATES = _mesh(range(-28, 89, 2), range(-46, 47, 4))
+"""(D, 3) unit vectors that a vote may choose."""
+
+
+def soft_classes(up: Tensor) -> Tensor:
+    """Share of each grid point for upward directions: (N, 3) to (N, C), each row sums to one."""
+    grid = GRID.to(up)
+    return (up @ grid.T / WIDTH**2).softmax(1)
+
+
+def vote(log_probability: Tensor, log_prior: Tensor, turn: Tensor) -> tuple[Tensor, Tensor]:
+    """The upward direction of one camera on which its frames agree best: the product of their likelihoods.
+
+    Args:
+        log_probability: (N, C) of each frame, in the axes of its virtual camera.
+        log_prior: (C,) of the views that the lifter was trained on. Without it every frame would vote for
+            what is usual.
+        turn: (N, 3, 3) camera axes into virtual ones.
+
+    Returns:
+        (3,) unit vector, upward in the camera's axes; and its uncertainty, radians: the spread of the
+        candidates by their likelihood.
+    """
+    some = torch.linspace(0, len(turn) - 1, min(len(turn), VOTERS)).long().to(turn.device)
+    grid, candidates = GRID.to(turn), CANDIDATES.to(turn)
+    share, usual = log_probability[some].exp(), log_prior.exp()
+    likelihood = ((share + RARE) / (usual + RARE)).log()[:, None]
+    there = torch.einsum("nij,dj->ndi", turn[some], candidates)
+    kernel = (there @ grid.T / WIDTH**2).log_softmax(2)
+    score = (kernel + likelihood).logsumexp(2).clamp_min(SURPRISE).sum(0)
+    best = candidates[score.argmax()]
+    weight = (score / max(len(some) / 10, 1)).softmax(0)
+    error = torch.linalg.cross(candidates, best.expand_as(candidates)).norm(dim=1).asin()
+    return best, (weight * error.square()).sum().sqrt()

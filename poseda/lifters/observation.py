@@ -1,0 +1,178 @@
+"""What a picture shows of people, as a wide lifter sees it: rays, masks, and what is known of the scene.
+
+A virtual camera looks at the middle of the seen joints. In its axes a pose is the same wherever the person
+stands in the picture. Unseen joints are zeros there: no number of theirs reaches a lifter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from poseda.geometry.camera import Camera, undistort
+from poseda.geometry.skeleton import Skeleton
+from poseda.lifters.flip import mirror
+
+SMALLEST = 1e-3
+"""Least half size of a person, on the plane at 1 m."""
+
+NEAREST = 0.05
+"""Least depth of a ray in the virtual camera: rays at right angles to its axis have no place in its plane."""
+
+SPREAD = 5.0
+"""Relative differences of bone lengths are multiplied by this, so that they are about as large as places."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """N windows of T frames of one person each.
+
+    Args:
+        rays: (N, T, J, 2) x/z, y/z of undistorted picture points, camera axes (x right, y down, z forward).
+        seen: (N, T, J) bool. Rays of unseen joints are not read.
+        up: (N, 3) upward unit vectors in camera axes; read where ``up_known``.
+        up_known: (N,) bool.
+        lengths: (N, G) metres of the symmetric bone groups of a person; read where ``lengths_known``.
+        lengths_known: (N,) bool.
+    """
+
+    rays: Tensor
+    seen: Tensor
+    up: Tensor
+    up_known: Tensor
+    lengths: Tensor
+    lengths_known: Tensor
+
+    @classmethod
+    def of(cls, pose_2d: Tensor, camera: Camera, seen: Tensor | None, groups: int) -> Observation:
+        """Single frames, of which nothing else is known.
+
+        Args:
+            pose_2d: (N, J, 2) screen coordinates.
+            camera: N cameras, or one for all.
+            seen: (N, J) bool, or None where every joint was seen.
+            groups: number of symmetric bone groups of the skeleton.
+        """
+        size = len(pose_2d)
+        plane = (pose_2d - camera.center[:, None]) / camera.focal[:, None]
+        rays = undistort(plane, camera.distortion)
+        whole = torch.ones(pose_2d.shape[:2], dtype=torch.bool, device=pose_2d.device)
+        unknown = torch.zeros(size, dtype=torch.bool, device=pose_2d.device)
+        return cls(
+            rays[:, None],
+            (whole if seen is None else seen)[:, None],
+            pose_2d.new_zeros(size, 3),
+            unknown,
+            pose_2d.new_zeros(size, groups),
+            unknown,
+        )
+
+    def __len__(self) -> int:
+        return len(self.rays)
+
+    def rows(self, index: Tensor | slice) -> Observation:
+        """Pick windows by an index."""
+        return Observation(*(getattr(self, entry.name)[index] for entry in fields(self)))
+
+    def to(self, device: torch.device) -> Observation:
+        """Move to a device."""
+        return Observation(*(getattr(self, entry.name).to(device) for entry in fields(self)))
+
+    def windows(self, rows: Tensor) -> Observation:
+        """Windows (N, T) of rows of single frames; what is known is that of the middle frame."""
+        centre = rows[:, rows.shape[1] // 2]
+        known = (self.up, self.up_known, self.lengths, self.lengths_known)
+        return Observation(self.rays[rows, 0], self.seen[rows, 0], *(entry[centre] for entry in known))
+
+    def told(self, up: Tensor | None = None, lengths: Tensor | None = None) -> Observation:
+        """The same windows with what was found: upward directions (N, 3), lengths (N, G); NaN is unknown."""
+        given = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        for name, value in (("up", up), ("lengths", lengths)):
+            if value is not None:
+                known = value.isfinite().all(1)
+                given |= {name: value.where(known[:, None], 0.0), f"{name}_known": known}
+        return Observation(**given)
+
+    def mirrored(self, skeleton: Skeleton) -> Observation:
+        """What a mirrored camera sees of the mirrored person."""
+        sign = self.up.new_tensor([-1.0, 1.0, 1.0])
+        order = torch.tensor(skeleton.mirror, device=self.seen.device)
+        return Observation(
+            mirror(self.rays, skeleton),
+            self.seen.index_select(-1, order),
+            self.up * sign,
+            self.up_known,
+            self.lengths,
+            self.lengths_known,
+        )
+
+
+def where(choice: Tensor, one: Observation, other: Observation) -> Observation:
+    """Rows of one observation where ``choice`` (N,) is true, else those of the other."""
+
+    def pick(a: Tensor, b: Tensor) -> Tensor:
+        return torch.where(choice.reshape(-1, *[1] * (a.dim() - 1)), a, b)
+
+    return Observation(*(pick(getattr(one, entry.name), getattr(other, entry.name)) for entry in fields(one)))
+
+
+def channels(skeleton: Skeleton) -> int:
+    """Numbers that :func:`encode` gives for each joint."""
+    return 8 + skeleton.num_groups + 1
+
+
+def encode(observation: Observation, usual_lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """Observations as input of a lifter.
+
+    Args:
+        observation: N windows of T frames.
+        usual_lengths: (G,) metres, of a usual person.
+
+    Returns:
+        (N, T, J, C) features: place in the window's box, mask, and for all joints alike the log of the size,
+        upward direction, lengths, and whether these are known. And (N, 3, 3), which turns camera axes into
+        those of the virtual camera.
+    """
+    seen = observation.seen
+    turn = look_at(_box(observation.rays, seen)[0])
+    places = _seen_from(turn, observation.rays)
+    centre, extent = _box(places, seen)
+    scale = (extent.amax(1) / 2).clamp_min(SMALLEST)[:, None, None, None]
+    local = ((places - centre[:, None, None]) / scale).where(seen[..., None], 0.0)
+    up_known = observation.up_known[:, None].to(local.dtype)
+    up = torch.einsum("nij,nj->ni", turn, observation.up.where(up_known.bool(), 0.0))
+    lengths_known = observation.lengths_known[:, None].to(local.dtype)
+    lengths = ((observation.lengths / usual_lengths - 1) * SPREAD).where(lengths_known.bool(), 0.0)
+    scene = torch.cat([scale.log().reshape(-1, 1), up, up_known, lengths, lengths_known], 1)
+    mask = seen[..., None].to(local.dtype)
+    shared = scene[:, None, None].expand(*local.shape[:3], -1)
+    return torch.cat([local, mask, shared], -1), turn
+
+
+def look_at(point: Tensor) -> Tensor:
+    """Rotations (N, 3, 3) into cameras whose axes go through points (N, 2) of the plane at 1 m.
+
+    The x axis of such a camera is at right angles to the y axis of the first camera, so it has no roll.
+    """
+    forward = torch.nn.functional.normalize(torch.cat([point, torch.ones_like(point[:, :1])], 1), dim=1)
+    down = torch.zeros_like(forward)
+    down[:, 1] = 1
+    right = torch.nn.functional.normalize(torch.linalg.cross(down, forward), dim=1)
+    return torch.stack([right, torch.linalg.cross(forward, right), forward], 1)
+
+
+def _seen_from(turn: Tensor, rays: Tensor) -> Tensor:
+    """Rays (N, T, J, 2) in turned cameras."""
+    points = torch.einsum("nij,ntkj->ntki", turn[..., :2], rays) + turn[:, None, None, :, 2]
+    return points[..., :2] / points[..., 2:].clamp_min(NEAREST)
+
+
+def _box(points: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+    """Centre and size (N, 2) of the box round the seen points of a window; zeros where nothing is seen."""
+    shown = seen[..., None]
+    low = points.where(shown, torch.inf).amin((1, 2))
+    high = points.where(shown, -torch.inf).amax((1, 2))
+    some = seen.any(2).any(1)[:, None]
+    return ((low + high) / 2).where(some, 0.0), (high - low).where(some, 0.0)

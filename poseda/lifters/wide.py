@@ -1,0 +1,97 @@
+"""A lifter for every camera, every mask and every person: it wraps a lifter of any family.
+
+The lifter inside sees people from a virtual camera, with masks, and with the upward direction and the bone
+lengths where they are known. A small network beside it, the scene network, says from the same input how far
+off each joint may be, and which direction is upward.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from poseda.geometry.skeleton import Skeleton
+from poseda.lifters import directions
+from poseda.lifters.flip import mirror
+from poseda.lifters.observation import Observation, channels, encode
+from poseda.lifters.registry import build
+from poseda.lifters.residual import Block, layer
+
+SCENE_WIDTH = 256
+"""Features of the scene network's hidden layers."""
+
+ERROR_RANGE = (-4.0, 0.5)
+"""Bounds of the log of an error in metres: 18 mm to 1.6 m."""
+
+
+class Lifted(NamedTuple):
+    """What a wide lifter says of N windows.
+
+    Attributes:
+        pose_3d: (N, T or 1, J, 3) metres, camera axes, root at the origin.
+        log_error: (N, J) log of the expected distance to the truth, metres, in the middle frame.
+        up: (N, C) log probability of the directions of :data:`directions.GRID`, in virtual axes.
+        turn: (N, 3, 3) camera axes into virtual ones.
+    """
+
+    pose_3d: Tensor
+    log_error: Tensor
+    up: Tensor
+    turn: Tensor
+
+
+class WideLifter(nn.Module):
+    """A lifter of any family behind a virtual camera, with the scene network beside it.
+
+    Args:
+        skeleton: of the poses.
+        family: registered name of the lifter inside; it takes ``in_channels``.
+        frames: T.
+        options: of the lifter inside.
+
+    Raises:
+        ValueError: if the lifter is unknown or does not take ``in_channels``.
+    """
+
+    usual_lengths: Tensor
+    log_prior: Tensor
+
+    def __init__(
+        self, skeleton: Skeleton, family: str = "residual", frames: int = 1, **options: object
+    ) -> None:
+        super().__init__()
+        self.skeleton, self.frames = skeleton, frames
+        size = channels(skeleton)
+        self.lifter = build(family, skeleton, frames, in_channels=size, **options)
+        self.target_frame: int | None = getattr(self.lifter, "target_frame", None)
+        self.scene = nn.Sequential(
+            layer(skeleton.num_joints * size, SCENE_WIDTH, 0.0),
+            Block(SCENE_WIDTH, 0.0),
+            nn.Linear(SCENE_WIDTH, skeleton.num_joints + len(directions.GRID)),
+        )
+        self.register_buffer("usual_lengths", torch.full((skeleton.num_groups,), 0.25))
+        even = torch.full((len(directions.GRID),), 1 / len(directions.GRID))
+        self.register_buffer("log_prior", even.log())
+
+    def forward(self, observation: Observation) -> Lifted:
+        """Lift N windows of T frames."""
+        features, turn = encode(observation, self.usual_lengths)
+        pose = self.lifter(features).float()
+        told = self.scene(features[:, features.shape[1] // 2].flatten(1)).float()
+        joints = self.skeleton.num_joints
+        return Lifted(
+            pose @ turn[:, None],
+            told[:, :joints].clamp(*ERROR_RANGE),
+            told[:, joints:].log_softmax(1),
+            turn,
+        )
+
+    def averaged(self, observation: Observation) -> Lifted:
+        """Lift windows and their mirror images, and average the poses."""
+        one, other = self(observation), self(observation.mirrored(self.skeleton))
+        pose = (one.pose_3d + mirror(other.pose_3d, self.skeleton)) / 2
+        order = torch.tensor(self.skeleton.mirror, device=pose.device)
+        error = (one.log_error + other.log_error.index_select(1, order)) / 2
+        return one._replace(pose_3d=pose, log_error=error)

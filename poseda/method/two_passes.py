@@ -1,0 +1,189 @@
+"""Footage lifted in two passes: the first finds what the pictures agree on, the second is told it.
+
+All frames of one camera that rests share one upward direction, and all frames of one person the lengths of
+the bones. The first pass lifts every frame by itself. Its votes and its lengths are pooled, and the second
+pass is told both. Nothing but 2D is read. What is found on the clip itself makes the result transductive.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from poseda.datasets.records import LabelledPoses, UnlabelledPoses
+from poseda.geometry.kinematics import root_relative
+from poseda.lifters.directions import vote
+from poseda.lifters.observation import Observation
+from poseda.lifters.wide import Lifted, WideLifter
+from poseda.lifters.windows import ClipWindows, lift_batch
+from poseda.method.bodies import group_lengths
+
+FEWEST_FRAMES = 8
+"""Fewer frames of a camera or a person tell neither an upward direction nor lengths."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What may be told to the second pass beside what the first pass found.
+
+    Args:
+        up: (3,) or (N, 3) upward in camera axes, given by the user, or None to find it.
+        find_up: find the upward direction where it is not given.
+        find_lengths: find the lengths of each person's bones.
+    """
+
+    up: Tensor | None = None
+    find_up: bool = True
+    find_lengths: bool = True
+
+
+ONE_PASS = Told(find_up=False, find_lengths=False)
+"""Nothing is found and nothing is told."""
+
+
+@dataclass(frozen=True)
+class LiftedFootage:
+    """Lifted frames.
+
+    Attributes:
+        pose_3d: (N, J, 3) metres, camera axes, root at the origin.
+        error: (N, J) expected distance to the truth, metres.
+        up: (N, 3) the upward direction that was told to each frame; NaN where none was.
+        lengths: (N, G) the lengths that were told, metres; NaN where none were.
+        up_error: (N,) uncertainty of a found direction, radians; 0 where it was given, NaN where unknown.
+    """
+
+    pose_3d: Tensor
+    error: Tensor
+    up: Tensor
+    lengths: Tensor
+    up_error: Tensor
+
+
+@torch.no_grad()
+def lift_frames(
+    lifter: WideLifter,
+    frames: Observation,
+    camera: Tensor,
+    person: Tensor,
+    told: Told = Told(),
+    run_of_row: Tensor | None = None,
+    average: bool = True,
+) -> LiftedFootage:
+    """Lift frames in one pass or two.
+
+    Args:
+        lifter: in evaluation mode.
+        frames: N single frames.
+        camera: (N,) int64; frames of one number are of one resting camera.
+        person: (N,) int64; frames of one number show one person.
+        told: what is given, and what is to be found.
+        run_of_row: (N,), read by lifters of several frames: rows of one number are consecutive frames.
+        average: average with the mirrored frames.
+    """
+    windows = (
+        None
+        if lifter.frames == 1 or run_of_row is None
+        else ClipWindows(run_of_row, lifter.frames, lifter.target_frame)
+    )
+    size = len(frames)
+    up = frames.up.new_full((size, 3), torch.nan)
+    up_error = frames.up.new_full((size,), torch.nan)
+    lengths = frames.lengths.new_full(frames.lengths.shape, torch.nan)
+    if told.up is not None:
+        up, up_error = told.up.to(up).expand(size, 3), torch.zeros_like(up_error)
+    first = None
+    if told.find_lengths or (told.find_up and told.up is None):
+        first = _pass(lifter, frames.told(up), windows, average)
+        if told.find_up and told.up is None:
+            up, up_error = _voted(first, lifter.log_prior, camera)
+        if told.find_lengths:
+            lengths = _lengths(first, lifter, person)
+    nothing = not bool(up.isfinite().any()) and not bool(lengths.isfinite().any())
+    if first is None or not nothing:
+        first = _pass(lifter, frames.told(up, lengths), windows, average)
+    return LiftedFootage(root_relative(first.pose_3d[:, 0]), first.log_error.exp(), up, lengths, up_error)
+
+
+def _pass(lifter: WideLifter, frames: Observation, windows: ClipWindows | None, average: bool) -> Lifted:
+    """Lift every frame: of (N, T, …) poses the target frame is kept."""
+    parts = []
+    index = torch.arange(len(frames), device=frames.rays.device)
+    for part in index.split(lift_batch(lifter.frames, index.device)):
+        if windows is not None:
+            seen = frames.windows(windows.rows(part))
+        else:
+            seen = frames.windows(part[:, None].expand(-1, lifter.frames))
+        lifted = (lifter.averaged if average else lifter)(seen)
+        at = lifter.frames // 2 if lifter.target_frame is None else lifter.target_frame
+        if lifted.pose_3d.shape[1] > 1:
+            lifted = lifted._replace(pose_3d=lifted.pose_3d[:, at : at + 1])
+        parts.append(lifted)
+    return Lifted(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+def _voted(first: Lifted, log_prior: Tensor, camera: Tensor) -> tuple[Tensor, Tensor]:
+    """Upward direction (N, 3) and its uncertainty (N,) by camera; NaN for cameras of too few frames."""
+    up = first.turn.new_full((len(camera), 3), torch.nan)
+    error = first.turn.new_full((len(camera),), torch.nan)
+    for number in camera.unique().tolist():
+        rows = (camera == number).nonzero()[:, 0]
+        if len(rows) >= FEWEST_FRAMES:
+            up[rows], error[rows] = vote(first.up[rows], log_prior, first.turn[rows])
+    return up, error
+
+
+def _lengths(first: Lifted, lifter: WideLifter, person: Tensor) -> Tensor:
+    """(N, G) lengths by person: the median over frames; NaN for people of too few frames."""
+    found = group_lengths(first.pose_3d[:, 0], lifter.skeleton)
+    lengths = found.new_full(found.shape, torch.nan)
+    for number in person.unique().tolist():
+        rows = (person == number).nonzero()[:, 0]
+        if len(rows) >= FEWEST_FRAMES:
+            lengths[rows] = found[rows].median(0).values
+    return lengths
+
+
+def lift_poses(
+    lifter: WideLifter,
+    poses: LabelledPoses | UnlabelledPoses,
+    average: bool = True,
+    run_of_row: Tensor | None = None,
+    told: Told = Told(),
+) -> LiftedFootage:
+    """Lift the 2D of a table of poses.
+
+    Cameras and people are told apart by the columns ``camera`` and ``subject`` where the table has them, else
+    cameras by their lenses and people by clips.
+    """
+    device = next(lifter.parameters()).device
+    visible = poses.shown if isinstance(poses, UnlabelledPoses) else None
+    frames = Observation.of(
+        poses.pose_2d.to(device),
+        poses.camera.to(device),
+        None if visible is None else visible.to(device),
+        lifter.skeleton.num_groups,
+    )
+    columns = poses.columns if isinstance(poses, LabelledPoses) else {}
+    camera, person = _numbered(columns.get("camera")), _numbered(columns.get("subject"))
+    camera = _lenses(poses) if camera is None else camera
+    person = poses.clip if person is None else person
+    lifter.eval()
+    return lift_frames(lifter, frames, camera.to(device), person.to(device), told, run_of_row, average)
+
+
+def _numbered(column: np.ndarray | None) -> Tensor | None:
+    if column is None or column.ndim != 1:
+        return None
+    return torch.from_numpy(np.unique(column, return_inverse=True)[1].reshape(-1))
+
+
+def _lenses(poses: LabelledPoses | UnlabelledPoses) -> Tensor:
+    """(N,) number of the lens of each row."""
+    lens = torch.cat([poses.camera.focal, poses.camera.center], 1)
+    if len(lens) == 1:
+        return torch.zeros(len(poses), dtype=torch.int64)
+    return lens.unique(dim=0, return_inverse=True)[1]

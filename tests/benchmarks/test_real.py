@@ -1,0 +1,112 @@
+"""`python -m benchmarks.real` on clips made here: what it learns from, scores, and that it goes on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.real.clips import LIMBS, first_halves, views
+from benchmarks.real.program import main
+from poseda.geometry.anatomy import posed
+from poseda.geometry.skeleton import H36M16
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+SIZE = (1920, 1080)
+
+
+def rig() -> tuple[np.ndarray, np.ndarray]:
+    """World-to-camera rotations and shifts of two level cameras, 4 m away and at right angles."""
+    front = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
+    side = np.array([[0, 1.0, 0], [0, 0, -1], [-1, 0, 0]])
+    return np.stack([front, side]), np.array([[0, 1.0, 4.0], [0, 1.0, 4.0]])
+
+
+@pytest.fixture
+def clip(tmp_path: Path, bodies: np.ndarray) -> Path:
+    """Forty frames of a person before two cameras; the left wrist is hidden in the second half."""
+    rotation, shift = rig()
+    matrix = np.array([[1500.0, 0, 960], [0, 1500, 540], [0, 0, 1]])
+    keypoints = np.zeros((2, 40, 16, 3))
+    for camera in range(2):
+        seen = bodies @ rotation[camera].T + shift[camera]
+        picture = seen @ matrix.T
+        keypoints[camera, ..., :2] = picture[..., :2] / picture[..., 2:]
+        keypoints[camera, ..., 2] = 0.9
+    keypoints[:, 20:, H36M16.joint("left_wrist"), 2] = 0
+    path = tmp_path / "someone.npz"
+    np.savez(
+        path,
+        keypoints=keypoints,
+        joint_names_2d=np.array(H36M16.joint_names),
+        image_size=np.array([SIZE, SIZE]),
+        K=np.stack([matrix, matrix]),
+        dist=np.zeros((2, 5)),
+        R=rotation,
+        t=shift,
+        pose_3d=bodies,
+        joint_names_3d=np.array(H36M16.joint_names),
+        frame=np.arange(40),
+    )
+    return path
+
+
+@pytest.fixture
+def bodies() -> np.ndarray:
+    """(40, 16, 3) metres in a world with z up, the pelvis 1 m high."""
+    from poseda.geometry.anatomy import DEGREES, RANGES
+
+    rng = np.random.default_rng(0)
+    middle = RANGES.mean(1) * 0.3
+    angles = middle + 10 * rng.standard_normal((40, len(DEGREES)))
+    lengths = np.full((40, 15), 0.3)
+    return posed(angles, lengths, rng.uniform(0, 360, 40)) + np.array([0, 0, 1.0])
+
+
+def test_a_clip_gives_a_view_for_each_camera_with_its_truth_in_camera_axes(
+    clip: Path, bodies: np.ndarray
+) -> None:
+    front, side = views(clip)
+    assert (front.name, side.name) == ("someone 0", "someone 1")
+    rotation, shift = rig()
+    limbs = [H36M16.joint(joint) for joint in LIMBS]
+    np.testing.assert_allclose(side.truth, (bodies @ rotation[1].T + shift[1])[:, limbs], atol=1e-9)
+    np.testing.assert_allclose(front.up, [0, -1, 0], atol=1e-12)  # level: up is against y
+    assert len(front.half(second=True).truth) == 20
+
+
+def test_the_second_halves_are_not_learned_from(clip: Path) -> None:
+    target = first_halves([clip])
+    assert len(target) == 40  # twenty frames of each of two cameras
+    shown = target.shown
+    assert shown is None or bool(shown[:, H36M16.joint("left_wrist")].all())
+
+
+def test_the_command_trains_scores_and_goes_on(
+    clip: Path, tmp_path: Path, bodies: np.ndarray, capsys: pytest.CaptureFixture[str]
+) -> None:
+    motion = tmp_path / "motion.npz"
+    np.savez(motion, positions=bodies.astype(np.float32), clip_index=np.arange(40) // 10)
+    out = tmp_path / "out"
+    command = ["--clips", str(clip), "--motion", str(motion), "--out", str(out), "--seeds", "0"]
+    short = ["--preset", "tiny", "--wide.steps", "20", "--device", "cpu"]
+    assert main([*command, *short]) == 0
+    table = capsys.readouterr().out
+    assert "| someone 0 | 20 |" in table and "Lifted 100.0 % of the views" in table
+    record = json.loads((out / "real.json").read_text())
+    assert {row["way"] for row in record["scores"]} == {"one_pass", "found", "given"}
+    assert all(row["lifted"] == row["views"] == 20 and row["mpjpe"] > 0 for row in record["scores"])
+    weights = next(out.rglob("lifter.safetensors")).read_bytes()
+    assert main([*command, *short]) == 0  # nothing is trained again
+    assert next(out.rglob("lifter.safetensors")).read_bytes() == weights
+    assert json.loads((out / "real.json").read_text())["scores"] == record["scores"]
+
+
+def test_a_file_that_is_no_clip_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "other.npz"
+    np.savez(path, positions=np.zeros((4, 16, 3)))
+    assert main(["--clips", str(path), "--motion", str(path), "--out", str(tmp_path / "o")]) == 2
+    assert "keypoints" in capsys.readouterr().err

@@ -1,0 +1,189 @@
+"""`poseda lift` with the arm wide: every view with enough joints, errors of joints, tilt given or found."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from poseda.cli import main
+from poseda.datasets import read_detections
+from poseda.datasets.layouts import Layout
+from poseda.datasets.lens import find_lens
+from poseda.datasets.synthetic.embedded import EmbeddedDomains
+from poseda.geometry.camera import denormalize_screen
+from poseda.geometry.skeleton import H36M16
+from poseda.inference import AdaptedLifter, LineLifter, StreamSummary, lift_footage, serve
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+SIZE = (640, 480)
+SCREEN = ["--image-size", "640x480", "--layout", "h36m16", "--device", "cpu"]
+LEGS = [H36M16.joint(f"{side}_{joint}") for side in ("left", "right") for joint in ("knee", "ankle")]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished tiny run of the arm."""
+    out = tmp_path_factory.mktemp("runs") / "run"
+    options = ["--wide.steps", "40", "--device", "cpu", "--arms", "wide", "--out", str(out)]
+    assert main(["adapt", "--preset", "tiny", *options]) == 0
+    return out
+
+
+@pytest.fixture
+def seated(tmp_path: Path) -> Path:
+    """A clip without legs; frame 3 shows four joints alone, frame 5 nobody."""
+    poses = EmbeddedDomains(size=0.05).evaluation()
+    clip = denormalize_screen(poses.pose_2d[poses.clip == poses.clip[0]].double(), *SIZE).numpy()
+    items = []
+    for frame, pose in enumerate(clip):
+        confidence = np.ones(16)
+        confidence[LEGS] = 0
+        if frame == 3:
+            confidence[8:] = 0
+        if frame != 5:
+            points = np.concatenate([pose, confidence[:, None]], 1)
+            items.append({"image_id": frame, "track_id": 0, "keypoints": points.ravel().tolist()})
+    path = tmp_path / "seated.json"
+    path.write_text(json.dumps(items))
+    return path
+
+
+def lift(run: Path, source: Path, output: Path, *options: str) -> dict[str, np.ndarray]:
+    command = ["lift", "--model", str(run), "--input", str(source), "--output", str(output), *SCREEN]
+    assert main([*command, *options]) == 0
+    with np.load(output) as content:
+        return dict(content)
+
+
+def test_every_view_with_enough_joints_is_lifted_with_all_joints_and_their_errors(
+    run: Path, seated: Path, tmp_path: Path
+) -> None:
+    lifted = lift(run, seated, tmp_path / "out.npz")
+    assert len(lifted["valid"]) == 20
+    assert np.flatnonzero(~lifted["valid"]).tolist() == [3, 5]
+    there = lifted["valid"]
+    assert np.isfinite(lifted["pose_3d"][there]).all() and np.isnan(lifted["pose_3d"][~there]).all()
+    assert not lifted["visible"][:, LEGS].any() and lifted["visible"][there].sum(1).min() == 12
+    assert (lifted["error"][there] > 0).all() and np.isnan(lifted["error"][~there]).all()
+
+
+def test_fewer_joints_are_enough_where_the_user_says_so(run: Path, seated: Path, tmp_path: Path) -> None:
+    lifted = lift(run, seated, tmp_path / "out.npz", "--min-joints", "3")
+    assert np.flatnonzero(~lifted["valid"]).tolist() == [5]
+
+
+def test_footage_without_enough_joints_is_refused_with_the_remedy(
+    run: Path, seated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["lift", "--model", str(run), "--input", str(seated), "--output", str(tmp_path / "o.npz")]
+    assert main([*command, *SCREEN, "--min-joints", "16"]) == 2
+    message = " ".join(capsys.readouterr().err.split())
+    assert "expected a frame with 16 seen joints (--min-joints), found none; the most" in message
+    assert not (tmp_path / "o.npz").exists()
+
+
+def test_the_tilt_of_the_camera_is_found_and_said_or_given(
+    run: Path, seated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = lift(run, seated, tmp_path / "a.npz")
+    said = " ".join(capsys.readouterr().out.split())
+    assert "camera tilt:" in said and "degrees down, rolled" in said
+    given = lift(run, seated, tmp_path / "b.npz", "--camera-pitch", "50")
+    assert "camera tilt: 50 degrees down, rolled 0 (+- 0)" in " ".join(capsys.readouterr().out.split())
+    assert not np.array_equal(found["pose_3d"], given["pose_3d"], equal_nan=True)
+    once = lift(run, seated, tmp_path / "c.npz", "--no-two-passes")
+    assert "camera tilt unknown" in " ".join(capsys.readouterr().out.split())
+    assert not np.array_equal(found["pose_3d"], once["pose_3d"], equal_nan=True)
+
+
+def test_a_filter_smooths_the_stretches_between_gaps(run: Path, seated: Path, tmp_path: Path) -> None:
+    raw = lift(run, seated, tmp_path / "raw.npz", "--no-fit")
+    smooth = lift(run, seated, tmp_path / "smooth.npz", "--no-fit", "--smooth.filter", "savgol")
+    assert np.array_equal(raw["valid"], smooth["valid"])
+
+    def roughness(poses: dict[str, np.ndarray]) -> float:
+        return float(np.abs(np.diff(poses["pose_3d"][6:], 2, axis=0)).mean())
+
+    assert roughness(smooth) < 0.7 * roughness(raw)
+
+
+def test_bones_of_a_person_are_of_one_length_and_as_tall_as_said(
+    run: Path, seated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lengths(poses: dict[str, np.ndarray]) -> np.ndarray:
+        pose = poses["pose_3d"][poses["valid"]]
+        return np.linalg.norm(pose[:, 1:] - pose[:, poses["parents"][1:]], axis=-1)
+
+    free = lengths(lift(run, seated, tmp_path / "free.npz", "--no-fit"))
+    assert free.std(0).max() > 1e-3
+    capsys.readouterr()
+    fitted = lengths(lift(run, seated, tmp_path / "fit.npz"))
+    assert fitted.std(0).max() < 1e-5
+    assert "bones of one length fitted to 1 tracks" in " ".join(capsys.readouterr().out.split())
+    tall = lengths(lift(run, seated, tmp_path / "tall.npz", "--stature", "2.2"))
+    short = lengths(lift(run, seated, tmp_path / "short.npz", "--stature", "1.1"))
+    assert tall.sum() > 1.5 * short.sum()
+
+
+def test_single_pictures_are_fitted_each_by_itself(run: Path, seated: Path, tmp_path: Path) -> None:
+    items = json.loads(seated.read_text())
+    for item in items:
+        item["image_id"] = 100 * item["image_id"] ** 2  # too far apart to be frames of one motion
+    stills = tmp_path / "stills.json"
+    stills.write_text(json.dumps(items))
+    poses = lift(run, stills, tmp_path / "out.npz")
+    bone = np.linalg.norm(poses["pose_3d"][poses["valid"]][:, 1], axis=-1)
+    assert bone.std() > 1e-5
+
+
+def test_roots_stand_where_the_seen_joints_are(run: Path, seated: Path, tmp_path: Path) -> None:
+    lifted = lift(run, seated, tmp_path / "out.npz", "--root", "exact")
+    assert np.isfinite(lifted["root"][lifted["valid"]]).all()
+    assert (lifted["root"][lifted["valid"], 2] > 0.5).all()
+
+
+def test_a_line_of_a_stream_is_lifted_in_one_pass(run: Path, seated: Path, tmp_path: Path) -> None:
+    items = json.loads(seated.read_text())
+    lines = [
+        json.dumps({"frame": item["image_id"], "keypoints": np.reshape(item["keypoints"], (16, 3)).tolist()})
+        for item in items
+    ]
+    model = AdaptedLifter.load(run)
+    lifter = LineLifter(model, image_size=SIZE, layout=Layout.named("h36m16"))
+    sink, summary = io.StringIO(), StreamSummary()
+    serve(lifter, io.BytesIO("\n".join(lines).encode()), sink, summary)
+    answers = [json.loads(line) for line in sink.getvalue().splitlines()]
+    once = lift(run, seated, tmp_path / "once.npz", "--no-two-passes", "--no-fit")
+    for answer in answers:
+        row = int(np.flatnonzero(once["frame"] == answer["frame"])[0])
+        assert answer["valid"] == bool(once["valid"][row])
+        if answer["valid"]:
+            pose = np.array(list(answer["pose_3d"].values()))
+            np.testing.assert_allclose(pose, once["pose_3d"][row], atol=2e-5)
+
+
+def test_from_python_lift_footage_takes_a_wide_lifter_and_lift_refuses_it(run: Path, seated: Path) -> None:
+    model = AdaptedLifter.load(run)
+    detections = read_detections(seated, SIZE, layout="h36m16")
+    lens = find_lens(detections, model.skeleton, fov=60)
+    assert lift_footage(model, detections, lens).valid.sum() == 18
+    with pytest.raises(ValueError, match="got arm wide; use lift_footage"):
+        model.lift(torch.zeros(1, 16, 2))
+
+
+def test_numbers_of_unseen_joints_change_nothing(run: Path, seated: Path, tmp_path: Path) -> None:
+    items = json.loads(seated.read_text())
+    for item in items:
+        points = np.reshape(item["keypoints"], (16, 3))
+        points[points[:, 2] == 0, :2] = 123.0
+        item["keypoints"] = points.ravel().tolist()
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(items))
+    one, two = lift(run, seated, tmp_path / "a.npz"), lift(run, other, tmp_path / "b.npz")
+    assert np.array_equal(one["pose_3d"], two["pose_3d"], equal_nan=True)

@@ -1,0 +1,116 @@
+"""Two passes: what the first finds is what the second is told, by camera and by person."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from poseda.datasets import LabelledPoses, UnlabelledPoses
+from poseda.geometry.camera import Camera, tilted_up
+from poseda.geometry.rotation import angle_between
+from poseda.geometry.skeleton import H36M16
+from poseda.lifters import directions
+from poseda.lifters.observation import Observation
+from poseda.lifters.wide import Lifted, WideLifter
+from poseda.method.bodies import group_lengths
+from poseda.method.two_passes import FEWEST_FRAMES, ONE_PASS, Told, lift_frames, lift_poses
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+UP = tilted_up(torch.tensor([[0.5, 0.1], [0.1, 0.0]]))
+"""Of two cameras."""
+
+CAMERA = torch.tensor([0] * 20 + [1] * 20)
+PERSON = torch.tensor(([0] * 10 + [1] * 10) * 2)
+
+
+class Knowing(WideLifter):
+    """Says in its first pass where upward is, by the camera that a mark in the picture names."""
+
+    def __init__(self) -> None:
+        super().__init__(H36M16, "residual", width=8, blocks=1)
+        self.calls: list[Observation] = []
+
+    def forward(self, observation: Observation) -> Lifted:
+        self.calls.append(observation)
+        lifted = super().forward(observation)
+        up = UP[(observation.rays[:, 0, 0, 0] > 0).long()]
+        told = directions.soft_classes(torch.einsum("nij,nj->ni", lifted.turn, up)).clamp_min(1e-9).log()
+        return lifted._replace(up=told)
+
+
+def frames() -> Observation:
+    rays = 0.1 * torch.randn(40, 1, 16, 2)
+    rays[:, 0, 0, 0] = torch.where(CAMERA == 1, 0.01, -0.01)
+    unknown = torch.zeros(40, dtype=torch.bool)
+    seen = torch.ones(40, 1, 16, dtype=torch.bool)
+    return Observation(rays, seen, torch.zeros(40, 3), unknown, torch.zeros(40, H36M16.num_groups), unknown)
+
+
+def lift(told: Told, camera: Tensor = CAMERA, person: Tensor = PERSON) -> tuple[Knowing, object]:
+    lifter = Knowing().eval()
+    return lifter, lift_frames(lifter, frames(), camera, person, told, average=False)
+
+
+def test_the_second_pass_is_told_what_the_cameras_voted_and_the_people_measured() -> None:
+    lifter, lifted = lift(Told())
+    first, second = lifter.calls
+    assert not first.up_known.any() and not first.lengths_known.any()
+    assert second.up_known.all() and second.lengths_known.all()
+    assert angle_between(second.up, UP[CAMERA]).max() < 0.07
+    assert len(second.lengths.unique(dim=0)) == 2  # of two people
+    assert torch.equal(lifted.up, second.up) and torch.equal(lifted.lengths, second.lengths)
+    assert (lifted.up_error > 0).all()
+
+
+def test_one_pass_finds_and_tells_nothing() -> None:
+    lifter, lifted = lift(ONE_PASS)
+    assert len(lifter.calls) == 1 and not lifter.calls[0].up_known.any()
+    assert lifted.up.isnan().all() and lifted.lengths.isnan().all() and lifted.pose_3d.isfinite().all()
+
+
+def test_a_given_direction_wins_over_the_vote() -> None:
+    given = tilted_up(torch.tensor([1.0, 0.0]))
+    lifter, lifted = lift(Told(up=given))
+    assert all(call.up.allclose(given.expand(40, 3)) for call in lifter.calls)
+    assert not lifted.up_error.any()
+
+
+def test_too_few_frames_of_a_camera_or_a_person_tell_nothing() -> None:
+    camera, person = torch.zeros(40, dtype=torch.int64), torch.zeros(40, dtype=torch.int64)
+    camera[: FEWEST_FRAMES - 1], person[: FEWEST_FRAMES - 1] = 1, 1
+    lifter, _ = lift(Told(), camera, person)
+    second = lifter.calls[1]
+    assert not second.up_known[: FEWEST_FRAMES - 1].any() and second.up_known[FEWEST_FRAMES:].all()
+    assert not second.lengths_known[: FEWEST_FRAMES - 1].any()
+
+
+def test_lengths_of_a_person_are_the_median_of_the_first_pass() -> None:
+    lifter, lifted = lift(Told(find_up=False))
+    with torch.no_grad():
+        first = WideLifter.forward(lifter, lifter.calls[0]).pose_3d[:, 0]
+    own = group_lengths(first, H36M16)[PERSON == 1].median(0).values
+    assert lifted.lengths[PERSON == 1].allclose(own.expand(20, -1), atol=1e-6)
+
+
+def table(**columns: np.ndarray) -> LabelledPoses:
+    camera = Camera(torch.full((40, 2), 2.0), torch.zeros(40, 2))
+    pose = torch.randn(40, 16, 3) * 0.3 + torch.tensor([0, 0, 4.0])
+    return LabelledPoses(pose, pose[..., :2] / 2, camera, PERSON, columns)
+
+
+def test_tables_are_lifted_by_their_columns_or_by_lenses_and_clips() -> None:
+    lifter = WideLifter(H36M16, "residual", width=8, blocks=1).eval()
+    poses = table()
+    named = table(camera=CAMERA.numpy(), subject=PERSON.numpy())
+    assert len(lift_poses(lifter, poses).up.unique(dim=0)) == 1
+    assert lift_poses(lifter, named).pose_3d.shape == (40, 16, 3)
+    hidden = torch.ones(40, 16, dtype=torch.bool)
+    hidden[:, 3] = False
+    unlabelled = UnlabelledPoses(poses.pose_2d, poses.camera, poses.clip, hidden)
+    moved = poses.pose_2d.clone()
+    moved[:, 3] = 9.0
+    other = UnlabelledPoses(moved, poses.camera, poses.clip, hidden)
+    assert torch.equal(lift_poses(lifter, unlabelled).pose_3d, lift_poses(lifter, other).pose_3d)

@@ -1,0 +1,168 @@
+"""Views of source poses from everywhere, and what a detector makes of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+import torch
+
+from poseda.config import DetectorConfig, ViewsConfig
+from poseda.geometry.camera import pitch_roll, tilted_up
+from poseda.geometry.kinematics import root_relative
+from poseda.geometry.rotation import angle_between
+from poseda.geometry.skeleton import H36M16, Skeleton
+from poseda.method.bodies import group_lengths
+from poseda.method.detector import Detector
+from poseda.method.views import draw_views
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+PLAIN = ViewsConfig(build=0, stature=0, turn=0)
+"""Views that change no body."""
+
+SILENT = DetectorConfig(noise=0, misplaced=0, swapped=0, masked=0, as_target=0)
+"""A detector without errors."""
+
+
+def bodies(count: int = 500) -> torch.Tensor:
+    """Standing bodies, y down, in a level camera."""
+    pose = torch.randn(count, 16, 3) * torch.tensor([0.2, 0.5, 0.2])
+    return pose + torch.tensor([0.0, 0.0, 5.0])
+
+
+def level(count: int = 500) -> torch.Tensor:
+    return torch.tensor([0.0, -1.0, 0.0]).expand(count, 3)
+
+
+def rng(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_a_view_turns_the_body_with_the_vertical() -> None:
+    pose = bodies()
+    view = draw_views(level(), H36M16, PLAIN, rng())
+    seen = view.of(pose, H36M16)
+    assert seen.valid.float().mean() > 0.95
+    # The angle between the vertical and any direction of the body stays: it is the same scene.
+    before = angle_between(root_relative(pose)[:, 1:], level()[:, None].expand(-1, 15, 3))
+    after = angle_between(root_relative(seen.pose_3d)[:, 1:], view.up[:, None].expand(-1, 15, 3))
+    assert (before - after)[seen.valid].abs().max() < 1e-3
+    assert seen.pose_2d[seen.valid].allclose(
+        (seen.pose_3d[..., :2] / seen.pose_3d[..., 2:])[seen.valid], atol=1e-5
+    )
+
+
+def test_views_fill_their_ranges_and_stay_within() -> None:
+    count = 4000
+    view = draw_views(level(count), H36M16, dataclasses.replace(PLAIN, level_share=0.0), rng())
+    pitch = torch.rad2deg(-view.up[:, 2].asin())
+    assert -25.1 < pitch.min() < -23 and 80 < pitch.max() < 82.1
+    roll = torch.rad2deg(torch.atan2(view.up[:, 0], -view.up[:, 1]))
+    assert 43 < roll.abs().max() < 45.1
+    distance = view.root[:, 2]
+    assert 1.19 < distance.min() < 1.25 and 11.5 < distance.max() < 12.01
+    assert not view.root[:, :2].any() and not view.bone_rotation.any() and not view.bone_scale.any()
+
+
+def test_up_of_a_camera_is_told_by_pitch_and_roll() -> None:
+    angles = torch.tensor([[0.3, 0.2], [0.0, 0.0], [-0.4, 0.1]])
+    up = tilted_up(angles)
+    assert up.norm(dim=1).allclose(torch.ones(3))
+    assert up[1].allclose(torch.tensor([0.0, -1.0, 0.0]))
+    assert up[0, 2] < 0  # a camera that looks down sees upward behind the picture
+    assert pitch_roll(tilted_up(torch.tensor([[0.3, 0.0]])))[0, 0].allclose(torch.tensor(0.3))
+
+
+def test_builds_and_turns_change_lengths_and_postures_only_where_asked() -> None:
+    pose, up = bodies(), level()
+    lengths = group_lengths(pose, H36M16)
+    grown = draw_views(up, H36M16, dataclasses.replace(PLAIN, build=0.1, stature=0.1), rng()).of(pose, H36M16)
+    turned = draw_views(up, H36M16, dataclasses.replace(PLAIN, turn=0.3), rng()).of(pose, H36M16)
+    ratio = (group_lengths(grown.pose_3d, H36M16) / lengths)[grown.valid]
+    assert 0.1 < ratio.std() < 0.2 and abs(float(ratio.mean()) - 1) < 0.02
+    same = (group_lengths(turned.pose_3d, H36M16) / lengths)[turned.valid]
+    assert same.sub(1).abs().max() < 1e-3
+
+
+def test_the_frames_of_a_window_share_their_view() -> None:
+    pose = bodies(20)[:, None].repeat(1, 5, 1, 1)
+    seen = draw_views(level(20), H36M16, ViewsConfig(), rng()).of(pose, H36M16)
+    assert seen.pose_3d.allclose(seen.pose_3d[:, :1].expand_as(seen.pose_3d), atol=1e-5)
+
+
+def test_a_view_of_any_direction_of_up_is_drawn() -> None:
+    up = torch.nn.functional.normalize(torch.randn(100, 3), dim=1)
+    view = draw_views(up, H36M16, PLAIN, rng())
+    assert view.body_rotation.isfinite().all()
+
+
+def rays(count: int = 400, frames: int = 1) -> torch.Tensor:
+    return torch.randn(count, frames, 16, 2) * 0.1
+
+
+def test_a_detector_without_errors_changes_nothing() -> None:
+    detector = Detector(H36M16, SILENT, rng=rng())
+    picture = rays()
+    assert torch.equal(detector.disturb(picture), picture) and detector.seen(picture).all()
+
+
+def test_errors_grow_with_the_size_of_the_person_and_are_larger_at_wrists() -> None:
+    options = dataclasses.replace(SILENT, noise=0.01)
+    picture = rays()
+
+    def error(scale: float) -> torch.Tensor:
+        seen = Detector(H36M16, options, rng=rng()).disturb(scale * picture)
+        return (seen - scale * picture).norm(dim=-1).mean((0, 1))
+
+    small, large = error(1.0), error(3.0)
+    assert (large / small).sub(3).abs().max() < 1e-3
+    wrist, elbow = H36M16.joint("left_wrist"), H36M16.joint("left_elbow")
+    assert small[wrist] > 1.4 * small[elbow]
+
+
+def test_swapped_people_have_their_sides_exchanged_in_place() -> None:
+    detector = Detector(H36M16, dataclasses.replace(SILENT, swapped=1.0), rng=rng())
+    picture = rays(3)
+    assert detector.disturb(picture).allclose(picture[:, :, list(H36M16.mirror)])
+
+
+def test_joints_are_hidden_at_the_rates_asked_for_and_never_too_many() -> None:
+    options = dataclasses.replace(SILENT, masked=1.0, hidden=0.5, hidden_part=0.3, fewest=6)
+    seen = Detector(H36M16, options, rng=rng()).seen(rays())
+    assert seen.sum(-1).min() >= 6
+    assert 0.4 < seen.float().mean() < 0.85
+    legs = [H36M16.joint(f"{side}_{joint}") for side in ("left", "right") for joint in ("knee", "ankle")]
+    assert (~seen[:, 0, legs]).all(1).float().mean() > 0.03  # both legs at once, as behind a table
+
+
+def test_the_patterns_of_a_target_are_drawn_and_mirrored() -> None:
+    pattern = torch.ones(1, 16, dtype=torch.bool)
+    pattern[0, H36M16.joint("left_wrist")] = False
+    options = dataclasses.replace(SILENT, as_target=1.0)
+    seen = Detector(H36M16, options, pattern, rng()).seen(rays())[:, 0]
+    left, right = (~seen[:, H36M16.joint(f"{side}_wrist")] for side in ("left", "right"))
+    assert (left ^ right).all() and 0.4 < left.float().mean() < 0.6
+
+
+def test_the_joints_of_a_window_are_hidden_together() -> None:
+    options = dataclasses.replace(SILENT, masked=1.0)
+    seen = Detector(H36M16, options, rng=rng()).seen(rays(frames=5))
+    assert torch.equal(seen, seen[:, :1].expand_as(seen)) and not seen.all()
+
+
+def test_a_skeleton_without_sides_and_parts_is_detected_too() -> None:
+    rope = Skeleton.declare("rope", {"a": None, "b": "a", "c": "b", "d": "c"}, [], {})
+    options = dataclasses.replace(SILENT, noise=0.01, masked=1.0, fewest=3)
+    detector = Detector(rope, options, rng=rng())
+    picture = torch.randn(50, 1, 4, 2)
+    assert detector.disturb(picture).isfinite().all()
+    assert detector.seen(picture).sum(-1).min() >= 3
+
+
+def test_lengths_of_groups_are_means_of_both_sides() -> None:
+    pose = torch.zeros(1, 16, 3)
+    pose[0, H36M16.joint("right_hip"), 0], pose[0, H36M16.joint("left_hip"), 0] = -0.2, 0.1
+    group = H36M16.bone_groups[H36M16.joint("right_hip") - 1]
+    assert math.isclose(float(group_lengths(pose, H36M16)[0, group]), 0.15, rel_tol=1e-6)
