@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,8 @@ PROGRAM = Program(
 def run(arguments: list[str]) -> int:
     """Print an account of each file. This loads no torch."""
     config = read(PROGRAM, arguments, lambda given: given.build(InspectConfig))
-    found = {str(path): _found(path, config) for path in config.files}
+    with _no_collection():
+        found = {str(path): _found(path, config) for path in config.files}
     if config.json:
         print_json(found if len(found) > 1 else next(iter(found.values())))
     for path, content in found.items():
@@ -31,6 +35,18 @@ def run(arguments: list[str]) -> int:
         elif not config.json:
             say("\n".join([f"{path}:", *(f"  {line}" for line in content["lines"])]))
     return 2 if any("error" in content for content in found.values()) else 0
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Files make millions of small objects and no circles: looking for circles takes a tenth of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _found(path: Path, config: InspectConfig) -> dict[str, Any]:
