@@ -34,6 +34,7 @@ class Window(NamedTuple):
 
 WINDOWS = {
     "simple_baseline": Window(1, 1),
+    "residual": Window(1, 1),
     "semgcn": Window(1, 1),
     "videopose3d": Window(27, 1),
     "stgcn": Window(9, 9),

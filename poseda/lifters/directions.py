@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -36,8 +37,14 @@ CANDIDATES = _mesh(range(-28, 89, 2), range(-46, 47, 4))
 
 def soft_classes(up: Tensor) -> Tensor:
     """Share of each grid point for upward directions: (N, 3) to (N, C), each row sums to one."""
-    grid = GRID.to(up)
+    grid = _grid(up.dtype, up.device)
     return (up @ grid.T / WIDTH**2).softmax(1)
+
+
+@lru_cache(maxsize=8)
+def _grid(dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The grid on a device, where it stays: a copy would make the host wait."""
+    return GRID.to(device, dtype)
 
 
 def vote(log_probability: Tensor, log_prior: Tensor, turn: Tensor) -> tuple[Tensor, Tensor]:

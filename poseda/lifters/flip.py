@@ -40,6 +40,18 @@ def _mirror_table(
     return torch.tensor(order, device=device), sign
 
 
+@lru_cache(maxsize=32)
+def mirror_order(skeleton: Skeleton, device: torch.device) -> Tensor:
+    """(J,) the twin of each joint. It stays on the device: a copy would make the host wait."""
+    return torch.tensor(skeleton.mirror, device=device)
+
+
+@lru_cache(maxsize=32)
+def negate_first(size: int, device: torch.device) -> Tensor:
+    """(size,) ones, the first negative: mirrors points and directions. It stays on the device."""
+    return torch.tensor([-1.0] + [1.0] * (size - 1), device=device)
+
+
 class FlipAverage(nn.Module):
     """A lifter that averages another lifter's pose with its pose of the mirrored input, mirrored back.
 

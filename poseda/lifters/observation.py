@@ -13,7 +13,7 @@ from torch import Tensor
 
 from poseda.geometry.camera import Camera, undistort
 from poseda.geometry.skeleton import Skeleton
-from poseda.lifters.flip import mirror
+from poseda.lifters.flip import mirror, mirror_order, negate_first
 
 SMALLEST = 1e-3
 """Least half size of a person, on the plane at 1 m."""
@@ -92,17 +92,15 @@ class Observation:
         for name, value in (("up", up), ("lengths", lengths)):
             if value is not None:
                 known = value.isfinite().all(1)
-                given |= {name: value.where(known[:, None], 0.0), f"{name}_known": known}
+                given |= {name: value.masked_fill(~known[:, None], 0.0), f"{name}_known": known}
         return Observation(**given)
 
     def mirrored(self, skeleton: Skeleton) -> Observation:
         """What a mirrored camera sees of the mirrored person."""
-        sign = self.up.new_tensor([-1.0, 1.0, 1.0])
-        order = torch.tensor(skeleton.mirror, device=self.seen.device)
         return Observation(
             mirror(self.rays, skeleton),
-            self.seen.index_select(-1, order),
-            self.up * sign,
+            self.seen.index_select(-1, mirror_order(skeleton, self.seen.device)),
+            self.up * negate_first(3, self.up.device),
             self.up_known,
             self.lengths,
             self.lengths_known,
@@ -140,11 +138,12 @@ def encode(observation: Observation, usual_lengths: Tensor) -> tuple[Tensor, Ten
     places = _seen_from(turn, observation.rays)
     centre, extent = _box(places, seen)
     scale = (extent.amax(1) / 2).clamp_min(SMALLEST)[:, None, None, None]
-    local = ((places - centre[:, None, None]) / scale).where(seen[..., None], 0.0)
+    local = ((places - centre[:, None, None]) / scale).masked_fill(~seen[..., None], 0.0)
     up_known = observation.up_known[:, None].to(local.dtype)
-    up = torch.einsum("nij,nj->ni", turn, observation.up.where(up_known.bool(), 0.0))
+    up = torch.einsum("nij,nj->ni", turn, observation.up.masked_fill(~observation.up_known[:, None], 0.0))
     lengths_known = observation.lengths_known[:, None].to(local.dtype)
-    lengths = ((observation.lengths / usual_lengths - 1) * SPREAD).where(lengths_known.bool(), 0.0)
+    lengths = (observation.lengths / usual_lengths - 1) * SPREAD
+    lengths = lengths.masked_fill(~observation.lengths_known[:, None], 0.0)
     scene = torch.cat([scale.log().reshape(-1, 1), up, up_known, lengths, lengths_known], 1)
     mask = seen[..., None].to(local.dtype)
     shared = scene[:, None, None].expand(*local.shape[:3], -1)
@@ -171,8 +170,8 @@ def _seen_from(turn: Tensor, rays: Tensor) -> Tensor:
 
 def _box(points: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
     """Centre and size (N, 2) of the box round the seen points of a window; zeros where nothing is seen."""
-    shown = seen[..., None]
-    low = points.where(shown, torch.inf).amin((1, 2))
-    high = points.where(shown, -torch.inf).amax((1, 2))
-    some = seen.any(2).any(1)[:, None]
-    return ((low + high) / 2).where(some, 0.0), (high - low).where(some, 0.0)
+    hidden = ~seen[..., None]
+    low = points.masked_fill(hidden, torch.inf).amin((1, 2))
+    high = points.masked_fill(hidden, -torch.inf).amax((1, 2))
+    nothing = ~seen.any(2).any(1)[:, None]
+    return ((low + high) / 2).masked_fill(nothing, 0.0), (high - low).masked_fill(nothing, 0.0)

@@ -18,6 +18,7 @@ WIDE = "wide"
 
 _OPTIONS = {
     "simple_baseline": {"width": "width", "blocks": "blocks", "dropout": "dropout"},
+    "residual": {"width": "width", "blocks": "blocks", "dropout": "dropout"},
     "videopose3d": {"width": "channels", "dropout": "dropout", "causal": "causal"},
     "semgcn": {"width": "width", "blocks": "blocks", "dropout": "dropout"},
     "stgcn": {"width": "width", "dropout": "dropout"},
@@ -28,6 +29,7 @@ _OPTIONS = {
 
 SMALL = {
     "simple_baseline": NetworkConfig(width=256),
+    "residual": NetworkConfig(width=256),
     "videopose3d": NetworkConfig(width=256),
     "semgcn": NetworkConfig(width=64),
     "stgcn": NetworkConfig(width=32),

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters import directions
-from poseda.lifters.flip import mirror
+from poseda.lifters.flip import mirror, mirror_order
 from poseda.lifters.observation import Observation, channels, encode
 from poseda.lifters.registry import build
 from poseda.lifters.residual import Block, layer
@@ -92,6 +92,6 @@ class WideLifter(nn.Module):
         """Lift windows and their mirror images, and average the poses."""
         one, other = self(observation), self(observation.mirrored(self.skeleton))
         pose = (one.pose_3d + mirror(other.pose_3d, self.skeleton)) / 2
-        order = torch.tensor(self.skeleton.mirror, device=pose.device)
+        order = mirror_order(self.skeleton, pose.device)
         error = (one.log_error + other.log_error.index_select(1, order)) / 2
         return one._replace(pose_3d=pose, log_error=error)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -12,6 +14,12 @@ from poseda.geometry.skeleton import Skeleton
 def group_lengths(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
     """Mean length of the bones of each symmetric group: (N, J, 3) to (N, G), metres."""
     lengths = ops.bones(pose_3d.contiguous(), skeleton=skeleton).norm(dim=-1)
-    groups = torch.tensor(skeleton.bone_groups, device=lengths.device)
-    total = lengths.new_zeros(len(lengths), skeleton.num_groups).index_add_(1, groups, lengths)
-    return total / torch.bincount(groups, minlength=skeleton.num_groups)
+    return lengths @ _shares(skeleton, lengths.dtype, lengths.device)
+
+
+@lru_cache(maxsize=32)
+def _shares(skeleton: Skeleton, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(K, G) share of each bone in its group's mean, on the device: a copy would make the host wait."""
+    groups = torch.tensor(skeleton.bone_groups)
+    member = torch.nn.functional.one_hot(groups, skeleton.num_groups).to(dtype)
+    return (member / member.sum(0)).to(device)

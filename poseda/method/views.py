@@ -20,9 +20,6 @@ from poseda.geometry.rotation import composed, shortest_rotation
 from poseda.geometry.skeleton import Skeleton
 from poseda.ops import AugmentedPose
 
-PINHOLE = Camera(focal=torch.ones(1, 2), center=torch.zeros(1, 2))
-"""A camera whose screen coordinates are rays: x/z, y/z."""
-
 NEAR = 0.1
 """Least depth of a joint, metres. A view with a nearer one is invalid."""
 
@@ -54,7 +51,8 @@ class View:
         }
         if pose_3d.dim() == 4:
             given = {name: value[:, None] for name, value in given.items()}
-        camera = PINHOLE.to(pose_3d.device)
+        # Of this camera screen coordinates are rays: x/z, y/z.
+        camera = Camera(focal=pose_3d.new_ones(1, 2), center=pose_3d.new_zeros(1, 2))
         return ops.augment(pose_3d, skeleton=skeleton, camera=camera, root=self.root, min_depth=NEAR, **given)
 
 

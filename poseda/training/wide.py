@@ -13,6 +13,7 @@ from poseda.datasets.sequences import middle, rows_around
 from poseda.datasets.upright import find_up
 from poseda.geometry.kinematics import root_relative
 from poseda.lifters import directions, mirror
+from poseda.lifters.flip import negate_first
 from poseda.lifters.observation import Observation, where
 from poseda.method.bodies import group_lengths
 from poseda.method.detector import Detector
@@ -69,7 +70,9 @@ class ViewSource:
         self.data, self.config, self.rng = data, config, rng
         self.upright = find_up(data.source, data.skeleton)
         self._order = Shuffle(len(data.source), config.wide.batch, seed, data.source.pose_2d.device)
-        self.detector = Detector(data.skeleton, config.detector, data.patterns, rng)
+        self.detector = Detector(
+            data.skeleton, config.detector, data.patterns, rng, data.source.pose_2d.device
+        )
 
     def indices(self, step: int) -> tuple[Tensor, ...]:
         """Rows of the source for a step."""
@@ -105,11 +108,10 @@ class ViewSource:
     def _mirror_half(self, views: Views) -> Views:
         skeleton = self.data.skeleton
         flip = torch.rand(len(views.valid), generator=self.rng, device=views.valid.device) < 0.5
-        sign = views.up.new_tensor([-1.0, 1.0, 1.0])
         return Views(
             where(flip, views.observation.mirrored(skeleton), views.observation),
             torch.where(flip[:, None, None, None], mirror(views.pose_3d, skeleton), views.pose_3d),
-            torch.where(flip[:, None], views.up * sign, views.up),
+            torch.where(flip[:, None], views.up * negate_first(3, views.up.device), views.up),
             views.valid,
         )
 

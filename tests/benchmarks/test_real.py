@@ -105,8 +105,12 @@ def test_the_command_trains_scores_and_goes_on(
     assert json.loads((out / "real.json").read_text())["scores"] == record["scores"]
 
 
-def test_a_file_that_is_no_clip_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_is_no_clip_is_refused(
+    tmp_path: Path, bodies: np.ndarray, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "other.npz"
-    np.savez(path, positions=np.zeros((4, 16, 3)))
-    assert main(["--clips", str(path), "--motion", str(path), "--out", str(tmp_path / "o")]) == 2
+    motion = tmp_path / "motion.npz"
+    np.savez(path, other=np.zeros((4, 16, 3)))
+    np.savez(motion, positions=bodies.astype(np.float32))
+    assert main(["--clips", str(path), "--motion", str(motion), "--out", str(tmp_path / "o")]) == 2
     assert "keypoints" in capsys.readouterr().err

@@ -68,7 +68,7 @@ def test_a_path_may_be_left_out_where_its_option_says_so(tmp_path: Path) -> None
         (["adpt"], "adapt"),
         (["adapt", "--trainin.batch", "3"], "--training.batch"),
         (["adapt", "--adapt-steps", "3"], "--training.adapt-steps"),
-        (["adapt", "--batch", "3"], "--training.batch or --generator-training.batch"),
+        (["adapt", "--batch", "3"], "--training.batch or --generator-training.batch or --wide.batch"),
         (["adapt", "--ressume"], "--resume"),
         (["adapt", "--preset", "tinny"], "tiny"),
         (["adapt", "--arms", "gpa_lpa_veiw"], "gpa_lpa_view"),

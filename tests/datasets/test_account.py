@@ -52,7 +52,7 @@ def test_the_account_says_what_was_read_and_how(tmp_path: Path) -> None:
     assert content["off_picture"] == 0 and content["rate"] is None and content["warnings"] == []
     assert content["seen"]["left_ankle"] == 0.5 and content["seen"]["nose"] == 1
     assert content["made_up"]["pelvis"] == {"mean of left_hip, right_hip": 38}
-    assert content["usable"] == {"placement": 38, "lifting": 20}
+    assert content["usable"] == {"placement": 38, "lifting": 40, "whole": 20}
 
 
 def test_the_rows_usable_for_placement_are_those_that_adapting_places(tmp_path: Path) -> None:

@@ -223,6 +223,7 @@ def test_adapting_code_receives_no_3d_pose_of_the_target():
         "camera",
         "clip",
         "visible",
+        "observed",
     }
     tensors = [data.target.pose_2d, data.target.clip]
     tensors += [
