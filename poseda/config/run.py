@@ -109,8 +109,8 @@ class RunConfig:
     """Ask from 2D alone whether adapting can help. report: train all arms and recommend one.
     on: train the source model alone if the answer is no. off: do not ask."""
     lifter: str = "simple_baseline"
-    """Lifter to adapt: simple_baseline, semgcn, videopose3d, stgcn, mixste, dstformer, or one that you
-    registered."""
+    """Lifter to adapt: simple_baseline, residual, semgcn, videopose3d, stgcn, mixste, dstformer, or one that
+    you registered."""
     frames: Annotated[int, Above(0), Odd()] = 1
     """Frames that the lifter sees at once, odd. More than 1 needs source clips with their frames in order."""
     seeds: Annotated[tuple[Seed, ...], Distinct()] = (0,)

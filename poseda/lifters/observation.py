@@ -156,9 +156,8 @@ def look_at(point: Tensor) -> Tensor:
     The x axis of such a camera is at right angles to the y axis of the first camera, so it has no roll.
     """
     forward = torch.nn.functional.normalize(torch.cat([point, torch.ones_like(point[:, :1])], 1), dim=1)
-    down = torch.zeros_like(forward)
-    down[:, 1] = 1
-    right = torch.nn.functional.normalize(torch.linalg.cross(down, forward), dim=1)
+    x, y, z = forward.unbind(1)
+    right = torch.nn.functional.normalize(torch.stack([z, torch.zeros_like(y), -x], 1), dim=1)
     return torch.stack([right, torch.linalg.cross(forward, right), forward], 1)
 
 

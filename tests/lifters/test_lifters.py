@@ -14,6 +14,7 @@ from poseda.lifters import registry, sizes
 
 SMALL = {
     "simple_baseline": {"width": 32},
+    "residual": {"width": 32},
     "videopose3d": {"channels": 32},
     "semgcn": {"width": 32, "blocks": 1},
     "stgcn": {"width": 16},
@@ -27,7 +28,7 @@ WITHOUT_EFFECT = {
     # The same for every joint up to the output: goes with the root.
     "stgcn": {"non_local.norm.bias"},
 }
-SINGLE_FRAME = ("simple_baseline", "semgcn")
+SINGLE_FRAME = ("simple_baseline", "residual", "semgcn")
 TEMPORAL = ("videopose3d", "stgcn", "mixste", "dstformer")
 
 
