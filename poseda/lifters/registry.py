@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from poseda.config.near import guess
 from poseda.geometry.skeleton import Skeleton
@@ -147,6 +148,20 @@ class Lifter(nn.Module):
             raise ValueError(
                 f"pose_2d: expected shape (N, T, {self.joints}, {self.in_channels}), got {shape}"
             )
+
+
+class SingleFrameLifter(Lifter):
+    """A network (N, J * C) to (N, (J - 1) * 3), applied to each frame; the root is put before the joints."""
+
+    network: nn.Module
+
+    def forward(self, pose_2d: Tensor) -> Tensor:
+        """Lift (N, T, J, C) screen coordinates to (N, T, J, 3) metres, root at the origin."""
+        self.check_input(pose_2d)
+        batch, frames = pose_2d.shape[:2]
+        features = pose_2d.reshape(batch * frames, self.joints * self.in_channels)
+        joints = self.network(features).reshape(batch, frames, self.joints - 1, 3)
+        return pad(joints, (0, 0, 1, 0))
 
 
 def start_small(output: nn.Module) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn.functional import pad
 
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters.dropout import Dropout
-from poseda.lifters.registry import Lifter, register_lifter, start_small
+from poseda.lifters.registry import SingleFrameLifter, register_lifter, start_small
 
 
 def layer(inputs: int, outputs: int, dropout: float) -> nn.Sequential:
@@ -27,7 +26,7 @@ class Block(nn.Module):
 
 
 @register_lifter("residual")
-class Residual(Lifter):
+class Residual(SingleFrameLifter):
     """Like :class:`SimpleBaseline`, but each sample is normalised by itself, not with its batch.
 
     A batch of wide views mixes near and far, whole and half-hidden people, whose statistics no single view
@@ -63,11 +62,3 @@ class Residual(Lifter):
             nn.Linear(width, (self.joints - 1) * 3),
         )
         start_small(self.network[-1])
-
-    def forward(self, pose_2d: Tensor) -> Tensor:
-        """Lift (N, T, J, C) to (N, T, J, 3) metres, root at the origin."""
-        self.check_input(pose_2d)
-        batch, frames = pose_2d.shape[:2]
-        features = pose_2d.reshape(batch * frames, self.joints * self.in_channels)
-        joints = self.network(features).reshape(batch, frames, self.joints - 1, 3)
-        return pad(joints, (0, 0, 1, 0))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn.functional import pad
 
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters.dropout import Dropout
-from poseda.lifters.registry import Lifter, register_lifter, start_small
+from poseda.lifters.registry import SingleFrameLifter, register_lifter, start_small
 
 
 def _layer(inputs: int, outputs: int, dropout: float) -> list[nn.Module]:
@@ -26,7 +25,7 @@ class ResidualBlock(nn.Module):
 
 
 @register_lifter("simple_baseline")
-class SimpleBaseline(Lifter):
+class SimpleBaseline(SingleFrameLifter):
     """One linear layer in, residual blocks, one linear layer out; single frames.
 
     Differences from the paper: no max-norm constraint on the weights, and metres instead of standardised
@@ -66,11 +65,3 @@ class SimpleBaseline(Lifter):
                 nn.init.kaiming_normal_(module.weight)
                 nn.init.zeros_(module.bias)
         start_small(self.network[-1])
-
-    def forward(self, pose_2d: Tensor) -> Tensor:
-        """Lift (N, T, J, C) screen coordinates to (N, T, J, 3) metres, root at the origin."""
-        self.check_input(pose_2d)
-        batch, frames = pose_2d.shape[:2]
-        features = pose_2d.reshape(batch * frames, self.joints * self.in_channels)
-        joints = self.network(features).reshape(batch, frames, self.joints - 1, 3)
-        return pad(joints, (0, 0, 1, 0))

@@ -174,7 +174,9 @@ def test_what_a_queue_sets_or_lacks_is_refused(
         assert f"{option[0].partition('=')[0]}: expected options of the recipe, got one" in refused(
             "lifters", *option
         )
-    assert "--lifters: expected some of simple_baseline, residual, semgcn" in refused("lifters", "--lifters", "magic")
+    assert "--lifters: expected some of simple_baseline, residual, semgcn" in refused(
+        "lifters", "--lifters", "magic"
+    )
     assert "lifters: expected values without repetition" in refused("lifters", "--lifters", "stgcn", "stgcn")
     for queue in ("arms", "ablations", "baseline"):
         found = refused(queue, "--lifter", "stgcn", "--frames", "9")
