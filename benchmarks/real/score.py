@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from benchmarks.real.clips import FEWEST, LIMBS, View
+from poseda.datasets.errors import DataError
 from poseda.datasets.lens import Lens
 from poseda.geometry.camera import tilted_up
 from poseda.geometry.rotation import angle_between
@@ -42,7 +43,10 @@ def score(model: AdaptedLifter, view: View, way: str) -> dict[str, Any] | None:
     share of joints within their expected error, and how far off the tilt was, degrees.
     """
     options = options_of(way, view, LiftOptions())
-    poses, found = lift_wide(model, view.detections, Lens(view.intrinsics, None, "calibrated"), options)
+    try:
+        poses, found = lift_wide(model, view.detections, Lens(view.intrinsics, None, "calibrated"), options)
+    except DataError:  # no frame of this view shows enough
+        return None
     row = {int(frame): at for at, frame in enumerate(poses.frame)}
     lifted = np.array([row[int(frame)] for frame in view.detections.frame])
     limbs = [model.skeleton.joint(joint) for joint in LIMBS]

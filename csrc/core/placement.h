@@ -9,7 +9,7 @@ namespace poseda {
 
 constexpr int kDepthSteps = 24;  // two or three are usual
 constexpr double kDistortedBracket = 4.0;
-constexpr double kBracketSlack = 8.0;  // in units of the last place
+constexpr double kBracketSlack = 512.0;  // in units of the last place: small boxes round off most
 
 // A row of the placement table: where the target's root is on screen, and its box's width and height.
 template <class S>

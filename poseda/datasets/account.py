@@ -12,7 +12,7 @@ import numpy as np
 from poseda.config import LiftConfig
 from poseda.datasets.bodies import boxes
 from poseda.datasets.checks import off_picture, usable
-from poseda.datasets.conversion import conversion
+from poseda.datasets.conversion import conversion_of, enough_seen
 from poseda.datasets.detections import DEFAULT_CONFIDENCE, Detections2D
 from poseda.datasets.errors import DataError
 from poseda.datasets.timeline import Timeline, fill_in
@@ -24,6 +24,9 @@ SELDOM = 0.5
 
 SHOWN = 8
 """Most clips that the account names."""
+
+MOSTLY_LOW = 0.3
+"""Share of the detected joints below the least confidence from which the account says so."""
 
 FEWEST_JOINTS = LiftConfig.min_joints
 """Seen joints from which the arm wide lifts a row."""
@@ -151,7 +154,7 @@ def account_of(
         DataError: if their joints do not make the skeleton.
     """
     seen, reading = usable(detections, min_confidence), detections.reading
-    made = conversion(detections.layout, skeleton)
+    made = conversion_of(detections, skeleton)
     pose, whole = made(detections.pose_2d, seen)
     pictures = np.stack([detections.clip, detections.frame], -1)
     shares = seen.mean(0) if len(seen) else np.zeros(len(detections.layout))
@@ -175,13 +178,25 @@ def account_of(
         made_up=made.made_up_rows(seen),
         usable={
             "placement": _for_placement(pose, whole, skeleton),
-            "lifting": int((whole[:, made.observed].sum(1) >= FEWEST_JOINTS).sum()),
+            "lifting": int(enough_seen(seen, whole[:, made.observed], FEWEST_JOINTS).sum()),
             "whole": _whole_rows(detections, pose, whole, max_gap),
         },
         rate=reading.rate,
         rate_told_by=reading.rate_told_by,
-        warnings=reading.warnings,
+        warnings=(*reading.warnings, *_unsure(detections, min_confidence)),
     )
+
+
+def _unsure(detections: Detections2D, min_confidence: float) -> Iterator[str]:
+    """A sentence where the threshold hides most of what was detected."""
+    there = detections.confidence > 0
+    low = there & (detections.confidence < min_confidence)
+    if low.sum() > MOSTLY_LOW * max(int(there.sum()), 1):
+        middle = float(np.median(detections.confidence[there]))
+        yield (
+            f"{low.sum() / there.sum():.0%} of the detected joints have a confidence below "
+            f"{min_confidence:g} (--min-confidence), half of them one below {middle:.2g}"
+        )
 
 
 def check_usable(account: Account, path: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from poseda.datasets.errors import DataError
 from poseda.datasets.layouts import LAYOUTS, Layout
 from poseda.datasets.recipes import Recipe, copies, ways_to
 from poseda.geometry.skeleton import H36M17, Skeleton
+
+if TYPE_CHECKING:
+    from poseda.datasets.detections import Detections2D
 
 
 @dataclass(frozen=True)
@@ -157,6 +161,33 @@ def conversion(source: Layout | str, target: Skeleton | str) -> Conversion:
             f"--layout)"
         )
     return Conversion(source, target, recipes)
+
+
+def conversion_of(detections: Detections2D, target: Skeleton) -> Conversion:
+    """The conversion of detections; a refusal names their file.
+
+    Raises:
+        DataError: if there is none.
+    """
+    try:
+        return conversion(detections.layout, target)
+    except DataError as error:
+        raise DataError(f"{detections.path}: {error}") from error
+
+
+FEWEST_OWN = 4
+"""Fewest joints of the skeleton in a row that can be lifted, however many the detector has in the face."""
+
+
+def enough_seen(detected: np.ndarray, own: np.ndarray, fewest: int) -> np.ndarray:
+    """Rows that show enough to be lifted with masks: (N,) bool.
+
+    Args:
+        detected: (N, J_s) bool, the detector's joints.
+        own: (N, J) bool, joints of the skeleton that are not made of others.
+        fewest: joints of the detector.
+    """
+    return (detected.sum(1) >= fewest) & (own.sum(1) >= min(FEWEST_OWN, fewest))
 
 
 def made_up_table() -> str:

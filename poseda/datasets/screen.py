@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from poseda.datasets.checks import refuse_off_picture, usable
-from poseda.datasets.conversion import conversion
+from poseda.datasets.conversion import conversion_of
 from poseda.datasets.detections import DEFAULT_CONFIDENCE, DEFAULT_FIELD_OF_VIEW, Detections2D
 from poseda.datasets.errors import DataError
 from poseda.datasets.records import UnlabelledPoses
@@ -81,7 +81,7 @@ def on_screen(
     Raises:
         DataError: if the size of the picture is unknown or no conversion exists.
     """
-    found = conversion(detections.layout, skeleton)
+    found = conversion_of(detections, skeleton)
     pose, seen = found(detections.pose_2d, usable(detections, min_confidence))
     sizes = _sizes(detections, intrinsics)
     with np.errstate(over="ignore"):

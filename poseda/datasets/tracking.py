@@ -295,6 +295,13 @@ def assigned(cost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return rows[kept], columns[kept]
 
 
+FEWEST_TO_TELL = 8
+"""Fewest detections that show whether numbers are tracks."""
+
+ONCE = 0.9
+"""More tracks than this share of the detections are none: they count detections."""
+
+
 @dataclass(frozen=True)
 class Identity:
     """Who is who in a file.
@@ -324,12 +331,15 @@ def identify(
         clip, frame: (N,) int64.
         person: (N,) int64 tracks, :data:`UNTRACKED` where the file has none.
     """
-    number, cut, twice, followed = person.copy(), 0, 0, False
+    number, cut, twice, new, followed = person.copy(), 0, 0, 0, False
     for rows in _by_clip(clip):
         given = number[rows]
         pairs = np.stack([frame[rows], given], -1)[given != UNTRACKED]
         if len(np.unique(pairs, axis=0)) < len(pairs):
             twice += 1
+            given[:] = UNTRACKED
+        if _never_again(given):
+            new += 1
             given[:] = UNTRACKED
         if (given == UNTRACKED).mean() > MOSTLY:
             given[:] = UNTRACKED
@@ -347,10 +357,20 @@ def identify(
         warnings.append(f"{most} detections in a picture are too many to follow people")
     if twice:
         warnings.append(f"a track comes twice in a picture in {counted(twice, 'clip')}: people were followed")
+    if new:
+        warnings.append(
+            f"nearly every detection has a track of its own in {counted(new, 'clip')}: people were followed"
+        )
     if cut:
         warnings.append(f"{counted(cut, 'track')} cut at a jump from one person to another")
     several = len(np.unique(np.stack([clip, number], -1), axis=0)) > len(np.unique(clip))
     return Identity(number, "followed" if followed else "file" if several else "single", tuple(warnings))
+
+
+def _never_again(track: np.ndarray) -> bool:
+    """Whether nearly no track comes a second time, as where a number counts detections."""
+    known = track[track != UNTRACKED]
+    return len(known) >= FEWEST_TO_TELL and len(np.unique(known)) > ONCE * len(known)
 
 
 def _by_clip(clip: np.ndarray) -> list[np.ndarray]:

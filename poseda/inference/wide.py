@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from poseda.datasets.checks import usable
+from poseda.datasets.conversion import enough_seen
 from poseda.datasets.detections import Detections2D
 from poseda.datasets.errors import DataError
 from poseda.datasets.lens import Lens
@@ -102,11 +104,12 @@ def lift_wide(
     timeline = Timeline.of(detections)
     visible = np.ones(screen.pose_2d.shape[:2], bool) if screen.shown is None else screen.shown.numpy()
     seen = visible[timeline.row] & (timeline.row >= 0)[:, None]
-    valid = seen.sum(1) >= options.min_joints
+    detected = usable(detections, options.min_confidence)[timeline.row] & (timeline.row >= 0)[:, None]
+    valid = enough_seen(detected, seen, options.min_joints)
     if not valid.any():
         raise DataError(
             f"{detections.path}: joints: expected a frame with {options.min_joints} seen joints "
-            f"(--min-joints), found none; the most seen in a frame is {int(seen.sum(1).max(initial=0))}"
+            f"(--min-joints), found none; the most seen in a frame is {int(detected.sum(1).max(initial=0))}"
         )
     row = torch.from_numpy(timeline.row[valid])
     place, camera = screen.pose_2d[row], screen.camera.rows(row)

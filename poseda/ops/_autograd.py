@@ -59,10 +59,7 @@ def attach(
     transformable: Any = type(f"{name}_transformed", (Function,), newer)
 
     def differentiable(*inputs: Any) -> Any:
-        if forward_ad._current_level >= 0 and any(
-            forward_ad.unpack_dual(x).tangent is not None for x in inputs if isinstance(x, Tensor)
-        ):
-            raise RuntimeError(f"{op.name()}: {NO_FORWARD_MODE}")
+        refuse_forward_mode(op.name(), *inputs)
         if torch.is_grad_enabled() and any(isinstance(x, Tensor) and x.requires_grad for x in inputs):
             return function.apply(*inputs)
         return below(*inputs)
@@ -76,6 +73,14 @@ def attach(
 
     _library.impl(op.name().split("::")[1], differentiable, "Autograd")
     return eager
+
+
+def refuse_forward_mode(name: str, *inputs: Any) -> None:
+    """Raise by name where an input carries a tangent, which would be lost silently."""
+    if not torch.compiler.is_compiling() and forward_ad._current_level >= 0:
+        for value in inputs:
+            if isinstance(value, Tensor) and forward_ad.unpack_dual(value).tangent is not None:
+                raise RuntimeError(f"{name}: {NO_FORWARD_MODE}")
 
 
 NO_FORWARD_MODE = (

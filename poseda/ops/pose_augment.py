@@ -30,6 +30,8 @@ class PoseAugment(nn.Module):
     ``torch.utils.checkpoint`` draws the same when it repeats a call, if it is not itself compiled. For that,
     a call that may be repeated takes one number from torch's CPU generator. A replayed CUDA graph draws anew.
 
+    Threads need a module each: two calls at once may draw the same.
+
     The camera and placement tables are buffers. ``rng_state``, seed and offset, is none. It moves with the
     module and is saved with it, the same on every rank, and DistributedDataParallel does not broadcast it.
 
@@ -219,6 +221,9 @@ class PoseAugment(nn.Module):
         key = f"{prefix}rng_state"
         state = state_dict.pop(key, None)
         if state is not None:
+            if not isinstance(state, Tensor) or state.shape != (2,) or state.dtype != torch.int64:
+                found = f"{state.dtype} {tuple(state.shape)}" if isinstance(state, Tensor) else type(state)
+                raise ValueError(f"{key}: expected int64 of shape (2,), got {found}")
             self.rng_state.copy_(state)
             self._serial = streams.new_serial(self._serial)
         elif strict:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from poseda.ops import _autograd as autograd
 from poseda.ops import _native as native
 from poseda.ops._arguments import check_poses
 
@@ -42,6 +43,7 @@ def procrustes_align(prediction: Tensor, target: Tensor) -> Tensor:
             raise ValueError(
                 f"{name}: requires a gradient, which procrustes_align does not have; pass {name}.detach()"
             )
+        autograd.refuse_forward_mode("procrustes_align", pose)
     joints = prediction.shape[-2]
     aligned = torch.ops.poseda.procrustes_align(
         prediction.detach().reshape(-1, joints, 3), target.detach().reshape(-1, joints, 3)

@@ -33,7 +33,7 @@ SOLVED = {torch.float32: 1e-4, torch.float64: 1e-9}
 LAST_STEP = {torch.float32: 1e-5, torch.float64: 1e-8}
 """Relative step after which Newton's method, which squares the error, is at the limit of rounding."""
 
-BRACKET_SLACK = 8
+BRACKET_SLACK = 512
 """Units in the last place by which a step may leave its bracket: a flat body's depth is the bracket's end."""
 
 DISTORTED_BRACKET = 4.0

@@ -112,6 +112,6 @@ def test_footage_with_too_few_usable_rows_is_refused_with_their_numbers(tmp_path
     legs = list(range(11, 17))
     path = write(tmp_path / "a.json", [walk(40, (300, 300))], {at: legs for at in range(37)})
     with pytest.raises(
-        DataError, match="found 3 usable for placement and 3 for lifting, of 40; take footage"
+        DataError, match="found 3 usable for placement and 40 for lifting, of 40; take footage"
     ):
         check_usable(account_of(read_detections(path, SIZE)), path)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from fresh import run_fresh
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from poseda import ops
 from poseda.geometry.skeleton import H36M16, Skeleton
@@ -140,3 +141,11 @@ def test_opcheck(device: torch.device) -> None:
 def test_a_wrong_argument_is_named(call: Callable[[], Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+def test_forward_mode_is_refused_by_name():
+    target, pose = torch.randn(2, 5, 3), torch.randn(2, 5, 3)
+    with forward_ad.dual_level(), pytest.raises(RuntimeError, match="procrustes_align: forward-mode"):
+        ops.procrustes_align(forward_ad.make_dual(pose, torch.ones_like(pose)), target)
+    with pytest.raises(RuntimeError, match="procrustes_align: forward-mode"):
+        torch.func.jvp(lambda x: ops.procrustes_align(x, target), (pose,), (torch.ones_like(pose),))

@@ -32,7 +32,7 @@ def read_coco_annotations(file: Field, layout: Layout | None) -> Sightings:
     found.layout = layout or named
     found.layout_told_by = "flag" if layout is not None else "names" if named is not None else "number"
     by_id = {image["id"].name(): image for image in images}
-    places = _places(file, found, images)
+    places, names = _places(file, found, images), dict[str, int]()
     for item in items:
         picture = item["image_id"]
         if not isinstance(picture.value, str | int) or picture.value not in by_id:
@@ -47,11 +47,11 @@ def read_coco_annotations(file: Field, layout: Layout | None) -> Sightings:
             found.dropped[WITHOUT_LABELS] += 1
             continue
         clip, frame = places[picture.value]
-        track = item["track_id"]
-        found.add(
-            points, person.place, frame, None if track.value is None else track.whole(), clip,
-            size_of(by_id[picture.value]),
-        )  # fmt: skip
+        track = item["track_id"].value
+        who = names.setdefault(track, len(names)) if isinstance(track, str) else None
+        if who is None and track is not None:
+            who = item["track_id"].whole()
+        found.add(points, person.place, frame, who, clip, size_of(by_id[picture.value]))
     return found
 
 

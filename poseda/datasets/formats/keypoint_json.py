@@ -83,8 +83,34 @@ def read_keypoint_folder(
     if first is None or len(pictures) < 2:
         return None
     if bad is not None:
-        bad |= unreadable
+        pictures, unlike = _of_one_size(pictures)
+        bad |= unreadable | unlike
     return _Reader(path, layout, size).read(first.value, _of_a_folder(pictures))
+
+
+def _of_one_size(pictures: dict[Path, Picture]) -> tuple[dict[Path, Picture], dict[str, str]]:
+    """Pictures with as many joints as most have; the others are gaps, with the reason by path."""
+    joints = {file: _joints_of(picture) for file, picture in pictures.items()}
+    known = [count for count in joints.values() if count is not None]
+    if len(set(known)) < 2:
+        return pictures, {}
+    usual = max(set(known), key=known.count)
+    unlike = {file: count for file, count in joints.items() if count not in (None, usual)}
+    kept = {
+        file: replace(picture, people=[]) if file in unlike else picture for file, picture in pictures.items()
+    }
+    return kept, {
+        str(file): f"joints: expected {usual} as in most pictures, found {count}"
+        for file, count in unlike.items()
+    }
+
+
+def _joints_of(picture: Picture) -> int | None:
+    """Number of joints of a picture's first person; None where there is none or it cannot be read."""
+    try:
+        return len(person_of(picture.people[0]).points) if picture.people else None
+    except DataError:
+        return None
 
 
 def _of_a_folder(pictures: dict[Path, Picture]) -> list[Picture]:
@@ -137,6 +163,7 @@ class _Reader:
 
     def __init__(self, path: Path, layout: Layout | None, size: Size | None) -> None:
         self.path, self.layout, self.size = path, layout, size
+        self._tracks: dict[str, int] = {}
 
     def read(self, content: Any, pictures: list[Picture]) -> Sightings:
         """Gather the people of all pictures."""
@@ -153,9 +180,14 @@ class _Reader:
                     found.dropped[WITHOUT_JOINTS] += 1
                     continue
                 found.add(
-                    self._ordered(found, person), person.place, frame, _track(field), clip, picture.size
+                    self._ordered(found, person), person.place, frame, self._person(field), clip, picture.size
                 )
         return found
+
+    def _person(self, field: Field) -> int | None:
+        """The number of a person's track. Names of tracks are numbered in the order in which they come."""
+        track = track_of(field)
+        return self._tracks.setdefault(track, len(self._tracks)) if isinstance(track, str) else track
 
     def _find_layout(self, found: Sightings, content: Any, people: list[Person]) -> None:
         """The layout by the user's flag, the joints' names, or the format; else their number decides."""
@@ -298,11 +330,11 @@ def _number(picture: Picture) -> int | None:
     return number if isinstance(number, int) and abs(number) < 1 << 62 else None
 
 
-def _track(field: Field) -> int | None:
-    """A person's track; None where the file has none.
+def track_of(field: Field) -> int | str | None:
+    """A person's track, a number or a name; None where the file has none.
 
     Raises:
-        DataError: if it is no integer.
+        DataError: if it is neither.
     """
     person = field.value
     key = next((key for key in TRACKS if isinstance(person, dict) and person.get(key) is not None), None)
@@ -315,7 +347,10 @@ def _track(field: Field) -> int | None:
         track = track.holding(track.value[0])
     if track.value is None:
         return None
-    if isinstance(track.value, str) and track.value.isascii() and track.value.isdigit():
-        track = track.holding(int(track.value[:18]))
+    if isinstance(track.value, str):
+        text = track.value.strip()
+        if not (text.isascii() and text.isdigit()):
+            return text or None
+        track = track.holding(int(text[:18]))
     number = track.whole()
     return number if number >= 0 else None

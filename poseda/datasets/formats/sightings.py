@@ -16,6 +16,12 @@ from poseda.datasets.formats.field import Field
 from poseda.datasets.layouts import BY_JOINTS, LAYOUTS, Layout
 from poseda.datasets.tracking import UNTRACKED, identify
 
+MOST_CONFIDENT = 2.0
+"""Largest confidence that may be a share or a label of visibility."""
+
+PERCENT_FROM = 20.0
+"""Largest confidence of a file from which its scale may be percent."""
+
 Size = tuple[int, int]
 """Width and height of a picture, pixels."""
 
@@ -94,9 +100,11 @@ class Sightings:
         if not self.points or self.layout is None:
             raise Field(self.path, "detections").fail(f"at least one pose ({self.format})", "none")
         points, rows = np.stack(self.points), np.array(self.rows, np.int64)
-        # Detectors write 0, 0 for a joint that they do not see, some with a confidence.
-        there = np.isfinite(points).all(-1) & (points[..., :2] != 0).any(-1)
-        confidence = np.where(there, points[..., 2], 0.0)
+        # Detectors write 0, 0 or -1, -1 for a joint that they do not see, some with a confidence.
+        places = points[..., :2]
+        there = np.isfinite(points).all(-1) & (places != 0).any(-1) & (places != -1).any(-1)
+        shares, doubt = as_shares(points[..., 2], there)
+        confidence = np.where(there, shares, 0.0)
         clip, frame = rows[:, 0], rows[:, 2]
         who = identify(points[..., :2], confidence > 0, clip, frame, rows[:, 1])
         order = np.lexsort((frame, who.person, clip))
@@ -118,7 +126,7 @@ class Sightings:
                 rate_told_by="unknown" if self.rate is None else "file",
                 clip_names=named_clips(self.path, clip, self.clip_names),
                 dropped=dict(self.dropped),
-                warnings=(*self.warnings, *who.warnings),
+                warnings=(*self.warnings, *doubt, *who.warnings),
             ),
         )
         return checked(found)
@@ -138,6 +146,26 @@ class Sightings:
         return np.array(known, np.float64)[order]
 
 
+def as_shares(confidence: np.ndarray, there: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Confidences as shares, and a sentence where they are not.
+
+    Some detectors go a little above 1, and labels are 0, 1 and 2. Percent are divided by 100. Of another
+    scale, such as logits, nothing is known: every joint with a place counts as seen.
+
+    Args:
+        confidence: (N, J).
+        there: (N, J) bool, joints with a place.
+    """
+    known = confidence[there]
+    low, high = float(known.min(initial=0.0)), float(known.max(initial=0.0))
+    if low >= 0 and high <= MOST_CONFIDENT:
+        return confidence, ()
+    span = f"confidences go from {low:g} to {high:g}"
+    if low >= 0 and PERCENT_FROM <= high <= 100:
+        return confidence / 100, (f"{span} and are taken for percent",)
+    return np.ones_like(confidence), (f"{span}, which are no shares: every joint counts as seen",)
+
+
 def contradiction(path: Path, given: Size, found: tuple[float, float]) -> DataError:
     """The refusal of a picture's size that is not the file's."""
     expected = f"{given[0]} x {given[1]} as given with --image-size"
@@ -152,4 +180,7 @@ def named_clips(path: Path, clip: np.ndarray, names: Mapping[int, str]) -> dict[
     if len(numbers) == 1 and not names.get(numbers[0]):
         resolved = path.resolve()
         return {numbers[0]: resolved.name if resolved.is_dir() else resolved.stem}
-    return {number: names[number] for number in numbers if names.get(number)}
+    known = {number: names[number] for number in numbers if names.get(number)}
+    # Folders before a video's name are left out, as long as the names still differ.
+    short = {number: name.rsplit("/", 1)[-1] for number, name in known.items()}
+    return short if len(set(short.values())) == len(known) and all(short.values()) else known
