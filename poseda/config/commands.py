@@ -180,7 +180,7 @@ class LiftConfig:
     min_joints: Annotated[int, AtLeast(3)] = 8
     """Arm wide: fewest seen joints of a frame that is lifted. The others stay gaps."""
     two_passes: bool = True
-    """Arm wide: find the camera's tilt and each person's bone lengths in the footage, then lift it again."""
+    """Arm wide: find the camera's tilt in the footage, then lift it again."""
     camera_pitch: Annotated[float, AtLeast(-90), AtMost(90, "degrees")] | None = None
     """Arm wide: how far the camera looks down, degrees. It takes precedence over the angle that is found."""
     camera_roll: Annotated[float, AtLeast(-180), AtMost(180, "degrees")] = 0.0

@@ -16,6 +16,7 @@ from poseda.datasets.errors import DataError
 from poseda.datasets.lens import Lens
 from poseda.datasets.screen import on_screen
 from poseda.datasets.timeline import Timeline
+from poseda.datasets.tracking import counted
 from poseda.export import LiftedPoses
 from poseda.geometry.camera import Camera, tilted_up
 from poseda.geometry.placements import locate
@@ -58,7 +59,7 @@ class Found:
         lost = f", {fit.unconverged} not converged" if fit.unconverged else ""
         outliers = int(fit.outlier.sum())
         return (
-            f"bones of one length fitted to {len(fit.tracks)} tracks{lost}, "
+            f"bones of one length fitted to {counted(len(fit.tracks), 'track')}{lost}, "
             f"{outliers} detected joints taken for outliers"
         )
 
@@ -187,11 +188,15 @@ def lift_line(
 
 
 def told_by(options: LiftOptions) -> Told:
-    """What the user gives and what is to be found."""
+    """What the user gives and what is to be found.
+
+    Lengths are left to the fit. Those of a first pass inherit the hips of detectors, and made real
+    detections worse (benchmarks/README.md).
+    """
     if options.camera_pitch is None:
-        return Told(find_up=options.two_passes, find_lengths=options.two_passes)
+        return Told(find_up=options.two_passes, find_lengths=False)
     angles = torch.deg2rad(torch.tensor([options.camera_pitch, options.camera_roll]))
-    return Told(up=tilted_up(angles), find_lengths=options.two_passes)
+    return Told(up=tilted_up(angles), find_lengths=False)
 
 
 def _runs(timeline: Timeline, valid: np.ndarray) -> np.ndarray:

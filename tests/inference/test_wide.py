@@ -125,7 +125,7 @@ def test_bones_of_a_person_are_of_one_length_and_as_tall_as_said(
     capsys.readouterr()
     fitted = lengths(lift(run, seated, tmp_path / "fit.npz"))
     assert fitted.std(0).max() < 1e-5
-    assert "bones of one length fitted to 1 tracks" in " ".join(capsys.readouterr().out.split())
+    assert "bones of one length fitted to 1 track" in " ".join(capsys.readouterr().out.split())
     tall = lengths(lift(run, seated, tmp_path / "tall.npz", "--stature", "2.2"))
     short = lengths(lift(run, seated, tmp_path / "short.npz", "--stature", "1.1"))
     assert tall.sum() > 1.5 * short.sum()
