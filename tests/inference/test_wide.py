@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from poseda.cli import main
+from poseda.config import SmoothingConfig
 from poseda.datasets import read_detections
 from poseda.datasets.layouts import Layout
 from poseda.datasets.lens import find_lens
@@ -18,6 +19,7 @@ from poseda.datasets.synthetic.embedded import EmbeddedDomains
 from poseda.geometry.camera import denormalize_screen
 from poseda.geometry.skeleton import H36M16
 from poseda.inference import AdaptedLifter, LineLifter, StreamSummary, lift_footage, serve
+from poseda.inference.smoothing import savgol
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -107,10 +109,10 @@ def test_a_filter_smooths_the_stretches_between_gaps(run: Path, seated: Path, tm
     smooth = lift(run, seated, tmp_path / "smooth.npz", "--no-fit", "--smooth.filter", "savgol")
     assert np.array_equal(raw["valid"], smooth["valid"])
 
-    def roughness(poses: dict[str, np.ndarray]) -> float:
-        return float(np.abs(np.diff(poses["pose_3d"][6:], 2, axis=0)).mean())
-
-    assert roughness(smooth) < 0.7 * roughness(raw)
+    stretch = slice(6, None)  # after the gap
+    wanted = savgol(raw["pose_3d"][stretch], SmoothingConfig().window)
+    np.testing.assert_allclose(smooth["pose_3d"][stretch], wanted, atol=1e-6)
+    assert not np.allclose(smooth["pose_3d"][stretch], raw["pose_3d"][stretch], atol=1e-6)
 
 
 def test_bones_of_a_person_are_of_one_length_and_as_tall_as_said(
