@@ -48,6 +48,7 @@ MODES: tuple[Mode, ...] = ("eager", "compiled")
 FRAMES = {
     "simple_baseline": (1,),
     "videopose3d": (1, 9, 27, 81, 243),
+    "residual": (1,),
     "semgcn": (1,),
     "stgcn": (1, 9),
     "mixste": (1, 9),

@@ -17,7 +17,7 @@ from poseda.config.limits import Above, Distinct, Found, check_fields
 NAME = "benchmarks.step"
 """What the program calls itself."""
 
-Network = Literal["simple_baseline", "videopose3d", "semgcn", "stgcn", "mixste", "dstformer"]
+Network = Literal["simple_baseline", "residual", "videopose3d", "semgcn", "stgcn", "mixste", "dstformer"]
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import numpy as np
 
 from poseda.config import LiftConfig
 from poseda.datasets.bodies import boxes
-from poseda.datasets.checks import off_picture, usable
-from poseda.datasets.conversion import conversion_of, enough_seen
+from poseda.datasets.checks import conversion_of, off_picture, usable
+from poseda.datasets.conversion import enough_seen
 from poseda.datasets.detections import DEFAULT_CONFIDENCE, Detections2D
 from poseda.datasets.errors import DataError
 from poseda.datasets.timeline import Timeline, fill_in

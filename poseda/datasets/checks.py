@@ -11,10 +11,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from poseda.datasets.conversion import Conversion, conversion
 from poseda.datasets.detections import DEFAULT_CONFIDENCE, Detections2D
 from poseda.datasets.errors import DataError
 from poseda.datasets.layouts import LAYOUTS, Layout
 from poseda.datasets.proportions import CHECKED_ROWS, misfit
+from poseda.geometry.skeleton import Skeleton
 
 OFF_PICTURE_WARNED, OFF_PICTURE_REFUSED = 0.05, 0.5
 """Shares of the seen joints that lie outside the picture."""
@@ -195,3 +197,15 @@ def _more(others: list[str]) -> str:
         if others
         else ""
     )
+
+
+def conversion_of(detections: Detections2D, target: Skeleton) -> Conversion:
+    """The conversion of detections; a refusal names their file.
+
+    Raises:
+        DataError: if there is none.
+    """
+    try:
+        return conversion(detections.layout, target)
+    except DataError as error:
+        raise DataError(f"{detections.path}: {error}") from error

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,9 +17,6 @@ from poseda.datasets.errors import DataError
 from poseda.datasets.layouts import LAYOUTS, Layout
 from poseda.datasets.recipes import Recipe, copies, ways_to
 from poseda.geometry.skeleton import H36M17, Skeleton
-
-if TYPE_CHECKING:
-    from poseda.datasets.detections import Detections2D
 
 
 @dataclass(frozen=True)
@@ -161,18 +157,6 @@ def conversion(source: Layout | str, target: Skeleton | str) -> Conversion:
             f"--layout)"
         )
     return Conversion(source, target, recipes)
-
-
-def conversion_of(detections: Detections2D, target: Skeleton) -> Conversion:
-    """The conversion of detections; a refusal names their file.
-
-    Raises:
-        DataError: if there is none.
-    """
-    try:
-        return conversion(detections.layout, target)
-    except DataError as error:
-        raise DataError(f"{detections.path}: {error}") from error
 
 
 FEWEST_OWN = 4

@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from poseda.datasets.checks import refuse_off_picture, usable
-from poseda.datasets.conversion import conversion_of
+from poseda.datasets.checks import conversion_of, refuse_off_picture, usable
 from poseda.datasets.detections import DEFAULT_CONFIDENCE, DEFAULT_FIELD_OF_VIEW, Detections2D
 from poseda.datasets.errors import DataError
 from poseda.datasets.records import UnlabelledPoses

@@ -157,7 +157,7 @@ def _motion(file: Field, text: str, width: int) -> tuple[np.ndarray, float]:
         frames, frame_time = (int(match[1]), float(match[2])) if match else (0, 0.0)
     except ValueError:
         frames = 0
-    if match is None or frames < 1 or not 0 < frame_time < 10:
+    if match is None or frames < 1 or not 1e-5 <= frame_time < 10:
         found = text[:60].split("\n")[0] or "nothing"
         raise file.at("MOTION").fail("Frames: and Frame Time: in seconds", found)
     if frames * width > MAX_NUMBERS:

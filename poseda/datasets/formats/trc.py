@@ -87,7 +87,7 @@ def _rate(file: Field, header: dict[str, str]) -> float | None:
         rate = float(written)
     except ValueError as error:
         raise file.at("DataRate").fail("frames per second", written[:40]) from error
-    if not 0 < rate < 1e5:
+    if not 1e-3 <= rate <= 1e5:
         raise file.at("DataRate").fail("frames per second", f"{rate:g}")
     return rate
 

@@ -130,7 +130,8 @@ def test_deeplabcut_h5_reads_its_pickled_headings_as_data(tmp_path, monkeypatch)
     fake_h5py(monkeypatch, content(pickle.dumps([(1, columns)], 0)))
     found = read_detections(tmp_path / "tracks.h5", SIZE)
     assert found.layout.joint_names == ("snout", "tail")
-    assert found.pose_2d[1].tolist() == [[7, 8], [10, 11]] and found.confidence[1].tolist() == [9, 12]
+    assert found.pose_2d[1].tolist() == [[7, 8], [10, 11]] and found.confidence[1].tolist() == [1, 1]
+    assert "no shares: every joint counts as seen" in found.reading.warnings[0]
     fake_h5py(monkeypatch, content(b"cos\nsystem\n(S'true'\ntR."))
     with pytest.raises(DataError, match=r"non_index_axes: expected a pickle .*found the name os\.system"):
         read_detections(tmp_path / "tracks.h5", SIZE)
