@@ -219,6 +219,7 @@ def test_bad_trc_files_are_named(tmp_path):
         ("Frame#", "Frames", "header: expected a line that begins with Frame#"),
         ("LKnee", "Bag", "left_knee: expected a joint of that meaning .*--joints left_knee=NAME.*Bag"),
         ("60\t60", "sixty\t60", "DataRate: expected frames per second, found sixty"),
+        ("60\t60", "1e-310\t60", "DataRate: expected frames per second, found 1e-310"),
         ("0.500000", "half", "frame 0: expected numbers, found half"),
         ("0.500000", "inf", "rows: expected finite numbers"),
         ("0.500000", "0.500000\t" * 9, "frame 0: expected 47 cells, found"),
