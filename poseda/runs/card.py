@@ -24,6 +24,11 @@ def protocol_card(config: RunConfig, domains: Domains, splits: Sequence[str]) ->
             f"; degraded first: {degraded.size or 'all'} poses, "
             f"noise of {degraded.noise:g} half screen widths, focal length off by {degraded.focal_error:+.0%}"
         )
+    wide = {}
+    if "wide" in config.arms:
+        wide["arm wide"] = (
+            "finds tilt and bone lengths in the tested clips' own 2D, without labels (transductive)"
+        )
     return {
         "data": domains.name,
         "joints": f"all {skeleton.num_joints} of {skeleton.name}, root-relative by subtraction",
@@ -33,6 +38,7 @@ def protocol_card(config: RunConfig, domains: Domains, splits: Sequence[str]) ->
         "scale fix": "none",
         "target": target,
         **camera,
+        **wide,
         "selection": "none: averaged weights of the last step; no target label in any choice",
         "seeds": ", ".join(map(str, config.seeds)),
         "averages": "pooled over joints and frames",

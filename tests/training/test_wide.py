@@ -37,6 +37,7 @@ def test_a_run_of_the_arm_alone_pretrains_nothing_and_is_evaluated(domains: Doma
     assert {"lifter_loss", "up_loss", "valid_share"} <= logged[-1].keys()
     model = AdaptedLifter.load(config.out)
     assert model.arm == "wide" and model.wide
+    assert "(transductive)" in folder.card.read()["arm wide"]
 
 
 def test_it_learns(domains: Domains, tmp_path: Path) -> None:
