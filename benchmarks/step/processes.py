@@ -120,9 +120,15 @@ def train(processes: int, batch: int, given: ProcessOptions) -> dict[str, float]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=CHECKOUT)
     if done.returncode:
         raise RuntimeError(
-            f"{processes} processes ended with status {done.returncode}:\n{done.stderr[-2000:]}"
+            f"{processes} processes ended with status {done.returncode}:\n{own_words(done.stderr)}"
         )
     return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def own_words(errors: str, most: int = 2000) -> str:
+    """What the processes said before torchrun told that one had failed; the end of all where they said nothing."""
+    said = errors.split("torch/distributed/elastic", 1)[0].rsplit("\n", 1)[0].strip()
+    return (said or errors)[-most:]
 
 
 def measure(batch: int, given: ProcessOptions) -> list[dict[str, Any]]:

@@ -34,6 +34,7 @@ def start_fabric(config: RunConfig) -> Fabric:
         devices = [device.index] if device.type == "cuda" else 1
         fabric = Fabric(accelerator=device.type, devices=devices, precision=config.precision)
     fabric.launch()
+    parallel.leave_at_exit()
     parallel.check_batch(config.training.batch, fabric)
     graphs.check(config, fabric)
     return fabric

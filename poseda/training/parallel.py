@@ -8,6 +8,7 @@ the whole batch: the generator is small, and so needs no communication.
 
 from __future__ import annotations
 
+import atexit
 import os
 from typing import Any
 
@@ -33,6 +34,20 @@ def machines() -> int:
 def follows() -> bool:
     """Whether another process, that of rank 0, writes the files and the messages."""
     return int(os.environ.get("RANK", "0")) > 0
+
+
+def leave_at_exit() -> None:
+    """Let this process leave its group before the interpreter ends.
+
+    Gloo's threads outlive the interpreter otherwise, and now and then they abort a process that has done its work.
+    """
+    if distributed.is_available() and distributed.is_initialized():
+        atexit.register(_leave)
+
+
+def _leave() -> None:
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def check_batch(batch: int, fabric: Fabric) -> None:

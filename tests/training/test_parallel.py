@@ -121,6 +121,24 @@ def test_a_single_process_changes_nothing() -> None:
     assert alone.own_part(batch) is batch and alone.weigh_loss(loss, batch, batch) is alone.mean(loss) is loss
 
 
+LEAVES = """
+import atexit, sys
+from torch import distributed
+from poseda.training import parallel
+
+atexit.register(lambda: print("in a group:", distributed.is_initialized()))  # comes last
+parallel.leave_at_exit()  # alone: nothing to leave
+distributed.init_process_group("gloo", init_method="file://" + sys.argv[1], rank=0, world_size=1)
+parallel.leave_at_exit()
+"""
+
+
+def test_a_process_leaves_its_group_before_the_interpreter_ends(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", LEAVES, str(tmp_path / "meet")]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stdout == "in a group: False\n"
+
+
 # --------------------------------------------------------------------------- batch norms and dropouts
 
 
@@ -142,6 +160,7 @@ rank = distributed.get_rank()
 given = torch.load(sys.argv[1], weights_only=True)
 module = nn.Sequential(nn.BatchNorm1d(5, dtype=torch.double))
 module.load_state_dict(given["state"])
+parallel.leave_at_exit()
 parallel.use_global_batch(module)
 features = given["features"].chunk(2)[rank].requires_grad_()
 out = module(features)
