@@ -126,7 +126,7 @@ def train(processes: int, batch: int, given: ProcessOptions) -> dict[str, float]
 
 
 def own_words(errors: str, most: int = 2000) -> str:
-    """What the processes said before torchrun told that one had failed; the end of all where they said nothing."""
+    """What the processes said before torchrun's own report; the end of all if they said nothing."""
     said = errors.split("torch/distributed/elastic", 1)[0].rsplit("\n", 1)[0].strip()
     return (said or errors)[-most:]
 

@@ -39,7 +39,7 @@ def follows() -> bool:
 def leave_at_exit() -> None:
     """Let this process leave its group before the interpreter ends.
 
-    Gloo's threads outlive the interpreter otherwise, and now and then they abort a process that has done its work.
+    Gloo's threads outlive the interpreter otherwise, and now and then they abort a process that is done.
     """
     if distributed.is_available() and distributed.is_initialized():
         atexit.register(_leave)
