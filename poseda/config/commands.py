@@ -142,11 +142,11 @@ class LiftConfig:
         ConfigError: if a value is out of range or two values do not fit; the message names them.
     """
 
-    model: Annotated[Path, Found(holds=RUN_FILE)]
-    """Folder that `poseda adapt` wrote."""
     input: Annotated[Path, Found(dash=True)]
     """2D detections, a file or folder, as for --target of adapt. With - one JSON object per line is read from
     stdin: {"keypoints": [[x, y, confidence], ...]} in pixels, "person" and "frame" optional."""
+    model: Annotated[Path, Found(holds=RUN_FILE)] | None = None
+    """Folder that `poseda adapt` wrote. Default: the package's own lifter, which is made for every camera."""
     output: Path | None = None
     """File to write: .npz, .json, .csv or .bvh (one per person). With --input -: JSON lines, default
     stdout."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from poseda import pretrained
 from poseda.config import Arm, LiftConfig, RunConfig, SmoothingConfig
 from poseda.datasets.detections import DEFAULT_CONFIDENCE
 from poseda.geometry.kinematics import root_relative
@@ -80,7 +81,7 @@ class AdaptedLifter:
     @classmethod
     def load(
         cls,
-        run: Path | str,
+        run: Path | str | None = None,
         arm: Arm | None = None,
         seed: int | None = None,
         device: torch.device | str = "cpu",
@@ -89,7 +90,7 @@ class AdaptedLifter:
         """Load a lifter of a run folder.
 
         Args:
-            run: what ``poseda adapt`` wrote.
+            run: what ``poseda adapt`` wrote; default the lifter that the package brings.
             arm: default the model that the run's gate.json recommends; without that file the first it has of
                 :data:`poseda.runs.verdict.PREFERRED`.
             seed: default the run's first.
@@ -100,6 +101,7 @@ class AdaptedLifter:
             ValueError: if the folder holds no such lifter; the message lists those there are. Also if the run
                 adapted a module that is not given here.
         """
+        run = pretrained.FOLDER if run is None else run
         folder = RunFolder(run)
         record, config = folder.read_record(), folder.read_config()
         seed = config.seeds[0] if seed is None else seed

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -57,7 +58,11 @@ class View:
 
 
 def draw_views(
-    up: Tensor, skeleton: Skeleton, options: ViewsConfig, rng: torch.Generator | None = None
+    up: Tensor,
+    skeleton: Skeleton,
+    options: ViewsConfig,
+    rng: torch.Generator | None = None,
+    physique: Tensor | None = None,
 ) -> View:
     """Draw a view for each of N source poses.
 
@@ -66,6 +71,8 @@ def draw_views(
         skeleton: of the poses.
         options: ranges.
         rng: of the draws.
+        physique: (G,) factors of lengths towards which people's proportions are drawn, or None for the
+            source's own.
     """
     draw = _Draws(up, rng)
     seen_up = tilted_up(torch.cat([_pitch(draw, options), _roll(draw, options)], 1))
@@ -74,6 +81,10 @@ def draw_views(
     distance = draw.between(math.log(options.nearest), math.log(options.farthest), 1).exp()
     aside = distance * options.aside * draw.normal(2)
     build = options.build * draw.normal(skeleton.num_groups)
+    if physique is not None:
+        build = (1 + build) * (1 + draw.between(0, options.anatomical, 1) * (physique - 1)) - 1
+    wide = draw.between(0, options.hips, 1) * (draw.between(0, 1, 1) < 0.5)
+    build = (1 + build) * (1 + wide * _hip_groups(skeleton, up.dtype, up.device)) - 1
     stature = options.stature * draw.normal(1)
     angle = options.turn * draw.between(0, 1, 1)[..., None]
     return View(
@@ -82,6 +93,22 @@ def draw_views(
         angle * draw.normal(skeleton.num_bones, 3),
         ((1 + build) * (1 + stature) - 1).clamp(-0.6, 0.6),
         torch.cat([aside, distance], 1),
+    )
+
+
+@lru_cache(maxsize=32)
+def _hip_groups(skeleton: Skeleton, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(G,) 1 for the group of the hips and 0 for others, on the device: a copy would make the host wait."""
+    hips = {f"{side}_hip" for side in ("left", "right")}
+    members = [
+        group
+        for joint, group in zip(skeleton.joint_names[1:], skeleton.bone_groups, strict=True)
+        if joint in hips
+    ]
+    return (
+        torch.zeros(skeleton.num_groups)
+        .index_fill_(0, torch.tensor(members, dtype=torch.int64), 1.0)
+        .to(device, dtype)
     )
 
 

@@ -15,7 +15,7 @@ from poseda.geometry.kinematics import root_relative
 from poseda.lifters import directions, mirror
 from poseda.lifters.flip import negate_first
 from poseda.lifters.observation import Observation, where
-from poseda.method.bodies import group_lengths
+from poseda.method.bodies import anatomical_scale, group_lengths
 from poseda.method.detector import Detector
 from poseda.method.views import draw_views
 from poseda.training.lifting import LifterPhase
@@ -69,6 +69,8 @@ class ViewSource:
     def __init__(self, data: TrainingData, config: RunConfig, seed: int, rng: torch.Generator) -> None:
         self.data, self.config, self.rng = data, config, rng
         self.upright = find_up(data.source, data.skeleton)
+        own = group_lengths(data.source.pose_3d, data.skeleton).median(0).values
+        self.physique = anatomical_scale(own, data.skeleton)
         self._order = Shuffle(len(data.source), config.wide.batch, seed, data.source.pose_2d.device)
         self.detector = Detector(
             data.skeleton, config.detector, data.patterns, rng, data.source.pose_2d.device
@@ -83,7 +85,7 @@ class ViewSource:
         """Views of these rows."""
         rows, skeleton = rows_around(index, self.data.windows), self.data.skeleton
         up = self.upright.up[middle(rows)]
-        view = draw_views(up, skeleton, self.config.views, self.rng)
+        view = draw_views(up, skeleton, self.config.views, self.rng, self.physique)
         seen = view.of(self.data.source.pose_3d[rows], skeleton)
         rays = self.detector.disturb(seen.pose_2d)
         return self._told(rays, self.detector.seen(rays), root_relative(seen.pose_3d), view.up, seen.valid)

@@ -13,13 +13,13 @@ from poseda.geometry.camera import pitch_roll, tilted_up
 from poseda.geometry.kinematics import root_relative
 from poseda.geometry.rotation import angle_between
 from poseda.geometry.skeleton import H36M16, Skeleton
-from poseda.method.bodies import group_lengths
+from poseda.method.bodies import JOINT_CENTRES, TRUNK, anatomical_scale, group_lengths
 from poseda.method.detector import Detector
 from poseda.method.views import draw_views
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-PLAIN = ViewsConfig(build=0, stature=0, turn=0)
+PLAIN = ViewsConfig(build=0, anatomical=0, hips=0, stature=0, turn=0)
 """Views that change no body."""
 
 SILENT = DetectorConfig(noise=0, misplaced=0, swapped=0, masked=0, as_target=0)
@@ -84,6 +84,45 @@ def test_builds_and_turns_change_lengths_and_postures_only_where_asked() -> None
     assert 0.1 < ratio.std() < 0.2 and abs(float(ratio.mean()) - 1) < 0.02
     same = (group_lengths(turned.pose_3d, H36M16) / lengths)[turned.valid]
     assert same.sub(1).abs().max() < 1e-3
+
+
+def test_hips_are_widened_in_half_of_the_views_and_nothing_else_is() -> None:
+    view = draw_views(level(4000), H36M16, dataclasses.replace(PLAIN, hips=0.4), rng())
+    hips = H36M16.bone_groups[H36M16.joint("left_hip") - 1]
+    wider = view.bone_scale[:, hips]
+    assert float(wider.min()) >= 0 and 0.38 < float(wider.max()) <= 0.4
+    assert float((wider > 0).float().mean()) == pytest.approx(0.5, abs=0.03)
+    assert not view.bone_scale[:, [group for group in range(9) if group != hips]].any()
+
+
+def test_proportions_go_from_the_sources_to_those_of_anatomy() -> None:
+    lengths = torch.full((9,), 0.25)
+    scale = anatomical_scale(lengths, H36M16)
+    view = draw_views(level(4000), H36M16, dataclasses.replace(PLAIN, anatomical=1.0), rng(), scale)
+    share = view.bone_scale / (scale - 1)
+    changed = scale != 1
+    assert 0 <= float(share[:, changed].min()) < 0.01 and 0.99 < float(share[:, changed].max()) <= 1.0001
+    # One share for all bones of a person: arms and legs change together.
+    assert float(share[:, changed].std(1).max()) < 1e-4 and not view.bone_scale[:, ~changed].any()
+
+
+def test_lengths_of_anatomy_are_reached_by_name_and_by_the_whole_trunk() -> None:
+    lengths = torch.tensor([0.1, 0.4, 0.4, 0.25, 0.2, 0.25, 0.2, 0.3, 0.2])
+    end = lengths * anatomical_scale(lengths, H36M16)
+    for name, length in JOINT_CENTRES.items():
+        assert float(end[H36M16.bone_groups[H36M16.joint(f"left_{name}") - 1]]) == pytest.approx(length)
+    trunk = [H36M16.bone_groups[H36M16.joint(name) - 1] for name in ("spine", TRUNK[0])]
+    assert float(end[trunk].sum()) == pytest.approx(TRUNK[1])
+    others = [
+        group for name, group in zip(H36M16.joint_names[1:], H36M16.bone_groups, strict=True) if "hip" in name
+    ]
+    assert torch.equal(end[others], lengths[others])
+
+
+def test_a_skeleton_of_other_joints_keeps_its_lengths() -> None:
+    other = Skeleton("other", ("a", "b", "c"), (-1, 0, 1))
+    assert torch.equal(anatomical_scale(torch.tensor([0.3, 0.1]), other), torch.ones(2))
+    assert not draw_views(level(5), other, dataclasses.replace(PLAIN, hips=0.4), rng()).bone_scale.any()
 
 
 def test_the_frames_of_a_window_share_their_view() -> None:
