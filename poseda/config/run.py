@@ -36,7 +36,18 @@ from poseda.config.sections import (
     WideConfig,
 )
 
-Arm = Literal["source_only", "gpa", "lpa", "gpa_lpa", "gpa_lpa_view", "random", "poseaug", "wide", "oracle"]
+Arm = Literal[
+    "source_only",
+    "gpa",
+    "lpa",
+    "gpa_lpa",
+    "gpa_lpa_view",
+    "random",
+    "poseaug",
+    "wide",
+    "wide_target",
+    "oracle",
+]
 Preset = Literal["tiny", "default", "full"]
 Compile = Literal["auto", "on", "off"]
 
@@ -53,12 +64,12 @@ NamedArm = Annotated[Arm, Renamed(RENAMED_ARMS)]
 TABLE_ARMS: tuple[Arm, ...] = ("source_only", "gpa", "lpa", "gpa_lpa", "oracle")
 """What a run on labelled domains compares by default."""
 
-FOOTAGE_ARMS: tuple[Arm, ...] = ("source_only", "gpa", "gpa_lpa", "gpa_lpa_view", "wide")
+FOOTAGE_ARMS: tuple[Arm, ...] = (*("source_only", "gpa", "gpa_lpa", "gpa_lpa_view", "wide", "wide_target"),)
 """What a run on footage of one's own compares by default."""
 
-SINGLE_FRAME_ARMS: tuple[Arm, ...] = ("gpa_lpa_view", "wide")
-"""Of these, what a run of lifters of several frames leaves out: one aligns single frames, the other's own
-lifter sees them."""
+SINGLE_FRAME_ARMS: tuple[Arm, ...] = ("gpa_lpa_view", "wide", "wide_target")
+"""Of these, what a run of lifters of several frames leaves out: the first aligns single frames, the lifter of
+the others sees them."""
 
 
 def arm_name(name: str) -> str:
@@ -103,8 +114,8 @@ class RunConfig:
     stride: Annotated[int, Above(0)] = 1
     """Read every N-th frame of --source. 2 takes every second one."""
     arms: Annotated[tuple[NamedArm, ...], Distinct()] = TABLE_ARMS
-    """Arms to compare: source_only, gpa, lpa, gpa_lpa (the method), gpa_lpa_view and wide (ours), random,
-    poseaug, oracle. With --target: source_only, gpa, gpa_lpa, gpa_lpa_view, wide."""
+    """Arms to compare: source_only, gpa, lpa, gpa_lpa (the method), gpa_lpa_view, wide, wide_target (ours),
+    random, poseaug, oracle. With --target: source_only, gpa, gpa_lpa, gpa_lpa_view, wide, wide_target."""
     gate: Literal["report", "on", "off"] = "report"
     """Ask from 2D alone whether adapting can help. report: train all arms and recommend one.
     on: train the source model alone if the answer is no. off: do not ask."""
@@ -179,6 +190,11 @@ class RunConfig:
                 "frames",
                 f"expected 1 with the arm gpa_lpa_view, which aligns single frames, got {self.frames}",
             )
+        if "wide_target" in self.arms and self.frames > 1:
+            raise ConfigError(
+                "frames",
+                f"expected 1 with the arm wide_target, which learns from single frames, got {self.frames}",
+            )
         pool, batch = self.adversary.pool, self.generator_training.batch
         if pool < batch:
             wanted = f"expected at least <generator_training.batch> = {batch}, got {pool}"
@@ -208,7 +224,7 @@ def preset(name: Preset) -> RunConfig:
             adversary=AdversaryConfig(part_width=16, screen_width=16, pool=256),
             generator_training=GeneratorTrainingConfig(steps=40, batch=64),
             alignment=AlignmentConfig(steps=40, simulations=20, poses=50),
-            wide=WideConfig(width=32, blocks=1, steps=60, batch=64, ema=0.9),
+            wide=WideConfig(width=32, blocks=1, steps=60, batch=64, ema=0.9, target_steps=40),
             log_every=20,
             save_every=20,
         )
@@ -219,7 +235,7 @@ def preset(name: Preset) -> RunConfig:
             training=LifterTrainingConfig(pretrain_steps=20000, adapt_steps=20000, batch=1024, ema=0.999),
             generator_training=GeneratorTrainingConfig(steps=20000, batch=1024),
             alignment=AlignmentConfig(steps=10000),
-            wide=WideConfig(width=1024, steps=40000, batch=1024, ema=0.999),
+            wide=WideConfig(width=1024, steps=40000, batch=1024, ema=0.999, target_steps=8000),
             save_every=1000,
         )
     if name == "default":

@@ -94,6 +94,14 @@ class WideConfig:
     """Standard deviation of a known upward direction in training, radians per axis."""
     length_error: Annotated[float, AtLeast(0)] = 0.04
     """Relative standard deviation of known lengths in training."""
+    rounds: Annotated[int, Above(0)] = 2
+    """Arm wide_target: how often the target is lifted, and the lifter learns from what it found."""
+    target_steps: Annotated[int, Above(0)] = 1500
+    """Arm wide_target: steps of a round."""
+    target_rate: Annotated[float, Above(0)] = 7e-4
+    """Arm wide_target: highest step size of Adam."""
+    target_share: Annotated[float, Share()] = 0.5
+    """Arm wide_target: share of the poses that are the target's, 0 to 1."""
     weight_error: Annotated[float, AtLeast(0)] = 0.02
     """Weight of the loss of the joints' expected errors."""
     weight_up: Annotated[float, AtLeast(0)] = 0.03

@@ -13,8 +13,8 @@ from poseda.device import choose
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters.wide import WideLifter
 
-WIDE = "wide"
-"""The arm whose lifter is a :class:`WideLifter`."""
+WIDE_ARMS = ("wide", "wide_target")
+"""The arms whose lifter is a :class:`WideLifter`."""
 
 _OPTIONS = {
     "simple_baseline": {"width": "width", "blocks": "blocks", "dropout": "dropout"},
@@ -85,7 +85,7 @@ def build_lifter(config: RunConfig, skeleton: Skeleton, given: nn.Module | None 
 
 
 def build_wide(config: RunConfig, skeleton: Skeleton) -> WideLifter:
-    """Build the lifter of the arm wide with fresh weights.
+    """Build the lifter of the wide arms with fresh weights.
 
     Raises:
         ValueError: if its family is unknown, or cannot see that many frames.
@@ -100,8 +100,8 @@ def build_wide(config: RunConfig, skeleton: Skeleton) -> WideLifter:
 def build_for_arm(
     arm: str, config: RunConfig, skeleton: Skeleton, given: nn.Module | None = None
 ) -> nn.Module:
-    """The lifter of an arm with fresh weights, or a copy of the given one; the arm wide has its own."""
-    return build_wide(config, skeleton) if arm == WIDE else build_lifter(config, skeleton, given)
+    """The lifter of an arm with fresh weights, or a copy of the given one; the wide arms have their own."""
+    return build_wide(config, skeleton) if arm in WIDE_ARMS else build_lifter(config, skeleton, given)
 
 
 def count_parameters(lifter: nn.Module) -> int:

@@ -71,8 +71,8 @@ def draw_views(
         skeleton: of the poses.
         options: ranges.
         rng: of the draws.
-        physique: (G,) factors of lengths towards which people's proportions are drawn, or None for the
-            source's own.
+        physique: (G,) or (N, G) factors of lengths towards which people's proportions are drawn; None
+            keeps the source's.
     """
     draw = _Draws(up, rng)
     seen_up = tilted_up(torch.cat([_pitch(draw, options), _roll(draw, options)], 1))

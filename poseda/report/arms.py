@@ -42,6 +42,11 @@ ARMS = {
     "wide": ArmStyle(
         "#0f7f86", "#4cc8cf", "Trained on source poses in views from everywhere, for every camera and mask."
     ),
+    "wide_target": ArmStyle(
+        "#a33b1c",
+        "#f08a63",
+        "wide, then taught by the poses that it finds in the target, seen from everywhere.",
+    ),
     "oracle": ArmStyle(
         "#22262c", "#e3e6ea", "Trained with the target's labels as well: a bound, out of reach in practice."
     ),

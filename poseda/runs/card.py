@@ -25,9 +25,9 @@ def protocol_card(config: RunConfig, domains: Domains, splits: Sequence[str]) ->
             f"noise of {degraded.noise:g} half screen widths, focal length off by {degraded.focal_error:+.0%}"
         )
     wide = {}
-    if "wide" in config.arms:
-        wide["arm wide"] = (
-            "finds tilt and bone lengths in the tested clips' own 2D, without labels (transductive)"
+    if "wide" in config.arms or "wide_target" in config.arms:
+        wide["wide arms"] = (
+            "find tilt and bone lengths in the tested clips' own 2D, without labels (transductive)"
         )
     return {
         "data": domains.name,

@@ -15,7 +15,7 @@ from poseda.config.commands import RUN_FILE
 from poseda.config.near import guess
 from poseda.datasets import Domains, OwnDomains
 from poseda.geometry.skeleton import Skeleton
-from poseda.lifters.sizes import WIDE, build_for_arm
+from poseda.lifters.sizes import WIDE_ARMS, build_for_arm
 from poseda.runs.atomic import JsonFile, is_leftover
 from poseda.runs.card import protocol_card
 from poseda.runs.checkpoint import Checkpoint, CheckpointError, unpack_module
@@ -163,7 +163,7 @@ class RunFolder:
         Raises:
             ValueError: if its file is not there or damaged, or the run adapted a module that is not given.
         """
-        if given is None and arm != WIDE and config.lifter not in lifters.names():
+        if given is None and arm not in WIDE_ARMS and config.lifter not in lifters.names():
             raise ValueError(
                 f"lifter: expected one of {', '.join(lifters.names())}, or the module that a program gave "
                 f"the run, got {config.lifter!r}{guess(config.lifter, lifters.names())}"

@@ -16,12 +16,13 @@ from torch import Tensor
 
 from poseda import ops
 from poseda.config import AdversaryConfig, Arm, RunConfig
-from poseda.datasets import AdaptationData, LabelledPoses
+from poseda.datasets import AdaptationData, LabelledPoses, UnlabelledPoses
 from poseda.datasets.sequences import middle, rows_around, windows_of
 from poseda.geometry.placements import TargetPlacements
 from poseda.geometry.rotation import composed
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters import ClipWindows
+from poseda.lifters.sizes import WIDE_ARMS
 from poseda.method.generator import Generator, Proposal, jittered, random_proposal
 from poseda.ops import AugmentedPose
 
@@ -70,7 +71,7 @@ class Recipe:
 def recipe_of(arm: Arm, config: RunConfig) -> Recipe:
     """The recipe of an arm."""
     captured = Recipe("captured", "captured", "target", config.adversary)
-    if arm in ("source_only", "wide"):  # wide draws views of its own
+    if arm in ("source_only", *WIDE_ARMS):  # these draw views of their own
         return captured
     if arm == "oracle":
         return replace(captured, target_labels=True)
@@ -128,6 +129,7 @@ class TrainingData:
         tilt: (M, 3) rotation vectors, radians, of people in the view of each placement. The source is then
             without tilt (:mod:`poseda.training.view_alignment`). None leaves the source's own tilt.
         patterns: (M, J) bool, which joints the target's detections show, or None where they show all.
+        target: unlabelled poses, for the arm that lifts them.
     """
 
     skeleton: Skeleton
@@ -136,6 +138,7 @@ class TrainingData:
     windows: ClipWindows | None = None
     tilt: Tensor | None = None
     patterns: Tensor | None = None
+    target: UnlabelledPoses | None = None
 
     @classmethod
     def load(
@@ -156,7 +159,7 @@ class TrainingData:
         placements = TargetPlacements.build(target.pose_2d, target.camera, data.skeleton, target.visible)
         windows = windows_of(source, frames, target_frame, "source")
         patterns = None if target.shown is None else target.shown.to(device)
-        return cls(data.skeleton, source, placements.to(device), windows, patterns=patterns)
+        return cls(data.skeleton, source, placements.to(device), windows, patterns=patterns, target=target)
 
 
 def augment_pairs(

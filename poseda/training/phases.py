@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
+
 import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
-from poseda.config import RunConfig
+from poseda.config import LifterTrainingConfig, RunConfig
 from poseda.datasets import LabelledPoses
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters.sizes import build_lifter, build_wide
@@ -17,6 +20,7 @@ from poseda.runs.checkpoint import unpack_module
 from poseda.runs.verdict import PRETRAINED
 from poseda.training import compilation
 from poseda.training.adversarial import GeneratorPhase
+from poseda.training.found_poses import with_found
 from poseda.training.lifting import LifterPhase, PairDraw
 from poseda.training.pairs import PairSource, Recipe, TrainingData, recipe_of
 from poseda.training.stage import Build, Phase
@@ -81,18 +85,41 @@ class Phases:
             lengths = group_lengths(data.source.root_relative, self.skeleton).mean(0)
             lifter.usual_lengths.copy_(lengths)
             views = ViewSource(data, self.config, rng.initial_seed(), rng)
-            return WidePhase(
-                lifter,
-                views,
-                self.skeleton,
-                options_of(self.config),
-                self.config.wide.steps,
-                self.fabric,
-                captured=self.config.graphs == "on",
-                wide=self.config.wide,
-            )
+            return self._wide_phase(lifter, views, options_of(self.config), self.config.wide.steps)
 
         return build
+
+    def taught(self, data: TrainingData, lifter: nn.Module) -> Build:
+        """A wide lifter learns from the target's poses as it finds them, beside those of the source."""
+
+        def build(rng: torch.Generator) -> Phase:
+            options = self.config.wide
+            found = with_found(data, lifter, options.target_share, rng.initial_seed(), self.config)
+            views = ViewSource(found.data, self.config, rng.initial_seed(), rng, found.up, found.own)
+            rate = replace(options_of(self.config), learning_rate=options.target_rate)
+            return self._wide_phase(copy.deepcopy(lifter), views, rate, options.target_steps)
+
+        return build
+
+    def _wide_phase(
+        self, lifter: nn.Module, views: ViewSource, options: LifterTrainingConfig, steps: int
+    ) -> WidePhase:
+        return WidePhase(
+            lifter,
+            views,
+            self.skeleton,
+            options,
+            steps,
+            self.fabric,
+            captured=self.config.graphs == "on",
+            wide=self.config.wide,
+        )
+
+    def wide_of(self, weights: dict[str, Tensor]) -> nn.Module:
+        """A wide lifter with the weights that a phase gave, on the device."""
+        lifter = build_wide(self.config, self.skeleton).to(self.fabric.device)
+        unpack_module("lifter", lifter, weights)
+        return lifter.eval()
 
     def generation(self, seed: int, recipe: Recipe, data: TrainingData) -> Build:
         """A generator learns to change poses, and the pre-trained lifter steers it where the recipe says."""

@@ -13,7 +13,7 @@ from poseda.config import Arm, RunConfig
 from poseda.datasets import Domains
 from poseda.evaluation.evaluate import SPLITS, evaluate
 from poseda.evaluation.labelfree_run import measure_without_labels
-from poseda.lifters.sizes import WIDE
+from poseda.lifters.sizes import WIDE_ARMS
 from poseda.method.generator import Generator
 from poseda.runs import RunFolder
 from poseda.runs.verdict import PRETRAINED, Verdict, source_model
@@ -77,8 +77,10 @@ class Run:
 
         Of several processes the first evaluates; the others return no rows.
         """
-        if arm == WIDE:
+        if arm in WIDE_ARMS:
             lifter = self.train_wide(seed)
+            if arm == "wide_target":
+                lifter = self.teach_wide(seed, lifter)
         else:
             self.pretrain(seed)
             lifter = self.adapt(seed, arm)
@@ -98,8 +100,17 @@ class Run:
 
     def train_wide(self, seed: int) -> nn.Module:
         """The arm wide: its own lifter learns views of the source from everywhere."""
-        self._stages.run(seed, WIDE, "lifter", self._phases.wide(self.data))
-        return self._phases.trained_lifter(seed, WIDE)
+        self._stages.run(seed, "wide", "lifter", self._phases.wide(self.data))
+        return self._phases.trained_lifter(seed, "wide")
+
+    def teach_wide(self, seed: int, lifter: nn.Module) -> nn.Module:
+        """The arm wide_target: the wide lifter learns from the target's poses as it finds them, in rounds."""
+        rounds = self.config.wide.rounds
+        for number in range(1, rounds + 1):
+            name = "lifter" if number == rounds else f"round{number}"
+            weights = self._stages.run(seed, "wide_target", name, self._phases.taught(self.data, lifter))
+            lifter = self._phases.wide_of(weights)
+        return lifter
 
     def train_generator(self, seed: int, arm: Arm) -> Generator:
         """Stage 2: the generator of an arm, and before it a lifter only where one is needed."""

@@ -64,13 +64,25 @@ class ViewSource:
         config: ranges and rates.
         seed: of the order of poses.
         rng: of all other random numbers; its state belongs in the checkpoint.
+        up: (S, 3) upward in the axes of each source pose, where it is known.
+        own: how many of the first poses are of the source's people, whose proportions are drawn towards those
+            of anatomy. Default: all.
     """
 
-    def __init__(self, data: TrainingData, config: RunConfig, seed: int, rng: torch.Generator) -> None:
+    def __init__(
+        self,
+        data: TrainingData,
+        config: RunConfig,
+        seed: int,
+        rng: torch.Generator,
+        up: Tensor | None = None,
+        own: int | None = None,
+    ) -> None:
         self.data, self.config, self.rng = data, config, rng
-        self.upright = find_up(data.source, data.skeleton)
-        own = group_lengths(data.source.pose_3d, data.skeleton).median(0).values
-        self.physique = anatomical_scale(own, data.skeleton)
+        self.up = find_up(data.source, data.skeleton).up if up is None else up
+        self.own = len(data.source) if own is None else own
+        lengths = group_lengths(data.source.pose_3d[: self.own], data.skeleton).median(0).values
+        self.physique = anatomical_scale(lengths, data.skeleton)
         self._order = Shuffle(len(data.source), config.wide.batch, seed, data.source.pose_2d.device)
         self.detector = Detector(
             data.skeleton, config.detector, data.patterns, rng, data.source.pose_2d.device
@@ -84,8 +96,9 @@ class ViewSource:
     def draw(self, index: Tensor) -> Views:
         """Views of these rows."""
         rows, skeleton = rows_around(index, self.data.windows), self.data.skeleton
-        up = self.upright.up[middle(rows)]
-        view = draw_views(up, skeleton, self.config.views, self.rng, self.physique)
+        centre = middle(rows)
+        physique = torch.where((centre < self.own)[:, None], self.physique, 1.0)
+        view = draw_views(self.up[centre], skeleton, self.config.views, self.rng, physique)
         seen = view.of(self.data.source.pose_3d[rows], skeleton)
         rays = self.detector.disturb(seen.pose_2d)
         return self._told(rays, self.detector.seen(rays), root_relative(seen.pose_3d), view.up, seen.valid)
