@@ -72,6 +72,10 @@ SINGLE_FRAME_ARMS: tuple[Arm, ...] = ("gpa_lpa_view", "wide", "wide_target")
 the others sees them."""
 
 
+WIDE_ARMS: tuple[Arm, ...] = ("wide", "wide_target")
+"""Arms whose lifter sees rays and masks, from views of everywhere."""
+
+
 def arm_name(name: str) -> str:
     """The name of an arm today, whichever it is given by."""
     return RENAMED_ARMS.get(name, name)

@@ -8,13 +8,10 @@ from dataclasses import replace
 from torch import nn
 
 from poseda import lifters
-from poseda.config import NetworkConfig, RunConfig
+from poseda.config import WIDE_ARMS, NetworkConfig, RunConfig
 from poseda.device import choose
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters.wide import WideLifter
-
-WIDE_ARMS = ("wide", "wide_target")
-"""The arms whose lifter is a :class:`WideLifter`."""
 
 _OPTIONS = {
     "simple_baseline": {"width": "width", "blocks": "blocks", "dropout": "dropout"},

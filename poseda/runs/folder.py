@@ -10,12 +10,12 @@ from typing import Any
 from torch import nn
 
 from poseda import lifters
-from poseda.config import RunConfig, arm_name, check_resumable, from_json, to_json
+from poseda.config import WIDE_ARMS, RunConfig, arm_name, check_resumable, from_json, to_json
 from poseda.config.commands import RUN_FILE
 from poseda.config.near import guess
 from poseda.datasets import Domains, OwnDomains
 from poseda.geometry.skeleton import Skeleton
-from poseda.lifters.sizes import WIDE_ARMS, build_for_arm
+from poseda.lifters.sizes import build_for_arm
 from poseda.runs.atomic import JsonFile, is_leftover
 from poseda.runs.card import protocol_card
 from poseda.runs.checkpoint import Checkpoint, CheckpointError, unpack_module

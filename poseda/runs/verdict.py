@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from poseda.config import Arm, arm_name
+from poseda.config import WIDE_ARMS, Arm, arm_name
 from poseda.runs.atomic import JsonFile
 
 RESAMPLES = 1000
@@ -19,7 +19,7 @@ FEW = 5
 """Fewer target clips than this are called few: whole clips then differ much by chance alone."""
 
 PREFERRED: tuple[Arm, ...] = (
-    *("wide", "gpa_lpa_view", "gpa_lpa", "gpa", "lpa", "random", "poseaug", "source_only"),
+    *("wide_target", "wide", "gpa_lpa_view", "gpa_lpa", "gpa", "lpa", "random", "poseaug", "source_only"),
 )
 """Which of the arms that were asked for is recommended; the oracle saw labels and never is."""
 
@@ -122,22 +122,23 @@ class Verdict:
 def source_model(arms: Sequence[Arm]) -> str:
     """Name of the source model: the arm, or the pre-trained lifter where that arm was not asked for.
 
-    A run of the arm wide alone pre-trains nothing; that arm saw no target, so it is the source model.
+    A run of wide arms alone pre-trains nothing; the arm wide saw no target, so it is the source model.
     """
-    if tuple(arms) == ("wide",):
+    if set(arms) <= set(WIDE_ARMS):
         return "wide"
     return "source_only" if "source_only" in arms else PRETRAINED
 
 
 def recommend(verdict: Verdict | None, arms: Sequence[Arm]) -> str:
-    """The model to use: wide where it was trained, else the source model unless the verdict is to adapt.
+    """The model to use: a wide arm if one was trained, else the source model unless the verdict is to adapt.
 
-    The arm wide saw no target, so it cannot have learned harm from it. It was better than every other arm on
-    all labelled pairs and real cameras that were tried (benchmarks/README.md).
+    Both wide arms were better than every other on all labelled pairs and real cameras that were tried, and
+    wide_target was better than wide (benchmarks/README.md).
     """
     keep = source_model(arms)
-    if "wide" in arms:
-        return "wide"
+    for arm in ("wide_target", "wide"):
+        if arm in arms:
+            return arm
     if verdict is not None and not verdict.adapt:
         return keep
     return preferred(arms) or keep

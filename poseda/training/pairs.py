@@ -15,14 +15,13 @@ import torch
 from torch import Tensor
 
 from poseda import ops
-from poseda.config import AdversaryConfig, Arm, RunConfig
+from poseda.config import WIDE_ARMS, AdversaryConfig, Arm, RunConfig
 from poseda.datasets import AdaptationData, LabelledPoses, UnlabelledPoses
 from poseda.datasets.sequences import middle, rows_around, windows_of
 from poseda.geometry.placements import TargetPlacements
 from poseda.geometry.rotation import composed
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters import ClipWindows
-from poseda.lifters.sizes import WIDE_ARMS
 from poseda.method.generator import Generator, Proposal, jittered, random_proposal
 from poseda.ops import AugmentedPose
 

@@ -9,11 +9,10 @@ from typing import Any
 from lightning.fabric import Fabric
 from torch import nn
 
-from poseda.config import Arm, RunConfig
+from poseda.config import WIDE_ARMS, Arm, RunConfig
 from poseda.datasets import Domains
 from poseda.evaluation.evaluate import SPLITS, evaluate
 from poseda.evaluation.labelfree_run import measure_without_labels
-from poseda.lifters.sizes import WIDE_ARMS
 from poseda.method.generator import Generator
 from poseda.runs import RunFolder
 from poseda.runs.verdict import PRETRAINED, Verdict, source_model

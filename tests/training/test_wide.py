@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from poseda.config import WideConfig, from_json, to_json
+from poseda.config import Arm, ConfigError, WideConfig, from_json, to_json
 from poseda.datasets import Domains
 from poseda.inference import AdaptedLifter
+from poseda.lifters.sizes import build_wide
+from poseda.method.two_passes import lift_poses
 from poseda.runs import RunFolder
 from poseda.runs.verdict import source_model
+from poseda.training.found_poses import with_found
 from poseda.training.pairs import TrainingData
 from poseda.training.preparation import prepare
 from poseda.training.wide import ViewSource
@@ -22,7 +25,7 @@ from tests.shared.runs import equal, short_run, weights
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-SHORT = WideConfig(width=16, blocks=1, steps=10, batch=32, ema=0.9)
+SHORT = WideConfig(width=16, blocks=1, steps=15, batch=32, ema=0.9, target_steps=15)
 
 
 def test_a_run_of_the_arm_alone_pretrains_nothing_and_is_evaluated(domains: Domains, tmp_path: Path) -> None:
@@ -32,12 +35,12 @@ def test_a_run_of_the_arm_alone_pretrains_nothing_and_is_evaluated(domains: Doma
     assert {(row["arm"], row["split"]) for row in rows} == {("wide", "source_val"), ("wide", "target_test")}
     assert all(np.isfinite(row["mpjpe"]) for row in rows)
     assert not folder.weights(0, "pretrained", "lifter").exists()
-    assert source_model(("wide",)) == "wide"
+    assert source_model(("wide",)) == source_model(("wide_target", "wide")) == "wide"
     logged = [json.loads(line) for line in (config.out / "metrics.jsonl").read_text().splitlines()]
     assert {"lifter_loss", "up_loss", "valid_share"} <= logged[-1].keys()
     model = AdaptedLifter.load(config.out)
     assert model.arm == "wide" and model.wide
-    assert "(transductive)" in folder.card.read()["arm wide"]
+    assert "(transductive)" in folder.card.read()["wide arms"]
 
 
 def test_it_learns(domains: Domains, tmp_path: Path) -> None:
@@ -48,27 +51,77 @@ def test_it_learns(domains: Domains, tmp_path: Path) -> None:
     assert many[0]["mpjpe"] < 0.7 * few[0]["mpjpe"]
 
 
-def test_a_run_that_was_stopped_goes_on_bit_for_bit(domains: Domains, tmp_path: Path) -> None:
-    whole = short_run(tmp_path / "whole", "wide", wide=SHORT)
+class Stop(Exception):
+    """Ends a run as a kill would."""
+
+
+class StopIn:
+    """Stops a run at a step of the phase whose title begins so."""
+
+    def __init__(self, title: str, step: int) -> None:
+        self.title, self.step, self._now = title, step, ""
+
+    def phase_started(self, title: str, steps: int, done: int) -> None:
+        self._now = title
+
+    def phase_restarted(self, title: str, step: int, reason: str) -> None: ...
+    def phase_finished(self, title: str) -> None: ...
+    def advanced(self, step: int) -> None:
+        if self._now.startswith(self.title) and step == self.step:
+            raise Stop
+
+
+@pytest.mark.parametrize(
+    ("arm", "phase"), [("wide", "lifter"), ("wide_target", "round1"), ("wide_target", "lifter")]
+)
+def test_a_run_that_was_stopped_goes_on_bit_for_bit(
+    domains: Domains, tmp_path: Path, arm: Arm, phase: str
+) -> None:
+    whole = short_run(tmp_path / "whole", arm, wide=SHORT)
     prepare(whole, domains).train()
-    stopped = short_run(tmp_path / "stopped", "wide", wide=SHORT)
-
-    class Stop(Exception):
-        pass
-
-    class Observer:
-        def phase_started(self, title: str, steps: int, done: int) -> None: ...
-        def phase_restarted(self, title: str, step: int, reason: str) -> None: ...
-        def phase_finished(self, title: str) -> None: ...
-        def advanced(self, step: int) -> None:
-            if step == 10:
-                raise Stop
-
+    stopped = short_run(tmp_path / "stopped", arm, wide=SHORT)
     with pytest.raises(Stop):
-        prepare(stopped, domains, Observer()).train()
-    assert RunFolder(stopped.out).partial(0, "wide", "lifter").exists()
+        prepare(stopped, domains, StopIn(f"{arm} · {phase}", 10)).train()
+    assert RunFolder(stopped.out).partial(0, arm, phase).exists()
     prepare(replace(stopped, resume=True), domains).train()
-    assert equal(weights(whole.out, "wide"), weights(stopped.out, "wide"))
+    assert equal(weights(whole.out, arm), weights(stopped.out, arm))
+
+
+def test_what_the_target_taught_is_another_lifter_and_the_one_that_is_recommended(
+    domains: Domains, tmp_path: Path
+) -> None:
+    config = replace(short_run(tmp_path / "run", "wide", "wide_target", wide=SHORT), gate="report")
+    prepare(config, domains).train()
+    assert not equal(weights(config.out, "wide"), weights(config.out, "wide_target"))
+    model = AdaptedLifter.load(config.out)
+    assert model.arm == "wide_target" and model.wide
+
+
+def test_found_poses_are_the_targets_own_and_stand_beside_those_of_the_source(domains: Domains) -> None:
+    config = short_run(Path("unused"), "wide_target", wide=SHORT)
+    data = TrainingData.load(domains.adaptation(), torch.device("cpu"))
+    lifter = build_wide(config, data.skeleton).eval()
+    found = with_found(data, lifter, 0.25, 7, config)
+    poses, own = found.data.source, len(data.source)
+    assert found.own == own and torch.equal(poses.pose_3d[:own], data.source.pose_3d)
+    assert len(poses) - own == pytest.approx(own / 3, abs=1)
+    assert found.up.norm(dim=1).allclose(torch.ones(len(poses)), atol=1e-4)
+    # Each is what the lifter says of some row of the target: its 2D is there to compare.
+    target = domains.adaptation().target
+    told = lift_poses(lifter, target, config.training.flip).pose_3d
+    row = (target.pose_2d.flatten(1) == poses.pose_2d[own].flatten()).all(1).nonzero()[0, 0]
+    lifted = poses.pose_3d[own] - poses.pose_3d[own, :1]
+    assert lifted.allclose(told[row], atol=1e-4)
+    assert torch.equal(poses.pose_3d, with_found(data, lifter, 0.25, 7, config).data.source.pose_3d)
+
+
+def test_a_target_of_a_few_pictures_teaches_nothing(domains: Domains) -> None:
+    config = short_run(Path("unused"), "wide_target", wide=SHORT)
+    few = domains.adaptation()
+    few = replace(few, target=few.target.rows(torch.arange(4)))
+    data = TrainingData.load(few, torch.device("cpu"))
+    with pytest.raises(ValueError, match="at least 8 frames for wide_target"):
+        with_found(data, build_wide(config, data.skeleton).eval(), 0.5, 0, config)
 
 
 def test_other_arms_are_the_same_beside_it(domains: Domains, tmp_path: Path) -> None:
@@ -104,3 +157,8 @@ def test_windows_of_frames_are_trained_and_lifted(domains: Domains, tmp_path: Pa
 def test_the_options_of_the_arm_are_kept_with_the_run() -> None:
     config = short_run(Path("unused"), "wide", wide=SHORT)
     assert from_json(to_json(config)).wide == SHORT
+
+
+def test_windows_of_frames_are_not_taught_by_single_frames() -> None:
+    with pytest.raises(ConfigError, match="frames: expected 1 with the arm wide_target"):
+        short_run(Path("unused"), "wide_target", wide=SHORT, frames=3)
