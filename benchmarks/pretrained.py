@@ -20,7 +20,7 @@ from poseda.cli.screen import say
 from poseda.config import RunConfig, to_json
 from poseda.config.fields import fields_of
 from poseda.config.limits import Distinct, Found, check_fields
-from poseda.pretrained import FOLDER
+from poseda.pretrained import CARD, FOLDER
 
 if TYPE_CHECKING:
     from poseda.datasets import OwnDomains
@@ -30,9 +30,6 @@ NAME = "benchmarks.pretrained"
 
 SET_HERE = ("arms", "gate", "seeds", "data", "target", "source", "lifter", "frames", "resume", "json")
 """Options of adapt that this program sets itself."""
-
-CARD = "card.json"
-"""The file that says what the lifter is."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +111,7 @@ def train(options: PretrainedOptions, recipe: RunConfig) -> dict[str, Any]:
         "versions": versions(),
         "source_val_mm": next(row["mpjpe"] for row in results if row["split"] == "source_val"),
     }
-    write_json(packed.path / CARD, card)
+    write_json(packed.path / CARD.name, card)
     return card
 
 

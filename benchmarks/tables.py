@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.mocap.tables import markdown_table
 from poseda.bench.record import HEADINGS, STAGE_HEADINGS, rows, show_seconds, stage_rows
-from poseda.config import arm_name
+from poseda.config import WIDE_ARMS, arm_name
 from poseda.config.near import guess
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -90,21 +90,23 @@ def door_results() -> Table:
 
 
 def wide_pairs() -> Table:
-    """The arm wide on the pairs, beside the best of the other arms and the oracle."""
+    """The wide arms on the pairs, beside the best of the other arms and the oracle."""
     others = read("mocap")["pairs"]
     cells = []
     for pair, result in read("wide")["pairs"].items():
         lines = {arm_name(line["name"]): line for line in others[pair]["lines"]}
-        [own] = result["lines"]
+        own = {line["name"]: line for line in result["lines"]}
         cells.append(
-            [pair, *(spread(own, metric) for metric in ("mpjpe", "pa_mpjpe"))]
+            [pair]
+            + [spread(own[arm], metric) for arm in WIDE_ARMS for metric in ("mpjpe", "pa_mpjpe")]
             + [spread(lines[name], "mpjpe") for name in ("source_only", "gpa_lpa_view", "oracle")]
         )
-    return ("pair", "wide: MPJPE mm", "PA-MPJPE mm", "source_only", "gpa_lpa_view", "oracle"), cells
+    ours = [heading for arm in WIDE_ARMS for heading in (f"{arm}: MPJPE mm", "PA-MPJPE mm")]
+    return ("pair", *ours, "source_only", "gpa_lpa_view", "oracle"), cells
 
 
 def wide_real() -> Table:
-    """The arm wide on real detections."""
+    """The wide arms on real detections."""
     from benchmarks.real.tables import by_view
 
     return by_view(read("real"))

@@ -18,6 +18,7 @@ PACKAGE = Path(__file__).parents[1] / "poseda"
 
 LAYERS: list[tuple[str, ...]] = [
     ("config",),  # every option, once
+    ("pretrained",),  # the lifter that is installed with the package
     ("geometry",),  # skeletons, cameras, rotations, placements
     ("ops",),  # the fused ops
     ("device",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ from poseda.cli.options import read
 from poseda.cli.program import Given, Program, UsageError
 from poseda.cli.recipe import resolve
 from poseda.cli.screen import print_json, say
+from poseda.config import WIDE_ARMS as ARMS
 from poseda.config import RunConfig, to_json
 from poseda.config.fields import fields_of
 from poseda.config.limits import Distinct, Found, check_fields
@@ -28,7 +30,7 @@ SET_HERE = ("data", "target", "source", "resume", "domain_size", "gate", "arms",
 
 @dataclass(frozen=True, kw_only=True)
 class RealOptions:
-    """The arm wide on real detections: trained on motion capture, scored on the second half of each view."""
+    """The wide arms on real detections: trained on motion capture, scored on the second half of each view."""
 
     clips: Annotated[tuple[Path, ...], Distinct()]
     """Files of detections with cameras and 3D, a person each; see benchmarks/real/clips.py."""
@@ -47,7 +49,7 @@ class RealOptions:
 
 PROGRAM = Program(
     f"python -m {NAME}",
-    "Train the arm wide, lift real detections and score them. Options of `poseda adapt` make the recipe.",
+    "Train the wide arms, lift real detections and score them. Options of `poseda adapt` make the recipe.",
     (RealOptions, RunConfig),
     common=tuple(entry.name for entry in fields_of(RealOptions)),
     sets=frozenset(name for name in SET_HERE if name not in ("out", "seeds", "json")),
@@ -65,7 +67,7 @@ def run(arguments: list[str]) -> int:
 
     def make(given: Given) -> tuple[RealOptions, RunConfig]:
         recipe = resolve(given.without(RealOptions))
-        return given.build(RealOptions), replace(recipe, gate="off", arms=("wide",))
+        return given.build(RealOptions), replace(recipe, gate="off", arms=ARMS)
 
     options, recipe = read(PROGRAM, arguments, make)
     try:
@@ -104,12 +106,12 @@ def measure(options: RealOptions, recipe: RunConfig) -> dict[str, Any]:
         config = replace(recipe, out=options.out / f"seed{seed}", seeds=(seed,))
         config = replace(config, resume=RunFolder(config.out).begun)
         training.prepare(config, domains).train()
-        model = AdaptedLifter.load(config.out, "wide", seed)
+        models = [AdaptedLifter.load(config.out, arm, seed) for arm in ARMS]
         for view in (view for path in options.clips for view in views(path)):
-            for way in WAYS:
+            for model, way in product(models, WAYS):
                 found = score(model, view.half(second=True), way)
                 if found is not None:
-                    scores.append({"seed": seed, "view": view.name, "way": way, **found})
+                    scores.append({"seed": seed, "view": view.name, "arm": model.arm, "way": way, **found})
     asked = {"clips": [path.name for path in options.clips], "motion": options.motion.name}
     return {"asked": asked, "versions": versions(), "recipe": own_recipe(recipe), "scores": scores}
 

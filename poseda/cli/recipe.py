@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from poseda import pretrained
 from poseda.cli.program import UsageError, option_name
-from poseda.config import FOOTAGE_ARMS, SINGLE_FRAME_ARMS, RunConfig, preset
+from poseda.config import FOOTAGE_ARMS, PACKAGED, SINGLE_FRAME_ARMS, ConfigError, RunConfig, preset
 from poseda.config.fields import changed
 
 if TYPE_CHECKING:
@@ -34,11 +35,29 @@ def resolve(given: Mapping[str, Any]) -> RunConfig:
         config = replace(config, arms=arms)
     config = changed(config, given)
 
+    if config.packaged:
+        config = _sized_as_packaged(config, given)
+
     from poseda.lifters.sizes import usual_size
 
     size = {name: getattr(usual_size(config), name) for name in ("width", "blocks")}
     chosen = {f"network.{name}": value for name, value in size.items() if f"network.{name}" not in given}
     return changed(config, chosen)
+
+
+def _sized_as_packaged(config: RunConfig, given: Mapping[str, Any]) -> RunConfig:
+    """The run with a wide lifter of the family and size of the package's own.
+
+    Raises:
+        ConfigError: if another was asked for.
+    """
+    own = pretrained.config().wide
+    size = {name: getattr(own, name.removeprefix("wide.")) for name in PACKAGED}
+    for name, there in size.items():
+        if given.get(name, there) != there:
+            wanted = f"expected {there}, that of the package's lifter, or <from_scratch>, got {given[name]}"
+            raise ConfigError(name, wanted, "from_scratch")
+    return changed(config, size)
 
 
 def open_chosen(config: RunConfig) -> Domains:

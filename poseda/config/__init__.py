@@ -20,6 +20,7 @@ from poseda.config.record import check_resumable, from_json, to_json
 from poseda.config.run import (
     ARMS,
     FOOTAGE_ARMS,
+    PACKAGED,
     RENAMED_ARMS,
     SINGLE_FRAME_ARMS,
     WIDE_ARMS,
@@ -49,6 +50,7 @@ from poseda.config.sections import (
 __all__ = [
     "ARMS",
     "FOOTAGE_ARMS",
+    "PACKAGED",
     "RENAMED_ARMS",
     "SINGLE_FRAME_ARMS",
     "SMALLEST_BATCH",

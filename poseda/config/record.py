@@ -25,7 +25,18 @@ def to_json(config: Any) -> dict[str, Any]:
 
 
 _FILES = ("target", "source", "cameras", "intrinsics")
-_OWN = (*_FILES, "image_size", "fov", "layout", "joints", "strict", "people", "min_confidence", "stride")
+_OWN = (
+    *_FILES,
+    "from_scratch",
+    "image_size",
+    "fov",
+    "layout",
+    "joints",
+    "strict",
+    "people",
+    "min_confidence",
+    "stride",
+)
 """Fields of own footage: absent from the records of runs that are older than they are."""
 
 _LATER = (*_OWN, "alignment", "compile", "frames", "gate", "graphs", "health", "json", "target_data")

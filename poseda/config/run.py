@@ -81,6 +81,10 @@ def arm_name(name: str) -> str:
     return RENAMED_ARMS.get(name, name)
 
 
+PACKAGED = ("wide.lifter", "wide.width", "wide.blocks")
+"""Options that the package's own lifter has decided."""
+
+
 @dataclass(frozen=True)
 class RunConfig:
     """The options of one run of `poseda adapt`, checked as a whole when they are built.
@@ -146,6 +150,8 @@ class RunConfig:
     graphs: Literal["off", "on"] = "off"
     """Replay training steps as CUDA graphs: on one CUDA device, in 32-true or bf16-mixed. A lifter of your
     own must do the same at every step. Not yet run on a GPU."""
+    from_scratch: bool = False
+    """With --target and no --source: train the arm wide anew. Otherwise it is the package's own lifter."""
     json: bool = False
     """Print the results as one JSON object on stdout. All other output goes to stderr."""
     domain_size: Annotated[float, Above(0)] = 1.0
@@ -199,6 +205,13 @@ class RunConfig:
                 "frames",
                 f"expected 1 with the arm wide_target, which learns from single frames, got {self.frames}",
             )
+        if self.from_scratch and (self.target is None or self.source is not None):
+            raise ConfigError(
+                "from_scratch",
+                "expected <target> without <source>, where it has an effect",
+                "target",
+                "source",
+            )
         pool, batch = self.adversary.pool, self.generator_training.batch
         if pool < batch:
             wanted = f"expected at least <generator_training.batch> = {batch}, got {pool}"
@@ -210,6 +223,12 @@ class RunConfig:
         if self.save_every % self.log_every:
             wanted = f"expected a multiple of <log_every> = {self.log_every}, got {self.save_every}"
             raise ConfigError("save_every", wanted, "log_every")
+
+    @property
+    def packaged(self) -> bool:
+        """Whether the arm wide is the package's own lifter: footage without a source of its own."""
+        own = self.target is not None and self.source is None
+        return own and not self.from_scratch and self.frames == 1
 
 
 def preset(name: Preset) -> RunConfig:

@@ -31,8 +31,22 @@ def _mesh(pitch: range, roll: range) -> Tensor:
 GRID = _mesh(range(-25, 90, 9), range(-45, 46, 15))
 """(C, 3) unit vectors: upward in cameras of these pitches and rolls. The classes of the scene network."""
 
-CANDIDATES = _mesh(range(-28, 89, 2), range(-46, 47, 4))
+ROLLS = range(-46, 47, 4)
+"""Degrees of roll that a vote may choose."""
+
+CANDIDATES = _mesh(range(-28, 89, 2), ROLLS)
 """(D, 3) unit vectors that a vote may choose."""
+
+LEVEL, TILTED = 6.0, 0.2
+"""Most cameras are rolled by a few degrees: the standard deviation, and the share of the others."""
+
+
+def _roll_prior() -> Tensor:
+    """(D,) log probability of the candidates by their roll, up to a constant."""
+    roll = torch.tensor(list(ROLLS)).float()
+    narrow = torch.exp(-0.5 * (roll / LEVEL) ** 2)
+    share = (1 - TILTED) * narrow / narrow.sum() + TILTED / len(roll)
+    return share.log().repeat(len(CANDIDATES) // len(roll))
 
 
 def soft_classes(up: Tensor) -> Tensor:
@@ -47,7 +61,9 @@ def _grid(dtype: torch.dtype, device: torch.device) -> Tensor:
     return GRID.to(device, dtype)
 
 
-def vote(log_probability: Tensor, log_prior: Tensor, turn: Tensor) -> tuple[Tensor, Tensor]:
+def vote(
+    log_probability: Tensor, log_prior: Tensor, turn: Tensor, independent: float | None = None
+) -> tuple[Tensor, Tensor]:
     """The upward direction of one camera on which its frames agree best: the product of their likelihoods.
 
     Args:
@@ -55,6 +71,8 @@ def vote(log_probability: Tensor, log_prior: Tensor, turn: Tensor) -> tuple[Tens
         log_prior: (C,) of the views that the lifter was trained on. Without it every frame would vote for
             what is usual.
         turn: (N, 3, 3) camera axes into virtual ones.
+        independent: how many frames of other content these are worth; successive ones of one posture are
+            worth one. Default: N. Few leave the usual roll of cameras its weight.
 
     Returns:
         (3,) unit vector, upward in the camera's axes; and its uncertainty, radians: the spread of the
@@ -67,7 +85,9 @@ def vote(log_probability: Tensor, log_prior: Tensor, turn: Tensor) -> tuple[Tens
     there = torch.einsum("nij,dj->ndi", turn[some], candidates)
     kernel = (there @ grid.T / WIDTH**2).log_softmax(2)
     score = (kernel + likelihood).logsumexp(2).clamp_min(SURPRISE).sum(0)
+    worth = min(independent or len(turn), len(turn)) / len(some)
+    score = score * worth + _roll_prior().to(score)
     best = candidates[score.argmax()]
-    weight = (score / max(len(some) / 10, 1)).softmax(0)
+    weight = score.softmax(0)
     error = torch.linalg.cross(candidates, best.expand_as(candidates)).norm(dim=1).asin()
     return best, (weight * error.square()).sum().sqrt()

@@ -25,6 +25,10 @@ FEWEST_FRAMES = 8
 """Fewer frames of a camera or a person tell neither an upward direction nor lengths."""
 
 
+UNCORRELATED = 0.05
+"""An autocorrelation below this is noise."""
+
+
 @dataclass(frozen=True)
 class Told:
     """What may be told to the second pass beside what the first pass found.
@@ -99,7 +103,7 @@ def lift_frames(
     if told.find_lengths or (told.find_up and told.up is None):
         first = _pass(lifter, frames.told(up), windows, average)
         if told.find_up and told.up is None:
-            up, up_error = _voted(first, lifter.log_prior, camera)
+            up, up_error = _voted(first, lifter.log_prior, camera, person)
         if told.find_lengths:
             lengths = _lengths(first, lifter, person)
     nothing = not bool(up.isfinite().any()) and not bool(lengths.isfinite().any())
@@ -125,15 +129,43 @@ def _pass(lifter: WideLifter, frames: Observation, windows: ClipWindows | None, 
     return Lifted(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
 
-def _voted(first: Lifted, log_prior: Tensor, camera: Tensor) -> tuple[Tensor, Tensor]:
+def _voted(first: Lifted, log_prior: Tensor, camera: Tensor, person: Tensor) -> tuple[Tensor, Tensor]:
     """Upward direction (N, 3) and its uncertainty (N,) by camera; NaN for cameras of too few frames."""
     up = first.turn.new_full((len(camera), 3), torch.nan)
     error = first.turn.new_full((len(camera),), torch.nan)
     for number in camera.unique().tolist():
         rows = (camera == number).nonzero()[:, 0]
         if len(rows) >= FEWEST_FRAMES:
-            up[rows], error[rows] = vote(first.up[rows], log_prior, first.turn[rows])
+            people = person[rows]
+            worth = sum(
+                independent_frames(first.pose_3d[rows[people == one], 0]) for one in people.unique().tolist()
+            )
+            up[rows], error[rows] = vote(first.up[rows], log_prior, first.turn[rows], worth)
     return up, error
+
+
+def independent_frames(pose_3d: Tensor) -> float:
+    """How many independent frames a recording is worth: its length over twice its correlation time.
+
+    Successive frames of one posture err alike. The correlation time is the sum of the autocorrelations of
+    the poses, up to the first that is lost in noise; frames in no order have none.
+
+    Args:
+        pose_3d: (N, J, 3) of one person, in the order of the frames.
+    """
+    frames = len(pose_3d)
+    change = pose_3d.flatten(1) - pose_3d.flatten(1).mean(0)
+    variance = change.square().sum() / frames
+    if frames < 2 or not variance > 0:
+        return 1.0
+    # By the transform of the whole recording, padded: N lags at the cost of a few.
+    spectrum = torch.fft.rfft(change, 2 * frames, dim=0)
+    product = torch.fft.irfft(spectrum.abs().square().sum(1), 2 * frames)[:frames]
+    count = torch.arange(frames, 0, -1, device=change.device)
+    correlation = (product / count / variance)[1 : max(frames // 2, 2)]
+    lost = (correlation < UNCORRELATED).nonzero()
+    within = correlation[: int(lost[0])] if len(lost) else correlation
+    return float(frames / (1 + 2 * within.sum().clamp_min(0)))
 
 
 def _lengths(first: Lifted, lifter: WideLifter, person: Tensor) -> Tensor:

@@ -9,9 +9,10 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
+from poseda import pretrained
 from poseda.config import LifterTrainingConfig, RunConfig
 from poseda.datasets import LabelledPoses
-from poseda.geometry.skeleton import Skeleton
+from poseda.geometry.skeleton import H36M16, Skeleton
 from poseda.lifters.sizes import build_lifter, build_wide
 from poseda.method.bodies import group_lengths
 from poseda.method.generator import Generator
@@ -82,6 +83,11 @@ class Phases:
 
         def build(rng: torch.Generator) -> Phase:
             lifter = build_wide(self.config, self.skeleton)
+            if self.config.packaged and self.skeleton == H36M16:
+                weights, _ = RunFolder(pretrained.FOLDER).weights(0, "wide", "lifter").load()
+                unpack_module("lifter", lifter, weights)
+                views = ViewSource(data, self.config, rng.initial_seed(), rng)
+                return self._wide_phase(lifter, views, options_of(self.config), 0)
             lengths = group_lengths(data.source.root_relative, self.skeleton).mean(0)
             lifter.usual_lengths.copy_(lengths)
             views = ViewSource(data, self.config, rng.initial_seed(), rng)

@@ -149,6 +149,21 @@ def test_the_vote_of_frames_finds_the_direction_on_which_they_agree() -> None:
     assert 0 < float(error) < math.radians(15)
 
 
+def test_a_camera_that_little_speaks_of_is_taken_to_be_hardly_rolled() -> None:
+    """One posture, seen for long, tells less of a roll than people who move; cameras are mostly level."""
+    rolled = tilted_up(torch.deg2rad(torch.tensor([[20.0, 30.0]])))
+    # Frames that are torn between a level camera and a rolled one, and lean towards the rolled one.
+    level = tilted_up(torch.deg2rad(torch.tensor([[20.0, 0.0]])))
+    torn = 0.6 * directions.soft_classes(rolled) + 0.4 * directions.soft_classes(level)
+    log, turn = torn.expand(100, -1).log(), torch.eye(3).expand(100, 3, 3)
+    prior = torch.full((len(directions.GRID),), -math.log(len(directions.GRID)))
+    many, sure = directions.vote(log, prior, turn)
+    few, unsure = directions.vote(log, prior, turn, 2.0)
+    assert angle_between(many, rolled[0]) < math.radians(5)
+    assert angle_between(few, level[0]) < math.radians(5)
+    assert unsure > 2 * sure
+
+
 def test_a_vote_does_not_follow_what_is_usual() -> None:
     """Frames that know nothing repeat the prior; they must not pull the vote of those that know."""
     truth = tilted_up(torch.tensor([0.9, 0.0]))

@@ -15,7 +15,14 @@ from poseda.lifters import directions
 from poseda.lifters.observation import Observation
 from poseda.lifters.wide import Lifted, WideLifter
 from poseda.method.bodies import group_lengths
-from poseda.method.two_passes import FEWEST_FRAMES, ONE_PASS, Told, lift_frames, lift_poses
+from poseda.method.two_passes import (
+    FEWEST_FRAMES,
+    ONE_PASS,
+    Told,
+    independent_frames,
+    lift_frames,
+    lift_poses,
+)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -114,3 +121,15 @@ def test_tables_are_lifted_by_their_columns_or_by_lenses_and_clips() -> None:
     moved[:, 3] = 9.0
     other = UnlabelledPoses(moved, poses.camera, poses.clip, hidden)
     assert torch.equal(lift_poses(lifter, unlabelled).pose_3d, lift_poses(lifter, other).pose_3d)
+
+
+def test_frames_are_worth_what_their_postures_differ() -> None:
+    other = torch.randn(400, 16, 3, generator=torch.Generator().manual_seed(0))
+    assert independent_frames(other) == pytest.approx(400, rel=0.1)
+    held = other[::10].repeat_interleave(10, 0)  # each posture stays for ten frames
+    assert independent_frames(held) == pytest.approx(40, rel=0.3)
+    assert independent_frames(other[:1].expand(50, 16, 3)) == pytest.approx(1, abs=0.05)
+    assert independent_frames(other[:1]) == 1
+    # A slow sway of one second each way: a recording of ten seconds is worth a few frames.
+    sway = torch.sin(torch.arange(300) / 300 * 2 * torch.pi * 5)[:, None, None] * other[:1]
+    assert 5 < independent_frames(sway) < 40
