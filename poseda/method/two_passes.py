@@ -201,7 +201,7 @@ def lift_poses(
     )
     columns = poses.columns if isinstance(poses, LabelledPoses) else {}
     camera, person = _numbered(columns.get("camera")), _numbered(columns.get("subject"))
-    camera = _lenses(poses) if camera is None else camera
+    camera = lenses(poses) if camera is None else camera
     person = poses.clip if person is None else person
     lifter.eval()
     return lift_frames(lifter, frames, camera.to(device), person.to(device), told, run_of_row, average)
@@ -213,7 +213,7 @@ def _numbered(column: np.ndarray | None) -> Tensor | None:
     return torch.from_numpy(np.unique(column, return_inverse=True)[1].reshape(-1))
 
 
-def _lenses(poses: LabelledPoses | UnlabelledPoses) -> Tensor:
+def lenses(poses: LabelledPoses | UnlabelledPoses) -> Tensor:
     """(N,) number of the lens of each row."""
     lens = torch.cat([poses.camera.focal, poses.camera.center], 1)
     if len(lens) == 1:

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from poseda.config import RunConfig
-from poseda.datasets import LabelledPoses
+from poseda.datasets import LabelledPoses, UnlabelledPoses
 from poseda.datasets.records import concatenated
 from poseda.datasets.upright import find_up
 from poseda.lifters.wide import WideLifter
-from poseda.method.two_passes import Told, lift_poses
+from poseda.method.two_passes import FEWEST_FRAMES, Told, lenses, lift_poses
 from poseda.training.pairs import TrainingData
 
 DISTANCE = 4.0
@@ -39,6 +39,20 @@ class FoundPoses(NamedTuple):
     own: int
 
 
+def check_target(target: UnlabelledPoses) -> None:
+    """Check that the arm wide_target can learn from a target.
+
+    Raises:
+        ValueError: if no camera has the frames that tell an upward direction.
+    """
+    most = int(lenses(target).bincount().max())
+    if most < FEWEST_FRAMES:
+        raise ValueError(
+            f"arms: expected a target camera with at least {FEWEST_FRAMES} poses for wide_target, "
+            f"got {most}; name other arms, such as wide"
+        )
+
+
 @torch.no_grad()
 def with_found(
     data: TrainingData, lifter: nn.Module, share: float, seed: int, config: RunConfig
@@ -55,17 +69,11 @@ def with_found(
         seed: of the draw of target poses.
         config: of the run.
 
-    Raises:
-        ValueError: if no camera of the target tells an upward direction.
     """
     assert isinstance(lifter, WideLifter) and data.target is not None
     complete = data.patterns is None
     lifted = lift_poses(lifter, data.target, config.training.flip, None, Told(find_lengths=complete))
     known = lifted.up.isfinite().all(1).nonzero()[:, 0]
-    if not len(known):
-        raise ValueError(
-            "arms: expected a target camera with at least 8 frames for wide_target, got fewer; use wide"
-        )
     generator = torch.Generator().manual_seed(seed)
     wanted = max(round(len(data.source) * share / (1 - share)), 1)
     drawn = known.cpu()[torch.randint(len(known), (wanted,), generator=generator)].to(known.device)

@@ -17,6 +17,7 @@ from poseda.lifters.sizes import build_lifter
 from poseda.runs import RunFolder
 from poseda.training.disturbance import disturb
 from poseda.training.fabric import start_fabric
+from poseda.training.found_poses import check_target
 from poseda.training.pairs import TrainingData, recipe_of
 from poseda.training.parallel import follows
 from poseda.training.run import Run
@@ -66,6 +67,8 @@ def _prepare(
     if "gpa_lpa_view" in config.arms:
         check_skeleton(domains.skeleton)
     adaptation = disturb(domains.adaptation(), config.target_data)
+    if "wide_target" in config.arms:
+        check_target(adaptation.target)
     data = TrainingData.load(adaptation, fabric.device, config.frames, target_frame(built, config.frames))
     verdict = None if config.gate == "off" else gate.decide(adaptation)
     if config.gate == "on" and verdict is not None and not verdict.adapt:

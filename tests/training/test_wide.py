@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from poseda.config import Arm, ConfigError, WideConfig, from_json, to_json
-from poseda.datasets import Domains
+from poseda.datasets import Domains, OwnDomains
 from poseda.inference import AdaptedLifter
 from poseda.lifters.sizes import build_wide
 from poseda.method.two_passes import lift_poses
@@ -115,13 +115,15 @@ def test_found_poses_are_the_targets_own_and_stand_beside_those_of_the_source(do
     assert torch.equal(poses.pose_3d, with_found(data, lifter, 0.25, 7, config).data.source.pose_3d)
 
 
-def test_a_target_of_a_few_pictures_teaches_nothing(domains: Domains) -> None:
-    config = short_run(Path("unused"), "wide_target", wide=SHORT)
+def test_a_target_of_a_few_pictures_is_refused_before_anything_is_written(
+    domains: Domains, tmp_path: Path
+) -> None:
     few = domains.adaptation()
     few = replace(few, target=few.target.rows(torch.arange(4)))
-    data = TrainingData.load(few, torch.device("cpu"))
-    with pytest.raises(ValueError, match="at least 8 frames for wide_target"):
-        with_found(data, build_wide(config, data.skeleton).eval(), 0.5, 0, config)
+    config = short_run(tmp_path / "run", "wide_target", wide=SHORT)
+    with pytest.raises(ValueError, match="at least 8 poses for wide_target, got 4; name other arms"):
+        prepare(config, OwnDomains("few", few, "0", {}))
+    assert not config.out.exists()
 
 
 def test_other_arms_are_the_same_beside_it(domains: Domains, tmp_path: Path) -> None:

@@ -1,0 +1,120 @@
+"""The lifter in the package: what it is, that it lifts, and that runs on footage begin with it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from poseda import pretrained
+from poseda.cli import main
+from poseda.datasets.synthetic.embedded import EmbeddedDomains
+from poseda.evaluation.evaluate import evaluate
+from poseda.geometry.camera import denormalize_screen
+from poseda.inference import AdaptedLifter
+from poseda.runs import RunFolder
+from tests.shared.runs import equal, weights
+
+SIZE = (640, 480)
+SCREEN = ["--image-size", "640x480", "--layout", "h36m16", "--device", "cpu"]
+
+
+@pytest.fixture
+def footage(tmp_path: Path) -> Path:
+    """Detections of one clip of the embedded target."""
+    poses = EmbeddedDomains(size=0.05).evaluation()
+    clip = denormalize_screen(poses.pose_2d[poses.clip == poses.clip[0]].double(), *SIZE).numpy()
+    items = [
+        {
+            "image_id": frame,
+            "track_id": 0,
+            "keypoints": np.concatenate([pose, np.ones((16, 1))], 1).ravel().tolist(),
+        }
+        for frame, pose in enumerate(clip)
+    ]
+    path = tmp_path / "clip.json"
+    path.write_text(json.dumps(items))
+    return path
+
+
+def test_its_card_names_the_data_their_makers_and_its_size() -> None:
+    card = pretrained.card()
+    file = RunFolder(pretrained.FOLDER).weights(0, "wide", "lifter").path
+    assert card["bytes"] == file.stat().st_size <= 8_000_000
+    assert "mocap.cs.cmu.edu" in card["attribution"] and "NSF EIA-0196217" in card["attribution"]
+    assert card["poses"] > 50_000 and "embedded source domain" in card["trained_on"]
+    text = (pretrained.FOLDER / "config.json").read_text()
+    assert json.loads(text)["config"]["out"] == "poseda-run" and "/" not in json.loads(text)["data"]["name"]
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_it_lifts_people_and_cameras_that_it_never_saw() -> None:
+    model = AdaptedLifter.load()
+    assert (model.arm, model.skeleton.name, model.frames) == ("wide", "h36m16", 1)
+    unseen = EmbeddedDomains(size=0.2).evaluation()
+    assert evaluate(model.lifter, unseen, model.skeleton, model.config)["mpjpe"] < 60
+
+
+def test_footage_is_lifted_without_a_run(footage: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.npz"
+    assert main(["lift", "--input", str(footage), "--output", str(out), *SCREEN]) == 0
+    with np.load(out) as lifted:
+        assert lifted["valid"].all() and np.isfinite(lifted["pose_3d"]).all()
+        assert np.abs(lifted["pose_3d"]).max() < 2  # metres of a person
+
+
+@pytest.fixture
+def adapted(footage: Path, tmp_path: Path) -> Path:
+    out = tmp_path / "run"
+    given = ["--target", str(footage), "--arms", "wide", "wide_target", "--wide.target-steps", "5"]
+    assert main(["adapt", "--preset", "tiny", *SCREEN, *given, "--out", str(out)]) == 0
+    return out
+
+
+def test_adapting_to_footage_begins_with_it(adapted: Path) -> None:
+    packed = RunFolder(pretrained.FOLDER).weights(0, "wide", "lifter").load()[0]
+    assert equal(weights(adapted, "wide"), packed)
+    taught = weights(adapted, "wide_target")
+    assert taught.keys() == packed.keys() and not equal(taught, packed)
+    change = sum(float((taught[name] - packed[name]).square().sum()) for name in packed)
+    size = sum(float(packed[name].square().sum()) for name in packed)
+    assert change < 0.1 * size  # taught further, not from the beginning
+
+
+def test_a_lifter_can_be_trained_from_scratch(footage: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    given = ["--target", str(footage), "--arms", "wide", "--from-scratch", "--wide.steps", "5"]
+    assert main(["adapt", "--preset", "tiny", *SCREEN, *given, "--out", str(out)]) == 0
+    own, packed = weights(out, "wide"), RunFolder(pretrained.FOLDER).weights(0, "wide", "lifter").load()[0]
+    assert {name: value.shape for name, value in own.items()} != {
+        name: value.shape for name, value in packed.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (
+            ["--target", "{file}", "--wide.width", "64"],
+            "--wide.width: expected 512, that of the package's lifter",
+        ),
+        (["--from-scratch"], "--from-scratch: expected --target without --source, where it has an effect"),
+    ],
+)
+def test_what_does_not_fit_it_is_refused(
+    footage: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], sentence: str
+) -> None:
+    given = [option.format(file=footage) for option in options]
+    assert main(["adapt", *given, *SCREEN[2:] * ("--target" in given), "--out", str(tmp_path / "r")]) == 2
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "r").exists()
+
+
+def test_random_numbers_of_a_caller_stay_as_they_were() -> None:
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    AdaptedLifter.load()
+    assert torch.equal(torch.get_rng_state(), before)
