@@ -128,9 +128,9 @@ class ViewsConfig:
     """Standard deviation of the person's place beside the camera's axis, relative to the distance."""
     build: Annotated[float, AtLeast(0)] = 0.08
     """Relative standard deviation of the lengths of single bones."""
-    anatomical: Annotated[float, AtLeast(0), AtMost(2)] = 1.0
+    anatomical: Annotated[float, AtLeast(0), AtMost(2)] = 0.0
     """How far people's proportions go from the source's to those of anatomy, at most: 1 is all the way."""
-    hips: Annotated[float, AtLeast(0)] = 0.45
+    hips: Annotated[float, AtLeast(0)] = 0.0
     """Largest relative widening of the hips, in half of the views: detectors mark them wider than mocap."""
     stature: Annotated[float, AtLeast(0)] = 0.06
     """Relative standard deviation of the size of a person."""
