@@ -64,12 +64,18 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
     from poseda.datasets.joint_map import JointMap
     from poseda.datasets.lens import find_lens
     from poseda.datasets.people import choose_people
-    from poseda.export import SUFFIXES, planned_files, skipped_tracks, write_poses
+    from poseda.export import (
+        bridged_frames,
+        check_suffix,
+        planned_files,
+        skipped_tracks,
+        world_note,
+        write_poses,
+    )
     from poseda.inference import LiftOptions, lift_footage, lift_wide, why_not_lifted
 
     assert config.output is not None
-    if config.output.suffix not in SUFFIXES:
-        raise UsageError(f"--output: expected a file ending in {', '.join(SUFFIXES)}, got {config.output}")
+    check_suffix(config.output)
     _check_free(config, [config.output])
     names = JointMap.of(config.joints or model.config.joints or None)
     detections = read_detections(
@@ -107,6 +113,11 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
             "valid": int(poses.valid.sum()),
             "people": len(list(poses.tracks())),
             "skipped": len(skipped),
+            "bridged": [
+                {"clip": poses.clip_name(clip), "person": person, "frames": stretches}
+                for (clip, person), stretches in bridged_frames(config.output, poses).items()
+            ],
+            "world": world_note(config.output, poses),
             "clips": _clips(poses),
             "dropped": why_not_lifted(poses, options.max_gap, options.min_joints if model.wide else None),
             "arm": model.arm,
@@ -137,6 +148,11 @@ def _show(summary: dict[str, Any], skipped: list[str], as_json: bool) -> None:
     """Print what was lifted, where it is and who was left out."""
     left_out = ", ".join(skipped[:NAMED]) + (f" and {len(skipped) - NAMED} more" if skipped[NAMED:] else "")
     missing = "; ".join(f"{count} frames: {reason}" for reason, count in summary["dropped"].items())
+    bridged = [
+        f"person {one['person']} of clip {one['clip']}: {_stretches(one['frames'])}"
+        for one in summary["bridged"][:NAMED]
+    ]
+    bridged += ["…"] if summary["bridged"][NAMED:] else []
     named = [f"{clip['name']} {clip['valid']}/{clip['frames']}" for clip in summary["clips"][:NAMED]]
     more = " …" if summary["clips"][NAMED:] else ""
     open_console(as_json).print(
@@ -145,12 +161,20 @@ def _show(summary: dict[str, Any], skipped: list[str], as_json: bool) -> None:
         + f"clips: {', '.join(named)}{more}\n"
         + (f"not lifted: {missing}\n" if missing else "")
         + f"written: {', '.join(summary['written'])}"
+        + (f"\nworld: {summary['world']}" if summary["world"] else "")
+        + (f"\ngaps bridged, frames of {'; '.join(bridged)}" if bridged else "")
         + (f"\nleft out, without a valid frame: {left_out}" if skipped else ""),
         highlight=False,
         soft_wrap=True,
     )
     if as_json:
         print_json(summary)
+
+
+def _stretches(stretches: list[tuple[int, int]]) -> str:
+    """Stretches of frames in words, the first of them."""
+    words = [f"{first}-{last}" if last > first else str(first) for first, last in stretches[:NAMED]]
+    return ", ".join(words) + (f" and {len(stretches) - NAMED} more" if stretches[NAMED:] else "")
 
 
 def _stream(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> int:

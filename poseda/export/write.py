@@ -10,6 +10,8 @@ from pathlib import Path
 from poseda.export.bvh import bvh_text
 from poseda.export.poses import LiftedPoses
 from poseda.export.tables import csv_text, json_text, npz_bytes
+from poseda.export.world import Actor, actors
+from poseda.geometry.skeleton import Skeleton
 from poseda.runs.atomic import write_atomically
 
 WHOLE: dict[str, Callable[[LiftedPoses], bytes]] = {
@@ -17,13 +19,31 @@ WHOLE: dict[str, Callable[[LiftedPoses], bytes]] = {
     ".json": lambda poses: json_text(poses).encode(),
     ".csv": lambda poses: csv_text(poses).encode(),
 }
-"""Formats that hold any number of clips and persons."""
+"""Formats that hold any number of clips and persons, in the axes of the camera."""
+
+PERSON: dict[str, Callable[[Actor, Skeleton, float], bytes]] = {
+    ".bvh": lambda *given: bvh_text(*given).encode(),
+}
+"""Formats that hold one person, in a world: each has a person, the skeleton and the rate."""
+
+BRIDGED = (".bvh",)
+"""Formats that have no gaps."""
 
 LONGEST = 80
 """Most letters of a clip's name in the name of a file."""
 
-SUFFIXES = (*WHOLE, ".bvh")
+SUFFIXES = (*WHOLE, *PERSON)
 """Endings of the files that can be written."""
+
+
+def check_suffix(path: Path) -> None:
+    """Refuse an ending that is no format's.
+
+    Raises:
+        ValueError: with the list of those that are.
+    """
+    if path.suffix not in SUFFIXES:
+        raise ValueError(f"output: expected a file ending in {', '.join(SUFFIXES)}, got {path}")
 
 
 def planned_files(path: Path, poses: LiftedPoses) -> list[Path]:
@@ -33,17 +53,16 @@ def planned_files(path: Path, poses: LiftedPoses) -> list[Path]:
     frame, ``name_VIDEO_person1.bvh``, with the number of a clip without a name, unless there is but one.
 
     Raises:
-        ValueError: if the ending is no format's, or a BVH is asked for and nobody has a valid frame.
+        ValueError: if the ending is no format's, or such a format is asked for and nobody has a valid frame.
     """
-    if path.suffix not in SUFFIXES:
-        raise ValueError(f"output: expected a file ending in {', '.join(SUFFIXES)}, got {path}")
+    check_suffix(path)
     if path.suffix in WHOLE:
         return [path]
     tracks, skipped = list(poses.tracks()), skipped_tracks(path, poses)
     if len(skipped) == len(tracks):
         raise ValueError(
-            f"output: expected a person with a valid frame for a BVH, got {len(tracks)} people and clips "
-            f"without one; {', '.join(WHOLE)} hold such frames as gaps"
+            f"output: expected a person with a valid frame for {path.suffix}, got {len(tracks)} people and "
+            f"clips without one; {', '.join(WHOLE)} hold such frames as gaps"
         )
     if len(tracks) == 1:
         return [path]
@@ -56,10 +75,34 @@ def planned_files(path: Path, poses: LiftedPoses) -> list[Path]:
 
 
 def skipped_tracks(path: Path, poses: LiftedPoses) -> list[tuple[int, int]]:
-    """Clip and person of those whom :func:`write_poses` leaves out: a BVH needs a valid frame."""
+    """Clip and person of those whom :func:`write_poses` leaves out: they have no valid frame."""
     if path.suffix in WHOLE:
         return []
     return [(clip, person) for clip, person, rows in poses.tracks() if not poses.valid[rows].any()]
+
+
+def bridged_frames(path: Path, poses: LiftedPoses) -> dict[tuple[int, int], list[tuple[int, int]]]:
+    """Clip and person to the stretches of frames, first and last, that a format without gaps bridges."""
+    if path.suffix not in BRIDGED:
+        return {}
+    found = {(actor.clip, actor.person): actor.bridged() for actor in actors(poses)}
+    return {key: stretches for key, stretches in found.items() if stretches}
+
+
+def world_note(path: Path, poses: LiftedPoses) -> str:
+    """What is assumed of the world in which a format shows people, in words; empty for camera axes."""
+    if path.suffix in WHOLE:
+        return ""
+    clips = {clip for clip, _, _ in poses.tracks()}
+    known = len(clips & poses.up.keys())
+    if known == len(clips):
+        level = "upright by the camera's tilt"
+    elif known:
+        level = f"upright by the camera's tilt in {known} of {len(clips)} clips, the other cameras taken for level"
+    else:
+        level = "the camera taken for level (--camera-pitch gives its tilt)"
+    where = "in their places" if poses.root is not None else "over the origin (--root gives their places)"
+    return f"y up, on a floor, {where}; {level}"
 
 
 def _words(poses: LiftedPoses, clips: set[int]) -> dict[int, str]:
@@ -83,14 +126,14 @@ def write_poses(path: Path, poses: LiftedPoses) -> list[Path]:
         the files written.
 
     Raises:
-        ValueError: if the ending is no format's, or a BVH is asked for and nobody has a valid frame.
+        ValueError: if the ending is no format's, or nobody has a valid frame for a format of one person.
         OSError: if a file cannot be written.
     """
     files = planned_files(path, poses)
     if path.suffix in WHOLE:
         write_atomically(path, WHOLE[path.suffix](poses))
         return files
-    texts = [bvh_text(poses, rows) for *_, rows in poses.tracks() if poses.valid[rows].any()]
-    for file, text in zip(files, texts, strict=True):
-        write_atomically(file, text.encode())
+    content = PERSON[path.suffix]
+    for file, actor in zip(files, actors(poses), strict=True):
+        write_atomically(file, content(actor, poses.skeleton, poses.rate))
     return files
