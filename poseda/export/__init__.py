@@ -1,7 +1,7 @@
 """Lifted poses as files. The file's ending chooses the format.
 
-``npz``, ``json`` and ``csv`` hold all frames of all people, in the axes of the camera. Each other format holds
-one person, in a world with y up and a floor.
+``npz``, ``json`` and ``csv`` hold all frames of all people, in the axes of the camera. Each other format
+holds one person, in a world with y up and a floor.
 """
 
 from poseda.export.poses import LiftedPoses

@@ -20,11 +20,11 @@ UNIT = "m"
 
 
 def npz_bytes(poses: LiftedPoses) -> bytes:
-    """The record's arrays under their names, with ``joint_names`` (J,), ``parents`` (J,), ``rate`` () and more.
+    """The record's arrays under their names, with ``joint_names`` (J,), ``parents`` (J,) and ``rate`` ().
 
     ``clip_names`` (C,) holds the name of clip k at index k, where clips have names and are numbered from 0.
-    ``clip_numbers`` (K,) are the clips that there are, ``up`` (K, 3) and ``image_size`` (K, 2) theirs; NaN and
-    0 where unknown. ``arm`` () and ``camera`` () are words, ``time`` (F,) seconds.
+    ``clip_numbers`` (K,) are the clips that there are, ``up`` (K, 3) and ``image_size`` (K, 2) theirs; NaN
+    and 0 where unknown. ``arm`` () and ``camera`` () are words, ``time`` (F,) seconds.
     """
     arrays = {
         name: getattr(poses, name)
@@ -100,9 +100,9 @@ def _frame_object(poses: LiftedPoses, at: int) -> dict[str, Any]:
 def csv_text(poses: LiftedPoses) -> str:
     """A row a frame, metres, empty where unknown.
 
-    Columns: clip, person, frame, valid (1 or 0), clip_name, time in seconds, unit, arm, camera. For each joint
-    ``JOINT_x``, ``_y``, ``_z``, ``_seen`` (1 or 0) and perhaps ``_error``. Perhaps ``root_position_x``, ``_y``
-    and ``_z``.
+    Columns: clip, person, frame, valid (1 or 0), clip_name, time in seconds, unit, arm, camera. For each
+    joint ``JOINT_x``, ``_y``, ``_z``, ``_seen`` (1 or 0) and perhaps ``_error``. Perhaps
+    ``root_position_x``, ``_y`` and ``_z``.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

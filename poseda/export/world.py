@@ -1,12 +1,12 @@
 """Lifted people in a world with y up: on one clock, on one floor, their gaps bridged.
 
-The world is that of animation programs: metres, y up, x to the camera's right, z towards the camera. Upward is
-the direction that was found or given for the clip; where none is known, the camera counts as level. The
+The world is that of animation programs: metres, y up, x to the camera's right, z towards the camera. Upward
+is the direction that was found or given for the clip; where there is none, the camera counts as level. The
 camera stands above the origin of the floor.
 
-The floor is at height 0. With roots, it lies where the feet of all people of a clip come down (the
-:data:`LOWEST` lowest share of frames lies beneath it). Without roots, the lowest joint of every frame stands on
-it, and everybody stands above the origin.
+The floor is at height 0. With roots, it lies where the feet of all people of a clip come down: the lowest
+joints of a share :data:`LOWEST` of the frames lie beneath it. Without roots, the lowest joint of every frame
+stands on it, and everybody stands above the origin.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ class Actor:
 
     Args:
         clip, person: numbers.
+        title: name of the clip and number of the person, on one line.
         frame: (T,) numbers in the recording, the same for all people of the clip.
         time: (T,) seconds from the first frame of the clip.
         position: (T, J, 3) metres, world; on the line between known frames in a gap, else the nearest.
@@ -42,6 +43,7 @@ class Actor:
 
     clip: int
     person: int
+    title: str
     frame: np.ndarray
     time: np.ndarray
     position: np.ndarray
@@ -107,7 +109,8 @@ def _actor(poses: LiftedPoses, clip: int, person: int, rows: slice, clock: np.nd
     # Single pictures have no times of their own: they follow each other at the rate of the recording.
     even = len(clock) < 2 or len(np.unique(np.diff(clock))) == 1
     time = (clock - clock[0]) * step if even else np.arange(len(clock)) * step
-    return Actor(clip, person, clock, time, pose, known, seen)
+    title = f"{' '.join(poses.clip_name(clip).split())} person{person}"
+    return Actor(clip, person, title, clock, time, pose, known, seen)
 
 
 def _between(clock: np.ndarray, frames: np.ndarray, values: np.ndarray) -> np.ndarray:

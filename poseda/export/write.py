@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from poseda.export.bvh import bvh_text
+from poseda.export.mot import mot_text
 from poseda.export.poses import LiftedPoses
 from poseda.export.tables import csv_text, json_text, npz_bytes
+from poseda.export.trc import trc_text
 from poseda.export.world import Actor, actors
 from poseda.geometry.skeleton import Skeleton
 from poseda.runs.atomic import write_atomically
@@ -23,10 +25,12 @@ WHOLE: dict[str, Callable[[LiftedPoses], bytes]] = {
 
 PERSON: dict[str, Callable[[Actor, Skeleton, float], bytes]] = {
     ".bvh": lambda *given: bvh_text(*given).encode(),
+    ".trc": lambda *given: trc_text(*given).encode(),
+    ".mot": lambda *given: mot_text(*given).encode(),
 }
 """Formats that hold one person, in a world: each has a person, the skeleton and the rate."""
 
-BRIDGED = (".bvh",)
+BRIDGED = (".bvh", ".mot")
 """Formats that have no gaps."""
 
 LONGEST = 80
@@ -98,7 +102,7 @@ def world_note(path: Path, poses: LiftedPoses) -> str:
     if known == len(clips):
         level = "upright by the camera's tilt"
     elif known:
-        level = f"upright by the camera's tilt in {known} of {len(clips)} clips, the other cameras taken for level"
+        level = f"upright by the camera's tilt in {known} of {len(clips)} clips, the others taken for level"
     else:
         level = "the camera taken for level (--camera-pitch gives its tilt)"
     where = "in their places" if poses.root is not None else "over the origin (--root gives their places)"

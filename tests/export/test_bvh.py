@@ -21,7 +21,7 @@ SNAKE = Skeleton.declare("snake", {"head": None, "neck": "head", "belly": "neck"
 
 
 def random_motion(skeleton: Skeleton, frames: int = 40) -> np.ndarray:
-    """Bones of constant, symmetric lengths that point anywhere, each on its own; all straight down at first."""
+    """Bones of constant, symmetric lengths that point anywhere, each on its own; at first all down."""
     rng = np.random.default_rng(0)
     length = rng.uniform(0.1, 0.5, skeleton.num_groups)[list(skeleton.bone_groups)]
     direction = rng.normal(size=(frames, skeleton.num_joints, 3))
