@@ -2,8 +2,7 @@
 
 Axes follow Wu et al. (2002, 2005): x forward, y up, z to the body's right. The frames of pelvis and trunk:
 
-* pelvis: z from the left to the right hip; y from between the hips to the spine, at right angles to z; x = y
-x z;
+* pelvis: z from the left to the right hip; y towards the spine, at right angles to z; x = y x z;
 * trunk: y from spine to the middle of the shoulders; x at right angles to y and to the line from the left to
   the right shoulder; z = x x y.
 

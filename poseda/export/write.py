@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 from poseda.export.bvh import bvh_text
+from poseda.export.c3d import c3d_bytes
+from poseda.export.glb import glb_bytes
 from poseda.export.mot import mot_text
 from poseda.export.poses import LiftedPoses
 from poseda.export.tables import csv_text, json_text, npz_bytes
@@ -26,35 +29,47 @@ WHOLE: dict[str, Callable[[LiftedPoses], bytes]] = {
 PERSON: dict[str, Callable[[Actor, Skeleton, float], bytes]] = {
     ".bvh": lambda *given: bvh_text(*given).encode(),
     ".trc": lambda *given: trc_text(*given).encode(),
+    ".c3d": c3d_bytes,
     ".mot": lambda *given: mot_text(*given).encode(),
 }
 """Formats that hold one person, in a world: each has a person, the skeleton and the rate."""
 
-BRIDGED = (".bvh", ".mot")
+CLIP = (".glb",)
+"""Formats that hold the people of one clip, in a world."""
+
+EXTRAS = {".c3d": "c3d"}
+"""Formats that need a library, which has the name of its extra."""
+
+BRIDGED = (".bvh", ".mot", ".glb")
 """Formats that have no gaps."""
 
 LONGEST = 80
 """Most letters of a clip's name in the name of a file."""
 
-SUFFIXES = (*WHOLE, *PERSON)
+SUFFIXES = (*WHOLE, *PERSON, *CLIP)
 """Endings of the files that can be written."""
 
 
 def check_suffix(path: Path) -> None:
-    """Refuse an ending that is no format's.
+    """Refuse an ending that is no format's, or whose library is missing.
 
     Raises:
-        ValueError: with the list of those that are.
+        ValueError: with the list of formats, or the command that installs the library.
     """
     if path.suffix not in SUFFIXES:
         raise ValueError(f"output: expected a file ending in {', '.join(SUFFIXES)}, got {path}")
+    library = EXTRAS.get(path.suffix)
+    if library is not None and find_spec(library) is None:
+        remedy = f"pip install poseda[{library}]"
+        raise ValueError(f"output: expected the library {library} for {path.suffix} ({remedy}), got none")
 
 
 def planned_files(path: Path, poses: LiftedPoses) -> list[Path]:
     """The files that :func:`write_poses` will write.
 
     That is the path itself. A format that holds one person has a file beside it for each person with a valid
-    frame, ``name_VIDEO_person1.bvh``, with the number of a clip without a name, unless there is but one.
+    frame, ``name_VIDEO_person1.bvh``, unless there is but one; a format that holds one clip has one for each
+    clip, ``name_VIDEO.glb``. A clip without a name has its number there.
 
     Raises:
         ValueError: if the ending is no format's, or such a format is asked for and nobody has a valid frame.
@@ -68,14 +83,15 @@ def planned_files(path: Path, poses: LiftedPoses) -> list[Path]:
             f"output: expected a person with a valid frame for {path.suffix}, got {len(tracks)} people and "
             f"clips without one; {', '.join(WHOLE)} hold such frames as gaps"
         )
+    clips = {clip for clip, _, _ in tracks}
+    words = _words(poses, clips)
+    shown = [track for track in tracks if track[:2] not in skipped]
+    if path.suffix in CLIP:
+        ends = {clip: f"_{words[clip]}" for clip, _, _ in shown}.values()
+        return [path] if len(clips) == 1 else [path.with_stem(path.stem + end) for end in ends]
     if len(tracks) == 1:
         return [path]
-    words = _words(poses, {clip for clip, _, _ in tracks})
-    return [
-        path.with_stem(f"{path.stem}_{words[clip]}_person{person}")
-        for clip, person, _ in tracks
-        if (clip, person) not in skipped
-    ]
+    return [path.with_stem(f"{path.stem}_{words[clip]}_person{person}") for clip, person, _ in shown]
 
 
 def skipped_tracks(path: Path, poses: LiftedPoses) -> list[tuple[int, int]]:
@@ -137,7 +153,14 @@ def write_poses(path: Path, poses: LiftedPoses) -> list[Path]:
     if path.suffix in WHOLE:
         write_atomically(path, WHOLE[path.suffix](poses))
         return files
+    people = actors(poses)
+    if path.suffix in CLIP:
+        clips = {actor.clip: [one for one in people if one.clip == actor.clip] for actor in people}
+        facts = {"arm": poses.arm, "camera": poses.camera, "world": world_note(path, poses)}
+        for file, (clip, together) in zip(files, clips.items(), strict=True):
+            write_atomically(file, glb_bytes(together, poses.skeleton, poses.clip_name(clip), facts))
+        return files
     content = PERSON[path.suffix]
-    for file, actor in zip(files, actors(poses), strict=True):
+    for file, actor in zip(files, people, strict=True):
         write_atomically(file, content(actor, poses.skeleton, poses.rate))
     return files
