@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ PROGRAM = Program(
     "Lift 2D detections with the lifter of a run, from files or line by line.",
     (LiftConfig,),
     common=(
-        *("model", "input", "output", "arm", "image_size", "fov", "intrinsics", "layout"),
+        *("model", "input", "output", "overlay", "arm", "image_size", "fov", "intrinsics", "layout"),
         *("root", "smooth.filter", "rate", "device", "overwrite", "json"),
     ),
     of_run=("image_size", "fov", "intrinsics", "layout", "min_confidence", "device"),
@@ -66,17 +67,24 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
     from poseda.datasets.people import choose_people
     from poseda.export import (
         bridged_frames,
+        check_movie,
         check_suffix,
         planned_files,
+        planned_overlays,
         skipped_tracks,
         world_note,
+        write_overlay,
         write_poses,
     )
     from poseda.inference import LiftOptions, lift_footage, lift_wide, why_not_lifted
 
     assert config.output is not None
     check_suffix(config.output)
+    movies = [] if config.overlay is None else [config.overlay]
+    for movie in movies:
+        check_movie(movie)
     _check_free(config, [config.output])
+    _check_free(config, movies, "overlay")
     names = JointMap.of(config.joints or model.config.joints or None)
     detections = read_detections(
         config.input,
@@ -99,13 +107,14 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
     else:
         poses = lift_footage(model, detections, lens, options, LateBar("lifting"))
     _check_free(config, planned_files(config.output, poses))
+    for movie in movies:
+        _check_free(config, planned_overlays(movie, poses), "overlay")
     skipped = skipped_tracks(config.output, poses)
-    try:
-        written = write_poses(config.output, poses)
-    except OSError as error:
-        raise UsageError(
-            f"--output: expected a file that can be written, got {config.output} ({error.strerror})"
-        ) from error
+    written = _written("output", config.output, lambda path: write_poses(path, poses))
+    for movie in movies:
+        written += _written(
+            "overlay", movie, lambda path: write_overlay(path, poses, None, LateBar("drawing"))
+        )
     _show(
         {
             "written": [str(path) for path in written],
@@ -130,6 +139,15 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
         config.json,
     )
     return 0
+
+
+def _written(option: str, path: Path, write: Callable[[Path], list[Path]]) -> list[Path]:
+    try:
+        return write(path)
+    except OSError as error:
+        raise UsageError(
+            f"--{option}: expected a file that can be written, got {path} ({error.strerror})"
+        ) from error
 
 
 def _clips(poses: LiftedPoses) -> list[dict[str, Any]]:
@@ -230,9 +248,9 @@ def _opened(path: Path) -> Any:
         ) from error
 
 
-def _check_free(config: LiftConfig, files: list[Path]) -> None:
+def _check_free(config: LiftConfig, files: list[Path], option: str = "output") -> None:
     there = [path for path in files if path.exists()]
     if there and not config.overwrite:
         raise UsageError(
-            f"--output: expected a new file, got {there[0]}, which exists; --overwrite replaces it"
+            f"--{option}: expected a new file, got {there[0]}, which exists; --overwrite replaces it"
         )

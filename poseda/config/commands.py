@@ -148,8 +148,11 @@ class LiftConfig:
     """2D detections, a file or folder, as for --target of adapt. With - one JSON object per line is read from
     stdin: {"keypoints": [[x, y, confidence], ...]} in pixels, "person" and "frame" optional."""
     output: Path | None = None
-    """File to write: .npz, .json, .csv or .bvh (one per person). With --input -: JSON lines, default
-    stdout."""
+    """File to write: .npz, .json or .csv; .bvh, .trc, .mot or .c3d (one per person); .glb (one per clip).
+    With --input -: JSON lines, default stdout."""
+    overlay: Path | None = None
+    """Movie to write as well, .mp4 or .gif, one per clip: the skeleton on the picture and the people in 3D.
+    Joints that were not detected are hollow. It needs poseda[overlay]."""
     arm: NamedArm | None = None
     """Arm of the lifter. Default: the one that the run's gate recommends. Without a gate, the first
     there is of wide, gpa_lpa_view, gpa_lpa, gpa, lpa, random, poseaug, source_only; never the oracle."""
@@ -209,6 +212,8 @@ class LiftConfig:
         check_fields(self)
         if self.output is None and not self.streams:
             raise ConfigError("output", "expected a file, as <input> is not a stream, got none", "input")
+        if self.streams and self.overlay is not None:
+            raise ConfigError("overlay", "expected a recording, got <input> -, a stream", "input")
         if self.streams and self.smooth.filter == "savgol":
             raise ConfigError("smooth.filter", "expected one_euro or none for <input> -, got savgol", "input")
         if self.streams and self.people != "all":

@@ -4,6 +4,8 @@
 holds one person, in a world with y up and a floor.
 """
 
+from poseda.export.movie import check_movie
+from poseda.export.overlay import planned_overlays, write_overlay
 from poseda.export.poses import LiftedPoses
 from poseda.export.write import (
     SUFFIXES,
@@ -19,9 +21,12 @@ __all__ = [
     "SUFFIXES",
     "LiftedPoses",
     "bridged_frames",
+    "check_movie",
     "check_suffix",
     "planned_files",
+    "planned_overlays",
     "skipped_tracks",
     "world_note",
+    "write_overlay",
     "write_poses",
 ]

@@ -4,9 +4,10 @@ The world is that of animation programs: metres, y up, x to the camera's right, 
 is the direction that was found or given for the clip; where there is none, the camera counts as level. The
 camera stands above the origin of the floor.
 
-The floor is at height 0. With roots, it lies where the feet of all people of a clip come down: the lowest
-joints of a share :data:`LOWEST` of the frames lie beneath it. Without roots, the lowest joint of every frame
-stands on it, and everybody stands above the origin.
+The floor is at height 0, and everybody stands on it. With roots, each person is moved up or down as a whole:
+the lowest joints of a share :data:`LOWEST` of the frames lie beneath the floor. Depths are estimates, so
+people would otherwise stand on floors of their own. Without roots, the lowest joint of every frame stands on
+the floor, and everybody stands above the origin.
 """
 
 from __future__ import annotations
@@ -71,12 +72,11 @@ def world_axes(up: tuple[float, float, float]) -> np.ndarray:
 def actors(poses: LiftedPoses) -> list[Actor]:
     """Everybody with a valid frame, in the order of :meth:`LiftedPoses.tracks`."""
     clocks = {int(clip): _clock(poses.frame[poses.clip == clip]) for clip in np.unique(poses.clip)}
-    found = [
+    return [
         _actor(poses, clip, person, rows, clocks[clip])
         for clip, person, rows in poses.tracks()
         if poses.valid[rows].any()
     ]
-    return _on_floor(found, rooted=poses.root is not None)
 
 
 def _clock(frames: np.ndarray) -> np.ndarray:
@@ -103,6 +103,7 @@ def _actor(poses: LiftedPoses, clip: int, person: int, rows: slice, clock: np.nd
         there = np.isfinite(root).all(1)
         if there.any():
             pose += _between(clock, clock[at[valid]][there], root[there])[:, None]
+    pose = _on_floor(pose, known, rooted=poses.root is not None)
     seen = np.zeros((len(clock), pose.shape[1]), bool)
     seen[at] = poses.visible[rows]
     step = 1 / poses.rate
@@ -123,15 +124,8 @@ def _between(clock: np.ndarray, frames: np.ndarray, values: np.ndarray) -> np.nd
     return (1 - share) * values[after - 1] + share * values[after]
 
 
-def _on_floor(found: list[Actor], rooted: bool) -> list[Actor]:
-    """The same people, moved along y so that they stand at height 0."""
-    lowest: dict[int, list[np.ndarray]] = {}
-    for actor in found:
-        lowest.setdefault(actor.clip, []).append(actor.position[actor.known, :, 1].min(1))
-    for actor in found:
-        if rooted:
-            floor = np.quantile(np.concatenate(lowest[actor.clip]), LOWEST)
-            actor.position[..., 1] -= floor
-        else:
-            actor.position[..., 1] -= actor.position[..., 1].min(1, keepdims=True)
-    return found
+def _on_floor(pose: np.ndarray, known: np.ndarray, rooted: bool) -> np.ndarray:
+    """Positions (T, J, 3) moved along y so that the person stands at height 0."""
+    lowest = pose[..., 1].min(1)
+    height = np.quantile(lowest[known], LOWEST) if rooted else lowest[:, None]
+    return np.stack([pose[..., 0], pose[..., 1] - height, pose[..., 2]], -1)

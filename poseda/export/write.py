@@ -83,15 +83,25 @@ def planned_files(path: Path, poses: LiftedPoses) -> list[Path]:
             f"output: expected a person with a valid frame for {path.suffix}, got {len(tracks)} people and "
             f"clips without one; {', '.join(WHOLE)} hold such frames as gaps"
         )
-    clips = {clip for clip, _, _ in tracks}
-    words = _words(poses, clips)
-    shown = [track for track in tracks if track[:2] not in skipped]
     if path.suffix in CLIP:
-        ends = {clip: f"_{words[clip]}" for clip, _, _ in shown}.values()
-        return [path] if len(clips) == 1 else [path.with_stem(path.stem + end) for end in ends]
+        return clip_files(path, poses)
     if len(tracks) == 1:
         return [path]
-    return [path.with_stem(f"{path.stem}_{words[clip]}_person{person}") for clip, person, _ in shown]
+    words = _words(poses, {clip for clip, _, _ in tracks})
+    return [
+        path.with_stem(f"{path.stem}_{words[clip]}_person{person}")
+        for clip, person, _ in tracks
+        if (clip, person) not in skipped
+    ]
+
+
+def clip_files(path: Path, poses: LiftedPoses) -> list[Path]:
+    """A file for each clip with a valid frame, named after it; the path itself if there is but one clip."""
+    clips = list(dict.fromkeys(clip for clip, _, _ in poses.tracks()))
+    if len(clips) == 1:
+        return [path]
+    words, shown = _words(poses, set(clips)), set(poses.clip[poses.valid].tolist())
+    return [path.with_stem(f"{path.stem}_{words[clip]}") for clip in clips if clip in shown]
 
 
 def skipped_tracks(path: Path, poses: LiftedPoses) -> list[tuple[int, int]]:

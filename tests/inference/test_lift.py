@@ -566,3 +566,19 @@ def test_fields_that_are_not_used_and_people_without_tracks_are_said_once(
         "line 2: fields that are not used: area",
         "two lines have frame 0 and no track_id, so they are taken for one person",
     ]
+
+
+def test_an_overlay_is_written_beside_the_output(
+    run: Path, write: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("PIL")
+    movie = tmp_path / "o.gif"
+    capsys.readouterr()
+    assert lift(run, write(), tmp_path / "o.npz", "--overlay", str(movie), "--json") == 0
+    assert json.loads(capsys.readouterr().out)["written"] == [str(tmp_path / "o.npz"), str(movie)]
+    assert movie.read_bytes()[:4] == b"GIF8"
+    assert lift(run, write(), tmp_path / "p.npz", "--overlay", str(movie)) == 2
+    assert "--overlay: expected a new file, got" in capsys.readouterr().err
+    assert lift(run, write(), tmp_path / "p.npz", "--overlay", "o.avi") == 2
+    assert "--overlay: expected a file ending in .mp4, .gif, got o.avi" in capsys.readouterr().err
+    assert not (tmp_path / "p.npz").exists()

@@ -1,0 +1,197 @@
+"""A movie of lifted poses: the skeleton on the picture, and beside it the same people in 3D.
+
+Where no pictures are given, the skeleton is drawn on a plain ground of the picture's size. The 3D view shows
+the world of :mod:`poseda.export.world`. Joints that were not detected are hollow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from poseda.export.drawing import GROUND, PAPER, Pen, View
+from poseda.export.movie import check_movie, movie_bytes, shown_step
+from poseda.export.poses import LiftedPoses
+from poseda.export.world import Actor, actors
+from poseda.export.write import clip_files
+from poseda.runs.atomic import write_atomically
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Pictures = Callable[[int], Iterable[np.ndarray]]
+"""Number of a clip to its pictures from frame 0 on: (height, width, 3) uint8 RGB."""
+
+HEIGHT = 480
+"""Of the movie, pixels."""
+
+APART = 1.2
+"""Metres from one person to the next in 3D, where their places are unknown."""
+
+
+def planned_overlays(path: Path, poses: LiftedPoses) -> list[Path]:
+    """The files that :func:`write_overlay` will write: one for each clip with a lifted frame.
+
+    Raises:
+        ValueError: if the ending is no movie's, a library is missing or nobody has a valid frame.
+    """
+    check_movie(path)
+    if not poses.valid.any():
+        raise ValueError("overlay: expected a person with a valid frame, got none")
+    return clip_files(path, poses)
+
+
+def write_overlay(
+    path: Path,
+    poses: LiftedPoses,
+    pictures: Pictures | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Path]:
+    """Write a movie of each clip, at the clip's speed.
+
+    Args:
+        path: ends in .mp4 or .gif.
+        poses: with ``pose_2d`` for the skeleton on the picture.
+        pictures: gives those of a clip; None for a plain ground.
+        progress: called with the number of pictures drawn so far and of all.
+
+    Raises:
+        ValueError: if the ending is no movie's, a library is missing or nobody has a valid frame.
+        OSError: if a file cannot be written.
+    """
+    files, people = planned_overlays(path, poses), actors(poses)
+    clips = list(dict.fromkeys(actor.clip for actor in people))
+    total, done = 0, 0
+    films = []
+    for clip in clips:
+        film = _Film(poses, [actor for actor in people if actor.clip == clip])
+        step = shown_step(path, film.rate)
+        films.append((film, step))
+        total += len(range(0, len(film.clock), step))
+    for file, clip, (film, step) in zip(files, clips, films, strict=True):
+
+        def drawn(film: _Film = film, clip: int = clip, step: int = step) -> Iterator[Image]:
+            nonlocal done
+            for picture in film.pictures(None if pictures is None else pictures(clip), step):
+                done += 1
+                if progress is not None:
+                    progress(done, total)
+                yield picture
+
+        write_atomically(file, movie_bytes(file, drawn(), film.rate / step))
+    return files
+
+
+class _Film:
+    """The pictures of one clip.
+
+    Args:
+        poses: of all clips.
+        people: of this one.
+    """
+
+    def __init__(self, poses: LiftedPoses, people: list[Actor]) -> None:
+        self.poses, self.people = poses, people
+        clip = people[0].clip
+        self.title, self.clock, self.time = poses.clip_name(clip), people[0].frame, people[0].time
+        self.rate = 1 / float(self.time[1]) if len(self.time) > 1 else poses.rate
+        self.apart = poses.root is None and len(people) > 1
+        if self.apart:
+            sides = APART * (np.arange(len(people)) - (len(people) - 1) / 2)
+            self.people = [
+                replace(actor, position=actor.position + np.array([side, 0, 0]))
+                for actor, side in zip(people, sides, strict=True)
+            ]
+        shown = [actor.position[actor.known].reshape(-1, 3) for actor in self.people]
+        self.view = View(np.concatenate(shown), HEIGHT)
+        self.size = _picture_size(poses, clip)
+        self.rows = {
+            (int(poses.person[row]), int(poses.frame[row])): int(row)
+            for row in np.flatnonzero((poses.clip == clip) & poses.valid)
+        }
+
+    def pictures(self, given: Iterable[np.ndarray] | None, step: int) -> Iterator[Image]:
+        """Every step-th picture of the clip; a plain ground where none is given."""
+        grounds = None if given is None else _numbered(given)
+        for at in range(0, len(self.clock), step):
+            ground = None if grounds is None else grounds(int(self.clock[at]))
+            yield self._picture(at, ground)
+
+    def _picture(self, at: int, ground: np.ndarray | None) -> Image:
+        from PIL import Image
+
+        left, right = self._on_picture(at, ground), self._in_space(at)
+        whole = Image.new("RGB", (left.width + right.width, HEIGHT), PAPER)
+        whole.paste(left, (0, 0))
+        whole.paste(right, (left.width, 0))
+        return whole
+
+    def _on_picture(self, at: int, ground: np.ndarray | None) -> Image:
+        from PIL import Image
+
+        width, height = self.size if ground is None else (ground.shape[1], ground.shape[0])
+        shown = (max(2, 2 * round(HEIGHT * width / height / 2)), HEIGHT)
+        if ground is None:
+            picture = Image.new("RGB", shown, GROUND)
+        else:
+            picture = Image.fromarray(ground).resize(shown, Image.Resampling.BILINEAR)
+        pen, poses = Pen(picture, self.poses.skeleton), self.poses
+        for actor in self.people:
+            row = self.rows.get((actor.person, int(self.clock[at])))
+            if row is None or poses.pose_2d is None:
+                continue
+            # Screen coordinates are over the width in both axes, from the middle.
+            pixels = poses.pose_2d[row] * shown[0] / 2 + [shown[0] / 2, HEIGHT / 2]
+            pen.body(pixels, poses.visible[row])
+            head = pixels[np.isfinite(pixels).all(1)]
+            if len(self.people) > 1 and len(head):
+                top = head[head[:, 1].argmin()]
+                pen.text((float(top[0]) + 6, max(float(top[1]) - 26, 2)), str(actor.person))
+        pen.text((10, 8), self.title)
+        pen.text((10, HEIGHT - 28), f"frame {self.clock[at]}   {self.time[at]:.2f} s", 1 / 30)
+        return pen.done()
+
+    def _in_space(self, at: int) -> Image:
+        from PIL import Image
+
+        pen = Pen(Image.new("RGB", (HEIGHT, HEIGHT), PAPER), self.poses.skeleton)
+        self.view.grid(pen)
+        for actor in self.people:
+            if actor.known[at]:
+                pixels = self.view.pixels(actor.position[at])
+                pen.body(pixels, actor.seen[at])
+                if len(self.people) > 1:
+                    top = pixels[pixels[:, 1].argmin()]
+                    pen.text((float(top[0]) + 6, float(top[1]) - 26), str(actor.person))
+        if self.apart:
+            pen.text((10, HEIGHT - 28), "side by side: no places without --root", 1 / 30)
+        return pen.done()
+
+
+def _picture_size(poses: LiftedPoses, clip: int) -> tuple[int, int]:
+    """Width and height of a clip's pictures; where unknown, of the part in which people are."""
+    if clip in poses.image_size:
+        return poses.image_size[clip]
+    reach = 9 / 16
+    if poses.pose_2d is not None:
+        high = np.abs(poses.pose_2d[(poses.clip == clip)][..., 1])
+        reach = max(reach, float(np.nanquantile(high, 0.99)) if np.isfinite(high).any() else 0.0)
+    return 1000, round(1000 * min(reach, 4.0))
+
+
+def _numbered(given: Iterable[np.ndarray]) -> Callable[[int], np.ndarray | None]:
+    """Pictures by the number of their frame, asked for in rising order; None after the last."""
+    numbered = enumerate(given)
+    last: tuple[int, np.ndarray | None] = (-1, None)
+
+    def picture(frame: int) -> np.ndarray | None:
+        nonlocal last
+        while last[0] < frame:
+            last = next(numbered, (frame, None))
+        return last[1]
+
+    return picture
