@@ -90,6 +90,25 @@ class InspectConfig:
 
 
 @dataclass(frozen=True)
+class ViewConfig:
+    """Open the report of a run, or a page that plays lifted poses."""
+
+    path: Annotated[Path, Found()]
+    """Folder that `poseda adapt` wrote, or an npz of `poseda lift`."""
+    page: Path | None = None
+    """HTML file to write for an npz. Default: a new file among the temporary ones."""
+    browser: bool = True
+    """Open the page in the browser. Without it, the page is written and named alone."""
+    overwrite: bool = False
+    """Replace a page that exists."""
+    json: bool = False
+    """Print the page's path as one JSON object."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+@dataclass(frozen=True)
 class InfoConfig:
     """Show versions, instruction set, CUDA library and threads."""
 

@@ -6,7 +6,9 @@ holds one person, in a world with y up and a floor.
 
 from poseda.export.movie import check_movie
 from poseda.export.overlay import planned_overlays, write_overlay
+from poseda.export.page import poses_page
 from poseda.export.poses import LiftedPoses
+from poseda.export.read import read_poses
 from poseda.export.write import (
     SUFFIXES,
     bridged_frames,
@@ -25,6 +27,8 @@ __all__ = [
     "check_suffix",
     "planned_files",
     "planned_overlays",
+    "poses_page",
+    "read_poses",
     "skipped_tracks",
     "world_note",
     "write_overlay",

@@ -75,6 +75,12 @@ class LiftedPoses:
         """The name of a clip; its number where it has none."""
         return self.clip_names.get(clip) or str(clip)
 
+    def _repr_html_(self) -> str:
+        """What Jupyter shows: people to play and to turn."""
+        from poseda.export.page import notebook_cell
+
+        return notebook_cell(self)
+
     @property
     def time(self) -> np.ndarray:
         """(F,) seconds since frame 0 of the recording."""

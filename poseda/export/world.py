@@ -13,10 +13,13 @@ the floor, and everybody stands above the origin.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from poseda.export.poses import LiftedPoses
+if TYPE_CHECKING:
+    from poseda.export.poses import LiftedPoses
+
 
 LEVEL = (0.0, -1.0, 0.0)
 """Upward in the axes of a level camera."""
