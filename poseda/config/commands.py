@@ -204,9 +204,10 @@ class LiftConfig:
     two_passes: bool = True
     """Arm wide: find the camera's tilt in the footage, then lift it again."""
     camera_pitch: Annotated[float, AtLeast(-90), AtMost(90, "degrees")] | None = None
-    """Arm wide: how far the camera looks down, degrees. It takes precedence over the angle that is found."""
+    """How far the camera looks down, degrees, for the arm wide and for files of people on a floor. It takes
+    precedence over the angle that is found."""
     camera_roll: Annotated[float, AtLeast(-180), AtMost(180, "degrees")] = 0.0
-    """Arm wide: how far the camera is rolled beside --camera-pitch, degrees, clockwise as it looks."""
+    """How far the camera is rolled beside --camera-pitch, degrees, clockwise as it looks."""
     fit: bool = True
     """Arm wide, files: give each person of a clip bones of one length, and a smooth motion on the seen rays.
     The root, if asked for, is then that of the fit."""

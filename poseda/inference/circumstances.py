@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 
 from poseda.datasets.detections import Detections2D
 from poseda.datasets.lens import Lens
-from poseda.inference.model import AdaptedLifter
+from poseda.geometry.camera import tilted_up
+from poseda.inference.model import AdaptedLifter, LiftOptions
 
 
 def circumstances(detections: Detections2D, lens: Lens, model: AdaptedLifter) -> dict[str, Any]:
@@ -27,3 +29,12 @@ def circumstances(detections: Detections2D, lens: Lens, model: AdaptedLifter) ->
         "arm": model.arm,
         "camera": lens.note,
     }
+
+
+def given_up(options: LiftOptions, clip: np.ndarray) -> dict[int, tuple[float, float, float]]:
+    """Upward direction in the camera's axes by clip, as the user gives it; empty where they do not."""
+    if options.camera_pitch is None:
+        return {}
+    angles = torch.deg2rad(torch.tensor([options.camera_pitch, options.camera_roll]))
+    x, y, z = tilted_up(angles).tolist()
+    return {int(number): (x, y, z) for number in np.unique(clip)}

@@ -16,7 +16,7 @@ from poseda.datasets.timeline import FEWEST_SEEN, Timeline, fill_in
 from poseda.export import LiftedPoses
 from poseda.geometry.camera import Camera
 from poseda.geometry.skeleton import Skeleton
-from poseda.inference.circumstances import circumstances
+from poseda.inference.circumstances import circumstances, given_up
 from poseda.inference.model import AdaptedLifter, LiftOptions
 from poseda.inference.smoothing import filtered
 from poseda.inference.trajectory import root_position
@@ -63,7 +63,8 @@ def lift_footage(
         if progress is not None:
             progress(done, total)
     poses = frames.record(pose_3d, root, model.skeleton, options.rate)
-    poses = replace(poses, pose_2d=frames.known_2d(), **circumstances(detections, lens, model))
+    up = given_up(options, detections.clip)
+    poses = replace(poses, pose_2d=frames.known_2d(), up=up, **circumstances(detections, lens, model))
     return filtered(poses, frames.timeline, options)
 
 

@@ -582,3 +582,18 @@ def test_an_overlay_is_written_beside_the_output(
     assert lift(run, write(), tmp_path / "p.npz", "--overlay", "o.avi") == 2
     assert "--overlay: expected a file ending in .mp4, .gif, got o.avi" in capsys.readouterr().err
     assert not (tmp_path / "p.npz").exists()
+
+
+def test_people_stand_upright_by_the_pitch_that_is_given(
+    run: Path, write: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write()
+    assert lift(run, source, tmp_path / "level.bvh") == 0
+    assert "the camera taken for level (--camera-pitch gives its tilt)" in capsys.readouterr().out
+    assert lift(run, source, tmp_path / "steep.bvh", "--camera-pitch", "30") == 0
+    assert "upright by the camera's tilt" in capsys.readouterr().out
+    level, steep = (read_bvh(tmp_path / f"{name}.bvh") for name in ("level", "steep"))
+    at = [joint.name for joint in level.joints].index("head_top")
+    heads = [bvh.position[:, at] - bvh.position[:, 0] for bvh in (level, steep)]
+    lean = [np.degrees(np.arctan2(*head[:, [2, 1]].mean(0))) for head in heads]
+    assert lean[0] - lean[1] == pytest.approx(30, abs=1), "towards the camera"
