@@ -23,24 +23,38 @@ YAW, PITCH, DISTANCE = -0.5, 0.25, 5.0
 """The point of view: radians about the vertical and above the floor; how far off, in sizes of the scene."""
 
 
+def fine_ground(size: tuple[int, int], ground: np.ndarray | tuple[int, int, int]) -> Image:
+    """What a :class:`Pen` draws upon, finer than the drawing.
+
+    Args:
+        size: width and height of the drawing, pixels.
+        ground: (height, width, 3) uint8 RGB of any size, or one colour.
+    """
+    from PIL import Image
+
+    fine = (FINE * size[0], FINE * size[1])
+    if isinstance(ground, tuple):
+        return Image.new("RGB", fine, ground)
+    return Image.fromarray(ground).resize(fine, Image.Resampling.BILINEAR)
+
+
 class Pen:
     """Draws skeletons on one picture.
 
     Args:
-        picture: to draw on; its size is the size of the drawing.
+        ground: :func:`fine_ground`, which is drawn upon.
         skeleton: of the poses.
     """
 
-    def __init__(self, picture: Image, skeleton: Skeleton) -> None:
-        from PIL import Image, ImageDraw
+    def __init__(self, ground: Image, skeleton: Skeleton) -> None:
+        from PIL import ImageDraw
 
-        width, height = picture.size
-        self.size = (width, height)
-        self._large = picture.resize((FINE * width, FINE * height), Image.Resampling.BILINEAR)
+        self.size = (ground.width // FINE, ground.height // FINE)
+        self._large = ground
         self._draw: Any = ImageDraw.Draw(self._large)
         self._bones = [(parent, joint) for joint, parent in enumerate(skeleton.parents) if parent >= 0]
         self._tone = [SIDES[_side(name)] for name in skeleton.joint_names]
-        self._thick = max(2.0, height / 140) * FINE
+        self._thick = max(2.0, self.size[1] / 140) * FINE
 
     def line(self, start: Sequence[float], end: Sequence[float], tone: tuple[int, int, int]) -> None:
         """A thin line between two pixels."""
@@ -78,9 +92,7 @@ class Pen:
 
     def done(self) -> Image:
         """The drawing in the size of the picture."""
-        from PIL import Image
-
-        return self._large.resize(self.size, Image.Resampling.BOX)
+        return self._large.reduce(FINE)
 
 
 class View:

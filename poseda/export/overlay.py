@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from poseda.export.drawing import GROUND, PAPER, Pen, View
+from poseda.export.drawing import GROUND, PAPER, Pen, View, fine_ground
 from poseda.export.movie import check_movie, movie_bytes, shown_step
 from poseda.export.poses import LiftedPoses
 from poseda.export.world import Actor, actors
@@ -101,13 +101,14 @@ class _Film:
         self.rate = 1 / float(self.time[1]) if len(self.time) > 1 else poses.rate
         self.apart = poses.root is None and len(people) > 1
         if self.apart:
-            sides = APART * (np.arange(len(people)) - (len(people) - 1) / 2)
             self.people = [
-                replace(actor, position=actor.position + np.array([side, 0, 0]))
-                for actor, side in zip(people, sides, strict=True)
+                replace(actor, position=actor.position + place)
+                for actor, place in zip(people, _rows(len(people)), strict=True)
             ]
         shown = [actor.position[actor.known].reshape(-1, 3) for actor in self.people]
         self.view = View(np.concatenate(shown), HEIGHT)
+        self.floor = fine_ground((HEIGHT, HEIGHT), PAPER)
+        self.view.grid(Pen(self.floor, poses.skeleton))
         self.size = _picture_size(poses, clip)
         self.rows = {
             (int(poses.person[row]), int(poses.frame[row])): int(row)
@@ -131,15 +132,10 @@ class _Film:
         return whole
 
     def _on_picture(self, at: int, ground: np.ndarray | None) -> Image:
-        from PIL import Image
-
         width, height = self.size if ground is None else (ground.shape[1], ground.shape[0])
         shown = (max(2, 2 * round(HEIGHT * width / height / 2)), HEIGHT)
-        if ground is None:
-            picture = Image.new("RGB", shown, GROUND)
-        else:
-            picture = Image.fromarray(ground).resize(shown, Image.Resampling.BILINEAR)
-        pen, poses = Pen(picture, self.poses.skeleton), self.poses
+        poses = self.poses
+        pen = Pen(fine_ground(shown, GROUND if ground is None else ground), poses.skeleton)
         for actor in self.people:
             row = self.rows.get((actor.person, int(self.clock[at])))
             if row is None or poses.pose_2d is None:
@@ -156,10 +152,7 @@ class _Film:
         return pen.done()
 
     def _in_space(self, at: int) -> Image:
-        from PIL import Image
-
-        pen = Pen(Image.new("RGB", (HEIGHT, HEIGHT), PAPER), self.poses.skeleton)
-        self.view.grid(pen)
+        pen = Pen(self.floor.copy(), self.poses.skeleton)
         for actor in self.people:
             if actor.known[at]:
                 pixels = self.view.pixels(actor.position[at])
@@ -168,8 +161,15 @@ class _Film:
                     top = pixels[pixels[:, 1].argmin()]
                     pen.text((float(top[0]) + 6, float(top[1]) - 26), str(actor.person))
         if self.apart:
-            pen.text((10, HEIGHT - 28), "side by side: no places without --root", 1 / 30)
+            pen.text((10, HEIGHT - 28), "in rows: no places without --root", 1 / 30)
         return pen.done()
+
+
+def _rows(people: int) -> np.ndarray:
+    """(P, 3) places in rows behind each other, about as many as people in a row."""
+    number, wide = np.arange(people), int(np.ceil(np.sqrt(people)))
+    across, deep = number % wide - (wide - 1) / 2, number // wide
+    return APART * np.stack([across, np.zeros(people), -deep], -1)
 
 
 def _picture_size(poses: LiftedPoses, clip: int) -> tuple[int, int]:
