@@ -153,7 +153,8 @@ class _Film:
 
     def _in_space(self, at: int) -> Image:
         pen = Pen(self.floor.copy(), self.poses.skeleton)
-        for actor in self.people:
+        # Who is further off is drawn first.
+        for actor in sorted(self.people, key=lambda actor: float(actor.position[at, 0, 2])):
             if actor.known[at]:
                 pixels = self.view.pixels(actor.position[at])
                 pen.body(pixels, actor.seen[at])
