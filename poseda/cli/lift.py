@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,7 @@ PROGRAM = Program(
     "Lift 2D detections with the lifter of a run, from files or line by line.",
     (LiftConfig,),
     common=(
-        *("model", "input", "output", "overlay", "arm", "image_size", "fov", "intrinsics", "layout"),
+        *("model", "input", "output", "overlay", "arm", "image_size", "fov", "intrinsics"),
         *("root", "smooth.filter", "rate", "device", "overwrite", "json"),
     ),
     of_run=("image_size", "fov", "intrinsics", "layout", "min_confidence", "device"),
@@ -65,26 +64,11 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
     from poseda.datasets.joint_map import JointMap
     from poseda.datasets.lens import find_lens
     from poseda.datasets.people import choose_people
-    from poseda.export import (
-        bridged_frames,
-        check_movie,
-        check_suffix,
-        planned_files,
-        planned_overlays,
-        skipped_tracks,
-        world_note,
-        write_overlay,
-        write_poses,
-    )
+    from poseda.export import bridged_frames, skipped_tracks, world_note
     from poseda.inference import LiftOptions, lift_footage, lift_wide, why_not_lifted
 
     assert config.output is not None
-    check_suffix(config.output)
-    movies = [] if config.overlay is None else [config.overlay]
-    for movie in movies:
-        check_movie(movie)
-    _check_free(config, [config.output])
-    _check_free(config, movies, "overlay")
+    _check_endings(config)
     names = JointMap.of(config.joints or model.config.joints or None)
     detections = read_detections(
         config.input,
@@ -106,15 +90,7 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
         tilt = found.sentence()
     else:
         poses = lift_footage(model, detections, lens, options, LateBar("lifting"))
-    _check_free(config, planned_files(config.output, poses))
-    for movie in movies:
-        _check_free(config, planned_overlays(movie, poses), "overlay")
-    skipped = skipped_tracks(config.output, poses)
-    written = _written("output", config.output, lambda path: write_poses(path, poses))
-    for movie in movies:
-        written += _written(
-            "overlay", movie, lambda path: write_overlay(path, poses, None, LateBar("drawing"))
-        )
+    skipped, written = skipped_tracks(config.output, poses), _write(config, poses)
     _show(
         {
             "written": [str(path) for path in written],
@@ -141,13 +117,37 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
     return 0
 
 
-def _written(option: str, path: Path, write: Callable[[Path], list[Path]]) -> list[Path]:
+def _check_endings(config: LiftConfig) -> None:
+    """Refuse files that cannot be written, or that exist, before there is anything to write."""
+    from poseda.export import check_movie, check_suffix
+
+    assert config.output is not None
+    check_suffix(config.output)
+    _check_free(config, [config.output])
+    if config.overlay is not None:
+        check_movie(config.overlay)
+        _check_free(config, [config.overlay], "overlay")
+
+
+def _write(config: LiftConfig, poses: LiftedPoses) -> list[Path]:
+    """Write all that is asked for; nothing if any of it exists."""
+    from poseda.export import planned_files, planned_overlays, write_overlay, write_poses
+
+    assert config.output is not None
+    _check_free(config, planned_files(config.output, poses))
+    if config.overlay is not None:
+        _check_free(config, planned_overlays(config.overlay, poses), "overlay")
+    option, path = "output", config.output
     try:
-        return write(path)
+        written = write_poses(path, poses)
+        if config.overlay is not None:
+            option, path = "overlay", config.overlay
+            written += write_overlay(path, poses, progress=LateBar("drawing"))
     except OSError as error:
         raise UsageError(
             f"--{option}: expected a file that can be written, got {path} ({error.strerror})"
         ) from error
+    return written
 
 
 def _clips(poses: LiftedPoses) -> list[dict[str, Any]]:

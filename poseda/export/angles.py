@@ -50,6 +50,12 @@ def joint_angles(position: np.ndarray, skeleton: Skeleton) -> Angles:
     Args:
         position: (T, J, 3) in any unit, y up.
         skeleton: of the positions.
+
+    Example:
+        >>> from poseda import H36M16
+        >>> angles = joint_angles(np.random.default_rng(0).normal(size=(5, 16, 3)), H36M16)
+        >>> len(angles), angles["knee_flexion_r"].shape
+        (18, (5,))
     """
     places = {name: position[:, at] for at, name in enumerate(skeleton.joint_names)}
     found: Angles = {}

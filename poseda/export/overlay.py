@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,27 +64,30 @@ def write_overlay(
         ValueError: if the ending is no movie's, a library is missing or nobody has a valid frame.
         OSError: if a file cannot be written.
     """
-    files, people = planned_overlays(path, poses), actors(poses)
-    clips = list(dict.fromkeys(actor.clip for actor in people))
-    total, done = 0, 0
-    films = []
-    for clip in clips:
-        film = _Film(poses, [actor for actor in people if actor.clip == clip])
-        step = shown_step(path, film.rate)
-        films.append((film, step))
-        total += len(range(0, len(film.clock), step))
-    for file, clip, (film, step) in zip(files, clips, films, strict=True):
-
-        def drawn(film: _Film = film, clip: int = clip, step: int = step) -> Iterator[Image]:
-            nonlocal done
-            for picture in film.pictures(None if pictures is None else pictures(clip), step):
-                done += 1
-                if progress is not None:
-                    progress(done, total)
-                yield picture
-
-        write_atomically(file, movie_bytes(file, drawn(), film.rate / step))
+    files, films = planned_overlays(path, poses), _films(poses)
+    steps = [shown_step(path, film.rate) for film in films]
+    done, total = count(1), sum(len(film.clock[::step]) for film, step in zip(films, steps, strict=True))
+    for file, film, step in zip(files, films, steps, strict=True):
+        drawn = film.pictures(None if pictures is None else pictures(film.clip), step)
+        if progress is not None:
+            drawn = _followed(drawn, progress, done, total)
+        write_atomically(file, movie_bytes(file, drawn, film.rate / step))
     return files
+
+
+def _followed(
+    pictures: Iterator[Image], progress: Callable[[int, int], None], done: Iterator[int], total: int
+) -> Iterator[Image]:
+    for picture in pictures:
+        progress(next(done), total)
+        yield picture
+
+
+def _films(poses: LiftedPoses) -> list[_Film]:
+    clips: dict[int, list[Actor]] = {}
+    for actor in actors(poses):
+        clips.setdefault(actor.clip, []).append(actor)
+    return [_Film(poses, people) for people in clips.values()]
 
 
 class _Film:
@@ -96,7 +100,7 @@ class _Film:
 
     def __init__(self, poses: LiftedPoses, people: list[Actor]) -> None:
         self.poses, self.people = poses, people
-        clip = people[0].clip
+        self.clip = clip = people[0].clip
         self.title, self.clock, self.time = poses.clip_name(clip), people[0].frame, people[0].time
         self.rate = 1 / float(self.time[1]) if len(self.time) > 1 else poses.rate
         self.apart = poses.root is None and len(people) > 1

@@ -63,31 +63,16 @@ def _viewer(poses: LiftedPoses, people: list[Actor], most: int) -> dict[str, Any
     """What viewer.js reads: a clip for each person, in the axes of a level camera."""
     skeleton, model = poses.skeleton, poses.arm or "lifted"
     each = max(1, most // len(people))
+    parts = [slice(0, min(each, len(actor.time))) for actor in people]
+    starts = np.cumsum([0, *(part.stop for part in parts)])
     rows = {
         (int(poses.clip[row]), int(poses.person[row]), int(poses.frame[row])): row
         for row in range(len(poses))
     }
-    clips, space, screen, known, seen = [], [], [], [], []
-    start = 0
-    for actor in people:
-        part = slice(0, each)
-        count = len(actor.time[part])
-        size = poses.image_size.get(actor.clip)
-        clips.append(
-            {
-                "clip": f"person {actor.person} of {poses.clip_name(actor.clip)}",
-                "frames": count,
-                "in_order": True,
-                "start": start,
-                "aspect": None if size is None else size[1] / size[0],
-                "size": size,
-                "rate": 1 / float(actor.time[1]) if len(actor.time) > 1 else poses.rate,
-            }
-        )
-        start += count
+    clips, space, screen = [], [], []
+    for actor, part, start in zip(people, parts, starts.tolist(), strict=False):
+        clips.append(_clip(poses, actor) | {"frames": part.stop, "start": start})
         space.append((actor.position[part] - actor.position[part, :1]) * [1, -1, -1])
-        known.append(actor.known[part])
-        seen.append(actor.seen[part])
         at = [rows.get((actor.clip, actor.person, int(frame)), -1) for frame in actor.frame[part]]
         screen.append(_placed(poses, np.array(at)))
     cut = any(len(actor.time) > each for actor in people)
@@ -104,11 +89,25 @@ def _viewer(poses: LiftedPoses, people: list[Actor], most: int) -> dict[str, Any
         "chosen": model,
         "clips": clips,
         "screen": packed(np.concatenate(screen), SCREEN_SCALE),
-        "seen": flags(np.concatenate(seen)),
-        "valid": flags(np.concatenate(known)),
+        "seen": flags(np.concatenate([actor.seen[part] for actor, part in zip(people, parts, strict=True)])),
+        "valid": flags(
+            np.concatenate([actor.known[part] for actor, part in zip(people, parts, strict=True)])
+        ),
         "placed": poses.pose_2d is not None,
         "lifted": {model: packed(np.concatenate(space), SPACE_SCALE)},
         "scale": {"screen": SCREEN_SCALE, "space": SPACE_SCALE},
+    }
+
+
+def _clip(poses: LiftedPoses, actor: Actor) -> dict[str, Any]:
+    """What the viewer says of one person."""
+    size = poses.image_size.get(actor.clip)
+    return {
+        "clip": f"person {actor.person} of {poses.clip_name(actor.clip)}",
+        "in_order": True,
+        "aspect": None if size is None else size[1] / size[0],
+        "size": size,
+        "rate": 1 / float(actor.time[1]) if len(actor.time) > 1 else poses.rate,
     }
 
 

@@ -38,6 +38,10 @@ def read_poses(path: Path | str) -> LiftedPoses:
     clip, person, frame = (
         archive.read(name, (frames,), "iu").astype(np.int64) for name in ("clip", "person", "frame")
     )
+    order = np.lexsort((frame, person, clip))
+    key = np.stack([clip, person, frame], -1)
+    if not np.array_equal(order, np.arange(frames)) or not (key[1:] != key[:-1]).any(1).all():
+        raise archive.fail("frame", "rows in order of clip, person and frame, each once", "another order")
     # A pose that is not finite is none, even if the file says so.
     valid = archive.read("valid", (frames,), "b") & np.isfinite(pose).all((1, 2))
     return LiftedPoses(

@@ -158,6 +158,18 @@ def write_poses(path: Path, poses: LiftedPoses) -> list[Path]:
     Raises:
         ValueError: if the ending is no format's, or nobody has a valid frame for a format of one person.
         OSError: if a file cannot be written.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> import numpy as np
+        >>> from poseda import H36M16
+        >>> from poseda.export import LiftedPoses, read_poses
+        >>> yes, zero = np.ones((2, 16), bool), np.zeros(2, int)
+        >>> pose = np.zeros((2, 16, 3), np.float32)
+        >>> poses = LiftedPoses(pose, None, yes[:, 0], yes, np.arange(2), zero, zero, H36M16, rate=30.0)
+        >>> (file,) = write_poses(Path(mkdtemp()) / "dance.npz", poses)
+        >>> len(read_poses(file))
+        2
     """
     files = planned_files(path, poses)
     if path.suffix in WHOLE:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from runs import short_steps
 
 from poseda.cli import main
 from poseda.cli import view as command
+from poseda.datasets import DataError
 from poseda.export import LiftedPoses, poses_page, read_poses, write_poses
 from poseda.geometry.skeleton import H36M16, Skeleton
 
@@ -71,6 +73,25 @@ def test_a_skeleton_of_ones_own_comes_back_with_its_sides(tmp_path: Path) -> Non
     )
     write_poses(tmp_path / "o.npz", lifted(np.ones((2, 3, 3)), own))
     assert read_poses(tmp_path / "o.npz").skeleton.symmetric_joints == ((1, 2),)
+
+
+def test_rows_in_another_order_and_damaged_files_are_refused(tmp_path: Path, poses: LiftedPoses) -> None:
+    write_poses(tmp_path / "twice.npz", replace(poses, frame=np.zeros(6, int)))
+    with pytest.raises(DataError, match="frame: expected rows in order of clip, person and frame, each once"):
+        read_poses(tmp_path / "twice.npz")
+    write_poses(tmp_path / "o.npz", poses)
+    whole, rng = (tmp_path / "o.npz").read_bytes(), np.random.default_rng(0)
+    refused = 0
+    for _ in range(60):
+        content = bytearray(whole)
+        for at in rng.integers(0, len(content), 3):
+            content[at] = rng.integers(256)
+        (tmp_path / "d.npz").write_bytes(content[: rng.integers(len(content) // 2, len(content) + 1)])
+        try:
+            read_poses(tmp_path / "d.npz")
+        except DataError:
+            refused += 1
+    assert refused > 40
 
 
 def test_the_page_shows_everybody_by_name_with_size_and_rate(poses: LiftedPoses) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import csv
+import doctest
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 from lifted import lifted
 
-from poseda.export import LiftedPoses, write_poses
+from poseda.export import LiftedPoses, angles, write, write_poses
 from poseda.geometry.skeleton import H36M16
 
 
@@ -78,3 +80,9 @@ def test_npz_says_where_up_is_and_how_large_the_pictures_are(tmp_path: Path, pos
         assert arrays["up"].tolist() == [[0, -1, 0]] and arrays["image_size"].tolist() == [[1280, 720]]
         assert str(arrays["arm"]) == "wide" and str(arrays["camera"]) == poses.camera
         assert np.allclose(arrays["time"], [0.4, 0.44, 0.48, 0.52])
+
+
+@pytest.mark.parametrize("module", [angles, write], ids=lambda module: module.__name__)
+def test_the_examples_in_docstrings_run(module: ModuleType) -> None:
+    result = doctest.testmod(module)
+    assert result.attempted >= 3 and result.failed == 0
