@@ -28,8 +28,9 @@ LAYERS: list[tuple[str, ...]] = [
     ("runs",),  # the run folder
     ("evaluation",),
     ("training",),
+    ("report",),
     ("export",),
-    ("inference", "report", "bench"),
+    ("inference", "bench"),
     ("cli",),
 ]
 """From the floor up. Packages of one line do not import each other."""

@@ -24,6 +24,7 @@ UNREAD = 141
 COMMANDS = {
     "adapt": "adapt a lifter to footage without labels and compare the arms of the method",
     "lift": "lift 2D detections with the lifter of a run, from files or line by line",
+    "view": "open the report of a run, or play lifted poses, in the browser",
     "inspect": "account for files of 2D detections, without a model",
     "evaluate": "evaluate the lifters of a run on a domain file or by a published protocol",
     "bench": "time the fused op against its rivals",

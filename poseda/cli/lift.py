@@ -22,7 +22,7 @@ PROGRAM = Program(
     "Lift 2D detections with the lifter of a run, from files or line by line.",
     (LiftConfig,),
     common=(
-        *("model", "input", "output", "arm", "image_size", "fov", "intrinsics", "layout"),
+        *("model", "input", "output", "overlay", "arm", "image_size", "fov", "intrinsics"),
         *("root", "smooth.filter", "rate", "device", "overwrite", "json"),
     ),
     of_run=("image_size", "fov", "intrinsics", "layout", "min_confidence", "device"),
@@ -64,13 +64,11 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
     from poseda.datasets.joint_map import JointMap
     from poseda.datasets.lens import find_lens
     from poseda.datasets.people import choose_people
-    from poseda.export import SUFFIXES, planned_files, skipped_tracks, write_poses
+    from poseda.export import bridged_frames, skipped_tracks, world_note
     from poseda.inference import LiftOptions, lift_footage, lift_wide, why_not_lifted
 
     assert config.output is not None
-    if config.output.suffix not in SUFFIXES:
-        raise UsageError(f"--output: expected a file ending in {', '.join(SUFFIXES)}, got {config.output}")
-    _check_free(config, [config.output])
+    _check_endings(config)
     names = JointMap.of(config.joints or model.config.joints or None)
     detections = read_detections(
         config.input,
@@ -92,14 +90,7 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
         tilt = found.sentence()
     else:
         poses = lift_footage(model, detections, lens, options, LateBar("lifting"))
-    _check_free(config, planned_files(config.output, poses))
-    skipped = skipped_tracks(config.output, poses)
-    try:
-        written = write_poses(config.output, poses)
-    except OSError as error:
-        raise UsageError(
-            f"--output: expected a file that can be written, got {config.output} ({error.strerror})"
-        ) from error
+    skipped, written = skipped_tracks(config.output, poses), _write(config, poses)
     _show(
         {
             "written": [str(path) for path in written],
@@ -107,6 +98,11 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
             "valid": int(poses.valid.sum()),
             "people": len(list(poses.tracks())),
             "skipped": len(skipped),
+            "bridged": [
+                {"clip": poses.clip_name(clip), "person": person, "frames": stretches}
+                for (clip, person), stretches in bridged_frames(config.output, poses).items()
+            ],
+            "world": world_note(config.output, poses),
             "clips": _clips(poses),
             "dropped": why_not_lifted(poses, options.max_gap, options.min_joints if model.wide else None),
             "arm": model.arm,
@@ -119,6 +115,39 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
         config.json,
     )
     return 0
+
+
+def _check_endings(config: LiftConfig) -> None:
+    """Refuse files that cannot be written, or that exist, before there is anything to write."""
+    from poseda.export import check_movie, check_suffix
+
+    assert config.output is not None
+    check_suffix(config.output)
+    _check_free(config, [config.output])
+    if config.overlay is not None:
+        check_movie(config.overlay)
+        _check_free(config, [config.overlay], "overlay")
+
+
+def _write(config: LiftConfig, poses: LiftedPoses) -> list[Path]:
+    """Write all that is asked for; nothing if any of it exists."""
+    from poseda.export import planned_files, planned_overlays, write_overlay, write_poses
+
+    assert config.output is not None
+    _check_free(config, planned_files(config.output, poses))
+    if config.overlay is not None:
+        _check_free(config, planned_overlays(config.overlay, poses), "overlay")
+    option, path = "output", config.output
+    try:
+        written = write_poses(path, poses)
+        if config.overlay is not None:
+            option, path = "overlay", config.overlay
+            written += write_overlay(path, poses, progress=LateBar("drawing"))
+    except OSError as error:
+        raise UsageError(
+            f"--{option}: expected a file that can be written, got {path} ({error.strerror})"
+        ) from error
+    return written
 
 
 def _clips(poses: LiftedPoses) -> list[dict[str, Any]]:
@@ -137,6 +166,11 @@ def _show(summary: dict[str, Any], skipped: list[str], as_json: bool) -> None:
     """Print what was lifted, where it is and who was left out."""
     left_out = ", ".join(skipped[:NAMED]) + (f" and {len(skipped) - NAMED} more" if skipped[NAMED:] else "")
     missing = "; ".join(f"{count} frames: {reason}" for reason, count in summary["dropped"].items())
+    bridged = [
+        f"person {one['person']} of clip {one['clip']}: {_stretches(one['frames'])}"
+        for one in summary["bridged"][:NAMED]
+    ]
+    bridged += ["…"] if summary["bridged"][NAMED:] else []
     named = [f"{clip['name']} {clip['valid']}/{clip['frames']}" for clip in summary["clips"][:NAMED]]
     more = " …" if summary["clips"][NAMED:] else ""
     open_console(as_json).print(
@@ -145,12 +179,20 @@ def _show(summary: dict[str, Any], skipped: list[str], as_json: bool) -> None:
         + f"clips: {', '.join(named)}{more}\n"
         + (f"not lifted: {missing}\n" if missing else "")
         + f"written: {', '.join(summary['written'])}"
+        + (f"\nworld: {summary['world']}" if summary["world"] else "")
+        + (f"\ngaps bridged, frames of {'; '.join(bridged)}" if bridged else "")
         + (f"\nleft out, without a valid frame: {left_out}" if skipped else ""),
         highlight=False,
         soft_wrap=True,
     )
     if as_json:
         print_json(summary)
+
+
+def _stretches(stretches: list[tuple[int, int]]) -> str:
+    """Stretches of frames in words, the first of them."""
+    words = [f"{first}-{last}" if last > first else str(first) for first, last in stretches[:NAMED]]
+    return ", ".join(words) + (f" and {len(stretches) - NAMED} more" if stretches[NAMED:] else "")
 
 
 def _stream(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> int:
@@ -206,9 +248,9 @@ def _opened(path: Path) -> Any:
         ) from error
 
 
-def _check_free(config: LiftConfig, files: list[Path]) -> None:
+def _check_free(config: LiftConfig, files: list[Path], option: str = "output") -> None:
     there = [path for path in files if path.exists()]
     if there and not config.overwrite:
         raise UsageError(
-            f"--output: expected a new file, got {there[0]}, which exists; --overwrite replaces it"
+            f"--{option}: expected a new file, got {there[0]}, which exists; --overwrite replaces it"
         )

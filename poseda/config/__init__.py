@@ -14,6 +14,7 @@ from poseda.config.commands import (
     InspectConfig,
     LiftConfig,
     SmoothingConfig,
+    ViewConfig,
 )
 from poseda.config.limits import ConfigError, picture_size
 from poseda.config.record import check_resumable, from_json, to_json
@@ -77,6 +78,7 @@ __all__ = [
     "RunConfig",
     "SmoothingConfig",
     "TargetDataConfig",
+    "ViewConfig",
     "ViewsConfig",
     "WideConfig",
     "arm_name",

@@ -90,6 +90,25 @@ class InspectConfig:
 
 
 @dataclass(frozen=True)
+class ViewConfig:
+    """Open the report of a run, or a page that plays lifted poses."""
+
+    path: Annotated[Path, Found()]
+    """Folder that `poseda adapt` wrote, or an npz of `poseda lift`."""
+    page: Path | None = None
+    """HTML file to write for an npz. Default: a new file among the temporary ones."""
+    browser: bool = True
+    """Open the page in the browser. Without it, the page is written and named alone."""
+    overwrite: bool = False
+    """Replace a page that exists."""
+    json: bool = False
+    """Print the page's path as one JSON object."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+@dataclass(frozen=True)
 class InfoConfig:
     """Show versions, instruction set, CUDA library and threads."""
 
@@ -148,8 +167,11 @@ class LiftConfig:
     model: Annotated[Path, Found(holds=RUN_FILE)] | None = None
     """Folder that `poseda adapt` wrote. Default: the package's own lifter, which is made for every camera."""
     output: Path | None = None
-    """File to write: .npz, .json, .csv or .bvh (one per person). With --input -: JSON lines, default
-    stdout."""
+    """File to write: .npz, .json or .csv; .bvh, .trc, .mot or .c3d (one per person); .glb (one per clip).
+    With --input -: JSON lines, default stdout."""
+    overlay: Path | None = None
+    """Movie to write as well, .mp4 or .gif, one per clip: the skeleton on the picture and the people in 3D.
+    Joints that were not detected are hollow. It needs poseda[overlay]."""
     arm: NamedArm | None = None
     """Arm of the lifter. Default: the one that the run's gate recommends. Without a gate, the first
     there is of wide, gpa_lpa_view, gpa_lpa, gpa, lpa, random, poseaug, source_only; never the oracle."""
@@ -182,9 +204,10 @@ class LiftConfig:
     two_passes: bool = True
     """Arm wide: find the camera's tilt in the footage, then lift it again."""
     camera_pitch: Annotated[float, AtLeast(-90), AtMost(90, "degrees")] | None = None
-    """Arm wide: how far the camera looks down, degrees. It takes precedence over the angle that is found."""
+    """How far the camera looks down, degrees, for the arm wide and for files of people on a floor. It takes
+    precedence over the angle that is found."""
     camera_roll: Annotated[float, AtLeast(-180), AtMost(180, "degrees")] = 0.0
-    """Arm wide: how far the camera is rolled beside --camera-pitch, degrees, clockwise as it looks."""
+    """How far the camera is rolled beside --camera-pitch, degrees, clockwise as it looks."""
     fit: bool = True
     """Arm wide, files: give each person of a clip bones of one length, and a smooth motion on the seen rays.
     The root, if asked for, is then that of the fit."""
@@ -209,6 +232,8 @@ class LiftConfig:
         check_fields(self)
         if self.output is None and not self.streams:
             raise ConfigError("output", "expected a file, as <input> is not a stream, got none", "input")
+        if self.streams and self.overlay is not None:
+            raise ConfigError("overlay", "expected a recording, got <input> -, a stream", "input")
         if self.streams and self.smooth.filter == "savgol":
             raise ConfigError("smooth.filter", "expected one_euro or none for <input> -, got savgol", "input")
         if self.streams and self.people != "all":

@@ -1,6 +1,36 @@
-"""Lifted poses as files: ``npz``, ``json``, ``csv`` and ``bvh``. The file's ending chooses."""
+"""Lifted poses as files. The file's ending chooses the format.
 
+``npz``, ``json`` and ``csv`` hold all frames of all people, in the axes of the camera. Each other format
+holds one person, in a world with y up and a floor.
+"""
+
+from poseda.export.movie import check_movie
+from poseda.export.overlay import planned_overlays, write_overlay
+from poseda.export.page import poses_page
 from poseda.export.poses import LiftedPoses
-from poseda.export.write import SUFFIXES, planned_files, skipped_tracks, write_poses
+from poseda.export.read import read_poses
+from poseda.export.write import (
+    SUFFIXES,
+    bridged_frames,
+    check_suffix,
+    planned_files,
+    skipped_tracks,
+    world_note,
+    write_poses,
+)
 
-__all__ = ["SUFFIXES", "LiftedPoses", "planned_files", "skipped_tracks", "write_poses"]
+__all__ = [
+    "SUFFIXES",
+    "LiftedPoses",
+    "bridged_frames",
+    "check_movie",
+    "check_suffix",
+    "planned_files",
+    "planned_overlays",
+    "poses_page",
+    "read_poses",
+    "skipped_tracks",
+    "world_note",
+    "write_overlay",
+    "write_poses",
+]

@@ -26,6 +26,12 @@ class LiftedPoses:
         clip_names: number of a clip to the name of its file, video or action, for clips that have one.
         error: (F, J) float32 metres, the expected distance of each joint to the truth, NaN where ``valid`` is
             false; or None where the lifter does not tell it.
+        pose_2d: (F, J, 2) float32 screen coordinates of the joints, NaN where unknown; or None. Joints that
+            were not detected are where the lifted pose has them.
+        image_size: number of a clip to width and height of its pictures, pixels, where known.
+        up: number of a clip to the upward direction in the camera's axes, where it was found or given.
+        arm: of the lifter, or empty.
+        camera: what is known of the camera, in words, or empty.
 
     Raises:
         ValueError: if shapes disagree.
@@ -42,6 +48,11 @@ class LiftedPoses:
     rate: float
     clip_names: Mapping[int, str] = field(default_factory=dict)
     error: np.ndarray | None = None
+    pose_2d: np.ndarray | None = None
+    image_size: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    up: Mapping[int, tuple[float, float, float]] = field(default_factory=dict)
+    arm: str = ""
+    camera: str = ""
 
     def __post_init__(self) -> None:
         frames, joints = len(self), self.skeleton.num_joints
@@ -51,6 +62,8 @@ class LiftedPoses:
             shapes["root"] = (frames, 3)
         if self.error is not None:
             shapes["error"] = (frames, joints)
+        if self.pose_2d is not None:
+            shapes["pose_2d"] = (frames, joints, 2)
         for name, shape in shapes.items():
             if getattr(self, name).shape != shape:
                 raise ValueError(f"{name}: expected shape {shape}, got {getattr(self, name).shape}")
@@ -61,6 +74,17 @@ class LiftedPoses:
     def clip_name(self, clip: int) -> str:
         """The name of a clip; its number where it has none."""
         return self.clip_names.get(clip) or str(clip)
+
+    def _repr_html_(self) -> str:
+        """What Jupyter shows: people to play and to turn."""
+        from poseda.export.page import notebook_cell
+
+        return notebook_cell(self)
+
+    @property
+    def time(self) -> np.ndarray:
+        """(F,) seconds since frame 0 of the recording."""
+        return np.asarray(self.frame / self.rate, np.float64)
 
     def tracks(self) -> Iterator[tuple[int, int, slice]]:
         """Clip, person and rows of each person of each clip."""

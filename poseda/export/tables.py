@@ -12,29 +12,41 @@ import numpy as np
 from poseda.export.poses import LiftedPoses
 from poseda.geometry.skeleton import Skeleton
 
-DECIMALS = 6
-"""Of metres in text: a micrometre."""
+DECIMALS = 4
+"""Of metres in text: a tenth of a millimetre, of seconds in text as well."""
+
+UNIT = "m"
+"""Of every place and error."""
 
 
 def npz_bytes(poses: LiftedPoses) -> bytes:
     """The record's arrays under their names, with ``joint_names`` (J,), ``parents`` (J,) and ``rate`` ().
 
     ``clip_names`` (C,) holds the name of clip k at index k, where clips have names and are numbered from 0.
+    ``clip_numbers`` (K,) are the clips that there are, ``up`` (K, 3) and ``image_size`` (K, 2) theirs; NaN
+    and 0 where unknown. ``arm`` () and ``camera`` () are words, ``time`` (F,) seconds.
     """
     arrays = {
         name: getattr(poses, name)
-        for name in ("pose_3d", "error", "root", "valid", "visible", "frame", "person", "clip")
+        for name in ("pose_3d", "error", "root", "pose_2d", "valid", "visible", "frame", "person", "clip")
         if getattr(poses, name) is not None
     }
     numbers = range(max(poses.clip_names, default=-1) + 1)
     if poses.clip_names and len(numbers) <= len(poses):
         arrays["clip_names"] = np.array([poses.clip_names.get(number, "") for number in numbers])
+    clips = np.unique(poses.clip)
     content = io.BytesIO()
     np.savez_compressed(
         content,
         joint_names=np.array(poses.skeleton.joint_names),
         parents=np.array(poses.skeleton.parents, np.int64),
         rate=np.float64(poses.rate),
+        time=poses.time,
+        clip_numbers=clips,
+        up=np.array([poses.up.get(int(clip), (np.nan,) * 3) for clip in clips], np.float32).reshape(-1, 3),
+        image_size=np.array([poses.image_size.get(int(clip), (0, 0)) for clip in clips]).reshape(-1, 2),
+        arm=np.array(poses.arm),
+        camera=np.array(poses.camera),
         **arrays,
     )
     return content.getvalue()
@@ -56,37 +68,64 @@ def pose_object(pose_3d: np.ndarray | None, root: np.ndarray | None, skeleton: S
 
 
 def json_text(poses: LiftedPoses) -> str:
-    """A list of objects, one a frame and line: clip, person, frame, clip_name, and :func:`pose_object`."""
-    lines = []
-    for at in range(len(poses)):
-        key: dict[str, Any] = {name: int(getattr(poses, name)[at]) for name in ("clip", "person", "frame")}
-        key["clip_name"] = poses.clip_name(key["clip"])
-        pose = poses.pose_3d[at] if poses.valid[at] else None
-        root = None if poses.root is None else poses.root[at]
-        lines.append(json.dumps(key | pose_object(pose, root, poses.skeleton)))
-    return "[\n" + ",\n".join(lines) + "\n]\n"
+    """An object with ``format``, ``unit``, ``rate``, ``arm``, ``camera`` and ``frames``, a line each.
+
+    A frame has clip, person, frame, time in seconds, clip_name, and :func:`pose_object`. ``seen`` holds the
+    names of the joints that were detected, ``error`` joint name to metres, where the lifter tells it.
+    """
+    head = {
+        "format": "poseda lift",
+        "unit": UNIT,
+        "rate": poses.rate,
+        "skeleton": poses.skeleton.name,
+        "arm": poses.arm,
+        "camera": poses.camera,
+    }
+    frames = ",\n".join(json.dumps(_frame_object(poses, at)) for at in range(len(poses)))
+    return json.dumps(head)[:-1] + ', "frames": [\n' + frames + "\n]}\n"
+
+
+def _frame_object(poses: LiftedPoses, at: int) -> dict[str, Any]:
+    key: dict[str, Any] = {name: int(getattr(poses, name)[at]) for name in ("clip", "person", "frame")}
+    key |= {"time": round(float(poses.time[at]), DECIMALS), "clip_name": poses.clip_name(key["clip"])}
+    valid, names = bool(poses.valid[at]), poses.skeleton.joint_names
+    root = None if poses.root is None else poses.root[at]
+    key |= pose_object(poses.pose_3d[at] if valid else None, root, poses.skeleton)
+    key["seen"] = [name for name, seen in zip(names, poses.visible[at], strict=True) if seen]
+    if poses.error is not None:
+        key["error"] = dict(zip(names, _rounded(poses.error[at]), strict=True)) if valid else None
+    return key
 
 
 def csv_text(poses: LiftedPoses) -> str:
     """A row a frame, metres, empty where unknown.
 
-    Columns: clip, person, frame, valid (1 or 0), clip_name, ``JOINT_x``, ``_y``, ``_z`` of each joint, and
-    perhaps ``root_position_x``, ``_y``, ``_z``.
+    Columns: clip, person, frame, valid (1 or 0), clip_name, time in seconds, unit, arm, camera. For each
+    joint ``JOINT_x``, ``_y``, ``_z``, ``_seen`` (1 or 0) and perhaps ``_error``. Perhaps
+    ``root_position_x``, ``_y`` and ``_z``.
     """
-    columns, names = [poses.pose_3d.reshape(len(poses), -1)], list(poses.skeleton.joint_names)
-    if poses.root is not None:
-        columns.append(poses.root)
-        names.append("root_position")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    axes = [f"{name}_{axis}" for name in names for axis in "xyz"]
-    writer.writerow(["clip", "person", "frame", "valid", "clip_name", *axes])
-    for at, row in enumerate(np.concatenate(columns, 1)):
+    parts = ["x", "y", "z", "seen", *(["error"] if poses.error is not None else [])]
+    headings = [f"{name}_{part}" for name in poses.skeleton.joint_names for part in parts]
+    if poses.root is not None:
+        headings += [f"root_position_{axis}" for axis in "xyz"]
+    facts = ["clip", "person", "frame", "valid", "clip_name", "time", "unit", "arm", "camera"]
+    writer.writerow([*facts, *headings])
+    words, time = (UNIT, poses.arm, poses.camera), poses.time
+    for at in range(len(poses)):
         key = [int(value[at]) for value in (poses.clip, poses.person, poses.frame, poses.valid)]
-        writer.writerow(
-            [*key, poses.clip_name(key[0]), *(f"{x:.{DECIMALS}f}" if np.isfinite(x) else "" for x in row)]
-        )
+        row = [*key, poses.clip_name(key[0]), f"{time[at]:.{DECIMALS}f}", *words]
+        for joint in range(poses.skeleton.num_joints):
+            row += [*map(_cell, poses.pose_3d[at, joint]), int(poses.visible[at, joint])]
+            row += [_cell(poses.error[at, joint])] if poses.error is not None else []
+        writer.writerow(row + ([] if poses.root is None else list(map(_cell, poses.root[at]))))
     return text.getvalue()
+
+
+def _cell(value: float) -> str:
+    """A length in a table, empty where unknown."""
+    return f"{value:.{DECIMALS}f}" if np.isfinite(value) else ""
 
 
 def _rounded(values: np.ndarray) -> Any:

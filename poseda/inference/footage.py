@@ -16,6 +16,7 @@ from poseda.datasets.timeline import FEWEST_SEEN, Timeline, fill_in
 from poseda.export import LiftedPoses
 from poseda.geometry.camera import Camera
 from poseda.geometry.skeleton import Skeleton
+from poseda.inference.circumstances import circumstances, given_up
 from poseda.inference.model import AdaptedLifter, LiftOptions
 from poseda.inference.smoothing import filtered
 from poseda.inference.trajectory import root_position
@@ -62,7 +63,8 @@ def lift_footage(
         if progress is not None:
             progress(done, total)
     poses = frames.record(pose_3d, root, model.skeleton, options.rate)
-    poses = replace(poses, clip_names=dict(detections.reading.clip_names))
+    up = given_up(options, detections.clip)
+    poses = replace(poses, pose_2d=frames.known_2d(), up=up, **circumstances(detections, lens, model))
     return filtered(poses, frames.timeline, options)
 
 
@@ -141,6 +143,11 @@ class _Frames:
         there = self.timeline.row >= 0
         latest = np.maximum.accumulate(np.where(there, np.arange(len(there)), 0))
         return self.camera.rows(torch.from_numpy(self.timeline.row[latest][rows]))
+
+    def known_2d(self) -> np.ndarray:
+        """(F, J, 2) screen coordinates, NaN where a joint was neither detected nor filled in."""
+        known = self.seen | self.valid[:, None]
+        return np.where(known[..., None], self.pose_2d, np.nan).astype(np.float32)
 
     def record(
         self, pose_3d: np.ndarray, root: np.ndarray | None, skeleton: Skeleton, rate: float

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -18,9 +18,10 @@ from poseda.datasets.screen import on_screen
 from poseda.datasets.timeline import Timeline
 from poseda.datasets.tracking import counted
 from poseda.export import LiftedPoses
-from poseda.geometry.camera import Camera, tilted_up
+from poseda.geometry.camera import Camera, project, tilted_up
 from poseda.geometry.placements import locate
 from poseda.geometry.skeleton import Skeleton
+from poseda.inference.circumstances import circumstances
 from poseda.inference.fit import FitOptions, Fitted, fit, noise_of_size
 from poseda.inference.model import AdaptedLifter, LiftOptions
 from poseda.inference.smoothing import filtered
@@ -44,16 +45,18 @@ class Found:
         pitch, roll: degrees by clip; NaN where too few frames tell.
         error: degrees by clip, the uncertainty of the direction; 0 where it was given.
         fit: how the fit of bones of one length went, or None where it was not asked for.
+        up: upward direction in camera axes by clip, of those whose tilt is known.
     """
 
     pitch: dict[int, float]
     roll: dict[int, float]
     error: dict[int, float]
     fit: Fitted | None
+    up: dict[int, tuple[float, float, float]] = field(default_factory=dict)
 
     def sentence(self) -> str:
         """In words."""
-        return self._tilt() + ("" if self.fit is None else f"; {self._fit(self.fit)}")
+        return self.tilt() + ("" if self.fit is None else f"; {self._fit(self.fit)}")
 
     def _fit(self, fit: Fitted) -> str:
         lost = f", {fit.unconverged} not converged" if fit.unconverged else ""
@@ -63,7 +66,8 @@ class Found:
             f"{outliers} detected joints taken for outliers"
         )
 
-    def _tilt(self) -> str:
+    def tilt(self) -> str:
+        """The tilt in words."""
         known = [clip for clip, pitch in self.pitch.items() if math.isfinite(pitch)]
         if not known:
             return "camera tilt unknown: too few frames tell it"
@@ -140,11 +144,20 @@ def lift_wide(
     if options.root != "none":
         root = np.full((len(seen), 3), np.nan, np.float32)
         root[valid] = where.numpy()
-    at, names = timeline, dict(detections.reading.clip_names)
+    found = _found(lifted, timeline.clip[valid], summary)
+    shown_2d = np.full((*seen.shape, 2), np.nan, np.float32)
+    shown_2d[valid] = torch.where(shown[..., None], place, project(placed + where[:, None], camera)).numpy()
+    facts = circumstances(detections, lens, model)
+    facts["camera"] = f"{lens.note}; {found.tilt()}"
+    at = timeline
     poses = LiftedPoses(
-        pose_3d, root, valid, seen, at.frame, at.person, at.clip, model.skeleton, options.rate, names, error
+        *(pose_3d, root, valid, seen, at.frame, at.person, at.clip, model.skeleton, options.rate),
+        error=error,
+        pose_2d=shown_2d,
+        up=found.up,
+        **facts,
     )
-    return filtered(poses, timeline, options), _found(lifted, timeline.clip[valid], summary)
+    return filtered(poses, timeline, options), found
 
 
 def _fitted(
@@ -208,7 +221,7 @@ def _runs(timeline: Timeline, valid: np.ndarray) -> np.ndarray:
 
 
 def _found(lifted: LiftedFootage, clip: np.ndarray, fitted: Fitted | None) -> Found:
-    pitch, roll, error = {}, {}, {}
+    pitch, roll, error, known = {}, {}, {}, {}
     up, spread = lifted.up.cpu().numpy(), np.degrees(lifted.up_error.cpu().numpy())
     for number in np.unique(clip):
         first = int(np.flatnonzero(clip == number)[0])
@@ -216,4 +229,6 @@ def _found(lifted: LiftedFootage, clip: np.ndarray, fitted: Fitted | None) -> Fo
         pitch[int(number)] = float(np.degrees(-np.arcsin(np.clip(z, -1, 1))))
         roll[int(number)] = float(np.degrees(np.arctan2(x, -y)))
         error[int(number)] = float(spread[first])
-    return Found(pitch, roll, error, fitted)
+        if np.isfinite(up[first]).all():
+            known[int(number)] = (float(x), float(y), float(z))
+    return Found(pitch, roll, error, fitted, known)

@@ -5,7 +5,9 @@ Every text that a data file could bring is escaped; the page's own policy forbid
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -37,6 +39,24 @@ def build_page(record: RunRecord) -> str:
             results=sections.results(record, models),
             training=sections.training(record),
             protocol=sections.protocol(record),
+        )
+    )
+
+
+def build_viewer(name: str, facts: Sequence[str], viewer: dict[str, Any], widget: bool = False) -> str:
+    """A page of the viewer alone.
+
+    Args:
+        name: its title.
+        facts: what stands beneath the title.
+        viewer: what viewer.js reads, with a title and a lead.
+        widget: leave out the title, for a page within another.
+    """
+    return (
+        _templates()
+        .get_template("lifted.html")
+        .render(
+            colours=colours(), target_tone=TARGET, name=name, facts=list(facts), viewer=viewer, widget=widget
         )
     )
 

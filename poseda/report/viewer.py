@@ -23,12 +23,16 @@ def viewer_data(record: RunRecord, models: Models) -> dict[str, Any] | None:
         return None
     clips, notes = record.clips, record.clip_notes
     aspect = clips.get("aspect")
+    size, rate = _footage(record)
     start, shown = 0, []
     for clip in notes["clips"]:
         height = float(aspect[start]) if aspect is not None else None
-        shown.append({**clip, "start": start, "aspect": height})
+        speed = rate if clip["in_order"] else None
+        shown.append({**clip, "start": start, "aspect": height, "size": size, "rate": speed})
         start += clip["frames"]
     return {
+        "title": "Predictions on the target",
+        "lead": "The target's 2D input, and the 3D poses that two models lift from it.",
         "joints": notes["joint_names"],
         "parents": notes["parents"],
         "left": notes["left"],
@@ -37,13 +41,29 @@ def viewer_data(record: RunRecord, models: Models) -> dict[str, Any] | None:
         "source": models.source,
         "chosen": models.compared or models.source,
         "clips": shown,
-        "screen": _packed(clips["pose_2d"], SCREEN_SCALE),
-        "seen": base64.b64encode(clips["seen"].astype("u1").tobytes()).decode(),
-        "lifted": {arm: _packed(clips[f"lifted.{arm}"], SPACE_SCALE) for arm in notes["models"]},
+        "screen": packed(clips["pose_2d"], SCREEN_SCALE),
+        "seen": flags(clips["seen"]),
+        "placed": False,
+        "lifted": {arm: packed(clips[f"lifted.{arm}"], SPACE_SCALE) for arm in notes["models"]},
         "scale": {"screen": SCREEN_SCALE, "space": SPACE_SCALE},
     }
 
 
-def _packed(values: np.ndarray, scale: int) -> str:
+def _footage(record: RunRecord) -> tuple[list[int] | None, float | None]:
+    """Size of the pictures and rate of the user's footage; None where unknown or not of one size."""
+    if record.account is None:
+        return None, None
+    size = record.account.image_size
+    one = size is not None and len(size) == 2 and not isinstance(size[0], list)
+    return (size if one else None), record.account.rate
+
+
+def flags(values: np.ndarray) -> str:
+    """Yes or no, a byte each, in base64."""
+    return base64.b64encode(values.astype("u1").tobytes()).decode()
+
+
+def packed(values: np.ndarray, scale: int) -> str:
+    """Numbers as 16-bit whole numbers, little-endian, in base64."""
     whole = np.clip(np.round(np.nan_to_num(values) * scale), -32767, 32767).astype("<i2")
     return base64.b64encode(whole.tobytes()).decode()

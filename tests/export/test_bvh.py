@@ -1,67 +1,111 @@
-"""BVH read back by our own reader: bones point as lifted, for any skeleton."""
+"""BVH read back by our own reader: limbs point as lifted, people stand on a floor, on one clock."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from lifted import lifted
 
+from poseda.datasets import read_source
 from poseda.datasets.formats.bvh import Bvh, read_bvh
 from poseda.datasets.synthetic.embedded import EmbeddedDomains
-from poseda.export import LiftedPoses, skipped_tracks, write_poses
+from poseda.export import bridged_frames, skipped_tracks, world_note, write_poses
+from poseda.export.world import LEVEL, world_axes
 from poseda.geometry.skeleton import BUILT_IN, H36M16, Skeleton
 
 DOG = Skeleton.declare("dog", {"hip": None, "chest": "hip", "nose": "chest", "tail": "hip"})
-
-
-def lifted(pose: np.ndarray, skeleton: Skeleton, **given: np.ndarray) -> LiftedPoses:
-    frames = len(pose)
-    columns = {"frame": np.arange(frames), "person": np.zeros(frames, int), "clip": np.zeros(frames, int)}
-    columns |= {"valid": np.isfinite(pose).all((1, 2)), "visible": np.ones(pose.shape[:2], bool)}
-    root = given.pop("root", None)
-    return LiftedPoses(pose.astype(np.float32), root, **(columns | given), skeleton=skeleton, rate=25.0)
+SNAKE = Skeleton.declare("snake", {"head": None, "neck": "head", "belly": "neck", "tail": "belly"})
 
 
 def random_motion(skeleton: Skeleton, frames: int = 40) -> np.ndarray:
-    """Bones of constant lengths that point anywhere, each on its own; all straight down at first."""
+    """Bones of constant, symmetric lengths that point anywhere, each on its own; at first all down."""
     rng = np.random.default_rng(0)
-    length = rng.uniform(0.1, 0.5, skeleton.num_joints)
+    length = rng.uniform(0.1, 0.5, skeleton.num_groups)[list(skeleton.bone_groups)]
     direction = rng.normal(size=(frames, skeleton.num_joints, 3))
     direction[0] = [0, 1, 0]
     direction /= np.linalg.norm(direction, axis=-1, keepdims=True)
     pose = np.zeros((frames, skeleton.num_joints, 3))
     for joint, parent in enumerate(skeleton.parents):
         if parent >= 0:
-            pose[:, joint] = pose[:, parent] + length[joint] * direction[:, joint]
+            pose[:, joint] = pose[:, parent] + length[joint - 1] * direction[:, joint]
     return pose
 
 
-def in_metres(bvh: Bvh, skeleton: Skeleton) -> np.ndarray:
-    """(F, J, 3) in the camera's axes."""
+@pytest.fixture(scope="module")
+def clip() -> np.ndarray:
+    """(F, 16, 3) root-relative poses of one clip of a person of constant bones, camera axes."""
+    poses = EmbeddedDomains(size=0.05).evaluation()
+    return poses.root_relative[poses.clip == poses.clip[0]].numpy().astype(float)
+
+
+def joints_of(bvh: Bvh, skeleton: Skeleton) -> np.ndarray:
+    """(F, J, 3) metres, the world's axes."""
     names = [joint.name for joint in bvh.joints]
-    at = [names.index(name) for name in skeleton.joint_names]
-    return bvh.position[:, at] / 100 * [1, -1, -1]
+    return bvh.position[:, [names.index(name) for name in skeleton.joint_names]] / 100
 
 
-@pytest.mark.parametrize("skeleton", [*BUILT_IN.values(), DOG], ids=lambda skeleton: skeleton.name)
-def test_motion_of_constant_bone_lengths_comes_back(tmp_path: Path, skeleton: Skeleton) -> None:
-    pose = random_motion(skeleton)
+def directions(position: np.ndarray, skeleton: Skeleton) -> np.ndarray:
+    """(F, K, 3) unit vectors along the bones."""
+    bones = position[:, 1:] - position[:, list(skeleton.parents[1:])]
+    return bones / np.linalg.norm(bones, axis=-1, keepdims=True)
+
+
+def test_a_chain_of_constant_lengths_comes_back(tmp_path: Path) -> None:
+    pose = random_motion(SNAKE)
     root = np.cumsum(np.random.default_rng(1).normal(0, 0.1, (len(pose), 3)), 0).astype(np.float32)
-    assert write_poses(tmp_path / "m.bvh", lifted(pose, skeleton, root=root)) == [tmp_path / "m.bvh"]
+    assert write_poses(tmp_path / "m.bvh", lifted(pose, SNAKE, root=root)) == [tmp_path / "m.bvh"]
     bvh = read_bvh(tmp_path / "m.bvh")
-    error = np.abs(in_metres(bvh, skeleton) - (pose + root[:, None])).max()
-    assert error < 1e-5  # metres; a millimetre is asked for
+    moved = joints_of(bvh, SNAKE) - (pose + root[:, None]) * [1, -1, -1]
+    assert np.ptp(moved, axis=(0, 1)).max() < 1e-5, "all joints are moved alike, onto the floor"
+    assert np.abs(moved[..., [0, 2]]).max() < 1e-5
     assert bvh.frame_time == pytest.approx(1 / 25)
 
 
+def test_people_come_back_to_millimetres_with_limbs_as_lifted(tmp_path: Path, clip: np.ndarray) -> None:
+    root = np.tile([0.3, 0.0, 4.0], (len(clip), 1)).astype(np.float32)
+    write_poses(tmp_path / "m.bvh", lifted(clip, H36M16, root=root))
+    back = joints_of(read_bvh(tmp_path / "m.bvh"), H36M16)
+    expected = clip * [1, -1, -1]
+    error = np.linalg.norm(back - back[:, :1] - expected, axis=-1)
+    assert error.mean() < 2e-3 and error.max() < 8e-3
+    cosine = (directions(back, H36M16) * directions(expected, H36M16)).sum(-1)
+    limbs = [
+        H36M16.joint(f"{side}_{joint}") - 1
+        for side in ("left", "right")
+        for joint in ("knee", "ankle", "elbow", "wrist")
+    ]
+    assert np.degrees(np.arccos(np.clip(cosine[:, limbs], -1, 1))).max() < 0.05
+    assert np.allclose(back[:, 0, [0, 2]], [0.3, -4.0], atol=1e-5)
+
+
+@pytest.mark.parametrize("skeleton", [*BUILT_IN.values(), DOG], ids=lambda skeleton: skeleton.name)
+def test_no_bone_has_the_length_zero_and_both_sides_are_alike(tmp_path: Path, skeleton: Skeleton) -> None:
+    pose = random_motion(skeleton)
+    stretched = pose * np.random.default_rng(2).uniform(0.8, 1.2, (len(pose), 1, 1))
+    for left, _ in skeleton.symmetric_joints:  # the detector's left is longer
+        stretched[:, left] += 0.05
+    if skeleton is DOG:
+        stretched[:, DOG.joint("tail")] = stretched[:, DOG.joint("hip")]
+    write_poses(tmp_path / "m.bvh", lifted(stretched, skeleton))
+    joints = read_bvh(tmp_path / "m.bvh").joints
+    length = {joint.name: np.linalg.norm(joint.offset) for joint in joints}
+    assert min(size for name, size in length.items() if name != skeleton.joint_names[0]) > 1e-3  # centimetres
+    for left, right in skeleton.symmetric_joints:
+        assert length[skeleton.joint_names[left]] == pytest.approx(length[skeleton.joint_names[right]])
+
+
 def test_changing_bone_lengths_become_their_median(tmp_path: Path) -> None:
-    pose = random_motion(DOG, frames=5)
-    nose, chest = DOG.joint("nose"), DOG.joint("chest")
-    bone = pose[:, nose] - pose[:, chest]
+    pose = random_motion(SNAKE, frames=5)
+    tail, belly = SNAKE.joint("tail"), SNAKE.joint("belly")
+    bone = pose[:, tail] - pose[:, belly]
     bone /= np.linalg.norm(bone, axis=-1, keepdims=True)
-    pose[:, nose] = pose[:, chest] + bone * np.array([1.0, 2, 3, 4, 9])[:, None]
-    write_poses(tmp_path / "m.bvh", lifted(pose, DOG))
-    back = in_metres(read_bvh(tmp_path / "m.bvh"), DOG)
-    assert np.allclose(back[:, nose] - back[:, chest], 3 * bone, atol=1e-5)
+    pose[:, tail] = pose[:, belly] + bone * np.array([1.0, 2, 3, 4, 9])[:, None]
+    write_poses(tmp_path / "m.bvh", lifted(pose, SNAKE))
+    back = joints_of(read_bvh(tmp_path / "m.bvh"), SNAKE)
+    assert np.allclose(back[:, tail] - back[:, belly], 3 * bone * [1, -1, -1], atol=1e-5)
 
 
 def test_the_rest_pose_is_a_t_that_looks_at_the_camera(tmp_path: Path) -> None:
@@ -74,46 +118,115 @@ def test_the_rest_pose_is_a_t_that_looks_at_the_camera(tmp_path: Path) -> None:
         assert offset[name][axis] * sign > 10 and np.count_nonzero(np.abs(offset[name]) > 1e-6) == 1
 
 
-def test_angles_do_not_jump_by_whole_turns(tmp_path: Path) -> None:
+def test_angles_do_not_jump_by_whole_turns(tmp_path: Path, clip: np.ndarray) -> None:
     """A body that turns about the vertical twice has a heading that grows to 720 degrees."""
     angle = np.linspace(0, 4 * np.pi, 100)
-    still = EmbeddedDomains(size=0.05).evaluation().root_relative[:1].numpy().astype(float)
     cosine, sine, zero, one = np.cos(angle), np.sin(angle), np.zeros(100), np.ones(100)
     turn = np.stack([cosine, zero, sine, zero, one, zero, -sine, zero, cosine], -1).reshape(-1, 3, 3)
-    write_poses(tmp_path / "m.bvh", lifted(np.einsum("nij,kj->nki", turn, still[0]), H36M16))
+    write_poses(tmp_path / "m.bvh", lifted(np.einsum("nij,kj->nki", turn, clip[0]), H36M16))
     motion = (tmp_path / "m.bvh").read_text().partition("Frame Time:")[2].splitlines()[1:]
     values = np.array([[float(word) for word in line.split()] for line in motion])
     steps = np.abs(np.diff(values[:, 3:6], axis=0))
     assert steps.max() < 15 and abs(abs(np.ptp(values[:, 5])) - 720) < 30
 
 
-def test_gaps_hold_the_pose_before_and_persons_get_files_of_their_own(tmp_path: Path) -> None:
-    pose = random_motion(DOG, frames=6)
-    pose[0] = pose[3] = np.nan
-    person = np.array([0, 0, 0, 0, 2, 2])
-    poses = lifted(pose, DOG, person=person, frame=np.array([0, 1, 2, 3, 0, 1]))
+# ------------------------------------------------------------------------------------------------ the world
+
+
+def tilted(up: tuple[float, float, float], pose: np.ndarray) -> np.ndarray:
+    """Poses of a level camera as a camera with another upward direction sees them."""
+    return pose @ world_axes(LEVEL).T @ world_axes(up)
+
+
+@pytest.mark.parametrize(
+    "up", [LEVEL, (0.0, -0.8, -0.6), (0.6, -0.8, 0.0), (0.36, -0.48, -0.8), (0.0, 0.0, -1.0)]
+)
+def test_people_are_upright_whatever_the_camera_does(
+    tmp_path: Path, clip: np.ndarray, up: tuple[float, float, float]
+) -> None:
+    write_poses(tmp_path / "level.bvh", lifted(clip, H36M16))
+    given = lifted(tilted(up, clip), H36M16, up={0: up})
+    write_poses(tmp_path / "tilted.bvh", given)
+    level, back = (joints_of(read_bvh(tmp_path / f"{name}.bvh"), H36M16) for name in ("level", "tilted"))
+    assert np.allclose(back, level, atol=1e-4)
+    assert "upright by the camera's tilt" in world_note(tmp_path / "m.bvh", given)
+    assert "the camera taken for level" in world_note(tmp_path / "m.bvh", lifted(clip, H36M16))
+
+
+def test_world_axes_are_rotations_with_up_at_y() -> None:
+    for up in (LEVEL, (0.36, -0.48, -0.8), (0.0, 0.0, -1.0), (0.0, 0.0, 1.0)):
+        axes = world_axes(up)
+        assert np.allclose(axes @ axes.T, np.eye(3)) and np.linalg.det(axes) > 0
+        assert np.allclose(axes @ up, [0, 1, 0])
+    assert np.allclose(world_axes(LEVEL), np.diag([1, -1, -1]))
+
+
+def test_everybody_stands_on_one_floor(tmp_path: Path, clip: np.ndarray) -> None:
+    pose = np.concatenate([clip, clip])
+    root = np.repeat([[0.0, 1.3, 4.0], [1.0, 0.9, 5.0]], len(clip), 0).astype(np.float32)
+    columns = {"person": np.repeat([0, 1], len(clip)), "frame": np.tile(np.arange(len(clip)), 2)}
+    files = write_poses(tmp_path / "m.bvh", lifted(pose, H36M16, root=root, **columns))
+    lowest = [joints_of(read_bvh(file), H36M16)[..., 1].min(1) for file in files]
+    assert np.quantile(lowest, 0.05, axis=1) == pytest.approx([0, 0], abs=0.01)
+    (without,) = write_poses(tmp_path / "n.bvh", lifted(clip, H36M16))
+    assert np.abs(joints_of(read_bvh(without), H36M16)[..., 1].min(1)).max() < 0.01
+
+
+def gaps() -> Iterator[np.ndarray]:
+    """Columns of two people: the first is lost twice, the second comes late and leaves early."""
+    yield np.array([0, 1, 2, 3, 4, 5, 6, 7, 2, 3, 4])
+    yield np.array([0] * 8 + [2] * 3)
+
+
+def test_people_are_on_one_clock_and_gaps_are_bridged_and_told(tmp_path: Path) -> None:
+    frame, person = gaps()
+    pose = random_motion(SNAKE, len(frame))
+    root = np.zeros((len(frame), 3), np.float32)
+    root[:, 0], root[:, 2] = frame, 5
+    pose[3:5] = np.nan
+    poses = lifted(pose, SNAKE, frame=frame, person=person, root=root, clip_names={0: "dance 1"})
     files = write_poses(tmp_path / "m.bvh", poses)
-    assert [file.name for file in files] == ["m_clip0_person0.bvh", "m_clip0_person2.bvh"]
-    back = in_metres(read_bvh(files[0]), DOG)
-    assert np.allclose(back[0], back[1]) and np.allclose(back[3], back[2])
-    assert not np.allclose(back[1], back[2])
+    assert [file.name for file in files] == ["m_dance-1_person0.bvh", "m_dance-1_person2.bvh"]
+    first, second = (joints_of(read_bvh(file), SNAKE) for file in files)
+    assert len(first) == len(second) == 8
+    assert np.allclose(first[:, 0, 0], np.arange(8), atol=1e-5), "on the line between 2 and 5"
+    assert np.allclose(second[:, 0, 0], [2, 2, 2, 3, 4, 4, 4, 4], atol=1e-5)
+    assert bridged_frames(tmp_path / "m.bvh", poses) == {(0, 0): [(3, 4)], (0, 2): [(0, 1), (5, 7)]}
+    assert bridged_frames(tmp_path / "m.npz", poses) == {}
+
+
+def test_pictures_far_apart_follow_each_other(tmp_path: Path) -> None:
+    pose = random_motion(SNAKE, 3)
+    write_poses(tmp_path / "m.bvh", lifted(pose, SNAKE, frame=np.array([0, 5, 10**9])))
+    assert len(read_bvh(tmp_path / "m.bvh").position) == 3
+
+
+def test_a_file_is_a_source_again(tmp_path: Path, clip: np.ndarray) -> None:
+    root = np.tile([0.3, 0.5, 4.0], (len(clip), 1)).astype(np.float32)
+    write_poses(tmp_path / "m.bvh", lifted(clip, H36M16, root=root))
+    read = read_source(tmp_path / "m.bvh")
+    assert "+y is up" in str(read.reading.notes if hasattr(read.reading, "notes") else read.reading)
+    length = (read.pose_3d[:, H36M16.joint("head_top")] - read.pose_3d[:, H36M16.joint("thorax")]).norm(
+        dim=-1
+    )
+    own = np.linalg.norm(clip[:, H36M16.joint("head_top")] - clip[:, H36M16.joint("thorax")], axis=-1)
+    assert float(length.mean()) == pytest.approx(own.mean(), abs=2e-3)
 
 
 def test_a_person_without_a_valid_frame_is_left_out_and_named(tmp_path: Path) -> None:
-    pose = random_motion(DOG, frames=6)
+    pose = random_motion(SNAKE, frames=6)
     pose[2:4] = np.nan
     person, frame = np.array([0, 0, 1, 1, 2, 2]), np.array([0, 1] * 3)
-    poses = lifted(pose, DOG, person=person, frame=frame)
+    poses = lifted(pose, SNAKE, person=person, frame=frame)
     files = write_poses(tmp_path / "m.bvh", poses)
     assert [file.name for file in files] == ["m_clip0_person0.bvh", "m_clip0_person2.bvh"]
     assert skipped_tracks(tmp_path / "m.bvh", poses) == [(0, 1)]
-    assert np.allclose(in_metres(read_bvh(files[1]), DOG), pose[4:], atol=1e-5)
     assert skipped_tracks(tmp_path / "m.csv", poses) == [], "which holds gaps"
 
 
 @pytest.mark.parametrize("person", [np.zeros(3, int), np.arange(3)])
 def test_nobody_with_a_valid_frame_is_refused(tmp_path: Path, person: np.ndarray) -> None:
     poses = lifted(np.full((3, 4, 3), np.nan), DOG, person=person)
-    with pytest.raises(ValueError, match=r"^output: expected a person with a valid frame for a BVH, got "):
+    with pytest.raises(ValueError, match=r"^output: expected a person with a valid frame for .bvh, got "):
         write_poses(tmp_path / "m.bvh", poses)
     assert not list(tmp_path.iterdir())

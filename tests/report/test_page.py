@@ -17,13 +17,19 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 import pytest
 import torch
+from lifted import lifted
 from runs import short_steps
 
 from benchmarks.report_picture import BROWSERS, QUIET, find_browser
 from poseda.cli import main
 from poseda.config import Arm
+from poseda.datasets import from_arrays
+from poseda.datasets.account import account_of
+from poseda.export import poses_page
+from poseda.geometry.skeleton import H36M16
 from poseda.report import RunRecord, page
 from poseda.report.arms import ARMS, PAGE, colours
 from poseda.report.tables import change_of
@@ -284,9 +290,19 @@ setTimeout(() => {
   document.getElementById("model").value = document.getElementById("before-name").textContent.split(" ")[0];
   document.getElementById("model").dispatchEvent(new Event("change"));
   const same = look();
+  const apart = document.getElementById("apart").textContent;
+  const arms = [...document.getElementById("first").options].map((option) => option.value);
+  document.getElementById("first").value = arms[arms.length - 1];
+  document.getElementById("first").dispatchEvent(new Event("change"));
+  const other = look();
+  const closer = document.getElementById("closer");
+  closer.checked = false;
+  closer.dispatchEvent(new Event("change"));
+  const whole = look();
   document.documentElement.dataset.check = JSON.stringify({
-    first, second, turned, same, count, complaints, stolen: window.stolen ?? null,
-    apart: document.getElementById("apart").textContent,
+    first, second, turned, same, other, whole, arms, count, complaints, stolen: window.stolen ?? null, apart,
+    picture: document.getElementById("picture").textContent,
+    name: document.getElementById("before-name").textContent,
     requests: performance.getEntriesByType("resource").map((entry) => entry.name),
     clips: document.getElementById("clip").options.length,
   });
@@ -337,6 +353,45 @@ def test_the_viewer_draws_moves_and_turns_in_a_browser(
     assert seen["second"][1] != seen["turned"][1] and seen["second"][2] != seen["turned"][2]
     # The source model beside itself: the same picture twice.
     assert seen["same"][1] == seen["same"][2] and seen["apart"] == "0 mm apart in this frame"
+    # Every arm can stand on either side, and the whole picture be seen.
+    assert seen["arms"] == record.clip_notes["models"] and seen["name"] == seen["arms"][-1]
+    assert seen["other"][1] != seen["same"][1] and seen["other"][2] == seen["same"][2]
+    assert seen["whole"][0] != seen["other"][0] and seen["whole"][1:] == seen["other"][1:]
+
+
+def test_footage_plays_at_its_rate_under_the_size_of_its_pictures(
+    browser: str, record: RunRecord, tmp_path: Path
+) -> None:
+    points = np.random.default_rng(0).uniform(0, 400, (20, 16, 2))
+    detections = from_arrays(points, image_size=(640, 480), layout="h36m16", rate=50.0)
+    account = account_of(detections, H36M16)
+    notes = json.loads(json.dumps(record.clip_notes))
+    for clip in notes["clips"]:
+        clip["in_order"] = True
+    footage = dataclasses.replace(record, account=account, clip_notes=notes)
+    seen = opened(browser, page.build_page(footage), tmp_path)
+    assert seen["picture"] == "· 640 x 480 pixels · 50 frames a second" and seen["complaints"] == []
+    assert seen["count"] == f"8 / {notes['clips'][0]['frames']} · 0.14 s"
+
+
+def test_a_page_of_lifted_poses_draws_moves_and_turns_in_a_browser(browser: str, tmp_path: Path) -> None:
+    """The first frame is a gap, and in the eighth a wrist is unseen."""
+    rng = np.random.default_rng(0)
+    pose = rng.normal(0, 0.3, size=(12, 16, 3))
+    pose[0] = np.nan
+    seen_joints = np.ones((12, 16), bool)
+    seen_joints[7, 13] = False
+    place = rng.uniform(-0.5, 0.5, (12, 16, 2)).astype(np.float32)
+    poses = lifted(pose, H36M16, pose_2d=place, visible=seen_joints, clip_names={0: HOSTILE}, arm="wide")
+    seen = opened(browser, poses_page(poses, HOSTILE), tmp_path)
+    assert seen["complaints"] == [] and seen["requests"] == [] and seen["stolen"] is None
+    assert seen["count"] == "8 / 12 · 0.28 s" and seen["arms"] == ["wide"]
+    assert seen["first"][0] != seen["second"][0] and seen["second"][1] != seen["turned"][1]
+    filled = dataclasses.replace(poses, visible=np.ones((12, 16), bool))
+    plain = opened(browser, poses_page(filled, HOSTILE), tmp_path)
+    assert plain["second"][0] != seen["second"][0] and plain["second"][1] != seen["second"][1], (
+        "a hollow joint"
+    )
 
 
 def test_a_run_of_one_model_shows_it_alone(browser: str, record: RunRecord, tmp_path: Path) -> None:

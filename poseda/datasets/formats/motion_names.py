@@ -62,7 +62,7 @@ SKELETONS = Vocabulary(
         "spine": "spine1 spine01 chest spine02 spine2 lowerback spine spine3 torso abdomen",
         "thorax": "neck necktwist01 neck1 neck01 thorax upperneck",
         "skull": "head",
-        "head_top": "headtopend headtop headend headnub",
+        "head_top": "headtop headtopend headend headnub",
     },
     head="skull",
 )

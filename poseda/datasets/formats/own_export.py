@@ -24,9 +24,6 @@ from poseda.geometry.skeleton import Skeleton
 KEY = ("clip", "person", "frame")
 """What tells the rows of an export apart."""
 
-CLIP_NAME = "clip_name"
-"""Heading of the names of clips in a CSV."""
-
 ROOT = "root_position"
 """The root's place in the headings of a CSV."""
 
@@ -60,8 +57,9 @@ def is_own_npz(archive: Archive) -> bool:
 
 
 def is_own_json(file: Field) -> bool:
-    """A JSON list of `poseda lift`."""
-    first = file.value[0] if isinstance(file.value, list) and file.value else None
+    """JSON of `poseda lift`; that of 0.1.0 is a list of frames."""
+    frames = file.value.get("frames") if isinstance(file.value, dict) else file.value
+    first = frames[0] if isinstance(frames, list) and frames else None
     return isinstance(first, dict) and {*KEY, "valid", "pose_3d"} <= first.keys()
 
 
@@ -88,7 +86,11 @@ def read_own_npz(archive: Archive, skeleton: Skeleton, stride: int) -> LabelledP
 
 
 def read_own_json(file: Field, skeleton: Skeleton, stride: int) -> LabelledPoses:
-    """Poses of a JSON list of `poseda lift`, see :func:`_placed`."""
+    """Poses of JSON of `poseda lift`, see :func:`_placed`."""
+    rate = None
+    if isinstance(file.value, dict):
+        rate = file["rate"].number() if "rate" in file.value else None
+        file = file["frames"]
     rows = file.elements()
     first = next((row["pose_3d"] for row in rows if row["pose_3d"].value is not None), None)
     if first is None:
@@ -102,7 +104,7 @@ def read_own_json(file: Field, skeleton: Skeleton, stride: int) -> LabelledPoses
             root[at] = row["root"].numbers((3,))
     frame = np.array([row["frame"].whole() for row in rows], np.int64)
     track = _numbered([(row["clip"].name(), row["person"].name()) for row in rows])
-    return _placed(_Export(file, names, pose, root, track, frame), skeleton, stride)
+    return _placed(_Export(file, names, pose, root, track, frame, rate), skeleton, stride)
 
 
 def read_own_csv(path: Path, skeleton: Skeleton, stride: int) -> LabelledPoses:
@@ -112,19 +114,22 @@ def read_own_csv(path: Path, skeleton: Skeleton, stride: int) -> LabelledPoses:
         headings, *rows = list(csv.reader(read_text(path).splitlines()))
     except csv.Error as error:
         raise file.fail("a table of `poseda lift`", f"other text ({error})") from error
-    first = 5 if headings[4:5] == [CLIP_NAME] else 4  # files of 0.1.0 have no names of clips
-    axes, width = headings[first:], len(headings)
-    names = [axis[:-2] for axis in axes[::3]]
-    if not rows or axes != [f"{name}_{axis}" for name in names for axis in "xyz"]:
+    width = len(headings)
+    # Files of 0.1.0 have places alone after the key; later ones have more columns of each joint.
+    names = [heading[:-2] for heading in headings if heading.endswith("_x")]
+    axes = [f"{name}_{axis}" for name in names for axis in "xyz"]
+    columns = {heading: at for at, heading in enumerate(headings)}
+    if not rows or not names or not columns.keys() >= set(axes):
         raise file.at("headings").fail(
-            "JOINT_x, JOINT_y, JOINT_z of each joint, and rows", ", ".join(axes)[:60]
+            "JOINT_x, JOINT_y, JOINT_z of each joint, and rows", ", ".join(headings[len(KEY) + 1 :])[:60]
         )
+    places = [columns[axis] for axis in axes]
     values = np.full((len(rows), len(names), 3), np.nan)
     for at, row in enumerate(rows):
         try:
             if len(row) != width:
                 raise ValueError(f"{len(row)} cells")
-            values[at] = np.reshape([float(cell) if cell else np.nan for cell in row[first:]], (-1, 3))
+            values[at] = np.reshape([float(row[k]) if row[k] else np.nan for k in places], (-1, 3))
         except ValueError as error:
             raise file.at(f"row {at}").fail(f"{width} cells of numbers", str(error)[:60]) from error
     root = values[:, -1] if names[-1] == ROOT else np.full((len(rows), 3), np.nan)

@@ -8,9 +8,9 @@
   const canvases = { screen: element("screen"), before: element("before"), after: element("after") };
   const slider = element("frame");
   const joints = data.joints.length;
-  const FRAMES_PER_SECOND = 15;
+  const FRAMES_PER_SECOND = 15; // of clips whose rate nobody knows
   const START = { yaw: -0.5, pitch: -0.18 };
-  const state = { clip: 0, frame: 0, model: data.chosen, ...START, playing: false, ghost: false };
+  const state = { clip: 0, frame: 0, first: data.source, model: data.chosen, ...START, playing: false, ghost: false };
 
   const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   const numbers = (text, scale) => {
@@ -19,6 +19,7 @@
   };
   const screen = numbers(data.screen, data.scale.screen);
   const seen = bytes(data.seen);
+  const valid = data.valid ? bytes(data.valid) : null;
   const lifted = Object.fromEntries(
     Object.entries(data.lifted).map(([model, text]) => [model, numbers(text, data.scale.space)]),
   );
@@ -39,34 +40,48 @@
     const pose = lifted[model];
     return [pose[first], pose[first + 1], pose[first + 2]];
   };
+  const isValid = (at) => valid === null || valid[at] > 0;
+  const firstValid = () => {
+    const { start, frames } = data.clips[state.clip];
+    const at = Array.from({ length: frames }, (_, frame) => frame).find((frame) => isValid(start + frame));
+    return at ?? 0;
+  };
   const isSeen = (at, joint) => seen[at * joints + joint] > 0;
+  const isShown = (at, joint) => data.placed || isSeen(at, joint); // unseen joints may have no place in 2D
 
   const eachOfClip = (act) => {
     const clip = data.clips[state.clip];
-    for (let at = clip.start; at < clip.start + clip.frames; at++) for (let j = 0; j < joints; j++) act(at, j);
+    for (let at = clip.start; at < clip.start + clip.frames; at++) {
+      if (isValid(at)) for (let j = 0; j < joints; j++) act(at, j);
+    }
   };
 
   // Extents are those of the whole clip, so that nothing breathes while it plays.
-  let reach = { body: 1, floor: 0.9, view: [0, 0, 1, 1] };
+  let reach = { middle: 0, high: 0.9, wide: 0.9, floor: 0.9, picture: [0, 0, 1, 1], people: [0, 0, 1, 1] };
   const measure = () => {
-    let body = 0.2;
+    let wide = 0.2;
+    let top = Infinity;
     let floor = -Infinity;
     let box = [Infinity, Infinity, -Infinity, -Infinity];
     eachOfClip((at, joint) => {
-      for (const model of [data.source, state.model]) {
+      for (const model of [state.first, state.model]) {
         const [x, y, z] = point3(model, at, joint);
-        body = Math.max(body, Math.hypot(x, y, z));
+        wide = Math.max(wide, Math.hypot(x, z));
+        top = Math.min(top, y);
         floor = Math.max(floor, y);
       }
-      if (!isSeen(at, joint)) return;
+      if (!isShown(at, joint)) return;
       const [u, v] = point2(at, joint);
       box = [Math.min(box[0], u), Math.min(box[1], v), Math.max(box[2], u), Math.max(box[3], v)];
     });
     if (!Number.isFinite(box[0])) box = [-1, -1, 1, 1];
     const aspect = data.clips[state.clip].aspect;
     const high = aspect || Math.max(1, Math.abs(box[1]), Math.abs(box[3]));
-    const view = [Math.min(-1, box[0]), Math.min(-high, box[1]), Math.max(1, box[2]), Math.max(high, box[3])];
-    reach = { body, floor, view };
+    const picture = [Math.min(-1, box[0]), Math.min(-high, box[1]), Math.max(1, box[2]), Math.max(high, box[3])];
+    const margin = 0.15 * Math.max(box[2] - box[0], box[3] - box[1], 0.05);
+    const people = [box[0] - margin, box[1] - margin, box[2] + margin, box[3] + margin];
+    if (!Number.isFinite(top)) [top, floor] = [-0.9, 0.9];
+    reach = { middle: (top + floor) / 2, high: Math.max((floor - top) / 2, 0.2), wide, floor, picture, people };
   };
 
   const prepare = (canvas) => {
@@ -100,9 +115,14 @@
     pen.fill();
   };
 
+  const ring = (pen, at, radius) => {
+    dot(pen, at, radius + 1, colour("ink"));
+    dot(pen, at, radius - 0.4, colour("panel"));
+  };
+
   const drawScreen = () => {
     const { pen, width, height } = prepare(canvases.screen);
-    const [x0, y0, x1, y1] = reach.view;
+    const [x0, y0, x1, y1] = element("closer").checked ? reach.people : reach.picture;
     const scale = Math.min((width - 16) / (x1 - x0), (height - 16) / (y1 - y0));
     const place = ([u, v]) => [
       width / 2 + (u - (x0 + x1) / 2) * scale,
@@ -118,14 +138,21 @@
       pen.strokeRect(a[0], a[1], b[0] - a[0], b[1] - a[1]);
     }
     const at = row();
+    if (!isValid(at)) {
+      element("gaps").textContent = "· a gap";
+      return;
+    }
+    const shown = (joint) => isShown(at, joint);
     data.parents.forEach((parent, joint) => {
-      if (parent < 0 || !isSeen(at, joint) || !isSeen(at, parent)) return;
-      line(pen, place(point2(at, parent)), place(point2(at, joint)), 3, colour(`side-${sideOf(joint)}`));
+      if (parent < 0 || !shown(joint) || !shown(parent)) return;
+      const thickness = isSeen(at, joint) && isSeen(at, parent) ? 3 : 1;
+      line(pen, place(point2(at, parent)), place(point2(at, joint)), thickness, colour(`side-${sideOf(joint)}`));
     });
     let hidden = 0;
     for (let joint = 0; joint < joints; joint++) {
+      if (!isSeen(at, joint)) hidden++;
       if (isSeen(at, joint)) dot(pen, place(point2(at, joint)), 2.6, colour("ink"));
-      else hidden++;
+      else if (shown(joint)) ring(pen, place(point2(at, joint)), 2.6);
     }
     element("gaps").textContent = hidden ? `· ${hidden} of ${joints} joints unseen` : "";
   };
@@ -141,14 +168,15 @@
     const sheet = prepare(canvas);
     if (!sheet) return;
     const { pen, width, height } = sheet;
-    const scale = (0.46 * Math.min(width, height)) / reach.body;
-    const distance = 5 * reach.body;
+    const scale = Math.min((0.42 * height) / reach.high, (0.46 * width) / reach.wide);
+    const body = Math.max(reach.high, reach.wide);
+    const distance = 5 * body;
     const place = (point) => {
-      const [x, y, z] = turned(point);
+      const [x, y, z] = turned([point[0], point[1] - reach.middle, point[2]]);
       const near = distance / (distance + z);
       return [width / 2 + x * scale * near, height / 2 + y * scale * near, z, near];
     };
-    const extent = 1.1 * reach.body;
+    const extent = 1.1 * body;
     for (let k = -4; k <= 4; k++) {
       const offset = (k / 4) * extent;
       const rule = colour("floor");
@@ -156,19 +184,27 @@
       line(pen, place([-extent, reach.floor, offset]), place([extent, reach.floor, offset]), 1, rule);
     }
     const at = row();
+    if (!isValid(at)) return;
     for (const { model, faint } of layers) {
       const joint = (j) => place(point3(model, at, j));
       const bones = data.parents
         .map((parent, child) => ({ parent, child }))
         .filter(({ parent }) => parent >= 0)
-        .map(({ parent, child }) => ({ from: joint(parent), to: joint(child), side: sideOf(child) }))
+        .map(({ parent, child }) => ({
+          from: joint(parent), to: joint(child), ends: [parent, child], side: sideOf(child),
+        }))
         .sort((one, other) => other.from[2] + other.to[2] - one.from[2] - one.to[2]);
       pen.globalAlpha = faint ? 0.35 : 1;
-      for (const { from, to, side } of bones) {
+      for (const { from, to, ends, side } of bones) {
         const thickness = (faint ? 3 : 4.2) * from[3];
         line(pen, from, to, thickness + 2.4, colour("panel"));
         line(pen, from, to, thickness, faint ? colourOf(model) : colour(`side-${side}`));
-        if (!faint) for (const end of [from, to]) dot(pen, end, 2.6 * end[3], colour("ink"));
+        if (!faint) {
+          [from, to].forEach((end, k) => {
+            if (isSeen(at, ends[k])) dot(pen, end, 2.6 * end[3], colour("ink"));
+            else ring(pen, end, 2.6 * end[3]);
+          });
+        }
       }
       pen.globalAlpha = 1;
     }
@@ -177,7 +213,7 @@
   const apart = (at) => {
     let sum = 0;
     for (let j = 0; j < joints; j++) {
-      const [a, b] = [point3(data.source, at, j), point3(state.model, at, j)];
+      const [a, b] = [point3(state.first, at, j), point3(state.model, at, j)];
       sum += Math.hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]);
     }
     return (1000 * sum) / joints;
@@ -194,24 +230,30 @@
 
   const draw = () => {
     drawScreen();
-    drawBody(canvases.before, [{ model: data.source, faint: false }]);
+    drawBody(canvases.before, [{ model: state.first, faint: false }]);
     const layers = [{ model: state.model, faint: false }];
-    if (state.ghost) layers.unshift({ model: data.source, faint: true });
+    if (state.ghost) layers.unshift({ model: state.first, faint: true });
     drawBody(canvases.after, layers);
     const clip = data.clips[state.clip];
-    element("count").textContent = `${state.frame + 1} / ${clip.frames}`;
+    const time = clip.rate ? ` · ${(state.frame / clip.rate).toFixed(2)} s` : "";
+    element("count").textContent = `${state.frame + 1} / ${clip.frames}${time}`;
     element("apart").textContent = `${apart(row()).toFixed(0)} mm apart in this frame`;
   };
 
+  const nameOf = (model) => (model === data.source && data.models.length > 1 ? `${model} (source model)` : model);
   const choose = () => {
     const clip = data.clips[state.clip];
     slider.max = String(clip.frames - 1);
     state.frame = Math.min(state.frame, clip.frames - 1);
     slider.value = String(state.frame);
-    mark("before-swatch", data.source);
+    mark("before-swatch", state.first);
     mark("after-swatch", state.model);
-    element("before-name").textContent = `${data.source} (source model)`;
-    element("after-name").textContent = state.model;
+    element("before-name").textContent = nameOf(state.first);
+    element("picture").textContent = [
+      clip.size ? `· ${clip.size[0]} x ${clip.size[1]} pixels` : "",
+      clip.rate ? `· ${Number(clip.rate.toFixed(2))} frames a second` : "",
+    ].join(" ");
+    element("after-name").textContent = nameOf(state.model);
     element("order").textContent = clip.in_order
       ? ""
       : "Rows of this clip are not successive frames of one camera: step through them one by one.";
@@ -229,19 +271,24 @@
     }
   };
   fill(element("clip"), data.clips.map((clip, at) => [String(at), String(clip.clip)]));
-  fill(element("model"), data.models.map((model) => [model, model]));
-  element("model").value = state.model;
+  for (const id of ["first", "model"]) {
+    fill(element(id), data.models.map((model) => [model, model]));
+    element(id).value = state[id];
+  }
   element("viewer").classList.toggle("alone", data.models.length === 1);
 
   element("clip").addEventListener("change", (event) => {
     state.clip = Number(event.target.value);
-    state.frame = 0;
+    state.frame = firstValid();
     choose();
   });
-  element("model").addEventListener("change", (event) => {
-    state.model = event.target.value;
-    choose();
-  });
+  for (const id of ["first", "model"]) {
+    element(id).addEventListener("change", (event) => {
+      state[id] = event.target.value;
+      choose();
+    });
+  }
+  element("closer").addEventListener("change", draw);
   element("ghost").addEventListener("change", (event) => {
     state.ghost = event.target.checked;
     draw();
@@ -254,10 +301,12 @@
   let began = 0;
   const tick = (now) => {
     if (!state.playing) return;
-    const frames = data.clips[state.clip].frames;
-    if (now - began >= 1000 / FRAMES_PER_SECOND) {
-      began = now;
-      state.frame = (state.frame + 1) % frames;
+    const { frames, rate } = data.clips[state.clip];
+    // Screens draw at a rate of their own: frames that are due together are passed over.
+    const due = Math.floor(((now - began) * (rate || FRAMES_PER_SECOND)) / 1000);
+    if (due > 0) {
+      began = due > frames ? now : began + (1000 * due) / (rate || FRAMES_PER_SECOND);
+      state.frame = (state.frame + due) % frames;
       slider.value = String(state.frame);
       draw();
     }
@@ -267,6 +316,7 @@
     state.playing = !state.playing;
     event.target.textContent = state.playing ? "❚❚" : "▶";
     event.target.setAttribute("aria-label", state.playing ? "Pause" : "Play");
+    began = performance.now();
     if (state.playing) requestAnimationFrame(tick);
   });
 
@@ -301,5 +351,6 @@
 
   new ResizeObserver(draw).observe(canvases.before);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+  state.frame = firstValid();
   choose();
 })();

@@ -117,14 +117,15 @@ def test_an_export_with_roots_is_a_source(tmp_path, suffix):
     write_poses(tmp_path / f"out.{suffix}", poses)
     read = read_source(tmp_path / f"out.{suffix}")
     expected = (poses.pose_3d + poses.root[:, None])[poses.valid]
-    assert np.allclose(read.pose_3d.numpy(), expected, atol=2e-6) and reprojects(read)
+    # In text a place is rounded twice, pose and root, to a tenth of a millimetre.
+    assert np.allclose(read.pose_3d.numpy(), expected, atol=1.1e-4) and reprojects(read)
     assert read.clip.tolist() == [0, 0, 0, 1, 1] and read.columns["frame"].tolist() == [0, 1, 2, 0, 1]
     assert read.reading.dropped == {"a gap": 1} and read.reading.format == "poseda lift"
     (warning,) = read.reading.warnings
     assert warning == (
         f"out.{suffix}: the poses were estimated from 2D, and their camera is taken to see 55 degrees"
     )
-    if suffix == "npz":
+    if suffix != "csv":
         assert read.reading.rates == (25.0,) and read.columns["time"].tolist() == pytest.approx(
             [0, 0.04, 0.08, 0, 0.04]
         )

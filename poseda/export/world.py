@@ -1,0 +1,134 @@
+"""Lifted people in a world with y up: on one clock, on one floor, their gaps bridged.
+
+The world is that of animation programs: metres, y up, x to the camera's right, z towards the camera. Upward
+is the direction that was found or given for the clip; where there is none, the camera counts as level. The
+camera stands above the origin of the floor.
+
+The floor is at height 0, and everybody stands on it. With roots, each person is moved up or down as a whole:
+the lowest joints of a share :data:`LOWEST` of the frames lie beneath the floor. Depths are estimates, so
+people would otherwise stand on floors of their own. Without roots, the lowest joint of every frame stands on
+the floor, and everybody stands above the origin.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from poseda.export.poses import LiftedPoses
+
+
+LEVEL = (0.0, -1.0, 0.0)
+"""Upward in the axes of a level camera."""
+
+LOWEST = 0.05
+"""Share of the frames whose lowest joint may lie beneath the floor: estimates of a few frames are far off."""
+
+MOST_ABSENT = 4
+"""A clip with more than this many frames for each picture counts as single pictures: one after the other."""
+
+
+@dataclass(frozen=True)
+class Actor:
+    """One person of a clip, on the clip's clock of T frames.
+
+    Args:
+        clip, person: numbers.
+        title: name of the clip and number of the person, on one line.
+        frame: (T,) numbers in the recording, the same for all people of the clip.
+        time: (T,) seconds from the first frame of the clip.
+        position: (T, J, 3) metres, world; on the line between known frames in a gap, else the nearest.
+        known: (T,) bool, false in frames that were bridged.
+        seen: (T, J) bool, joints that were detected.
+    """
+
+    clip: int
+    person: int
+    title: str
+    frame: np.ndarray
+    time: np.ndarray
+    position: np.ndarray
+    known: np.ndarray
+    seen: np.ndarray
+
+    def bridged(self) -> list[tuple[int, int]]:
+        """First and last frame number of each bridged stretch."""
+        gap = np.flatnonzero(~self.known)
+        parts = np.split(gap, np.flatnonzero(np.diff(gap) > 1) + 1)
+        return [(int(self.frame[part[0]]), int(self.frame[part[-1]])) for part in parts if len(part)]
+
+
+def world_axes(up: tuple[float, float, float]) -> np.ndarray:
+    """Rotation from camera axes to the world's: (3, 3), for an upward direction in camera axes."""
+    y = np.array(up, np.float64) / np.linalg.norm(up)
+    forward = np.array([0.0, 0.0, 1.0])
+    ahead = forward - (forward @ y) * y
+    if np.linalg.norm(ahead) < 1e-3:  # a camera that looks straight down has the picture's top ahead
+        ahead = np.array([0.0, -1.0, 0.0]) - np.array([0.0, -1.0, 0.0]) @ y * y
+    z = -ahead / np.linalg.norm(ahead)
+    return np.stack([np.cross(y, z), y, z])
+
+
+def actors(poses: LiftedPoses) -> list[Actor]:
+    """Everybody with a valid frame, in the order of :meth:`LiftedPoses.tracks`."""
+    clocks = {int(clip): _clock(poses.frame[poses.clip == clip]) for clip in np.unique(poses.clip)}
+    return [
+        _actor(poses, clip, person, rows, clocks[clip])
+        for clip, person, rows in poses.tracks()
+        if poses.valid[rows].any()
+    ]
+
+
+def _clock(frames: np.ndarray) -> np.ndarray:
+    """Frame numbers of a clip, evenly spaced but in single pictures."""
+    frames = np.unique(frames)
+    if len(frames) == 1:
+        return frames
+    step = int(np.gcd.reduce(np.diff(frames)))
+    if int(frames[-1] - frames[0]) // step + 1 > MOST_ABSENT * len(frames):
+        return frames
+    return np.arange(frames[0], frames[-1] + 1, step)
+
+
+def _actor(poses: LiftedPoses, clip: int, person: int, rows: slice, clock: np.ndarray) -> Actor:
+    axes = world_axes(poses.up.get(clip, LEVEL))
+    valid = poses.valid[rows]
+    at = np.searchsorted(clock, poses.frame[rows])
+    place = poses.pose_3d[rows][valid].astype(np.float64) @ axes.T
+    known = np.zeros(len(clock), bool)
+    known[at[valid]] = True
+    pose = _between(clock, clock[at[valid]], place)
+    if poses.root is not None:
+        root = poses.root[rows][valid].astype(np.float64) @ axes.T
+        there = np.isfinite(root).all(1)
+        if there.any():
+            pose += _between(clock, clock[at[valid]][there], root[there])[:, None]
+    pose = _on_floor(pose, known, rooted=poses.root is not None)
+    seen = np.zeros((len(clock), pose.shape[1]), bool)
+    seen[at] = poses.visible[rows]
+    step = 1 / poses.rate
+    # Single pictures have no times of their own: they follow each other at the rate of the recording.
+    even = len(clock) < 2 or len(np.unique(np.diff(clock))) == 1
+    time = (clock - clock[0]) * step if even else np.arange(len(clock)) * step
+    title = f"{' '.join(poses.clip_name(clip).split())} person{person}"
+    return Actor(clip, person, title, clock, time, pose, known, seen)
+
+
+def _between(clock: np.ndarray, frames: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Values (N, ...) of some frames on the line between them, the nearest outside: (T, ...)."""
+    after = np.clip(np.searchsorted(frames, clock), 1, max(len(frames) - 1, 1))
+    if len(frames) == 1:
+        return np.repeat(values, len(clock), 0)
+    share = (clock - frames[after - 1]) / (frames[after] - frames[after - 1])
+    share = np.clip(share, 0, 1).reshape(-1, *[1] * (values.ndim - 1))
+    return (1 - share) * values[after - 1] + share * values[after]
+
+
+def _on_floor(pose: np.ndarray, known: np.ndarray, rooted: bool) -> np.ndarray:
+    """Positions (T, J, 3) moved along y so that the person stands at height 0."""
+    lowest = pose[..., 1].min(1)
+    height = np.quantile(lowest[known], LOWEST) if rooted else lowest[:, None]
+    return np.stack([pose[..., 0], pose[..., 1] - height, pose[..., 2]], -1)
