@@ -82,7 +82,7 @@ def _tree_transform_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> 
     ctx.parents, ctx.inverse, ctx.transpose = inputs[1:]
 
 
-def _tree_transform_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+def _tree_transform_backward(ctx: Any, _wanted: list[int], grad: Tensor) -> tuple[Tensor | None, ...]:
     # A linear map's gradient is its transpose, whose gradient is the map again: any order works.
     return _tree_transform(grad, ctx.parents, ctx.inverse, not ctx.transpose), None, None, None
 
@@ -143,7 +143,7 @@ def _kinematic_chain_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) ->
     ctx.tree = inputs[1:]
 
 
-def _kinematic_chain_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+def _kinematic_chain_backward(ctx: Any, _wanted: list[int], grad: Tensor) -> tuple[Tensor | None, ...]:
     (pose_3d,) = ctx.saved_tensors
     if torch.is_grad_enabled():  # create_graph=True
         plain = functools.partial(_plain_kinematic_chain, tree=ctx.tree)
