@@ -183,7 +183,7 @@ def _augment_backward_fake(
     augmented: Tensor | None,
     wanted: int,
     *inputs: Any,
-) -> tuple[Tensor, ...]:
+) -> tuple[Tensor | None, ...]:
     given = AugmentArguments(*inputs)
     batch, results = given.pose_3d.shape[0], []
     for bit, position in enumerate(DIFFERENTIABLE.values()):
@@ -191,7 +191,7 @@ def _augment_backward_fake(
         if argument is not None and wanted & 1 << bit:
             results.append(argument.new_empty((batch, *argument.shape[1:])))
         else:
-            results.append(given.pose_3d.new_empty(0))
+            results.append(None)
     return tuple(results)
 
 
