@@ -1,9 +1,8 @@
 """What an eager call of `augment` costs the host: ``python -m benchmarks.op.host_path [--json FILE]``.
 
-One pose, so that the kernel takes next to nothing, timed in alternating rounds beside what torch itself costs:
-``x + x``, and a ``torch.autograd.Function`` of one argument, forward and backward. On CUDA the device is left
-behind in the queue. Ratios to these yardsticks tell more than times, which differ between machines. The same
-path serves every device.
+One pose, so that the kernel takes next to nothing, timed in alternating rounds beside what torch itself
+costs: ``x + x``, and a ``torch.autograd.Function`` of one argument, forward and backward. Ratios to these
+yardsticks tell more than times, which differ between machines. The same path serves every device.
 """
 
 from __future__ import annotations

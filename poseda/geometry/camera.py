@@ -66,6 +66,9 @@ class Camera:
     Two cameras are equal only if they are the same object: the entries are tensors. A camera is a pytree, so
     that it goes through ``torch.export``. ``torch.utils.data.default_collate`` joins samples by :meth:`cat`.
 
+    ``dynamic_shapes`` of ``torch.export`` takes a camera as the list of its entries in their order, None for
+    an absent one: ``{"camera": [{0: rows}, {0: rows}, None, None]}``.
+
     Example:
         >>> K = torch.tensor([[[500.0, 0, 500], [0, 500, 250], [0, 0, 1]]])
         >>> camera = Camera.from_intrinsics(K, width=1000, height=500)
@@ -255,6 +258,8 @@ class Camera:
             TypeError: if one is not a Camera, or they differ in dtype or device.
             ValueError: if there are none.
         """
+        if isinstance(cameras, Camera) or not isinstance(cameras, Iterable):
+            raise TypeError(f"cameras: expected a list of Cameras, got {type(cameras).__name__}")
         cameras = list(cameras)
         if not cameras:
             raise ValueError("cameras: expected at least one camera, got none")
@@ -303,14 +308,38 @@ class Camera:
                 raise IndexError(f"camera: expected one of {rows} rows, got {index}")
             index = slice(index, index + 1 or None)  # the row after -1 is not row 0
         elif isinstance(index, (Tensor, np.ndarray, list)):
-            index = torch.as_tensor(index)
-            index = index[None] if index.dim() == 0 else index
+            index = self._index(index)
         elif not isinstance(index, slice):
             raise TypeError(
                 f"camera: expected an integer, a slice, a mask or an int64 index, got {type(index).__name__}"
             )
         single = not differs(rows, 1, True)
         return self._map(lambda value: value[index] if single or differs(value.shape[0], 1, True) else value)
+
+    def _index(self, index: Tensor | np.ndarray | list[int] | list[bool]) -> Tensor:
+        """Rows or a mask of them as a tensor; an empty list picks none."""
+        try:
+            picked = torch.as_tensor(index)
+        except (TypeError, ValueError, RuntimeError):
+            came = type(index).__name__
+            raise TypeError(
+                f"camera: expected a mask or an int64 index, got a {came} of something else"
+            ) from None
+        if isinstance(index, list) and not index:
+            picked = picked.long()
+        picked = picked[None] if picked.dim() == 0 else picked
+        if picked.is_floating_point() or picked.is_complex() or picked.dim() != 1:
+            raise TypeError(
+                f"camera: expected a mask or an int64 index of one dimension, got {picked.dtype} of shape "
+                f"{tuple(picked.shape)}"
+            )
+        if not isinstance(index, Tensor):  # whose rows may lie on another device, where a look would wait
+            rows = self.num_rows
+            if picked.dtype == torch.bool and len(picked) != rows:
+                raise IndexError(f"camera: expected a mask of {rows} rows, got {len(picked)}")
+            if picked.dtype != torch.bool and bool(((picked < -rows) | (picked >= rows)).any()):
+                raise IndexError(f"camera: expected some of {rows} rows, got {picked.tolist()}")
+        return picked
 
     def expand(self, size: int) -> Camera:
         """Repeat a shared camera to ``size`` rows without copying."""

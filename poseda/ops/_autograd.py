@@ -68,9 +68,7 @@ def attach(
         "forward": staticmethod(lambda *inputs: op(*inputs)),
         "setup_context": staticmethod(setup_context),
         "backward": staticmethod(pull_back_all),
-        "vmap": staticmethod(
-            _refuse(op, "vmap is not implemented; the op is batched, use its first dimension")
-        ),
+        "vmap": staticmethod(_refuse(op, NO_VMAP)),
         "jvp": staticmethod(_refuse(op, NO_FORWARD_MODE)),
     }
     transformable: Any = type(f"{name}_transformed", (Function,), newer)
@@ -95,6 +93,15 @@ def attach(
     return eager
 
 
+def refuse_vmap(name: str) -> None:
+    """Raise by name within ``torch.func.vmap``, where random numbers would be drawn for one sample only."""
+    if torch.compiler.is_compiling() or not torch._C._are_functorch_transforms_active():
+        return
+    levels = torch._C._functorch.get_interpreter_stack() or []
+    if any(level.key() == torch._C._functorch.TransformType.Vmap for level in levels):
+        raise RuntimeError(f"{name}: {NO_VMAP}")
+
+
 def refuse_forward_mode(name: str, *inputs: Any) -> None:
     """Raise by name where an input carries a tangent, which would be lost silently."""
     if not torch.compiler.is_compiling() and forward_ad._current_level >= 0:
@@ -102,6 +109,8 @@ def refuse_forward_mode(name: str, *inputs: Any) -> None:
             if isinstance(value, Tensor) and forward_ad.unpack_dual(value).tangent is not None:
                 raise RuntimeError(f"{name}: {NO_FORWARD_MODE}")
 
+
+NO_VMAP = "vmap is not implemented; the op is batched, use its first dimension"
 
 NO_FORWARD_MODE = (
     "forward-mode differentiation is not implemented; use torch.autograd.grad, or poseda.ops.reference"

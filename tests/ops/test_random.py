@@ -207,7 +207,10 @@ def test_random_augment_is_augment_with_what_was_drawn(frames: int | None, devic
     ("given", "error", "message"),
     [
         ({"rng_state": torch.zeros(2)}, TypeError, "rng_state: expected two int64 numbers"),
-        ({"batch": -1}, ValueError, "batch, first, table_rows: expected at least 0, got -1"),
+        ({"batch": -1}, ValueError, "^batch: expected at least 0, got -1$"),
+        ({"batch": 2.5}, TypeError, "^batch: expected a whole number, got 2.5$"),
+        ({"table_rows": 2**40}, ValueError, r"^table_rows: expected fewer than 2\^32, got 1099511627776$"),
+        ({"ranges": {}}, TypeError, r"^ranges: expected a poseda.ops.RandomRanges, got dict$"),
         ({"dtype": torch.float16}, TypeError, "dtype: expected float32 or float64, got torch.float16"),
     ],
 )
@@ -215,6 +218,23 @@ def test_a_wrong_argument_is_named(given: dict[str, object], error: type[Excepti
     arguments = {"rng_state": ops.random_state(0), "batch": 2, "skeleton": H36M16, **given}
     with pytest.raises(error, match=message):
         ops.random_parameters(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("pose", "error", "came"),
+    [
+        (torch.ones(2, 16, 3).numpy(), TypeError, "ndarray"),
+        (1.0, TypeError, "float"),
+        (torch.tensor(1.0), ValueError, r"\(\)"),
+        (torch.ones(16, 3), ValueError, r"\(16, 3\)"),
+    ],
+    ids=["numpy", "number", "scalar", "one pose"],
+)
+def test_poses_without_a_batch_are_named(pose: object, error: type[Exception], came: str) -> None:
+    arguments = augment_arguments(2, give=())
+    arguments["pose_3d"] = pose
+    with pytest.raises(error, match=rf"^pose_3d: expected .*\(N, J, 3\) or \(N, T, J, 3\), got {came}$"):
+        ops.random_augment(rng_state=ops.random_state(0), **arguments)
 
 
 def test_a_range_beyond_its_limit_is_named() -> None:
