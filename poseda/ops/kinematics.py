@@ -159,8 +159,8 @@ def _plain_kinematic_chain(
     bone = pose_3d[:, 1:] - pose_3d[:, list(parents[1:])]
     none = (bone * bone).sum(-1, keepdim=True) == 0
     # Cosines do not depend on the scale. In it, the gradients of the square root stay in range.
-    size = bone.detach().abs().amax(-1, keepdim=True)
-    bone = bone / size.masked_fill(none, 1.0)
+    largest = bone.detach().abs().amax(-1, keepdim=True)
+    bone = bone / largest.masked_fill(none, 1.0)
     squared = (bone * bone).sum(-1, keepdim=True)
     unit = torch.where(none, torch.zeros_like(bone), bone / torch.where(none, 1.0, squared).sqrt())
     firsts, seconds, begin = [], [], 0
