@@ -118,8 +118,8 @@ class RunConfig:
     seeds: Annotated[tuple[Seed, ...], Distinct()] = (0,)
     """Seeds of the training. The table shows mean and standard deviation over them."""
     preset: Preset = "auto"
-    """Where defaults come from: tiny (a minute, to try it out), default (minutes on a CPU) or full (hours on
-    a CPU, minutes on a GPU). auto: full on CUDA, default on a CPU, tiny never."""
+    """Where defaults come from: tiny (a minute, to try it out), default (minutes) or full (hours, on a GPU
+    minutes). auto: full on CUDA, default on a CPU, tiny never."""
     out: Path = Path("poseda-run")
     """Folder for results, report and checkpoints. It must be new or empty, unless --resume is given."""
     resume: bool = False

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from lightning.fabric.utilities.rank_zero import rank_zero_info
+from lightning_utilities.core import rank_zero
 from runs import short_run
 
 from poseda.training import fabric as module
@@ -42,13 +43,7 @@ def test_layers_multiply_as_the_precision_says_within_training_only(
 
 
 def test_the_hint_at_another_precision_is_not_shown(caplog: pytest.LogCaptureFixture) -> None:
-    logger = logging.getLogger("lightning.fabric.utilities.rank_zero")
-    with caplog.at_level(logging.INFO, logger.name):
-        logger.addHandler(caplog.handler)
-        try:
-            with module._without_hint():
-                rank_zero_info("You should set `torch.set_float32_matmul_precision('medium' | 'high')`")
-                rank_zero_info("all else")
-        finally:
-            logger.removeHandler(caplog.handler)
+    with caplog.at_level(logging.INFO, rank_zero.log.name), module._without_hint():
+        rank_zero_info("You should set `torch.set_float32_matmul_precision('medium' | 'high')`")
+        rank_zero_info("all else")
     assert {record.getMessage() for record in caplog.records} == {"all else"}
