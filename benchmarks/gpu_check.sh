@@ -1,67 +1,77 @@
 #!/usr/bin/env bash
-# Everything about CUDA on one machine with a GPU, without network, in about ten minutes: build, registers and
-# spills, the tests on CUDA, compute-sanitizer, benchmarks of the op and of training.
+# Everything about CUDA on one machine with a GPU, without network, in 400 seconds on 16 cores: build, registers and
+# spills, what the libraries link to, the tests on CUDA with compute-sanitizer beside them, the op's benchmark, a
+# training step with and without graphs, and one adaptation with its errors. A table at the end.
 #
 # Usage: bash benchmarks/gpu_check.sh [FOLDER]    results go to FOLDER (default: $OUT or benchmarks/results)
 #
-# Needs torch with CUDA, nvcc, cmake, ninja, pybind11, scikit-build-core, pytest and hypothesis. A step that
-# fails is reported and the others still run; the exit status is 1 if any failed. All of it ends within $LIMIT
-# seconds (default: 585): when time is short, steps are cut and the last ones left out, which counts as failed.
+# Needs torch with CUDA, nvcc, cmake, ninja, pybind11, scikit-build-core, pytest and hypothesis; pytest-xdist runs
+# tests side by side. A step that fails is reported and the others still run; the exit status is 1 if any failed. All
+# of it ends within $LIMIT seconds (default: 400): when time is short, steps are cut and the last ones left out, which
+# counts as failed.
 set -uo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 results=$(realpath -m "${1:-${OUT:-benchmarks/results}}")
 mkdir -p "$results"
-work=$(mktemp -d)
+export work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-failed=()
-total=${LIMIT:-585}
+total=${LIMIT:-400}
+steps=$work/steps.tsv # NAME, OUTCOME, SECONDS
 
-step() { # NAME SECONDS COMMAND...: run with a time limit, note failure, keep the output
-    local name=$1 limit=$2 left=$((total - 10 - SECONDS))
+run() { # NAME SECONDS COMMAND...: run with a time limit, keep the output, note outcome and time
+    local name=$1 limit=$2 begin=$SECONDS outcome=passed left=$((total - 10 - SECONDS))
     shift 2
     limit=$((limit < left ? limit : left))
     if [ "$limit" -lt 5 ]; then
-        failed+=("$name (no time left)")
+        printf '%s\tno time left\t0\n' "$name" >>"$steps"
         return
     fi
-    printf '\n==> %s (after %d s)\n' "$name" "$SECONDS"
-    if ! timeout --kill-after=10 "$limit" "$@" 2>&1 | tee "$work/$name.log" | tail -n 25; then
-        failed+=("$name")
-        printf '*** %s failed\n' "$name"
-    fi
+    timeout --kill-after=5 "$limit" "$@" >"$work/$name.log" 2>&1 || outcome="failed ($?)"
+    printf '%s\t%s\t%d\n' "$name" "$outcome" $((SECONDS - begin)) >>"$steps"
+    printf '\n==> %s: %s after %d s\n' "$name" "$outcome" $((SECONDS - begin))
+    tail -n 25 "$work/$name.log"
+}
+
+links() { # what the libraries link to, and how: a toolchain may link its standard library in
+    grep -E -- '-shared .*(libposeda|_host)' "$work/build.log"
+    for library in "$work"/site/poseda/*.so; do
+        printf '%s\n' "$library" && ldd "$library" && nm -D --defined-only "$library"
+    done
+    ! nm -DC --defined-only "$work"/site/poseda/*.so | grep 'std::'
 }
 
 # Only this GPU's architecture, into a folder of its own: quick, and nothing stays behind.
 capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -n 1 | tr -d .)
 gpu=$(nvidia-smi --query-gpu=name --format=csv,noheader | head -n 1 | tr ' /' '__')
-export CUDAARCHS="$capability-real" PYTHONPATH="$work/site" PYTHONUNBUFFERED=1 POSEDA_REQUIRE_CUDA=1
-step build 150 pip install --verbose --no-build-isolation --no-deps --target "$work/site" \
-    --config-settings=cmake.define.POSEDA_CUDA=ON --config-settings=build-dir="$work/build" .
-step registers 20 python3 -P benchmarks/op/ptxas_report.py "$work/build.log" --json "$results/ptxas_sm_$capability.json"
+export CUDAARCHS="$capability-real" PYTHONPATH="$work/site" PYTHONUNBUFFERED=1 POSEDA_REQUIRE_CUDA=1 OMP_NUM_THREADS=2
+run build 150 python3 -m pip install --verbose --no-build-isolation --no-deps --target "$work/site" \
+    --config-settings=cmake.define.POSEDA_CUDA=ON --config-settings=build-dir="$work/build" \
+    --config-settings=build.verbose=true .
+run registers 20 python3 -P benchmarks/op/ptxas_report.py "$work/build.log" --json "$results/ptxas_sm_$capability.json"
+export -f links
+run links 10 bash -c links
+cp "$work/links.log" "$results/links.txt"
 
-# The files with tests that run on a device.
+# The files with tests that run on a device, side by side where pytest-xdist is there, and the sanitizers beside them.
 files=$(grep -rlE --include='test_*.py' 'needs_cuda|\bdevice: torch\.device' tests | grep -v /test_cuda_)
+several=()
+python3 -c 'import xdist' 2>/dev/null && several=(-n 6)
 # shellcheck disable=SC2086
-step tests 200 python3 -P -m pytest -q --maxfail=10 -p no:cacheprovider -k cuda $files
+run tests 120 python3 -P -m pytest -q --maxfail=10 -p no:cacheprovider -p no:benchmark "${several[@]}" -k cuda $files &
+for tool in memcheck racecheck initcheck; do
+    run "$tool" 120 compute-sanitizer --tool "$tool" --error-exitcode 1 python3 -m benchmarks.op.exercise_kernels &
+done
+wait
 
-if command -v compute-sanitizer >/dev/null; then
-    for tool in memcheck racecheck initcheck; do
-        step "$tool" 75 compute-sanitizer --tool "$tool" --error-exitcode 1 python3 -m benchmarks.op.exercise_kernels
-    done
-else
-    printf '\n==> no compute-sanitizer on this machine\n'
-    failed+=(compute-sanitizer)
-fi
+run op 120 python3 -P -m poseda.bench --device cuda --threads 1 --quick \
+    --batches 1 1024 16384 131072 1048576 4194304 --json "$results/$gpu.json"
+run host 20 python3 -m benchmarks.op.host_path --device cuda --quick --json "$results/${gpu}_host_path.json"
+run training 60 python3 -m benchmarks.step --device cuda --quick --lifters simple_baseline \
+    --width 1024 --extras graphs --json "$results/${gpu}_training_step.json"
+run adapt 90 python3 -P -m poseda adapt --device cuda --preset default --arms source_only gpa_lpa \
+    --out "$work/adapted"
 
-step benchmark 270 python3 -P -m poseda.bench --device cuda --threads 1 --quick \
-    --batches 1 1024 1048576 16777216 --json "$results/$gpu.json"
-
-step training 100 python3 -m benchmarks.step --device cuda --quick --lifters simple_baseline \
-    --width 1024 --extras compiled bf16 graphs --json "$results/${gpu}_training_step.json"
-
-step lifters 100 python3 -m benchmarks.step.lifters --device cuda --published --frames 1 --modes eager \
-    --json "$results/${gpu}_lifters.json"
-
-printf '\n==> done after %d s; failed: %s\n' "$SECONDS" "${failed[*]:-nothing}"
-[ ${#failed[@]} -eq 0 ]
+printf '\n==> done after %d s\n\n' "$SECONDS"
+python3 -P benchmarks/gpu_table.py "$steps" "$results/$gpu.json" "$work/adapted/results.json"
+! grep -qvP '\tpassed\t' "$steps"

@@ -97,12 +97,12 @@ void augment_backward_typed(const AugmentBackwardInputs& call, StableIValue* res
     g.rotation_frames = frames_of(in.bone_rotation);
     g.scale_frames = frames_of(in.bone_scale);
     g.body_rotation_frames = frames_of(in.body_rotation);
-    // A gradient has its argument's shape, but the batch's rows. It is empty where it is not wanted.
+    // A gradient has its argument's shape, but the batch's rows. Where it is not wanted there is none.
     int64_t bit = 1;
     const auto make = [&](const OptionalTensor& argument, T*& data) {
         const bool wanted = (done.wanted & bit) && argument;
         bit *= 2;
-        if (!wanted) return allocate(in.pose_3d, in.pose_3d.scalar_type(), {0});
+        if (!wanted) return no_tensor();
         const Tensor gradient = allocate_rows(*argument, batch);
         data = numbers<T>(gradient);
         return gradient;

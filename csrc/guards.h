@@ -106,6 +106,13 @@ inline Tensor allocate_rows(const Tensor& like, int64_t rows) {
     return allocate(like, like.scalar_type(), sizes, like.dim());
 }
 
+// What Python sees as None.
+inline Tensor no_tensor() {
+    AtenTensorHandle handle;
+    TORCH_ERROR_CODE_CHECK(aoti_torch_new_uninitialized_tensor(&handle));
+    return Tensor(handle);
+}
+
 template <class T>
 T* numbers(const Tensor& tensor) {
     return static_cast<T*>(tensor.data_ptr());

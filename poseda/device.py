@@ -1,4 +1,4 @@
-"""Where to compute: what the option ``--device`` means."""
+"""Where to compute: what the options ``--device`` and ``--precision`` mean."""
 
 from __future__ import annotations
 
@@ -33,6 +33,18 @@ def choose(name: str) -> torch.device:
     except RuntimeError as error:
         raise ValueError(f"--device: {error}") from error
     return torch.device("cuda", int(index or 0))
+
+
+TF32_FROM = (8, 0)
+"""Compute capability from which a GPU multiplies matrices in TF32."""
+
+
+def precision_of(name: str, device: torch.device) -> str:
+    """What ``--precision`` means on a device: ``auto`` is tf32 on a GPU that has it, else 32-true."""
+    if name != "auto":
+        return name
+    has = device.type == "cuda" and torch.cuda.get_device_capability(device) >= TF32_FROM
+    return "tf32" if has else "32-true"
 
 
 def peak_memory(device: torch.device) -> int | None:

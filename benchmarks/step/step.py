@@ -137,6 +137,7 @@ def step_config(lifter: str, batch: int, device: str, width: int | None = None) 
     """The default recipe at a batch size, with a lifter as :data:`NETWORKS` has it or of another width."""
     network = NETWORKS.get(lifter, NetworkConfig())
     return RunConfig(
+        graphs="off",
         device=device,
         lifter=lifter,
         network=network if width is None else replace(network, width=width),

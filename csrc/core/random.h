@@ -24,6 +24,9 @@ struct WordTraits {
         return {uint32_t(product >> 32), uint32_t(product)};
     }
     static POSEDA_HD S upper_bits(Words word) { return S(word >> 8); }  // 24 of them
+    // The upper 21 bits, and a word whose upper 21 bits are what that leaves of two others.
+    static POSEDA_HD Words coarse(Words word) { return word & 0xFFFFF800u; }
+    static POSEDA_HD Words rest_of(Words a, Words b) { return a << 21 | (b & 0x3FFu) << 11; }
 };
 
 template <class S>
@@ -110,13 +113,14 @@ struct RandomRanges {
     double body_tilt;   // radians: largest lean, in a uniform direction
 };
 
-// A rotation vector with an axis uniform on the sphere and an angle uniform up to `largest`.
+// A rotation vector with an axis uniform on the sphere and an angle uniform up to `largest`, from three words.
 template <class S>
-POSEDA_HD Vec3<S> random_rotation(const Philox<S>& r, double largest) {
+POSEDA_HD Vec3<S> random_rotation(Words<S> for_height, Words<S> for_turn, Words<S> for_angle,
+                                  double largest) {
     const S one = literal<S>(1);
-    const S height = literal<S>(2) * uniform<S>(r.word[0]) - one;
-    const S flat = square_root(one - height * height), angle = literal<S>(largest) * uniform<S>(r.word[2]);
-    const Vec2<S> across = HalfTurn<S>(r.word[1]).times(angle * flat);
+    const S height = literal<S>(2) * uniform<S>(for_height) - one;
+    const S flat = square_root(one - height * height), angle = literal<S>(largest) * uniform<S>(for_angle);
+    const Vec2<S> across = HalfTurn<S>(for_turn).times(angle * flat);
     return {across.x, across.y, angle * height};
 }
 
@@ -135,25 +139,37 @@ struct RandomArguments {
 };
 
 constexpr int kScalesOfBlock = 4;
+constexpr int kBonesOfBlock = 2;
 
-// The parameters of one pose. Its blocks: one for each bone, one for the body rotation and the index, one for
-// every four scales.
+// The parameters of one pose. Its blocks: one for every two bones, one for the body rotation and the index, one
+// for every four scales.
 template <class S>
 class ParameterDraw {
    public:
     POSEDA_HD ParameterDraw(const RandomArguments<Value<S>>& a, Words<S> pose_low, Words<S> pose_high)
         : a_(a), random_(a.state[0], a.state[1], pose_low, pose_high) {}
 
-    // Rotations of bones begin .. end-1.
+    // Rotations of bones begin .. end-1; `begin` is a multiple of kBonesOfBlock. The six numbers of a block
+    // have 21 bits each: no bit serves twice.
     POSEDA_HD void rotations(int begin, int end, const Slots<S>& out) const {
-        for (int k = begin; k < end; ++k)
-            out.set_vec3(k - begin, random_rotation<S>(random_.block(uint32_t(k)), a_.ranges.bone_angle));
+        using Traits = WordTraits<S>;
+        const double largest = a_.ranges.bone_angle;
+        for (int k = begin; k < end; k += kBonesOfBlock) {
+            const Philox<S> r = random_.block(uint32_t(k / kBonesOfBlock));
+            const Words<S> a = r.word[0], b = r.word[1], c = r.word[2], d = r.word[3];
+            out.set_vec3(k - begin, random_rotation<S>(Traits::coarse(a), Traits::coarse(b),
+                                                       Traits::coarse(c), largest));
+            if (k + 1 < end) {
+                out.set_vec3(k + 1 - begin, random_rotation<S>(Traits::coarse(d), Traits::rest_of(a, b),
+                                                               Traits::rest_of(c, d), largest));
+            }
+        }
     }
 
     // Scales begin .. end-1; `begin` is a multiple of kScalesOfBlock.
     POSEDA_HD void scales(int begin, int end, const Slots<S>& out) const {
         for (int i = begin; i < end; i += kScalesOfBlock) {
-            const Philox<S> r = random_.block(uint32_t(a_.bones + 1 + i / kScalesOfBlock));
+            const Philox<S> r = random_.block(body_block() + 1 + uint32_t(i / kScalesOfBlock));
             for (int k = i; k < end && k < i + kScalesOfBlock; ++k)
                 out[k - begin] = uniform_about_zero<S>(r.word[k - i], a_.ranges.bone_scale);
         }
@@ -161,7 +177,7 @@ class ParameterDraw {
 
     // The body rotation. Returns the word from which picked_row follows.
     POSEDA_HD Words<S> body(const Slots<S>& out) const {
-        const Philox<S> r = random_.block(uint32_t(a_.bones));
+        const Philox<S> r = random_.block(body_block());
         const S tilt = literal<S>(a_.ranges.body_tilt) * uniform<S>(r.word[1]);
         const Vec2<S> lean = HalfTurn<S>(r.word[0]).times(tilt);
         const S yaw = uniform_about_zero<S>(r.word[2], a_.ranges.body_yaw);
@@ -170,6 +186,8 @@ class ParameterDraw {
     }
 
    private:
+    POSEDA_HD uint32_t body_block() const { return uint32_t((a_.bones + kBonesOfBlock - 1) / kBonesOfBlock); }
+
     const RandomArguments<Value<S>>& a_;
     PoseRandom<S> random_;
 };

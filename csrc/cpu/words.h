@@ -77,6 +77,14 @@ struct WordTraits<Lanes<T>> {
         return result;
     }
     static POSEDA_HD Lanes<T> upper_bits(Words word) { return upper_bits_of(word); }
+    static POSEDA_HD Words coarse(Words word) {
+        for (Wholes& part : word.part) part &= 0xFFFFF800u;
+        return word;
+    }
+    static POSEDA_HD Words rest_of(Words a, const Words& b) {
+        for (int i = 0; i < Words::parts; ++i) a.part[i] = a.part[i] << 21 | (b.part[i] & 0x3FFu) << 11;
+        return a;
+    }
 
     // The word of each lane, in order of the lanes.
     static POSEDA_HD Words from_lanes(const uint32_t (&lanes)[Lanes<T>::width]) {

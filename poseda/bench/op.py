@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from poseda import ops
-from poseda.bench.clock import Call, Clock, clock_of, estimate, timed_rounds
+from poseda.bench.clock import Call, Clock, CudaClock, clock_of, estimate, timed_rounds
 from poseda.bench.record import RIVALS, machine, stage_table, table
 from poseda.bench.rivals import COMPILE_MODES, Augment, Compiled, Problem, poseaug_style
 from poseda.ops import reference
@@ -59,7 +59,8 @@ def run(
         batches: numbers of poses a call.
         threads: numbers of CPU threads (one entry is used on CUDA).
         json_path: file to write, ``-`` for stdout, or None.
-        quick: fewer and shorter rounds and one compile mode: for a first look.
+        quick: fewer and shorter rounds and one compile mode, on CUDA one compiled program for all batches:
+            for a first look.
         with_pose_gradient: also ask for the gradient of pose_3d, beside that of the learned parameters.
 
     Returns:
@@ -114,7 +115,8 @@ def _measure(
     sets = clock.sets_of_inputs(batch)
     wanted = (*LEARNED, *(("pose_3d",) if with_pose_gradient else ()))
     problems = [Problem.draw(batch, device=device, wanted=wanted, seed=seed) for seed in range(sets)]
-    torch._dynamo.reset()
+    if not (quick and torch.device(device).type == "cuda"):  # where one program serves all batches
+        torch._dynamo.reset()
     with torch._inductor.config.patch("cpp.threads", threads):
         contestants, mode = _contestants(problems, direction, clock, quick)
     rounds = timed_rounds({**contestants, **_yardsticks(device, clock)}, clock)
@@ -209,7 +211,7 @@ def _contestants(
     check_agreement("poseaug_style", calls(poseaug_style)[0](), expected)
     trial = {}
     for mode in COMPILE_MODES[: 1 if quick else None]:
-        compiled = calls(Compiled(mode))
+        compiled = calls(Compiled(mode, any_batch=quick and isinstance(clock, CudaClock)))
         check_agreement(f"compiled ({mode})", compiled[0](), expected)
         call = clock.prepare(compiled, graph=True)
         trial[mode] = (estimate(call, clock), call)

@@ -9,6 +9,7 @@ A :class:`Problem` is one `augment` call as plain tensors, so that all of them t
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Any
@@ -102,17 +103,8 @@ class Problem:
     def bind(self, augment: Augment) -> Callable[..., tuple[Tensor, Tensor]]:
         """``augment`` as a function of this problem's tensors by name."""
         if isinstance(augment, Compiled):
-            return augment.compile(self)
-        skeleton = self.skeleton
-
-        def call(
-            *, focal: Tensor, center: Tensor, distortion: Tensor | None = None, **tensors: Tensor
-        ) -> tuple[Tensor, Tensor]:
-            camera = Camera(focal, center, distortion)
-            pose_3d, pose_2d, *_ = augment(skeleton=skeleton, camera=camera, **tensors)
-            return pose_3d, pose_2d
-
-        return call
+            return augment.compile(self.skeleton)
+        return _of_tensors(augment, self.skeleton)
 
     def forward_bytes(self) -> int:
         """Bytes to move if every input is read once and every output written once (valid: a byte a pose)."""
@@ -123,20 +115,44 @@ class Problem:
         return self.forward_bytes() + _size(self.tensors[name] for name in self.wanted)
 
 
+def _of_tensors(augment: Callable[..., Any], skeleton: Skeleton) -> Callable[..., tuple[Tensor, Tensor]]:
+    """``augment`` as a function of tensors by name, also the camera's."""
+
+    def call(
+        *, focal: Tensor, center: Tensor, distortion: Tensor | None = None, **tensors: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        camera = Camera(focal, center, distortion)
+        pose_3d, pose_2d, *_ = augment(skeleton=skeleton, camera=camera, **tensors)
+        return pose_3d, pose_2d
+
+    return call
+
+
 def _size(tensors: Any) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 @dataclass(frozen=True)
 class Compiled:
-    """`poseda.ops.reference.augment` under ``torch.compile``, specialised to each problem's shapes."""
+    """`poseda.ops.reference.augment` under ``torch.compile``.
+
+    Args:
+        mode: of the compiler.
+        any_batch: one program for batches of any size, which saves compiling; else one for each size.
+    """
 
     mode: str
+    any_batch: bool = False
 
-    def compile(self, problem: Problem) -> Callable[..., tuple[Tensor, Tensor]]:
-        """Compile for one problem; the code is generated at the first call."""
-        call = problem.bind(reference.augment)
-        return torch.compile(call, fullgraph=True, dynamic=False, mode=self.mode)
+    def compile(self, skeleton: Skeleton) -> Callable[..., tuple[Tensor, Tensor]]:
+        """The compiled function; its code is generated at the first call."""
+        return _compiled(self, skeleton)
+
+
+@functools.cache  # one program for all sets of inputs
+def _compiled(how: Compiled, skeleton: Skeleton) -> Callable[..., tuple[Tensor, Tensor]]:
+    call = _of_tensors(reference.augment, skeleton)
+    return torch.compile(call, fullgraph=True, dynamic=how.any_batch, mode=how.mode)
 
 
 Augment = Callable[..., Any] | Compiled

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from poseda import pretrained
 from poseda.cli.program import UsageError, option_name
 from poseda.config import FOOTAGE_ARMS, PACKAGED, SINGLE_FRAME_ARMS, ConfigError, RunConfig, preset
 from poseda.config.fields import changed
+from poseda.config.run import Preset
 
 if TYPE_CHECKING:
     from poseda.datasets import Domains
@@ -18,8 +21,9 @@ if TYPE_CHECKING:
 def resolve(given: Mapping[str, Any]) -> RunConfig:
     """The run that options ask for.
 
-    Defaults come from the preset. With footage, the arms are those that need no labels. The size of the
-    network follows from lifter and device. Every option that is given wins over all of these.
+    Defaults come from the preset. Preset and precision ``auto`` follow from the device, or are those of the
+    run to resume. With footage, the arms are those that need no labels. The size of the network follows from
+    lifter and device. Every option that is given wins over all of these.
 
     Args:
         given: values of the given options by name, such as ``training.batch``.
@@ -28,12 +32,17 @@ def resolve(given: Mapping[str, Any]) -> RunConfig:
         ConfigError: if a value is out of range or two values do not fit.
         ValueError: if the device is unknown or not there.
     """
-    config = preset(given.get("preset", "default"))
-    if "target" in given:
-        alone = given.get("frames", 1) == 1
-        arms = tuple(arm for arm in FOOTAGE_ARMS if alone or arm not in SINGLE_FRAME_ARMS)
-        config = replace(config, arms=arms)
-    config = changed(config, given)
+    name = given.get("preset", "auto")
+    config = _by_preset(name, given)  # a mistake is refused before torch is loaded
+
+    from poseda.device import choose, precision_of
+
+    recorded, device = _recorded(given), choose(config.device)
+    if name == "auto":
+        config = _by_preset(recorded.get("preset", "full" if device.type == "cuda" else "default"), given)
+    if config.precision == "auto":
+        precision = recorded.get("precision") or precision_of(config.precision, device)
+        config = changed(config, {"precision": precision})
 
     if config.packaged:
         config = _sized_as_packaged(config, given)
@@ -58,6 +67,26 @@ def _sized_as_packaged(config: RunConfig, given: Mapping[str, Any]) -> RunConfig
             wanted = f"expected {there}, that of the package's lifter, or <from_scratch>, got {given[name]}"
             raise ConfigError(name, wanted, "from_scratch")
     return changed(config, size)
+
+
+def _by_preset(name: Preset, given: Mapping[str, Any]) -> RunConfig:
+    config = preset(name)
+    if "target" in given:
+        alone = given.get("frames", 1) == 1
+        arms = tuple(arm for arm in FOOTAGE_ARMS if alone or arm not in SINGLE_FRAME_ARMS)
+        config = replace(config, arms=arms)
+    return changed(config, {option: value for option, value in given.items() if option != "preset"})
+
+
+def _recorded(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of the run to resume. None if there is none, or its record is damaged: refused later."""
+    if not given.get("resume"):
+        return {}
+    try:
+        record = json.loads((Path(given.get("out", RunConfig.out)) / "config.json").read_text())["config"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
 def open_chosen(config: RunConfig) -> Domains:

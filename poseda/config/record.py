@@ -42,8 +42,9 @@ _OWN = (
 _LATER = (*_OWN, "alignment", "compile", "frames", "gate", "graphs", "health", "json", "target_data")
 """Fields and sections that records of older runs may lack."""
 
-RESUMABLE = ("arms", "seeds", "resume", "device", "out", "data", "gate", "json", "strict", *_FILES)
-"""Fields in which a resumed run may differ: more arms or seeds may be asked for, and files may have moved."""
+RESUMABLE = ("arms", "seeds", "resume", "device", "out", "data", "gate", "graphs", "json", "strict", *_FILES)
+"""Fields in which a resumed run may differ: more arms or seeds may be asked for, and files may have moved.
+Graphs change rounding only."""
 
 
 def check_resumable(config: RunConfig, saved: dict[str, Any]) -> None:

@@ -48,8 +48,10 @@ Arm = Literal[
     "wide_target",
     "oracle",
 ]
-Preset = Literal["tiny", "default", "full"]
+Precision = Literal["auto", "tf32", "32-true", "bf16-mixed", "16-mixed"]
+Preset = Literal["auto", "tiny", "default", "full"]
 Compile = Literal["auto", "on", "off"]
+Graphs = Literal["auto", "on", "off"]
 
 ARMS: tuple[Arm, ...] = get_args(Arm)
 RENAMED_ARMS: dict[str, Arm] = {"plus": "gpa_lpa_view"}
@@ -134,22 +136,26 @@ class RunConfig:
     """Frames that the lifter sees at once, odd. More than 1 needs source clips with their frames in order."""
     seeds: Annotated[tuple[Seed, ...], Distinct()] = (0,)
     """Seeds of the training. The table shows mean and standard deviation over them."""
-    preset: Preset = "default"
-    """Where defaults come from: tiny (a minute, to try it out), default (minutes) or full (hours)."""
+    preset: Preset = "auto"
+    """Where defaults come from: tiny (a minute, to try it out), default (minutes) or full (hours, on a GPU
+    minutes). auto: full on CUDA, default on a CPU, tiny never."""
     out: Path = Path("poseda-run")
     """Folder for results, report and checkpoints. It must be new or empty, unless --resume is given."""
     resume: bool = False
     """Continue the run in --out where it stopped. Arms and seeds may be added."""
     device: str = "auto"
     """Where to compute: auto, cpu, cuda or cuda:INDEX."""
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
-    """Number format of the lifter's layers, as Lightning Fabric names it. Geometry always runs in float32."""
+    precision: Precision = "auto"
+    """Number format of the layers in training: tf32 (a GPU rounds the factors of matrix products to 10 bits)
+    or one of Lightning Fabric's. Geometry always runs in float32. auto: tf32 on GPUs that have it, else
+    32-true."""
     compile: Compile = "auto"
     """Train the lifter under torch.compile, which takes half a minute to start. Dropout then draws other
-    features. auto: on CUDA, in phases of at least 5 000 steps, without --graphs on."""
-    graphs: Literal["off", "on"] = "off"
-    """Replay training steps as CUDA graphs: on one CUDA device, in 32-true or bf16-mixed. A lifter of your
-    own must do the same at every step. Not yet run on a GPU."""
+    features. auto: on CUDA, in phases of at least 5 000 steps, where steps are not replayed as graphs."""
+    graphs: Graphs = "auto"
+    """Replay training steps as CUDA graphs: on one CUDA device, not in 16-mixed. A lifter of your own must do
+    the same at every step. auto: where that is so; a phase that cannot be captured says so and goes on
+    without."""
     from_scratch: bool = False
     """With --target and no --source: train the arm wide anew. Otherwise it is the package's own lifter."""
     json: bool = False
@@ -232,7 +238,7 @@ class RunConfig:
 
 
 def preset(name: Preset) -> RunConfig:
-    """The options of a preset.
+    """The options of a preset; those of auto are those of default. `poseda adapt` resolves it by the device.
 
     Raises:
         ConfigError: if no preset has that name.
@@ -261,6 +267,6 @@ def preset(name: Preset) -> RunConfig:
             wide=WideConfig(width=1024, steps=40000, batch=1024, ema=0.999, target_steps=8000),
             save_every=1000,
         )
-    if name == "default":
-        return RunConfig()
+    if name in ("auto", "default"):
+        return RunConfig(preset=name)
     raise ConfigError("preset", problem(Preset, name) or "expected the name of a preset")

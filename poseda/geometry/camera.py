@@ -66,6 +66,9 @@ class Camera:
     Two cameras are equal only if they are the same object: the entries are tensors. A camera is a pytree, so
     that it goes through ``torch.export``. ``torch.utils.data.default_collate`` joins samples by :meth:`cat`.
 
+    ``dynamic_shapes`` of ``torch.export`` takes a camera as the list of its entries in their order, None for
+    an absent one: ``{"camera": [{0: rows}, {0: rows}, None, None]}``.
+
     Example:
         >>> K = torch.tensor([[[500.0, 0, 500], [0, 500, 250], [0, 0, 1]]])
         >>> camera = Camera.from_intrinsics(K, width=1000, height=500)
@@ -91,31 +94,39 @@ class Camera:
     aspect: Tensor | None = None
 
     def __post_init__(self) -> None:
-        columns = {"focal": 2, "center": 2, "distortion": 5, "aspect": None}
-        for name, width in columns.items():
-            value = getattr(self, name)
-            if value is None and name in ("distortion", "aspect"):
-                continue
-            if (
-                not isinstance(value, Tensor)
-                or not value.is_floating_point()
-                or value.layout != torch.strided
-            ):
-                kind = f"{value.dtype}, {value.layout}" if isinstance(value, Tensor) else type(value).__name__
-                raise TypeError(f"camera.{name}: expected a dense floating-point tensor, got {kind}")
-            expected = "(N,)" if width is None else f"(N, {width})"
-            if value.dim() != (1 if width is None else 2) or (width is not None and value.shape[1] != width):
-                raise ValueError(f"camera.{name}: expected shape {expected}, got {tuple(value.shape)}")
-            if value.dtype != self.focal.dtype or value.device != self.focal.device:
-                raise TypeError(
-                    f"camera.{name}: expected {self.focal.dtype} on {self.focal.device} as camera.focal, "
-                    f"got {value.dtype} on {value.device}"
-                )
+        # Training builds a table at each step: what is good is let through without looking at names.
+        self._check("focal", self.focal, 2)
+        self._check("center", self.center, 2)
+        if self.distortion is not None:
+            self._check("distortion", self.distortion, 5)
+        if self.aspect is not None:
+            self._check("aspect", self.aspect, None)
+        entries = (self.focal, self.center, self.distortion, self.aspect)
+        sizes = [value.shape[0] for value in entries if value is not None]
+        if torch.compiler.is_compiling() or sizes.count(sizes[0]) < len(sizes):
+            self._check_rows()
+
+    def _check_rows(self) -> None:
         rows = self.num_rows
-        for name in columns:
+        for name in ("focal", "center", "distortion", "aspect"):
             value = getattr(self, name)
             if value is not None and differs(value.shape[0], rows) and differs(value.shape[0], 1):
                 raise ValueError(f"camera.{name}: expected {rows} rows or 1, got {value.shape[0]}")
+
+    def _check(self, name: str, value: Tensor, width: int | None) -> None:
+        if not isinstance(value, Tensor) or not value.is_floating_point() or value.layout != torch.strided:
+            kind = f"{value.dtype}, {value.layout}" if isinstance(value, Tensor) else type(value).__name__
+            raise TypeError(f"camera.{name}: expected a dense floating-point tensor, got {kind}")
+        shape = value.shape
+        if len(shape) != 1 if width is None else len(shape) != 2 or shape[1] != width:
+            expected = "(N,)" if width is None else f"(N, {width})"
+            raise ValueError(f"camera.{name}: expected shape {expected}, got {tuple(shape)}")
+        focal = self.focal
+        if value is not focal and (value.dtype != focal.dtype or value.device != focal.device):
+            raise TypeError(
+                f"camera.{name}: expected {focal.dtype} on {focal.device} as camera.focal, "
+                f"got {value.dtype} on {value.device}"
+            )
 
     def __len__(self) -> int:
         return self.num_rows
@@ -247,6 +258,8 @@ class Camera:
             TypeError: if one is not a Camera, or they differ in dtype or device.
             ValueError: if there are none.
         """
+        if isinstance(cameras, Camera) or not isinstance(cameras, Iterable):
+            raise TypeError(f"cameras: expected a list of Cameras, got {type(cameras).__name__}")
         cameras = list(cameras)
         if not cameras:
             raise ValueError("cameras: expected at least one camera, got none")
@@ -295,14 +308,38 @@ class Camera:
                 raise IndexError(f"camera: expected one of {rows} rows, got {index}")
             index = slice(index, index + 1 or None)  # the row after -1 is not row 0
         elif isinstance(index, (Tensor, np.ndarray, list)):
-            index = torch.as_tensor(index)
-            index = index[None] if index.dim() == 0 else index
+            index = self._index(index)
         elif not isinstance(index, slice):
             raise TypeError(
                 f"camera: expected an integer, a slice, a mask or an int64 index, got {type(index).__name__}"
             )
         single = not differs(rows, 1, True)
         return self._map(lambda value: value[index] if single or differs(value.shape[0], 1, True) else value)
+
+    def _index(self, index: Tensor | np.ndarray | list[int] | list[bool]) -> Tensor:
+        """Rows or a mask of them as a tensor; an empty list picks none."""
+        try:
+            picked = torch.as_tensor(index)
+        except (TypeError, ValueError, RuntimeError):
+            came = type(index).__name__
+            raise TypeError(
+                f"camera: expected a mask or an int64 index, got a {came} of something else"
+            ) from None
+        if isinstance(index, list) and not index:
+            picked = picked.long()
+        picked = picked[None] if picked.dim() == 0 else picked
+        if picked.is_floating_point() or picked.is_complex() or picked.dim() != 1:
+            raise TypeError(
+                f"camera: expected a mask or an int64 index of one dimension, got {picked.dtype} of shape "
+                f"{tuple(picked.shape)}"
+            )
+        if not isinstance(index, Tensor):  # whose rows may lie on another device, where a look would wait
+            rows = self.num_rows
+            if picked.dtype == torch.bool and len(picked) != rows:
+                raise IndexError(f"camera: expected a mask of {rows} rows, got {len(picked)}")
+            if picked.dtype != torch.bool and bool(((picked < -rows) | (picked >= rows)).any()):
+                raise IndexError(f"camera: expected some of {rows} rows, got {picked.tolist()}")
+        return picked
 
     def expand(self, size: int) -> Camera:
         """Repeat a shared camera to ``size`` rows without copying."""

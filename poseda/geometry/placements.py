@@ -19,6 +19,7 @@ from torch import Tensor
 
 from poseda.geometry.camera import Camera, undistort
 from poseda.geometry.skeleton import Skeleton
+from poseda.geometry.symbolic import check_size
 
 MIN_BOX = 1e-3
 """Smallest usable box, width + height in half screen widths (half a pixel at 1 000 pixels)."""
@@ -94,6 +95,7 @@ class TargetPlacements:
             visible: (M, J) bool, or None where every joint is seen.
 
         Raises:
+            TypeError: if an argument is of another type.
             ValueError: if a shape is wrong or no target pose has a usable box.
         """
         _check_poses(pose_2d, camera, skeleton, visible)
@@ -141,6 +143,9 @@ class TargetPlacements:
 
     def sample(self, size: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw ``size`` rows with replacement: (size,) int64 on the table's device."""
+        check_size("size", size)
+        if generator is not None and not isinstance(generator, torch.Generator):
+            raise TypeError(f"generator: expected a torch.Generator, got {type(generator).__name__}")
         # Beside a size that depends on data the compiler takes no generator, not even None.
         given: dict[str, Any] = {} if generator is None else {"generator": generator}
         return torch.randint(len(self), (size,), device=self.placement.device, **given)
@@ -191,6 +196,8 @@ class TargetPlacements:
         Raises:
             TypeError, ValueError: naming the entry, what was expected and what came.
         """
+        if not isinstance(state, Mapping):
+            raise TypeError(f"state: expected a mapping of names to tensors, got {type(state).__name__}")
         lens = [f"camera.{entry.name}" for entry in fields(Camera)]
         needed = {"placement", "pose_2d", "dropped", "camera.focal", "camera.center"}
         if not needed <= set(state) <= needed | {"visible", *lens}:
@@ -211,6 +218,15 @@ class TargetPlacements:
 
 
 def _check_poses(pose_2d: Tensor, camera: Camera, skeleton: Skeleton, visible: Tensor | None) -> None:
+    for name, value, kind in (("camera", camera, Camera), ("skeleton", skeleton, Skeleton)):
+        if not isinstance(value, kind):
+            raise TypeError(f"{name}: expected a poseda {kind.__name__}, got {type(value).__name__}")
+    if not isinstance(pose_2d, Tensor) or not pose_2d.is_floating_point():
+        came = pose_2d.dtype if isinstance(pose_2d, Tensor) else type(pose_2d).__name__
+        raise TypeError(f"pose_2d: expected a floating-point tensor, got {came}")
+    if visible is not None and (not isinstance(visible, Tensor) or visible.dtype != torch.bool):
+        came = visible.dtype if isinstance(visible, Tensor) else type(visible).__name__
+        raise TypeError(f"visible: expected a bool tensor, got {came}")
     if pose_2d.dim() != 3 or pose_2d.shape[1:] != (skeleton.num_joints, 2):
         raise ValueError(
             f"pose_2d: expected shape (M, {skeleton.num_joints}, 2) for skeleton {skeleton.name!r}, "

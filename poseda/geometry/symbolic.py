@@ -5,6 +5,18 @@ from __future__ import annotations
 import torch
 
 
+def check_size(name: str, size: int | torch.SymInt) -> None:
+    """Check that an argument counts something.
+
+    Raises:
+        TypeError, ValueError: naming the argument, what was expected and what came.
+    """
+    if not isinstance(size, (int, torch.SymInt)) or isinstance(size, bool):
+        raise TypeError(f"{name}: expected a whole number, got {size!r}")
+    if isinstance(size, int) and not torch.compiler.is_compiling() and size < 0:
+        raise ValueError(f"{name}: expected at least 0, got {size}")
+
+
 def differs(size: int | torch.SymInt, wanted: int | torch.SymInt, unknown: bool = False) -> bool:
     """Whether two sizes differ.
 

@@ -14,7 +14,9 @@ from poseda.geometry.skeleton import Skeleton
 def group_lengths(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
     """Mean length of the bones of each symmetric group: (N, J, 3) to (N, G), metres."""
     lengths = ops.bones(pose_3d.contiguous(), skeleton=skeleton).norm(dim=-1)
-    return lengths @ _shares(skeleton, lengths.dtype, lengths.device)
+    # In double precision, because a GPU may round the factors of a float32 product.
+    mean = lengths.double() @ _shares(skeleton, torch.float64, lengths.device)
+    return mean.to(lengths.dtype)
 
 
 JOINT_CENTRES = {"knee": 0.395, "ankle": 0.433, "elbow": 0.278, "wrist": 0.267}

@@ -28,6 +28,9 @@ Gpa = Literal["closed_form", "exact"]
 
 GPA_MODES: tuple[str, ...] = get_args(Gpa)
 
+EACH_BONE = [tuple(range(bones)) for bones in range(MAX_JOINTS)]
+"""``groups`` where each bone has a scale of its own, by the number of bones."""
+
 HALF = (torch.float16, torch.bfloat16)
 
 
@@ -142,9 +145,7 @@ def augment(
         raise ValueError("joint_mask: has the joints that span placement's box, which was not given")
     if propagate and bone_rotation is None:
         raise ValueError("propagate: hands on the rotations of bone_rotation, which was not given")
-    per_bone = (
-        isinstance(bone_scale, Tensor) and bone_scale.dim() > 0 and bone_scale.shape[-1] == skeleton.num_bones
-    )
+    per_bone = isinstance(bone_scale, Tensor) and bone_scale.shape[-1:] == (skeleton.num_bones,)
     given = AugmentArguments(
         pose_3d,
         camera.focal,
@@ -159,7 +160,7 @@ def augment(
         placement_index,
         joint_mask,
         skeleton.parents,
-        tuple(range(skeleton.num_bones)) if per_bone else skeleton.bone_groups,
+        EACH_BONE[skeleton.num_bones] if per_bone else skeleton.bone_groups,
         propagate,
         gpa == "exact",
         min_depth,
@@ -171,7 +172,7 @@ def augment(
 def single(given: AugmentArguments) -> AugmentArguments:
     """The same arguments, half precision as float32."""
     for value in given.tensors:
-        if isinstance(value, Tensor) and value.dtype in HALF:
+        if getattr(value, "dtype", None) in HALF:
             return AugmentArguments(*map(_single, given.tensors), *given.settings)
     return given
 
@@ -214,9 +215,11 @@ def _check_settings(
     number = isinstance(min_depth, (int, float)) and not isinstance(min_depth, bool)
     if not number or not 0 <= min_depth <= sys.float_info.max:
         raise ValueError(f"min_depth: expected at least 0 metres, got {min_depth!r}")
-    for name, flag in (("propagate", propagate), ("require_in_frame", require_in_frame)):
-        if not isinstance(flag, bool):
-            raise TypeError(f"{name}: expected True or False, got {flag!r}")
+    if not isinstance(propagate, bool) or not isinstance(require_in_frame, bool):
+        name, flag = "propagate", propagate
+        if isinstance(propagate, bool):
+            name, flag = "require_in_frame", require_in_frame
+        raise TypeError(f"{name}: expected True or False, got {flag!r}")
 
 
 def check_augment(given: AugmentArguments) -> None:

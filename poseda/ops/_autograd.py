@@ -6,7 +6,7 @@ that takes 140 us, longer than the op itself takes for a thousand poses.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -18,50 +18,68 @@ _library = torch.library.Library("poseda", "FRAGMENT")
 
 def attach(
     op: Any,
-    backward: Callable[..., tuple[Any, ...]],
+    backward: Callable[..., Sequence[Tensor | None]],
     setup_context: Callable[..., None],
 ) -> Callable[..., Any]:
     """Give an op its gradient.
 
     Args:
         op: the overload, such as ``torch.ops.poseda.augment.default``.
-        backward: called with the context and the gradients of the op's results.
+        backward: called with the context, the positions of the arguments whose gradient is wanted, and the
+            gradients of the op's results. Returns the gradient of each argument, None where not wanted.
         setup_context: called with the context, the op's arguments and its results.
 
     Returns:
         The op for eager callers. Without a wanted gradient it reaches the kernel without the dispatcher's way
         through Python; while compiling it is the plain op.
     """
+    plain = op._op
+    tensors = [k for k, argument in enumerate(op._schema.arguments) if "Tensor" in str(argument.type)]
 
     def below(*inputs: Any) -> Any:
         with torch._C._AutoDispatchBelowAutograd():
-            return op(*inputs)
+            return plain(*inputs)
 
-    def forward(ctx: Any, *inputs: Any) -> Any:
+    # The older form of a Function: of the newer one torch inspects the signature at each call, 20 us. Torch
+    # looks at each argument by itself, so those without a gradient come as one.
+    def forward(ctx: Any, inputs: tuple[Any, ...], leaves: list[int], *_: Tensor) -> Any:
         output = below(*inputs)
+        ctx.leaves = leaves
         setup_context(ctx, inputs, output)
         return output
 
-    # The older form of a Function: of the newer one torch inspects the signature at each call, 20 us.
+    def pull_back(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        needs, leaves = ctx.needs_input_grad[2:], ctx.leaves
+        wanted = leaves if all(needs) else [k for k, need in zip(leaves, needs, strict=True) if need]
+        results = backward(ctx, wanted, *grads)
+        return (None, None, *[results[k] for k in leaves])
+
     name = op.name().replace("::", "_")
-    methods = {"forward": staticmethod(forward), "backward": staticmethod(backward)}
+    methods = {"forward": staticmethod(forward), "backward": staticmethod(pull_back)}
     function: Any = type(name, (Function,), methods)
+    apply = super(Function, function).apply  # torch's own looks for function transforms once more
+
+    def pull_back_all(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        wanted = [k for k, need in enumerate(ctx.needs_input_grad) if need]
+        return tuple(backward(ctx, wanted, *grads))
+
     # Function transforms accept the newer form only.
     newer = {
         "forward": staticmethod(lambda *inputs: op(*inputs)),
         "setup_context": staticmethod(setup_context),
-        "backward": staticmethod(backward),
-        "vmap": staticmethod(
-            _refuse(op, "vmap is not implemented; the op is batched, use its first dimension")
-        ),
+        "backward": staticmethod(pull_back_all),
+        "vmap": staticmethod(_refuse(op, NO_VMAP)),
         "jvp": staticmethod(_refuse(op, NO_FORWARD_MODE)),
     }
     transformable: Any = type(f"{name}_transformed", (Function,), newer)
 
     def differentiable(*inputs: Any) -> Any:
-        refuse_forward_mode(op.name(), *inputs)
-        if torch.is_grad_enabled() and any(isinstance(x, Tensor) and x.requires_grad for x in inputs):
-            return function.apply(*inputs)
+        if forward_ad._current_level >= 0:
+            refuse_forward_mode(op.name(), *inputs)
+        if torch.is_grad_enabled():
+            leaves = [k for k in tensors if (x := inputs[k]) is not None and x.requires_grad]
+            if leaves:
+                return apply(inputs, leaves, *[inputs[k] for k in leaves])
         return below(*inputs)
 
     def eager(*inputs: Any) -> Any:
@@ -75,6 +93,15 @@ def attach(
     return eager
 
 
+def refuse_vmap(name: str) -> None:
+    """Raise by name within ``torch.func.vmap``, where random numbers would be drawn for one sample only."""
+    if torch.compiler.is_compiling() or not torch._C._are_functorch_transforms_active():
+        return
+    levels = torch._C._functorch.get_interpreter_stack() or []
+    if any(level.key() == torch._C._functorch.TransformType.Vmap for level in levels):
+        raise RuntimeError(f"{name}: {NO_VMAP}")
+
+
 def refuse_forward_mode(name: str, *inputs: Any) -> None:
     """Raise by name where an input carries a tangent, which would be lost silently."""
     if not torch.compiler.is_compiling() and forward_ad._current_level >= 0:
@@ -82,6 +109,8 @@ def refuse_forward_mode(name: str, *inputs: Any) -> None:
             if isinstance(value, Tensor) and forward_ad.unpack_dual(value).tangent is not None:
                 raise RuntimeError(f"{name}: {NO_FORWARD_MODE}")
 
+
+NO_VMAP = "vmap is not implemented; the op is batched, use its first dimension"
 
 NO_FORWARD_MODE = (
     "forward-mode differentiation is not implemented; use torch.autograd.grad, or poseda.ops.reference"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import itertools
+import weakref
 
 import torch
 import torch.distributed as distributed
@@ -17,15 +18,27 @@ REMEMBERED = 4096
 _serials = itertools.count()
 # By serial: how many calls there were.
 _calls: dict[int, int] = {}
+_owners: dict[int, weakref.finalize[[int], object]] = {}
 # By the number that a call took: its serial, and how many calls were before it.
 _remembered: dict[int, tuple[int, int]] = {}
 
 
-def new_serial(old: int | None = None) -> int:
-    """A number for the state of a generator, by which its calls are counted; the old one is forgotten."""
-    if old is not None:
-        _calls.pop(old, None)
-    return next(_serials)
+def new_serial(owner: object, old: int | None = None) -> int:
+    """A number for the state of a generator, by which its calls are counted.
+
+    The old one is forgotten, and the new one when its owner is gone.
+    """
+    if old in _owners:
+        _owners.pop(old)()
+    serial = next(_serials)
+    _owners[serial] = weakref.finalize(owner, _forget, serial)
+    _owners[serial].atexit = False
+    return serial
+
+
+def _forget(serial: int) -> None:
+    _owners.pop(serial, None)
+    _calls.pop(serial, None)
 
 
 def own_rank(inherited: int) -> int:
@@ -83,8 +96,8 @@ def state_of_call(rng_state: Tensor, serial: int, rank: int) -> tuple[Tensor, bo
         if known != serial:
             raise RuntimeError(
                 "PoseAugment: repeated in a backward pass without the random numbers of its forward pass; "
-                "use torch.utils.checkpoint with preserve_rng_state=True, not within torch.compile, and do "
-                "not reseed in between"
+                "use torch.utils.checkpoint with preserve_rng_state=True, not within torch.compile, do not "
+                "reseed in between, and call it outside of backward hooks"
             )
         state = rng_state.clone()
         state[1].sub_(calls - before)

@@ -12,6 +12,7 @@ from poseda.ops import _autograd as autograd
 from poseda.ops import _native as native
 from poseda.ops._arguments import (
     DIFFERENTIABLE,
+    SHAPES,
     TABLES,
     AugmentArguments,
     AugmentedPose,
@@ -128,40 +129,48 @@ def _augment_fake(*inputs: Any) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _augment_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
-    given, (pose_3d, _, valid) = AugmentArguments(*inputs), output
+    pose_3d, _, valid = output
     ctx.set_materialize_grads(False)
-    ctx.settings = given.settings
+    ctx.settings = inputs[len(SHAPES) :]
     # Exact placement's adjoint starts at the depth that the forward pass found; nothing else is kept.
-    augmented = pose_3d if given.exact and given.placement is not None else None
-    ctx.save_for_backward(*given.tensors, valid, augmented)
+    placed_exactly = inputs[_EXACT] and inputs[_PLACEMENT] is not None
+    ctx.save_for_backward(*inputs[: len(SHAPES)], valid, pose_3d if placed_exactly else None)
 
 
 def _augment_backward(
-    ctx: Any, grad_pose_3d: Tensor | None, grad_pose_2d: Tensor | None, _grad_valid: None
-) -> tuple[Tensor | None, ...]:
+    ctx: Any,
+    wanted: list[int],
+    grad_pose_3d: Tensor | None,
+    grad_pose_2d: Tensor | None,
+    _grad_valid: None,
+) -> list[Tensor | None]:
     *tensors, valid, augmented = ctx.saved_tensors
-    given = AugmentArguments(*tensors, *ctx.settings)
-    results: list[Tensor | None] = [None] * len(given)
-    needs = ctx.needs_input_grad  # each look at it builds a tuple
-    wanted = sum([1 << bit for bit, position in enumerate(DIFFERENTIABLE.values()) if needs[position]])
-    if not wanted or (grad_pose_3d is None and grad_pose_2d is None):
-        return tuple(results)
-    gradients = _gradients(grad_pose_3d, grad_pose_2d, valid, augmented, wanted, *given)
-    picked: tuple[Tensor, Tensor] | None = None
-    for gradient, (name, position) in zip(gradients, DIFFERENTIABLE.items(), strict=True):
-        if not needs[position]:
+    results: list[Tensor | None] = [None] * len(AugmentArguments._fields)
+    bits = sum([_BIT.get(position, 0) for position in wanted])  # aspect has no gradient
+    if not bits or (grad_pose_3d is None and grad_pose_2d is None):
+        return results
+    gradients = _gradients(grad_pose_3d, grad_pose_2d, valid, augmented, bits, *tensors, *ctx.settings)
+    index, picked = tensors[_INDEX], None
+    for position in wanted:
+        if position not in _RESULT:
             continue
-        argument = given.tensors[position]
+        argument, gradient = tensors[position], gradients[_RESULT[position]]
         rows = argument.shape[0]
-        if name in TABLES and given.placement_index is not None and differs(rows, 1, True):
+        if index is not None and position in _TABLES and differs(rows, 1, True):
             if picked is None:
-                picked = sort_index(given.placement_index, rows)
+                picked = sort_index(index, rows)
             gradient = sum_picked_rows(gradient, *picked, rows)
         elif not differs(rows, 1, True) and gradient.shape[0] != 1:
             gradient = sum_rows(gradient.flatten(1)).view(argument.shape)
         results[position] = gradient
-    return tuple(results)
+    return results
 
+
+_POSITIONS = {name: position for position, name in enumerate(AugmentArguments._fields)}
+_EXACT, _PLACEMENT, _INDEX = (_POSITIONS[name] for name in ("exact", "placement", "placement_index"))
+_TABLES = {_POSITIONS[name] for name in TABLES}
+_RESULT = {position: k for k, position in enumerate(DIFFERENTIABLE.values())}  # of augment_backward
+_BIT = {position: 1 << k for position, k in _RESULT.items()}
 
 _augment = autograd.attach(torch.ops.poseda.augment.default, _augment_backward, _augment_setup)
 
@@ -174,7 +183,7 @@ def _augment_backward_fake(
     augmented: Tensor | None,
     wanted: int,
     *inputs: Any,
-) -> tuple[Tensor, ...]:
+) -> tuple[Tensor | None, ...]:
     given = AugmentArguments(*inputs)
     batch, results = given.pose_3d.shape[0], []
     for bit, position in enumerate(DIFFERENTIABLE.values()):
@@ -182,7 +191,7 @@ def _augment_backward_fake(
         if argument is not None and wanted & 1 << bit:
             results.append(argument.new_empty((batch, *argument.shape[1:])))
         else:
-            results.append(given.pose_3d.new_empty(0))
+            results.append(None)
     return tuple(results)
 
 

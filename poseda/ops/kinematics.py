@@ -82,7 +82,7 @@ def _tree_transform_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> 
     ctx.parents, ctx.inverse, ctx.transpose = inputs[1:]
 
 
-def _tree_transform_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+def _tree_transform_backward(ctx: Any, _wanted: list[int], grad: Tensor) -> tuple[Tensor | None, ...]:
     # A linear map's gradient is its transpose, whose gradient is the map again: any order works.
     return _tree_transform(grad, ctx.parents, ctx.inverse, not ctx.transpose), None, None, None
 
@@ -143,7 +143,7 @@ def _kinematic_chain_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) ->
     ctx.tree = inputs[1:]
 
 
-def _kinematic_chain_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+def _kinematic_chain_backward(ctx: Any, _wanted: list[int], grad: Tensor) -> tuple[Tensor | None, ...]:
     (pose_3d,) = ctx.saved_tensors
     if torch.is_grad_enabled():  # create_graph=True
         plain = functools.partial(_plain_kinematic_chain, tree=ctx.tree)
@@ -157,8 +157,11 @@ def _plain_kinematic_chain(
     """The op (R, J, 3) to (R, F) in plain torch."""
     parents, part_bones, part_sizes = tree
     bone = pose_3d[:, 1:] - pose_3d[:, list(parents[1:])]
+    none = (bone * bone).sum(-1, keepdim=True) == 0
+    # Cosines do not depend on the scale. In it, the gradients of the square root stay in range.
+    largest = bone.detach().abs().amax(-1, keepdim=True)
+    bone = bone / largest.masked_fill(none, 1.0)
     squared = (bone * bone).sum(-1, keepdim=True)
-    none = squared == 0
     unit = torch.where(none, torch.zeros_like(bone), bone / torch.where(none, 1.0, squared).sqrt())
     firsts, seconds, begin = [], [], 0
     for size in part_sizes:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from poseda.geometry.camera import Camera
 from poseda.geometry.placements import TargetPlacements
 from poseda.geometry.skeleton import Skeleton
+from poseda.ops import _autograd as autograd
 from poseda.ops import _streams as streams
 from poseda.ops import random
 from poseda.ops._arguments import HALF, SHAPES, AugmentArguments, AugmentedPose, Gpa, check_augment, single
@@ -79,8 +80,7 @@ class PoseAugment(nn.Module):
     ) -> None:
         super().__init__()
         random.check_table(placement, joint_mask, skeleton)
-        if ranges is not None and not isinstance(ranges, RandomRanges):
-            raise TypeError(f"ranges: expected a poseda.ops.RandomRanges, got {type(ranges).__name__}")
+        random.check_ranges(ranges)
         self.skeleton, self.ranges = skeleton, ranges or RandomRanges()
         modes = {
             "propagate": propagate,
@@ -122,16 +122,15 @@ class PoseAugment(nn.Module):
         state = random.random_state(seed)
         if hasattr(self, "rng_state"):
             self.rng_state.copy_(state)  # in place, for graphs that read it
-            self._serial = streams.new_serial(self._serial)
+            self._serial = streams.new_serial(self, self._serial)
         else:
             self.rng_state = state
-            self._serial = streams.new_serial()
+            self._serial = streams.new_serial(self)
 
     def forward(self, pose_3d: Tensor) -> AugmentedPose:
         """Augment (N, J, 3) or (N, T, J, 3) poses."""
-        if not isinstance(pose_3d, Tensor):
-            came = type(pose_3d).__name__
-            raise TypeError(f"pose_3d: expected a tensor (N, J, 3) or (N, T, J, 3), got {came}")
+        random.check_batch(pose_3d)
+        autograd.refuse_vmap("PoseAugment")
         if pose_3d.device != self.rng_state.device:
             raise TypeError(
                 f"pose_3d: expected device {self.rng_state.device} as this module, got {pose_3d.device}"
@@ -203,7 +202,7 @@ class PoseAugment(nn.Module):
         super().__setstate__(state)
         numbers, device = state["rng_state"]
         self.rng_state = torch.tensor(numbers, device=device)
-        self._serial = streams.new_serial()
+        self._serial = streams.new_serial(self)
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
@@ -225,7 +224,7 @@ class PoseAugment(nn.Module):
                 found = f"{state.dtype} {tuple(state.shape)}" if isinstance(state, Tensor) else type(state)
                 raise ValueError(f"{key}: expected int64 of shape (2,), got {found}")
             self.rng_state.copy_(state)
-            self._serial = streams.new_serial(self._serial)
+            self._serial = streams.new_serial(self, self._serial)
         elif strict:
             missing.append(key)
         super()._load_from_state_dict(state_dict, prefix, metadata, strict, missing, *more)

@@ -80,13 +80,13 @@ def _project_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     ctx.distorted = inputs[2]
 
 
-def _project_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+def _project_backward(ctx: Any, wanted: list[int], grad: Tensor) -> tuple[Tensor | None, ...]:
     points, camera = ctx.saved_tensors
     if torch.is_grad_enabled():  # create_graph=True
         plain = functools.partial(_plain_project, distorted=ctx.distorted)
         return *autograd.differentiate_again(plain, points, camera, grad=grad), None
     grad_points, grad_camera = _project_gradients(grad, points, camera, ctx.distorted)
-    if not ctx.needs_input_grad[1]:
+    if 1 not in wanted:
         return grad_points, None, None
     if camera.shape[0] == 1:
         return grad_points, sum_rows(grad_camera.flatten(0, 1)), None

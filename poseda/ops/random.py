@@ -11,7 +11,8 @@ from torch import Tensor
 
 from poseda.geometry.camera import Camera
 from poseda.geometry.skeleton import Skeleton
-from poseda.geometry.symbolic import differs
+from poseda.geometry.symbolic import check_size, differs
+from poseda.ops import _autograd as autograd
 from poseda.ops import _native as native
 from poseda.ops._arguments import AugmentedPose, Gpa, check_skeleton
 from poseda.ops.augment import augment
@@ -107,6 +108,8 @@ def random_parameters(
         TypeError, ValueError: naming the argument, what was expected and what came.
     """
     check_skeleton(skeleton)
+    autograd.refuse_vmap("random_parameters")
+    check_ranges(ranges)
     good = isinstance(rng_state, Tensor) and rng_state.dtype == torch.int64 and rng_state.shape == (2,)
     if not good or rng_state.layout != torch.strided:
         came = (
@@ -117,8 +120,10 @@ def random_parameters(
         raise TypeError(f"rng_state: expected two int64 numbers, seed and offset, got {came}")
     if dtype not in (torch.float32, torch.float64):
         raise TypeError(f"dtype: expected float32 or float64, got {dtype}")
-    if batch < 0 or first < 0 or table_rows < 0:
-        raise ValueError(f"batch, first, table_rows: expected at least 0, got {batch}, {first}, {table_rows}")
+    for name, size in (("batch", batch), ("first", first), ("table_rows", table_rows)):
+        check_size(name, size)
+    if table_rows >= 2**32:
+        raise ValueError(f"table_rows: expected fewer than 2^32, got {table_rows}")
     like = torch.empty(0, dtype=dtype, device=rng_state.device)
     return draw(rng_state, like, batch, skeleton, ranges or RandomRanges(), table_rows, first, advance)
 
@@ -209,6 +214,7 @@ def random_augment(
         TypeError, ValueError: naming the argument, what was expected and what came.
     """
     check_table(placement, joint_mask, skeleton)
+    check_batch(pose_3d)
     dtype = torch.float64 if pose_3d.dtype == torch.float64 else torch.float32
     rows = 0 if placement is None else placement.shape[0]
     drawn = random_parameters(rng_state, pose_3d.shape[0], skeleton, ranges, table_rows=rows, dtype=dtype)
@@ -227,6 +233,21 @@ def random_augment(
         require_in_frame=require_in_frame,
         **drawn._asdict(),
     )
+
+
+def check_ranges(ranges: RandomRanges | None) -> None:
+    """Check that ranges, where given, are :class:`RandomRanges`."""
+    if ranges is not None and not isinstance(ranges, RandomRanges):
+        raise TypeError(f"ranges: expected a poseda.ops.RandomRanges, got {type(ranges).__name__}")
+
+
+def check_batch(pose_3d: Tensor) -> None:
+    """Check that poses have a batch and joints. All else is left to :func:`poseda.ops.augment`."""
+    if not isinstance(pose_3d, Tensor):
+        came = type(pose_3d).__name__
+        raise TypeError(f"pose_3d: expected a tensor (N, J, 3) or (N, T, J, 3), got {came}")
+    if pose_3d.dim() not in (3, 4):
+        raise ValueError(f"pose_3d: expected shape (N, J, 3) or (N, T, J, 3), got {tuple(pose_3d.shape)}")
 
 
 def check_table(placement: Tensor | None, joint_mask: Tensor | None, skeleton: Skeleton) -> None:

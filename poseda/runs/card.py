@@ -34,6 +34,7 @@ def protocol_card(config: RunConfig, domains: Domains, splits: Sequence[str]) ->
         "joints": f"all {skeleton.num_joints} of {skeleton.name}, root-relative by subtraction",
         "frames": _describe_frames(config),
         "2D source": "as the data file gives it",
+        "precision": _describe_precision(config),
         "test-time flip": "averaged with the mirrored pose" if config.training.flip else "off",
         "scale fix": "none",
         "target": target,
@@ -44,6 +45,12 @@ def protocol_card(config: RunConfig, domains: Domains, splits: Sequence[str]) ->
         "averages": "pooled over joints and frames",
         "PCK, AUC": "joints strictly under 150 mm; mean of PCK at 0, 5, ... 150 mm",
     }
+
+
+def _describe_precision(config: RunConfig) -> str:
+    if config.precision == "tf32":
+        return "trained with matrix products in TF32, evaluated in float32"
+    return {"auto": "32-true"}.get(config.precision, config.precision)
 
 
 def _describe_frames(config: RunConfig) -> str:

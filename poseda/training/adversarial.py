@@ -28,7 +28,7 @@ from poseda.method.discriminators import (
 from poseda.method.generator import Generator, Proposal
 from poseda.ops import AugmentedPose
 from poseda.runs import checkpoint
-from poseda.training.graphs import Graphs
+from poseda.training import graphs
 from poseda.training.health import NonFiniteWatch
 from poseda.training.pairs import Recipe, Shuffle, TrainingData, augment_pairs
 
@@ -82,15 +82,15 @@ class GeneratorPhase:
         if len(self.discriminators):
             trained["discriminators"] = self.discriminators
         self.watch = NonFiniteWatch(trained)
-        captured = config.graphs == "on"
-        adam = partial(torch.optim.Adam, betas=BETAS, fused=True, capturable=captured)
+        captured = graphs.chosen(config, fabric)
+        adam = partial(torch.optim.Adam, betas=BETAS, fused=True, capturable=bool(captured))
         self.optimizer = adam(self.generator.parameters(), options.learning_rate)
         self.discriminator_optimizer = (
             adam(self.discriminators.parameters(), options.discriminator_rate)
             if len(self.discriminators)
             else None
         )
-        self._graphs = Graphs(captured, fabric, rng, trained)
+        self._graphs = graphs.Graphs(captured, fabric, rng, trained)
 
     def step(self, step: int) -> dict[str, Tensor]:
         """One generator step and, every few steps, one discriminator step on the same fakes."""

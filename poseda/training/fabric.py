@@ -2,15 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 from lightning.fabric import Fabric
+from lightning_utilities.core import rank_zero
 from torch import Tensor
 
 from poseda.config import RunConfig
-from poseda.device import choose
+from poseda.device import choose, precision_of
 from poseda.training import graphs, parallel
+
+
+@contextmanager
+def layer_precision(config: RunConfig, device: torch.device) -> Iterator[None]:
+    """The matrix products of layers as the configuration asks for, for the training steps within.
+
+    Evaluation and the fit are outside: all of theirs is float32.
+    """
+    products = torch.backends.cuda.matmul
+    before = products.fp32_precision
+    products.fp32_precision = "tf32" if precision_of(config.precision, device) == "tf32" else "ieee"
+    try:
+        yield
+    finally:
+        products.fp32_precision = before
+
+
+@contextmanager
+def _without_hint() -> Iterator[None]:
+    """Without Lightning's hint at the precision of matrix products, which --precision decides."""
+    logger = rank_zero.log
+
+    def wanted(record: logging.LogRecord) -> bool:
+        return "torch.set_float32_matmul_precision" not in record.getMessage()
+
+    logger.addFilter(wanted)
+    try:
+        yield
+    finally:
+        logger.removeFilter(wanted)
 
 
 def start_fabric(config: RunConfig) -> Fabric:
@@ -21,6 +55,8 @@ def start_fabric(config: RunConfig) -> Fabric:
             not split evenly over the processes.
     """
     device = choose(config.device)
+    precision: Any = precision_of(config.precision, device)
+    precision = "32-true" if precision == "tf32" else precision
     processes = parallel.local_processes()
     if processes > 1 or parallel.machines() > 1:
         fabric = Fabric(
@@ -28,12 +64,13 @@ def start_fabric(config: RunConfig) -> Fabric:
             devices=processes,
             num_nodes=parallel.machines(),
             strategy="ddp",
-            precision=config.precision,
+            precision=precision,
         )
     else:
         devices = [device.index] if device.type == "cuda" else 1
-        fabric = Fabric(accelerator=device.type, devices=devices, precision=config.precision)
-    fabric.launch()
+        fabric = Fabric(accelerator=device.type, devices=devices, precision=precision)
+    with _without_hint():
+        fabric.launch()
     parallel.leave_at_exit()
     parallel.check_batch(config.training.batch, fabric)
     graphs.check(config, fabric)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 from functools import partial
 from typing import NamedTuple
 
@@ -27,23 +28,50 @@ state, and tables are copied to the device."""
 Values = dict[str, Tensor]
 
 
+class Capture(IntEnum):
+    """Whether steps are captured. Without graphs it is false.
+
+    Attributes:
+        OFF: no.
+        ON: yes, or the run ends.
+        TRY: yes, or the phase goes on without.
+    """
+
+    OFF = 0
+    ON = 1
+    TRY = 2
+
+
+def chosen(config: RunConfig, fabric: Fabric) -> Capture:
+    """What the configuration asks for; ``auto`` tries where nothing stands against it."""
+    if config.graphs == "auto":
+        return Capture.OFF if _obstacle(config, fabric) else Capture.TRY
+    return Capture.ON if config.graphs == "on" else Capture.OFF
+
+
 def check(config: RunConfig, fabric: Fabric) -> None:
     """Check that steps can be captured, if the configuration asks for that.
 
     Raises:
         ValueError: if they cannot; the message says why.
     """
-    if config.graphs == "off":
-        return
+    obstacle = _obstacle(config, fabric)
+    if config.graphs == "on" and obstacle:
+        raise ValueError(f"graphs: expected {obstacle}")
+
+
+def _obstacle(config: RunConfig, fabric: Fabric) -> str | None:
+    """What is expected and what came, where steps cannot be captured."""
     if fabric.device.type != "cuda":
-        raise ValueError(f"graphs: expected a CUDA device with on, got {fabric.device}")
+        return f"a CUDA device with on, got {fabric.device}"
     if fabric.world_size > 1:
-        raise ValueError(f"graphs: expected a single process with on, got {fabric.world_size}")
+        return f"a single process with on, got {fabric.world_size}"
     if config.precision == "16-mixed":
-        raise ValueError(
-            "graphs: expected precision 32-true or bf16-mixed with on, got 16-mixed, whose gradient scaler "
-            "reads from the device at every step"
+        return (
+            "precision tf32, 32-true or bf16-mixed with on, got 16-mixed, whose gradient scaler reads from "
+            "the device at every step"
         )
+    return None
 
 
 class Captured(NamedTuple):
@@ -84,10 +112,20 @@ class CudaBackend:
     def capture(self, work: Callable[[], Values]) -> Captured:
         """Record the work; it is not done yet."""
         graph = torch.cuda.CUDAGraph()
+        generators = (self._generator, torch.cuda.default_generators[self._device.index or 0])
+        states = [generator.get_state() for generator in generators]
         graph.register_generator_state(self._generator)
-        # The outer context leaves the stream again even if the capture fails.
-        with torch.cuda.stream(self._stream), torch.cuda.graph(graph, stream=self._stream):
-            values = work()
+        try:
+            # The outer context leaves the stream again even if the capture fails.
+            with torch.cuda.stream(self._stream), torch.cuda.graph(graph, stream=self._stream):
+                values = work()
+        except BaseException:
+            for generator, state in zip(generators, states, strict=True):
+                # A failed capture leaves a generator waiting for its end: it goes on with another state.
+                fresh = torch.Generator(self._device)
+                fresh.set_state(state)
+                generator.graphsafe_set_state(fresh)
+            raise
         return Captured(values, graph.replay)
 
 
@@ -118,16 +156,22 @@ class Graphs:
     """Does the device work of a phase's steps: as it is, or by replaying graphs of it.
 
     Args:
-        wanted: capture and replay the work. Without, :meth:`run` is a plain call.
+        wanted: capture and replay the work; True is :attr:`Capture.ON`. Without, :meth:`run` is a plain
+            call.
         fabric: device.
         generator: of the random numbers of the work, beside torch's own generator.
         modules: that the work changes in place, by name.
     """
 
     def __init__(
-        self, wanted: bool, fabric: Fabric, generator: torch.Generator, modules: Mapping[str, nn.Module]
+        self,
+        wanted: bool | Capture,
+        fabric: Fabric,
+        generator: torch.Generator,
+        modules: Mapping[str, nn.Module],
     ) -> None:
         self._device, self._modules = fabric.device, dict(modules)
+        self._falls_back, self._fell_back = wanted == Capture.TRY, False
         self._backend = CudaBackend(fabric.device, generator) if wanted else None
         self._kinds: dict[str, _Kind] = {}
 
@@ -143,7 +187,7 @@ class Graphs:
             the results of the work. The next replay overwrites them.
 
         Raises:
-            TrainingError: if the work cannot be captured.
+            TrainingError: if the work cannot be captured, and must be.
         """
         if self._backend is None:
             return work(*inputs)
@@ -152,17 +196,43 @@ class Graphs:
         steps = self._kinds[kind]
         steps.fill_slots(inputs)
         bound = partial(_detached, work, *steps.slots)
-        if steps.captured is None and steps.warm < WARM_UP:
+        if steps.captured is None and (self._fell_back or steps.warm < WARM_UP):
             steps.warm += 1
             return self._backend.warm_up(bound)
         if steps.captured is None:
-            steps.captured = self._capture(self._backend, bound)
+            entries = self._entries()
+            try:
+                steps.captured = self._capture(self._backend, bound)
+            except TrainingError as error:
+                if not self._falls_back:
+                    raise
+                self._fall_back(entries, error)
+                return self._backend.warm_up(bound)
         steps.captured.replay()
         return steps.captured.values
 
     def drop(self) -> None:
         """Forget all graphs. They use tensors that a checkpoint has replaced since."""
         self._kinds.clear()
+
+    def _fall_back(self, entries: list[tuple[nn.Module, str, Tensor | None]], error: TrainingError) -> None:
+        """Go on without graphs: a capture did no work, but may have put its own tensors into a module."""
+        reason = str(error).partition("; --graphs off")[0]
+        warnings.warn(f"{reason}; the phase goes on without graphs", stacklevel=2)
+        for module, name, tensor in entries:
+            module._buffers[name] = tensor
+        for steps in self._kinds.values():  # their graphs draw from the state of random numbers before
+            steps.captured = None
+        self._fell_back = True
+
+    def _entries(self) -> list[tuple[nn.Module, str, Tensor | None]]:
+        """All buffers, each with its module and name."""
+        return [
+            (part, name, tensor)
+            for module in self._modules.values()
+            for part in module.modules()
+            for name, tensor in part._buffers.items()
+        ]
 
     def _slot(self, value: float | Tensor) -> Tensor:
         return torch.empty_like(value) if isinstance(value, Tensor) else torch.empty((), device=self._device)

@@ -17,7 +17,7 @@ from poseda.runs import checkpoint
 from poseda.training import compilation
 from poseda.training.average import Average
 from poseda.training.fabric import pack_scaler
-from poseda.training.graphs import Graphs
+from poseda.training.graphs import Capture, Graphs
 from poseda.training.health import NonFiniteWatch
 from poseda.training.pairs import Pairs
 from poseda.training.parallel import Processes
@@ -69,7 +69,7 @@ class LifterPhase:
         steps: int,
         fabric: Fabric,
         compiled: bool = False,
-        captured: bool = False,
+        captured: bool | Capture = False,
     ) -> None:
         self.pairs, self.rng, self.skeleton = pairs, pairs.rng, skeleton
         self.config, self.steps, self.fabric = config, steps, fabric
@@ -81,7 +81,7 @@ class LifterPhase:
             weight_decay=config.weight_decay,
             # A fused step unscales the gradients itself, too late for them to be clipped.
             fused=not self._scales_gradients,
-            capturable=captured,
+            capturable=bool(captured),
         )
         self.average = copy.deepcopy(lifter).eval().to(fabric.device)
         self._processes = Processes.of(fabric)

@@ -19,7 +19,7 @@ from poseda.method.generator import Generator
 from poseda.runs import RunFolder
 from poseda.runs.checkpoint import unpack_module
 from poseda.runs.verdict import PRETRAINED
-from poseda.training import compilation
+from poseda.training import compilation, graphs
 from poseda.training.adversarial import GeneratorPhase
 from poseda.training.found_poses import with_found
 from poseda.training.lifting import LifterPhase, PairDraw
@@ -117,7 +117,7 @@ class Phases:
             options,
             steps,
             self.fabric,
-            captured=self.config.graphs == "on",
+            captured=graphs.chosen(self.config, self.fabric),
             wide=self.config.wide,
         )
 
@@ -169,7 +169,7 @@ class Phases:
         return build_lifter(self.config, self.skeleton, self.given)
 
     def _lifter_phase(self, lifter: nn.Module, pairs: PairDraw, steps: int) -> LifterPhase:
-        captured = self.config.graphs == "on"
-        compiled = compilation.should_compile(self.config.compile, lifter, self.fabric, steps, captured)
+        captured = graphs.chosen(self.config, self.fabric)
+        compiled = compilation.should_compile(self.config.compile, lifter, self.fabric, steps, bool(captured))
         options = self.config.training
         return LifterPhase(lifter, pairs, self.skeleton, options, steps, self.fabric, compiled, captured)

@@ -17,7 +17,7 @@ from poseda.runs import RunFolder
 from poseda.runs.checkpoint import CheckpointError
 from poseda.runs.renamed import FIRST_ARM_NAMES
 from poseda.training.errors import CollapseError, NonFiniteError
-from poseda.training.fabric import pack_scaler, unpack_scaler
+from poseda.training.fabric import layer_precision, pack_scaler, unpack_scaler
 from poseda.training.health import CollapseWatch, NonFiniteWatch
 from poseda.training.meters import Meters
 
@@ -136,9 +136,10 @@ class Stage:
         phase, first, restarts = self._begin()
         self.fabric.barrier()
         self.observer.phase_started(self.title, phase.steps, first)
-        while collapse := self._train(phase, first, restarts):
-            restarts += 1
-            phase, first = self._restart(collapse, restarts)
+        with layer_precision(self.config, self.fabric.device):
+            while collapse := self._train(phase, first, restarts):
+                restarts += 1
+                phase, first = self._restart(collapse, restarts)
         result = phase.result()
         self.finished.save(result, {"step": phase.steps, "arm": self.arm, "seed": self.seed})
         self.fabric.barrier()

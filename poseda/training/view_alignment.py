@@ -128,7 +128,7 @@ def views_of(camera: Camera, rows: int, config: AlignmentConfig) -> Tensor:
     kept = count >= config.min_poses
     number = torch.where(kept, kept.cumsum(0) - 1, kept.sum())
     if 0 < int(count[~kept].sum()) < config.min_poses and bool(kept.any()):
-        number[~kept] = number[count.argmax()]
+        number = torch.where(kept, number, number[count.argmax()])  # no write into what is read
     return number[view]
 
 

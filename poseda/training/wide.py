@@ -151,7 +151,7 @@ class WidePhase(LifterPhase):
         pose_loss = (distance.mean((1, 2)) * weight).sum()
         own = distance[:, distance.shape[1] // 2]
         told = DIMENSIONS * (own * (-lifted.log_error).exp() + lifted.log_error)
-        classes = directions.soft_classes(torch.einsum("nij,nj->ni", lifted.turn, views.up))
+        classes = directions.soft_classes((lifted.turn * views.up[:, None]).sum(-1))
         up_loss = -((classes * lifted.up).sum(1) * weight).sum()
         options = self.wide
         loss = (

@@ -11,7 +11,7 @@ import torch
 
 from poseda.bench import op as bench
 from poseda.bench.record import markdown, show_seconds
-from poseda.bench.rivals import Compiled, Problem, poseaug_style
+from poseda.bench.rivals import Compiled, Problem, _of_tensors, poseaug_style
 from poseda.cli import main
 from poseda.geometry.skeleton import COCO17, H36M16
 from poseda.ops import reference
@@ -60,7 +60,7 @@ def test_contestants_that_disagree_are_not_timed() -> None:
 
 
 def test_record_holds_what_the_table_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Compiled, "compile", lambda _, problem: problem.bind(reference.augment))
+    monkeypatch.setattr(Compiled, "compile", lambda _, skeleton: _of_tensors(reference.augment, skeleton))
     monkeypatch.setattr(bench, "COPY_BYTES", 1 << 16)
     path = tmp_path / "results" / "cpu.json"
     results = bench.run(batches=(2,), threads=(1,), quick=True, json_path=path)

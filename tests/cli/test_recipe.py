@@ -15,7 +15,7 @@ from poseda.cli.adapt import parse_run
 from poseda.cli.config_file import write
 from poseda.cli.options import parse
 from poseda.cli.recipe import resolve
-from poseda.config import preset, to_json
+from poseda.config import check_resumable, preset, to_json
 from poseda.config.fields import flatten
 
 
@@ -33,7 +33,10 @@ def written(folder: Path, text: str) -> Path:
 def test_the_later_of_two_presets_counts_in_every_number() -> None:
     assert run_of("--device cpu --preset full --preset tiny") == run_of("--device cpu --preset tiny")
     tiny = flatten(to_json(preset("tiny")))
-    assert run_of("--preset full --preset=tiny --device cpu") == tiny | {"device": "cpu"}
+    assert run_of("--preset full --preset=tiny --device cpu") == tiny | {
+        "device": "cpu",
+        "precision": "32-true",
+    }
 
 
 @pytest.mark.parametrize("line", ["--preset tiny --training.batch 8", "--training.batch 8 --preset tiny"])
@@ -75,7 +78,7 @@ def test_a_printed_configuration_asks_for_the_same_run(
 
 def test_the_record_of_a_run_asks_for_the_same_run_under_todays_names(tmp_path: Path) -> None:
     record = to_json(preset("tiny"))
-    record |= {"arms": ["gpa", "plus"], "seeds": [5], "out": "elsewhere"}
+    record |= {"arms": ["gpa", "plus"], "seeds": [5], "out": "elsewhere", "precision": "32-true"}
     path = tmp_path / "config.json"
     path.write_text(json.dumps({"config": record, "versions": {}, "data": {}}, indent=2))
     expected = flatten(record) | {"arms": ["gpa", "gpa_lpa_view"], "out": "new"}
@@ -249,3 +252,44 @@ def test_another_preset_replaces_the_numbers_of_the_files_own(tmp_path: Path) ->
     assert full.training == parse_run(["--preset", "full"]).training and full.domain_size == 1
     assert full.log_every == 10  # which no preset explains
     assert parse_run(["--config", path]) == tiny
+
+
+@pytest.mark.parametrize(
+    ("device", "capability", "name", "precision"),
+    [
+        ("cpu", None, "default", "32-true"),
+        ("cuda", (9, 0), "full", "tf32"),
+        ("cuda", (7, 5), "full", "32-true"),
+    ],
+)
+def test_preset_and_precision_follow_from_the_device(
+    monkeypatch: pytest.MonkeyPatch,
+    device: str,
+    capability: tuple[int, int] | None,
+    name: str,
+    precision: str,
+) -> None:
+    monkeypatch.setattr("poseda.device.choose", lambda _: torch.device(device))
+    monkeypatch.setattr("poseda.lifters.sizes.choose", lambda _: torch.device(device))
+    monkeypatch.setattr("torch.cuda.get_device_capability", lambda *_: capability)
+    run = resolve({})
+    assert (run.preset, run.precision, run.graphs) == (name, precision, "auto")
+    assert run.training == preset(name).training  # type: ignore[arg-type]
+    assert resolve({"preset": "auto"}) == run
+    chosen = resolve({"preset": "tiny", "precision": "bf16-mixed"})
+    assert (chosen.preset, chosen.precision) == ("tiny", "bf16-mixed")
+
+
+def test_a_resumed_run_keeps_its_preset_and_precision_on_another_device(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As a run that was begun before the defaults followed from the device."""
+    record = to_json(preset("default")) | {"precision": "32-true", "graphs": "off"}
+    (tmp_path / "config.json").write_text(json.dumps({"config": record}))
+    monkeypatch.setattr("poseda.device.choose", lambda _: torch.device("cuda"))
+    monkeypatch.setattr("poseda.lifters.sizes.choose", lambda _: torch.device("cpu"))
+    run = resolve({"resume": True, "out": tmp_path})
+    assert (run.preset, run.precision) == ("default", "32-true")
+    check_resumable(run, record | {"network": to_json(run.network)})
+    (tmp_path / "config.json").write_text("{")
+    assert resolve({"resume": True, "out": tmp_path, "precision": "tf32"}).preset == "full"

@@ -127,6 +127,8 @@ def test_aspect_is_kept_only_if_all_cameras_have_it() -> None:
     ("others", "error", "message"),
     [
         ([], ValueError, r"^cameras: expected at least one camera, got none"),
+        (None, TypeError, r"^cameras: expected a list of Cameras, got NoneType$"),
+        (Camera(torch.ones(1, 2), torch.zeros(1, 2)), TypeError, r"^cameras: expected a list .* got Camera$"),
         ([torch.ones(2)], TypeError, r"^cameras\[0\]: expected a Camera, got Tensor"),
         (
             [
@@ -138,7 +140,7 @@ def test_aspect_is_kept_only_if_all_cameras_have_it() -> None:
         ),
     ],
 )
-def test_what_cannot_be_joined_is_named(others: list[Any], error: type[Exception], message: str) -> None:
+def test_what_cannot_be_joined_is_named(others: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         Camera.cat(others)
 
@@ -155,6 +157,7 @@ FIVE = Camera(torch.arange(10.0).reshape(5, 2), torch.zeros(1, 2), LENS.float(),
         (slice(2, 4), [2, 3]),
         (slice(None, None, 2), [0, 2, 4]),
         (slice(5, None), []),
+        ([], []),
         ([1, 1, 0], [1, 1, 0]),
         (np.array([4, 0]), [4, 0]),
         (torch.tensor(2), [2]),
@@ -181,7 +184,15 @@ def test_an_index_picks_rows_in_its_order(index: Any, rows: list[int]) -> None:
         (True, TypeError, r"^camera: expected an integer, a slice, a mask or an int64 index, got bool"),
         ("focal", TypeError, r"^camera: expected an integer, .* got str"),
         ((0, 1), TypeError, r"^camera: expected an integer, .* got tuple"),
-        (torch.zeros(2, 2, dtype=torch.int64), ValueError, r"^camera.focal: expected shape \(N, 2\)"),
+        (
+            torch.zeros(2, 2, dtype=torch.int64),
+            TypeError,
+            r"^camera: expected .* of one dimension, got .* \(2, 2\)",
+        ),
+        (torch.tensor([0.5]), TypeError, r"^camera: expected a mask or an int64 index .* got torch.float32"),
+        (["focal"], TypeError, r"^camera: expected a mask or an int64 index, got a list of something else$"),
+        ([0, 5], IndexError, r"^camera: expected some of 5 rows, got \[0, 5\]$"),
+        ([True] * 4, IndexError, r"^camera: expected a mask of 5 rows, got 4$"),
         (torch.ones(4, dtype=torch.bool), IndexError, r"mask"),
     ],
     ids=str,
@@ -192,7 +203,7 @@ def test_a_wrong_index_is_refused(index: Any, error: type[Exception], message: s
 
 
 def test_a_camera_is_not_iterated() -> None:
-    for attempt in (iter, list, Camera.cat, lambda camera: 1 in camera):
+    for attempt in (iter, list, lambda camera: 1 in camera):
         with pytest.raises(TypeError, match=r"Camera'? .*(iterable|container)|not iterable"):
             attempt(FIVE)  # type: ignore[operator]
 

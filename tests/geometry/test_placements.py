@@ -106,6 +106,47 @@ def test_wrong_shapes_name_the_argument(
         TargetPlacements.build(pose, rig, STICK, seen)
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"pose_2d": torch.zeros(2, 3, 2).numpy()}, "pose_2d: expected a floating-point tensor, got ndarray"),
+        (
+            {"pose_2d": torch.zeros(2, 3, 2).long()},
+            "pose_2d: expected a floating-point tensor, got torch.int64",
+        ),
+        ({"camera": None}, "camera: expected a poseda Camera, got NoneType"),
+        ({"skeleton": "h36m"}, "skeleton: expected a poseda Skeleton, got str"),
+        ({"visible": torch.ones(2, 3)}, "visible: expected a bool tensor, got torch.float32"),
+        ({"visible": torch.ones(2, 3).bool().numpy()}, "visible: expected a bool tensor, got ndarray"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_wrong_types_name_the_argument(given: dict[str, Any], message: str) -> None:
+    arguments = {"pose_2d": torch.zeros(2, 3, 2), "camera": camera(), "skeleton": STICK, **given}
+    with pytest.raises(TypeError, match=f"^{message}$"):
+        TargetPlacements.build(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"size": -1}, ValueError, "size: expected at least 0, got -1"),
+        ({"size": 2.5}, TypeError, "size: expected a whole number, got 2.5"),
+        ({"size": True}, TypeError, "size: expected a whole number, got True"),
+        ({"size": 2, "generator": 5}, TypeError, "generator: expected a torch.Generator, got int"),
+    ],
+)
+def test_a_wrong_draw_is_named(given: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=f"^{message}$"):
+        seen_from_three_cameras().draw(**given)
+
+
+@pytest.mark.parametrize("state", [None, 3, ["placement"]], ids=str)
+def test_a_state_that_is_no_mapping_is_refused(state: Any) -> None:
+    with pytest.raises(TypeError, match=r"^state: expected a mapping of names to tensors, got "):
+        TargetPlacements.from_state_dict(state)
+
+
 def test_a_hidden_fake_like_its_anchor_scores_like_it() -> None:
     torch.manual_seed(2)
     pose = 0.3 * torch.randn(6, H36M16.num_joints, 2)

@@ -154,6 +154,17 @@ def test_gradients_with_a_graph_are_those_of_the_kernel(device: torch.device, dt
         assert second.isfinite().all() and second.any()
 
 
+@pytest.mark.parametrize("scale", [1e-15, 1e-18, 1e-21, 1e-25])
+def test_gradients_with_a_graph_are_finite_at_any_scale(scale: float, device: torch.device) -> None:
+    pose = (scale * poses(5, device=device)).requires_grad_()
+    features = ops.kinematic_chain_space(pose, H36M16).sum()
+    (expected,) = torch.autograd.grad(features, pose, retain_graph=True)
+    (actual,) = torch.autograd.grad(features, pose, create_graph=True)
+    assert actual.isfinite().all()
+    if scale > 1e-20:  # below, the kernel's squared lengths have few digits left
+        torch.testing.assert_close(scale * actual, scale * expected)
+
+
 def test_a_gradient_penalty_trains_a_critic(device: torch.device) -> None:
     pose = poses(8, device=device).requires_grad_()
     critic = torch.nn.Linear(33, 1).to(device)

@@ -281,6 +281,13 @@ def test_a_checkpoint_that_does_not_set_random_numbers_back_is_refused(
         gradients(module, poses, forgetful)
 
 
+def test_a_call_in_a_backward_hook_is_told_where_to_stand(module: PoseAugment, poses: Tensor) -> None:
+    loss = (poses.clone().requires_grad_() ** 2).sum()
+    loss.grad_fn.register_hook(lambda *_: module(poses) and None)  # type: ignore[union-attr]
+    with pytest.raises(RuntimeError, match=r"^PoseAugment: .* call it outside of backward hooks$"):
+        loss.backward()
+
+
 def compiled_in_a_checkpoint() -> None:
     import torch
     from torch.utils.checkpoint import checkpoint

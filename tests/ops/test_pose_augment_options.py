@@ -14,6 +14,7 @@ from poseda.geometry.camera import Camera
 from poseda.geometry.placements import TargetPlacements
 from poseda.geometry.skeleton import H36M16
 from poseda.ops import PoseAugment, RandomRanges
+from poseda.ops import _streams as streams
 from poseda.ops.samples import augment_arguments
 
 BATCH = 16
@@ -135,6 +136,7 @@ def test_wrong_poses_are_named(module: PoseAugment) -> None:
     for pose, error, message in (
         ([1.0], TypeError, r"^pose_3d: expected a tensor \(N, J, 3\) or \(N, T, J, 3\), got list$"),
         (torch.ones(16, 3), ValueError, r"^pose_3d: expected shape .* got \(16, 3\)$"),
+        (torch.tensor(1.0), ValueError, r"^pose_3d: expected shape .* got \(\)$"),
         (torch.ones(2, 15, 3), ValueError, r"^pose_3d: expected shape \(N, 16, 3\)"),
         (
             torch.ones(2, 16, 3, device="meta"),
@@ -153,3 +155,25 @@ def test_ranges_are_those_given(poses: Tensor) -> None:
     found = PoseAugment(H36M16, augment_arguments(1, give=())["camera"], ranges=still)(poses)
     torch.testing.assert_close(found.pose_3d, poses)
     assert pickle.loads(pickle.dumps(still)) == still
+
+
+def test_vmap_is_refused_by_its_own_name(module: PoseAugment, poses: Tensor) -> None:
+    with pytest.raises(RuntimeError, match=r"^PoseAugment: vmap is not implemented; the op is batched"):
+        torch.func.vmap(module, randomness="different")(poses[None])
+    with pytest.raises(RuntimeError, match=r"^PoseAugment: vmap is not implemented; the op is batched"):
+        torch.func.vmap(torch.func.grad(lambda x: module(x).pose_2d.sum()))(poses[None])
+    gradient = torch.func.grad(lambda x: module(x).pose_2d.square().sum())(poses)
+    assert gradient.shape == poses.shape and gradient.any()
+
+
+def test_a_module_that_is_gone_is_not_counted(poses: Tensor) -> None:
+    streams._calls.clear()
+    for seed in range(3):
+        module = PoseAugment(H36M16, PINHOLE, seed=seed)
+        module(poses)
+        module.reseed(seed + 1)
+        module(poses)
+        pickle.loads(pickle.dumps(module))(poses)
+        assert list(streams._calls) == [module._serial] == list(streams._owners)[-1:]
+    del module
+    assert not streams._calls

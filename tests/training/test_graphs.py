@@ -271,7 +271,10 @@ def test_a_phase_that_loads_a_checkpoint_forgets_its_graphs(
     [
         ({"device": "cpu"}, "graphs: expected a CUDA device with on, got cpu"),
         ({"processes": 2}, "graphs: expected a single process with on, got 2"),
-        ({"precision": "16-mixed"}, "graphs: expected precision 32-true or bf16-mixed with on, got 16-mixed"),
+        (
+            {"precision": "16-mixed"},
+            "graphs: expected precision tf32, 32-true or bf16-mixed with on, got",
+        ),
     ],
 )
 def test_what_cannot_be_captured_is_refused_in_a_sentence(
@@ -282,7 +285,17 @@ def test_what_cannot_be_captured_is_refused_in_a_sentence(
     run = short_run(tmp_path, graphs="on", precision=given["precision"])
     with pytest.raises(ValueError, match=sentence):
         graphs.check(run, fabric)
-    graphs.check(dataclasses.replace(run, graphs="off"), fabric)
+    for choice in ("off", "auto"):
+        other = dataclasses.replace(run, graphs=choice)
+        graphs.check(other, fabric)
+        assert not graphs.chosen(other, fabric)
+
+
+def test_graphs_are_tried_by_default_on_one_gpu(tmp_path: Path) -> None:
+    run, fabric = short_run(tmp_path), SimpleNamespace(device=torch.device("cuda"), world_size=1)
+    assert run.graphs == "auto" and graphs.chosen(run, fabric) is graphs.Capture.TRY  # type: ignore[arg-type]
+    on = dataclasses.replace(run, graphs="on")
+    assert graphs.chosen(on, fabric) is graphs.Capture.ON  # type: ignore[arg-type]
 
 
 def test_the_command_refuses_graphs_on_a_cpu_before_it_writes(
@@ -315,6 +328,54 @@ class Odd(nn.Module):
             self.seen = self.seen + 1
             return lifted
         return lifted if lifted.sum().item() > 0 else -lifted
+
+
+@pytest.mark.parametrize(
+    ("how", "sentence"),
+    [
+        ("reads", r"--graphs: the training step cannot be captured \(.*reads back.*\); --graphs off trains"),
+        ("replaces", r"--graphs: lifter\.seen becomes another tensor at every step.*--graphs off trains"),
+    ],
+)
+@pytest.mark.usefixtures("tapes")
+def test_a_phase_that_cannot_be_captured_says_so_and_goes_on_without(
+    tmp_path: Path, domains: Domains, monkeypatch: pytest.MonkeyPatch, how: str, sentence: str
+) -> None:
+    monkeypatch.setattr(graphs, "chosen", lambda *_: graphs.Capture.TRY)
+    run = run_of(tmp_path, 8, arm="source_only", every=8)
+    prepared = training.prepare(run, domains, lifter=Odd(how))
+    reason = sentence.partition("; --graphs off")[0].partition(".*--graphs")[0]
+    with prepared.folder.locked(), pytest.warns(UserWarning, match=f"{reason}.*; the phase goes on without"):
+        prepared.pretrain(0)
+    assert all(value.isfinite().all() for value in weights(run.out, "pretrained").values())
+
+
+@pytest.mark.usefixtures("tapes")
+def test_a_failed_capture_leaves_modules_as_they_were_and_drops_other_graphs() -> None:
+    layer = nn.BatchNorm1d(2)
+    cpu: Any = SimpleNamespace(device=torch.device("cpu"))
+    steps = Graphs(graphs.Capture.TRY, cpu, torch.Generator(), {"layer": layer})
+    calls = []
+
+    def good(number: float | Tensor) -> dict[str, Tensor]:
+        calls.append("good")
+        return {"number": torch.as_tensor(number) * 2}
+
+    def bad(number: float | Tensor) -> dict[str, Tensor]:
+        calls.append("bad")
+        layer.running_mean = torch.as_tensor(number) + torch.zeros(2)
+        return {}
+
+    for step in range(WARM_UP + 2):
+        steps.run("good", good, step)
+    assert calls.count("good") == WARM_UP + 1, "the last was replayed"
+    for step in range(WARM_UP):
+        steps.run("bad", bad, step)
+    with pytest.warns(UserWarning, match=r"layer\.running_mean becomes another tensor .*; the phase goes on"):
+        steps.run("bad", bad, 7.0)
+    assert layer.running_mean.tolist() == [7.0, 7.0]
+    calls.clear()
+    assert steps.run("good", good, 4.0)["number"] == 8 and calls == ["good"]
 
 
 @pytest.mark.parametrize(

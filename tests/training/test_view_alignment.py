@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from poseda.config import AlignmentConfig, preset
 from poseda.datasets import AdaptationData, UnlabelledPoses, open_domains
@@ -30,6 +31,26 @@ def test_a_view_is_a_lens() -> None:
     assert alignment.views_of(camera, 6, options).tolist() == [0, 1, 0, 0, 1, 0]  # a lone pose: the largest
     assert alignment.views_of(camera, 6, replace(options, max_views=2)).tolist() == [0] * 6
     assert alignment.views_of(Camera(focal[:1], torch.zeros(1, 2)), 4, options).tolist() == [0] * 4
+
+
+class WriteFromItself(TorchDispatchMode):
+    """Refuses what CUDA refuses: to write a part of a tensor from another part of it."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func._schema.name in ("aten::index_put_", "aten::_index_put_impl_"):
+            target, _, values, *_ = args
+            assert target.untyped_storage().data_ptr() != values.untyped_storage().data_ptr()
+        return func(*args, **(kwargs or {}))
+
+
+def test_views_are_numbered_without_a_write_into_what_is_read() -> None:
+    focal = torch.tensor([1.0, 2.0, 1.0, 3.0, 2.0, 1.0])[:, None].expand(6, 2)
+    with WriteFromItself():
+        numbers = torch.arange(3)
+        with pytest.raises(AssertionError):
+            numbers[numbers > 1] = numbers[torch.tensor(0)]
+        views = alignment.views_of(Camera(focal, torch.zeros(6, 2)), 6, AlignmentConfig(min_poses=2))
+    assert views.tolist() == [0, 1, 0, 0, 1, 0]
 
 
 def test_the_upward_direction_is_that_of_most_people() -> None:

@@ -1,0 +1,135 @@
+"""The check of a machine with a GPU, with stand-ins for its programs: what it runs, reports and ends with."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "benchmarks" / "gpu_check.sh"
+
+PYTHON = f"""#!/bin/bash
+# Says what it is asked for, and writes the records that the programs write.
+printf '%s\\n' "python3 $*" >>"$CALLS"
+case "$*" in
+    *gpu_table.py*) exec {sys.executable} "$@" ;;
+    *"pip install"*)
+        mkdir -p "$work/site/poseda"
+        : >"$work/site/poseda/libposeda_ops.so"
+        echo "c++ -shared -o libposeda_ops.so"
+        ;;
+    *"import xdist"*) exit "$WITHOUT_XDIST" ;;
+    *"-m poseda.bench"*) cp "$OP_RECORD" "${{@: -1}}" ;;
+    *"-m poseda adapt"*) mkdir -p "${{@: -1}}" && cp "$RUN_RESULTS" "${{@: -1}}/results.json" ;;
+    *"-m pytest"*) sleep "$PYTEST_SECONDS" ;;
+    *"-m benchmarks.step"*) exit "$STEP_FAILS" ;;
+esac
+"""
+
+OTHERS = {
+    "nvidia-smi": 'case "$1" in *compute_cap*) echo 9.0 ;; *) echo "NVIDIA H100 80GB" ;; esac',
+    "compute-sanitizer": 'printf "%s\\n" "compute-sanitizer $*" >>"$CALLS"; sleep "$PYTEST_SECONDS"',
+    "ldd": 'echo "libtorch_cpu.so"',
+    "nm": 'test "$1" = -DC && echo "$SYMBOL"; true',
+}
+
+RECORD = {
+    "results": [
+        {
+            "direction": "forward",
+            "batch": 1024,
+            "seconds": {"ours": 3.5e-6},
+            "speedup": {"compiled": 48.6},
+            "copy_share": None,
+        }
+    ]
+}
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> dict[str, str]:
+    """The environment of a machine with a GPU, whose programs are stand-ins."""
+    if shutil.which("timeout") is None:
+        pytest.skip("needs timeout")
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name, body in {**OTHERS, "python3": PYTHON}.items():
+        path = programs / name
+        path.write_text(body if body.startswith("#!") else f"#!/bin/bash\n{body}\n")
+        path.chmod(0o755)
+    (tmp_path / "op.json").write_text(json.dumps(RECORD))
+    rows = [{"arm": "gpa_lpa", "split": "target_test", "mpjpe": 57.3}]
+    (tmp_path / "run.json").write_text(json.dumps(rows))
+    return {
+        **os.environ,
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "CALLS": str(tmp_path / "calls"),
+        "OP_RECORD": str(tmp_path / "op.json"),
+        "RUN_RESULTS": str(tmp_path / "run.json"),
+        "OUT": str(tmp_path / "out"),
+        "WITHOUT_XDIST": "0",
+        "PYTEST_SECONDS": "0",
+        "STEP_FAILS": "0",
+        "SYMBOL": "T PyInit__host",
+    }
+
+
+def check(machine: dict[str, str]) -> tuple[int, str, list[str]]:
+    """Exit status, output, and the calls of programs."""
+    done = subprocess.run(["bash", SCRIPT], env=machine, capture_output=True, text=True)
+    return done.returncode, done.stdout + done.stderr, Path(machine["CALLS"]).read_text().splitlines()
+
+
+def test_everything_is_run_once_and_ends_with_one_table(machine: dict[str, str]) -> None:
+    code, shown, calls = check(machine)
+    assert code == 0, shown
+    for wanted in (
+        "-m pip install",
+        "ptxas_report",
+        "poseda.bench",
+        "benchmarks.step",
+        "host_path",
+        "poseda adapt",
+    ):
+        assert sum(wanted in call for call in calls) == 1, wanted
+    tools = {call.split()[2] for call in calls if call.startswith("compute-sanitizer")}
+    assert tools == {"memcheck", "racecheck", "initcheck"}
+    (tests,) = [call for call in calls if "-m pytest" in call]
+    assert "-p no:benchmark -n 6 -k cuda tests/" in tests
+    table = shown[shown.index("| what | outcome | seconds |") :]
+    alone = ("build", "registers", "links", "tests", "op", "host", "training", "adapt")
+    assert all(f"| {name} | passed |" in table for name in (*alone, *tools))
+    assert "| forward, 1,024 poses | 3.5 us, 48.6 times as fast as compiled |" in table
+    assert "| gpa_lpa, target_test | MPJPE 57.3 mm |" in table
+    assert "libtorch_cpu.so" in (Path(machine["OUT"]) / "links.txt").read_text()
+
+
+def test_a_failed_step_is_reported_and_the_others_still_run(machine: dict[str, str]) -> None:
+    code, shown, calls = check(machine | {"STEP_FAILS": "3", "WITHOUT_XDIST": "1"})
+    assert code == 1 and "| training | failed (3) |" in shown and "| adapt | passed |" in shown
+    assert not any(" -n 6" in call for call in calls)
+
+
+def test_a_symbol_of_the_standard_library_fails_the_links(machine: dict[str, str]) -> None:
+    code, shown, _ = check(machine | {"SYMBOL": "W std::codecvt<char>::do_unshift"})
+    assert code == 1 and "| links | failed (1) |" in shown
+
+
+def test_tests_and_sanitizers_run_side_by_side(machine: dict[str, str]) -> None:
+    began = time.monotonic()
+    code, shown, _ = check(machine | {"PYTEST_SECONDS": "4"})
+    assert code == 0, shown
+    assert time.monotonic() - began < 4 * 4, "one after the other"
+
+
+def test_when_time_is_short_steps_are_cut_and_the_last_left_out(machine: dict[str, str]) -> None:
+    code, shown, calls = check(machine | {"LIMIT": "17", "PYTEST_SECONDS": "60"})
+    assert code == 1 and "| tests | failed (124) |" in shown and "| adapt | no time left | 0 |" in shown
+    assert not any("poseda adapt" in call for call in calls)
