@@ -23,6 +23,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("device",),
     ("lifters",),
     ("datasets",),
+    ("video",),  # pictures and the 2D detectors that look at them
     ("method",),  # generator, discriminators, losses
     ("runs",),  # the run folder
     ("evaluation",),
@@ -131,6 +132,7 @@ NAMED_LATER = {
     "cli": "the module of a command",
     "cli.completion": "the modules of all commands",
     "datasets": "names that are loaded when they are first used",
+    "video.extras": "packages of extras",
 }
 """Modules that import by a name which they compute, and what it is. No test can follow such an import."""
 

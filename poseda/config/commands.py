@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from poseda.config.limits import (
+    CAMERA,
     Above,
     AtLeast,
     AtMost,
@@ -20,7 +21,7 @@ from poseda.config.limits import (
     Share,
     check_fields,
 )
-from poseda.config.run import NamedArm, Seed
+from poseda.config.run import NamedArm, Seed, VideoDetector
 
 RUN_FILE = "config.json"
 """The file that makes a folder a run folder."""
@@ -145,11 +146,12 @@ class LiftConfig:
     model: Annotated[Path, Found(holds=RUN_FILE)]
     """Folder that `poseda adapt` wrote."""
     input: Annotated[Path, Found(dash=True)]
-    """2D detections, a file or folder, as for --target of adapt. With - one JSON object per line is read from
-    stdin: {"keypoints": [[x, y, confidence], ...]} in pixels, "person" and "frame" optional."""
+    """2D detections or videos, a file or folder, as for --target of adapt. With - one JSON object per line is
+    read from stdin: {"keypoints": [[x, y, confidence], ...]} in pixels, "person" and "frame" optional. With
+    camera:0 the largest person in each picture of a camera is lifted."""
     output: Path | None = None
-    """File to write: .npz, .json, .csv or .bvh (one per person). With --input -: JSON lines, default
-    stdout."""
+    """File to write: .npz, .json, .csv or .bvh (one per person). Of a stream
+    JSON lines, default stdout."""
     arm: NamedArm | None = None
     """Arm of the lifter. Default: the one that the run's gate recommends. Without a gate, the first
     there is of wide, gpa_lpa_view, gpa_lpa, gpa, lpa, random, poseaug, source_only; never the oracle."""
@@ -165,6 +167,10 @@ class LiftConfig:
     """JSON of the camera. It takes precedence over --fov. Default: as in the run, unless --fov is given."""
     layout: str | None = None
     """Order of the joints, where the file does not give it. Default: as in the run."""
+    video_detector: VideoDetector | None = None
+    """2D detector that looks at videos and cameras. Default: as in the run."""
+    video_model: Annotated[Path | None, Found()] = None
+    """Pose landmarker (.task) for --video-detector mediapipe. Default: as in the run."""
     people: People = "all"
     """People to lift: all, the largest of each clip, or the one with this number."""
     joints: tuple[str, ...] = ()
@@ -210,14 +216,20 @@ class LiftConfig:
         if self.output is None and not self.streams:
             raise ConfigError("output", "expected a file, as <input> is not a stream, got none", "input")
         if self.streams and self.smooth.filter == "savgol":
-            raise ConfigError("smooth.filter", "expected one_euro or none for <input> -, got savgol", "input")
+            wanted = f"expected one_euro or none for <input> {self.input}, got savgol"
+            raise ConfigError("smooth.filter", wanted, "input")
         if self.streams and self.people != "all":
-            raise ConfigError("people", f"expected all for <input> -, got {self.people}", "input")
+            raise ConfigError("people", f"expected all for <input> {self.input}, got {self.people}", "input")
         if self.streams and self.fov == "estimate":
-            wanted = "expected degrees for <input> -, got estimate, which needs a recording"
+            wanted = f"expected degrees for <input> {self.input}, got estimate, which needs a recording"
             raise ConfigError("fov", wanted, "input")
 
     @property
     def streams(self) -> bool:
-        """Whether poses come line by line."""
-        return str(self.input) == "-"
+        """Whether poses come one by one, from stdin or a camera."""
+        return Found(dash=True).is_stream(self.input)
+
+    @property
+    def camera(self) -> bool:
+        """Whether they come from a camera."""
+        return str(self.input).startswith(CAMERA)

@@ -28,7 +28,19 @@ _FILES = ("target", "source", "cameras", "intrinsics")
 _OWN = (*_FILES, "image_size", "fov", "layout", "joints", "strict", "people", "min_confidence", "stride")
 """Fields of own footage: absent from the records of runs that are older than they are."""
 
-_LATER = (*_OWN, "alignment", "compile", "frames", "gate", "graphs", "health", "json", "target_data")
+_LATER = (
+    *_OWN,
+    "alignment",
+    "compile",
+    "frames",
+    "gate",
+    "graphs",
+    "health",
+    "json",
+    "target_data",
+    "video_detector",
+    "video_model",
+)
 """Fields and sections that records of older runs may lack."""
 
 RESUMABLE = ("arms", "seeds", "resume", "device", "out", "data", "gate", "json", "strict", *_FILES)

@@ -39,6 +39,7 @@ from poseda.config.sections import (
 Arm = Literal["source_only", "gpa", "lpa", "gpa_lpa", "gpa_lpa_view", "random", "poseaug", "wide", "oracle"]
 Preset = Literal["tiny", "default", "full"]
 Compile = Literal["auto", "on", "off"]
+VideoDetector = Literal["mediapipe", "rtmpose"]
 
 ARMS: tuple[Arm, ...] = get_args(Arm)
 RENAMED_ARMS: dict[str, Arm] = {"plus": "gpa_lpa_view"}
@@ -77,7 +78,8 @@ class RunConfig:
     data: Annotated[Path | None, Found()] = None
     """Domain file (npz) to adapt on. Default: the embedded domains, which need no file."""
     target: Annotated[Path | None, Found()] = None
-    """Your own footage, instead of --data: 2D detections, a file or folder. No labels are needed."""
+    """Your own footage, instead of --data: 2D detections or videos, a file or folder. No
+    labels are needed."""
     source: Annotated[Path | None, Found()] = None
     """Labelled 3D poses to learn from, beside --target. Default: the embedded source domain."""
     image_size: Annotated[str, PictureSize()] | None = None
@@ -91,6 +93,10 @@ class RunConfig:
     """JSON of the camera of --target. It takes precedence over --fov."""
     layout: str | None = None
     """Order of the joints of --target, where its file does not give it."""
+    video_detector: VideoDetector = "mediapipe"
+    """2D detector that looks at the videos of --target. Its detections are kept beside --out."""
+    video_model: Annotated[Path | None, Found()] = None
+    """Pose landmarker (.task) for --video-detector mediapipe. Default: the model in its package."""
     people: People = "all"
     """People of --target to adapt to: all, the largest of each clip, or the one with this number."""
     joints: tuple[str, ...] = ()

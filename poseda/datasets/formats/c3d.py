@@ -63,7 +63,7 @@ def _motion(file: Field, content: Any, size: int) -> Motion:
         "C3D",
         names,
         place[:read],
-        rate=rate if 1e-3 <= rate <= 1e5 else None,
+        rate=rate if limits.SLOWEST <= rate <= limits.FASTEST else None,
         unit=_text(content, "POINT:UNITS").lower(),
         up=up or "+z",
         up_told_by="POINT:Y_SCREEN" if up else "the format's custom",

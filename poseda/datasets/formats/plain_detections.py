@@ -6,6 +6,7 @@ import numpy as np
 
 from poseda.datasets.checks import checked
 from poseda.datasets.detections import Detections2D, Reading, SizeToldBy, ToldBy
+from poseda.datasets.formats.limits import FASTEST, SLOWEST
 from poseda.datasets.formats.npz import Archive
 from poseda.datasets.formats.sightings import Size, contradiction, named_clips
 from poseda.datasets.joint_map import JointMap
@@ -23,7 +24,7 @@ def read_plain_detections(
     """``keypoints`` (N, J, 2 or 3) pixels [and confidence], or ``pose_2d`` (N, J, 2) screen coordinates.
 
     Optional: ``confidence`` or ``scores`` (N, J), ``frame``, ``person``, ``clip`` (N,), ``joint_names`` (J,),
-    ``image_size`` (2,).
+    ``image_size`` (2,), ``rate`` () frames per second.
     """
     screen = "keypoints" not in archive
     name = "pose_2d" if screen else "keypoints"
@@ -51,6 +52,7 @@ def read_plain_detections(
     told_by: ToldBy = "flag" if layout else "names" if "joint_names" in archive else "number"
     if joint_map and (renamed := joint_map.renamed(known, archive.path)) != known:
         known, told_by = renamed, "flag"
+    rate = _rate(archive)
     size_told_by: SizeToldBy = (
         "file" if "image_size" in archive else "unknown" if image_size is None else "flag"
     )
@@ -69,6 +71,8 @@ def read_plain_detections(
             layout_told_by=told_by,
             image_size_told_by=size_told_by,
             tracking=who.tracking,
+            rate=rate,
+            rate_told_by="unknown" if rate is None else "file",
             clip_names=named_clips(archive.path, clip, {}),
             warnings=who.warnings,
         ),
@@ -102,3 +106,17 @@ def _image_size(archive: Archive, rows: int, given: Size | None) -> np.ndarray |
             raise contradiction(archive.path, given, (width, height))
         size = (width, height)
     return None if size is None else np.tile(np.array(size, np.float64), (rows, 1))
+
+
+def _rate(archive: Archive) -> float | None:
+    """Frames per second, None where the file does not say.
+
+    Raises:
+        DataError: for a rate that no recording has.
+    """
+    if "rate" not in archive:
+        return None
+    rate = float(archive.read("rate", (), "fiu"))
+    if not SLOWEST <= rate <= FASTEST:
+        raise archive.fail("rate", f"{SLOWEST:g} to {FASTEST:g} frames per second", f"{rate:g}")
+    return rate
