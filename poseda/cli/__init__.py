@@ -27,6 +27,7 @@ COMMANDS = {
     "inspect": "account for files of 2D detections, without a model",
     "evaluate": "evaluate the lifters of a run on a domain file or by a published protocol",
     "bench": "time the fused op against its rivals",
+    "doctor": "test whether all that is installed works",
     "info": "show versions, instruction set, CUDA library and threads",
 }
 """What each command does; its module has the same name."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from poseda.config.commands import (
     BenchConfig,
+    DoctorConfig,
     EvaluateConfig,
     FileConfig,
     InfoConfig,
@@ -58,6 +59,7 @@ __all__ = [
     "Compile",
     "ConfigError",
     "DetectorConfig",
+    "DoctorConfig",
     "EvaluateConfig",
     "FileConfig",
     "GeneratorConfig",

@@ -99,6 +99,14 @@ class InfoConfig:
 
 
 @dataclass(frozen=True)
+class DoctorConfig:
+    """Show what is installed, and test op and lifter."""
+
+    json: bool = False
+    """Print all as one JSON object."""
+
+
+@dataclass(frozen=True)
 class BenchConfig:
     """Time the fused op against its rivals."""
 
