@@ -7,6 +7,7 @@ import platform
 import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from poseda.cli.options import read
@@ -16,7 +17,7 @@ from poseda.config import DoctorConfig
 
 PROGRAM = Program(
     "poseda doctor",
-    "Show what is installed and test it for two seconds. The exit code is 1 if something is broken.",
+    "Show what is installed and test it for two seconds. Exit code 1 stands for something broken.",
     (DoctorConfig,),
 )
 
@@ -44,7 +45,7 @@ AGREE = 1e-3
 def run(arguments: list[str]) -> int:
     """Print a line for each fact and each test."""
     options = read(PROGRAM, arguments, lambda given: given.build(DoctorConfig))
-    facts = {"system": _system(), "packages": _packages(), "extras": _extras()}
+    facts: dict[str, dict[str, Any]] = {"system": _system(), "packages": _packages(), "extras": _extras()}
     tests = {name: _tried(test) for name, test in TESTS.items()}
     broken = [name for name, found in tests.items() if not found["works"]]
     broken += [name for name, found in facts["packages"].items() if found is None]
@@ -69,7 +70,7 @@ def _system() -> dict[str, str]:
 def _memory() -> str:
     """Free and whole memory, as Linux counts it."""
     try:
-        with open("/proc/meminfo") as file:
+        with Path("/proc/meminfo").open() as file:
             kib = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in file)}
         return f"{kib['MemAvailable'] / 2**20:.1f} GiB free of {kib['MemTotal'] / 2**20:.1f}"
     except (OSError, KeyError, ValueError):
@@ -137,7 +138,7 @@ def _op() -> str:
         pair = function(**given)
         pair.pose_2d.square().mean().backward()
         gradient = given["body_rotation"].grad.double() * POSES
-        found.append((pair.pose_3d.double(), pair.pose_2d.double(), gradient))
+        found.append((pair.pose_3d.detach().double(), pair.pose_2d.detach().double(), gradient))
     worst = max(float((ours - theirs).abs().max()) for ours, theirs in zip(*found, strict=True))
     if not worst < AGREE:
         raise ArithmeticError(f"expected agreement with the reference to {AGREE:g}, got {worst:g}")

@@ -71,6 +71,11 @@ def stage_seed(seed: int, arm: str, phase: str) -> int:
     return crc32(f"{seed}/{FIRST_ARM_NAMES.get(arm, arm)}/{phase}".encode())
 
 
+def title_of(arm: str, name: str, seed: int) -> str:
+    """The title of a phase, for observers."""
+    return f"{arm} · {name} · seed {seed}"
+
+
 Build = Callable[[torch.Generator], Phase]
 """Makes a phase, given the generator of all its random draws."""
 
@@ -123,7 +128,7 @@ class Stage:
         self.journal = stages.folder.journal
         self.finished = stages.folder.weights(seed, arm, name)
         self.partial = stages.folder.partial(seed, arm, name)
-        self.title = f"{arm} · {name} · seed {seed}"
+        self.title = title_of(arm, name, seed)
         self._fresh_scaler = stages.fresh_scaler
 
     def run(self) -> dict[str, Tensor]:
