@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from poseda.config.limits import (
     CAMERA,
+    FASTEST,
+    SLOWEST,
     Above,
     AtLeast,
     AtMost,
@@ -210,7 +212,7 @@ class LiftConfig:
     at which the lifted pose is as large on the screen as the detected one."""
     smooth: SmoothingConfig = field(default_factory=SmoothingConfig)
     """A filter over time."""
-    rate: Annotated[float, Above(0)] | None = None
+    rate: Annotated[float, AtLeast(SLOWEST), AtMost(FASTEST, "frames per second")] | None = None
     """Frames per second, for filters and for BVH. Default: as in the file, else 30."""
     device: str = "auto"
     """Where to compute: auto, cpu, cuda or cuda:INDEX."""

@@ -187,6 +187,9 @@ class Found:
         return self.dash and (str(path) == "-" or str(path).startswith(CAMERA))
 
 
+SLOWEST, FASTEST = 1e-3, 1e5
+"""Frames per second of recordings; others are mistakes or damage."""
+
 CAMERA = "camera:"
 """What begins the name of a camera: ``camera:0``."""
 

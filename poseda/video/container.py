@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from poseda.config.limits import CAMERA
+from poseda.config.limits import CAMERA, FASTEST, SLOWEST
 from poseda.datasets.formats.field import Field
-from poseda.datasets.formats.limits import FASTEST, SLOWEST
 from poseda.datasets.otherwise import VIDEOS
 from poseda.video.extras import require
 

@@ -25,9 +25,6 @@ MAX_EXPANSION = 64
 FREE_BYTES = 1 << 26
 """A compressed part may always become this large, because constant columns compress without bound."""
 
-SLOWEST, FASTEST = 1e-3, 1e5
-"""Frames per second of recordings; others are damage."""
-
 
 def most_expanded(path: Path) -> int:
     """Bytes that a compressed part of a file may become."""

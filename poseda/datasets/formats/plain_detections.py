@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from poseda.datasets.checks import checked
+from poseda.config.limits import FASTEST, SLOWEST
+from poseda.datasets.checks import checked, without_number
 from poseda.datasets.detections import Detections2D, Reading, SizeToldBy, ToldBy
-from poseda.datasets.formats.limits import FASTEST, SLOWEST
 from poseda.datasets.formats.npz import Archive
 from poseda.datasets.formats.sightings import Size, contradiction, named_clips
 from poseda.datasets.joint_map import JointMap
@@ -44,7 +44,7 @@ def read_plain_detections(
     there = np.isfinite(points[..., :2]).all(-1) & np.isfinite(confidence)
     if not screen:
         there &= (points[..., :2] != 0).any(-1)  # 0, 0 stands for an unseen joint
-    confidence = np.where(there, confidence, 0.0)
+    given, confidence = confidence, np.where(there, confidence, 0.0)
     zeros = np.zeros(rows, np.int64)
     clip, frame = column("clip", zeros), column("frame", np.arange(rows))
     who = identify(points[..., :2], confidence > 0, clip, frame, column("person", zeros))
@@ -74,7 +74,7 @@ def read_plain_detections(
             rate=rate,
             rate_told_by="unknown" if rate is None else "file",
             clip_names=named_clips(archive.path, clip, {}),
-            warnings=who.warnings,
+            warnings=(*without_number(points[..., :2], given), *who.warnings),
         ),
     )
     return checked(found)
