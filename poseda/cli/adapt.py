@@ -23,6 +23,7 @@ from poseda.cli.screen import (
     print_plain_table,
     print_table,
 )
+from poseda.cli.threads import busy_cores
 from poseda.config import RunConfig
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ def _lead(arguments: list[str]) -> int:
     from poseda.runs.card import protocol_card
 
     console = open_console(config.json)
+    if (sentence := busy_cores()) is not None:
+        console.print(sentence, highlight=False)
     domains = open_chosen(config)
     for line in getattr(domains, "source_account", ()):
         console.print(line, highlight=False)

@@ -13,6 +13,7 @@ from typing import Any
 from poseda.cli.options import read
 from poseda.cli.program import Program
 from poseda.cli.screen import print_json, say
+from poseda.cli.threads import WAIT
 from poseda.config import DoctorConfig
 
 PROGRAM = Program(
@@ -63,6 +64,7 @@ def _system() -> dict[str, str]:
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "libc": " ".join(platform.libc_ver()),
         "cores": f"{len(os.sched_getaffinity(0))} of {os.cpu_count()}, load {os.getloadavg()[0]:.1f}",
+        "threads": f"wait {os.environ.get(WAIT, 'as OpenMP does')}",
         "memory": _memory(),
     }
 
