@@ -27,6 +27,7 @@ COMMANDS = {
     "lift": "lift 2D detections with the lifter of a run, from files or line by line",
     "inspect": "account for files of 2D detections, without a model",
     "evaluate": "evaluate the lifters of a run on a domain file or by a published protocol",
+    "export": "write a lifter of a run as an ONNX file",
     "bench": "time the fused op against its rivals",
     "doctor": "test whether all that is installed works",
     "info": "show versions, instruction set, CUDA library and threads",

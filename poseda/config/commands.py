@@ -101,6 +101,30 @@ class InfoConfig:
 
 
 @dataclass(frozen=True)
+class ExportConfig:
+    """Write a lifter of a run as an ONNX file, for runtimes without torch."""
+
+    model: Annotated[Path, Found(holds=RUN_FILE)]
+    """Folder that `poseda adapt` wrote."""
+    output: Path
+    """File to write, ending in .onnx. Arm wide reads rays and a mask, the others screen coordinates."""
+    arm: NamedArm | None = None
+    """Arm of the lifter. Default: the one that the run recommends, as for `poseda lift`."""
+    seed: Seed | None = None
+    """Seed of the lifter. Default: the first of the run."""
+    overwrite: bool = False
+    """Replace a file that exists."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if self.output.suffix != ".onnx":
+            raise ConfigError("output", f"expected a file ending in .onnx, got {self.output}")
+        if self.output.exists() and not self.overwrite:
+            wanted = f"expected a new file, got {self.output}, which exists; <overwrite> replaces it"
+            raise ConfigError("output", wanted, "overwrite")
+
+
+@dataclass(frozen=True)
 class DoctorConfig:
     """Show what is installed, and test op and lifter."""
 

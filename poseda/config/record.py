@@ -37,13 +37,14 @@ _LATER = (
     "graphs",
     "health",
     "json",
+    "logger",
     "target_data",
     "video_detector",
     "video_model",
 )
 """Fields and sections that records of older runs may lack."""
 
-RESUMABLE = ("arms", "seeds", "resume", "device", "out", "data", "gate", "json", "strict", *_FILES)
+RESUMABLE = ("arms", "seeds", "resume", "device", "out", "data", "gate", "json", "logger", "strict", *_FILES)
 """Fields in which a resumed run may differ: more arms or seeds may be asked for, and files may have moved."""
 
 

@@ -17,6 +17,7 @@ from poseda.lifters.sizes import build_lifter
 from poseda.runs import RunFolder
 from poseda.training.disturbance import disturb
 from poseda.training.fabric import start_fabric
+from poseda.training.loggers import check_logger
 from poseda.training.pairs import TrainingData, recipe_of
 from poseda.training.parallel import follows
 from poseda.training.run import Run
@@ -60,6 +61,7 @@ def _prepare(
     observer: Observer | None,
     lifter: nn.Module | None,
 ) -> Run:
+    check_logger(config)
     fabric = start_fabric(config)
     built = build_lifter(config, domains.skeleton, lifter)
     check_lifter(built, config, domains.skeleton)

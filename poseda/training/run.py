@@ -19,6 +19,7 @@ from poseda.runs import RunFolder
 from poseda.runs.verdict import PRETRAINED, Verdict, source_model
 from poseda.training.aligned_source import AlignedSource
 from poseda.training.disturbance import disturb
+from poseda.training.loggers import close
 from poseda.training.pairs import Recipe, TrainingData, recipe_of
 from poseda.training.phases import Phases
 from poseda.training.samples import save_samples
@@ -70,6 +71,7 @@ class Run:
             for seed, arm in product(self.config.seeds, self.config.arms):
                 results += self.train_arm(seed, arm)
             self._show()
+            close(self._stages.logger)
             return results
 
     def train_arm(self, seed: int, arm: Arm) -> list[dict[str, Any]]:
