@@ -18,7 +18,7 @@ from poseda.config import DoctorConfig
 
 PROGRAM = Program(
     "poseda doctor",
-    "Show what is installed and test it for two seconds. Exit code 1 stands for something broken.",
+    "Show versions, devices and extras, and test op and lifter. Exit code 1: something is broken.",
     (DoctorConfig,),
 )
 

@@ -126,7 +126,7 @@ class ExportConfig:
 
 @dataclass(frozen=True)
 class DoctorConfig:
-    """Show what is installed, and test op and lifter."""
+    """Show versions, devices and extras, and test op and lifter."""
 
     json: bool = False
     """Print all as one JSON object."""

@@ -166,7 +166,7 @@ class RunConfig:
     health: HealthConfig = field(default_factory=HealthConfig)
     """When a generator's training counts as collapsed, and how often it starts again."""
     logger: Literal["none", "tensorboard", "wandb"] = "none"
-    """Also send what is logged to TensorBoard, in OUT/tensorboard, or to Weights & Biases."""
+    """Also send the logged numbers to TensorBoard, in OUT/tensorboard, or to Weights & Biases."""
     log_every: Annotated[int, Above(0)] = 50
     """Steps between two lines of metrics.jsonl."""
     save_every: Annotated[int, Above(0)] = 500
