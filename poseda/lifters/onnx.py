@@ -137,7 +137,7 @@ def _quiet() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*", category=FutureWarning)
-            # Of two inputs with one batch size; and of tracing, where an error would mean a second, fixed way.
+            # Of two inputs with one batch size.
             warnings.simplefilter("ignore", UserWarning)
             yield
     finally:
