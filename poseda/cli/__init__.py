@@ -17,6 +17,7 @@ from typing import TextIO
 
 from poseda.cli.program import INTERRUPTED, Finished, UsageError
 from poseda.cli.screen import complain, say
+from poseda.cli.threads import wait_asleep
 
 UNREAD = 141
 """Exit code of a program that ends with SIGPIPE, as shells count it."""
@@ -27,7 +28,9 @@ COMMANDS = {
     "view": "open the report of a run, or play lifted poses, in the browser",
     "inspect": "account for files of 2D detections, without a model",
     "evaluate": "evaluate the lifters of a run on a domain file or by a published protocol",
+    "export": "write a lifter of a run as an ONNX file",
     "bench": "time the fused op against its rivals",
+    "doctor": "test whether all that is installed works",
     "info": "show versions, instruction set, CUDA library and threads",
 }
 """What each command does; its module has the same name."""
@@ -66,6 +69,8 @@ def _command(given: list[str]) -> int:
         say(script(given[1] if len(given) > 1 else "", COMMANDS))
         return 0
     check_command(given[0], COMMANDS, "a command")
+    if given[0] != "bench":  # which times threads as torch has them
+        wait_asleep()
     code: int = import_module(f"poseda.cli.{given[0]}").run(given[1:])
     return code
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from poseda.cli.options import read
 from poseda.cli.program import Program, UsageError
+from poseda.cli.progress import ProgressLines, TimeLeft
 from poseda.cli.recipe import open_chosen, resolve
 from poseda.cli.screen import (
     ProgressBars,
@@ -18,8 +20,10 @@ from poseda.cli.screen import (
     print_account,
     print_card,
     print_json,
+    print_plain_table,
     print_table,
 )
+from poseda.cli.threads import busy_cores
 from poseda.config import RunConfig
 
 if TYPE_CHECKING:
@@ -59,10 +63,15 @@ def _lead(arguments: list[str]) -> int:
     from poseda.runs.card import protocol_card
 
     console = open_console(config.json)
+    if (sentence := busy_cores()) is not None:
+        console.print(sentence, highlight=False)
     domains = open_chosen(config)
     for line in getattr(domains, "source_account", ()):
         console.print(line, highlight=False)
-    observer = ProgressBars(console)
+    phases = training.plan(config)
+    observer = (
+        ProgressBars(console, TimeLeft(phases)) if console.is_terminal else ProgressLines(console, phases)
+    )
     try:
         prepared = training.prepare(config, domains, observer)
     except ValueError as error:
@@ -95,7 +104,7 @@ class Outcome(NamedTuple):
     report: Path
 
 
-def _train(prepared: Run, observer: ProgressBars) -> Outcome | None:
+def _train(prepared: Run, observer: ProgressBars | ProgressLines) -> Outcome | None:
     """Train and write the report; None in the processes that only help."""
     from poseda import report
 
@@ -150,21 +159,49 @@ def _show(console: Console, prepared: Run, outcome: Outcome, domains: Domains) -
 
     config = prepared.config
     split = report.shown_split(outcome.results)
-    print_table(
-        console, report.summarise(outcome.results, split), f"{domains.name}: {report.SPLIT_TITLES[split]}"
-    )
+    if config.target is None:
+        title = f"{domains.name}: {report.SPLIT_TITLES[split]}"
+        print_table(console, report.summarise(outcome.results, split), title)
     found = FoundAlignment.read(prepared.folder, config.seeds)
     if found is not None:
         console.print(report.describe_alignment(found), highlight=False)
     peak = peak_memory(prepared.fabric.device)
     if peak is not None:
         console.print(f"device memory: {decimal(peak)} at most", highlight=False)
-    console.print(f"run folder: {config.out}   report: {outcome.report}", highlight=False)
+    console.print(f"run folder: {config.out}   report: {outcome.report}", highlight=False, soft_wrap=True)
+    if config.target is not None:
+        _show_footage(console, config, domains.name)
     if config.json:
         summary: dict[str, Any] = {"run": str(config.out), "report": str(outcome.report)}
         if (account := getattr(domains, "account", None)) is not None:
             summary["account"] = account.as_json()
         print_json(summary | {"gate": prepared.folder.verdict.read(), "results": outcome.results})
+
+
+def _show_footage(console: Console, config: RunConfig, name: str) -> None:
+    """Print what can be known without labels, which model to take and why, and how to lift with it.
+
+    Errors on the source's own clips say nothing about footage: they stand in the report alone.
+    """
+    from poseda.report import RunRecord, labelfree_table
+    from poseda.runs.verdict import why
+
+    record = RunRecord.read(config.out)
+    table = labelfree_table(record)
+    if table is not None:
+        print_plain_table(console, f"{name}: the lifted poses, without labels; low is good", table)
+    if record.gate is not None:
+        console.print(why(record.gate["recommended"], record.gate["finding"]), highlight=False)
+    # Alone in its line, so that it can be copied.
+    console.print(f"To lift the footage, type:\n{lift_command(config)}", highlight=False, soft_wrap=True)
+
+
+def lift_command(config: RunConfig) -> str:
+    """The command that lifts the footage of a run; what else it needs, the run knows."""
+    assert config.target is not None
+    motion = config.out / f"{config.target.resolve().stem}.bvh"
+    words = ["poseda", "lift", "--model", config.out, "--input", config.target, "--output", motion]
+    return shlex.join(map(str, words))
 
 
 def parse_run(arguments: list[str]) -> RunConfig:

@@ -25,7 +25,16 @@ PROGRAM = Program(
         *("model", "input", "output", "overlay", "arm", "image_size", "fov", "intrinsics"),
         *("root", "smooth.filter", "rate", "device", "overwrite", "json"),
     ),
-    of_run=("image_size", "fov", "intrinsics", "layout", "min_confidence", "device"),
+    of_run=(
+        "image_size",
+        "fov",
+        "intrinsics",
+        "layout",
+        "video_detector",
+        "video_model",
+        "min_confidence",
+        "device",
+    ),
 )
 
 
@@ -44,6 +53,7 @@ def run(arguments: list[str]) -> int:
     try:
         model = AdaptedLifter.load(config.model, config.arm, config.seed, choose(config.device))
         given = {name: _or_run(config, model, name) for name in ("image_size", "layout", "fov", "intrinsics")}
+        given |= {name: _or_run(config, model, name) for name in ("video_detector", "video_model")}
         if config.fov is not None and config.intrinsics is None:
             given["intrinsics"] = None
         given["image_size"] = picture_size(given["image_size"])
@@ -59,6 +69,7 @@ def _or_run(config: LiftConfig, model: AdaptedLifter, name: str) -> Any:
 
 
 def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> int:
+    from poseda.cli.footage import with_detections
     from poseda.datasets import read_detections
     from poseda.datasets.account import account_of
     from poseda.datasets.joint_map import JointMap
@@ -70,8 +81,9 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
     assert config.output is not None
     _check_endings(config)
     names = JointMap.of(config.joints or model.config.joints or None)
+    folders = [path for path in (config.model, config.output) if path is not None]
     detections = read_detections(
-        config.input,
+        with_detections(config.input, folders, given["video_detector"], given["video_model"]),
         given["image_size"],
         layout=given["layout"],
         joints=names,
@@ -132,6 +144,7 @@ def _check_endings(config: LiftConfig) -> None:
 def _write(config: LiftConfig, poses: LiftedPoses) -> list[Path]:
     """Write all that is asked for; nothing if any of it exists."""
     from poseda.export import planned_files, planned_overlays, write_overlay, write_poses
+    from poseda.video import pictures_of
 
     assert config.output is not None
     _check_free(config, planned_files(config.output, poses))
@@ -142,7 +155,8 @@ def _write(config: LiftConfig, poses: LiftedPoses) -> list[Path]:
         written = write_poses(path, poses)
         if config.overlay is not None:
             option, path = "overlay", config.overlay
-            written += write_overlay(path, poses, progress=LateBar("drawing"))
+            pictures = pictures_of(config.input, poses.clip_name)
+            written += write_overlay(path, poses, pictures, progress=LateBar("drawing"))
     except OSError as error:
         raise UsageError(
             f"--{option}: expected a file that can be written, got {path} ({error.strerror})"
@@ -206,6 +220,9 @@ def _stream(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> 
     from poseda.inference import LiftOptions, LineLifter, StreamSummary, serve
 
     torch.set_num_threads(1)  # one pose is too little work to share
+    source: Any = sys.stdin.buffer
+    if config.camera:
+        source = _camera(config, given)
     if given["fov"] == "estimate":
         given["fov"] = None  # the run's, which no single pose can repeat
     lifter = LineLifter(
@@ -225,7 +242,7 @@ def _stream(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> 
             _check_free(config, [config.output])
             sink = stack.enter_context(_opened(config.output))
         try:
-            serve(lifter, sys.stdin.buffer, sink, summary)
+            serve(lifter, source, sink, summary)
         except BrokenPipeError:
             # The reader is gone. Python flushes stdout when it ends, so stdout must lead elsewhere.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -236,6 +253,18 @@ def _stream(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> 
     else:
         complain(summary.sentence())
     return code
+
+
+def _camera(config: LiftConfig, given: dict[str, Any]) -> Any:
+    """The lines of a camera. They decide the picture's size and the joints."""
+    from poseda.cli.footage import detector_of
+    from poseda.video import open_camera
+    from poseda.video.lines import CameraLines
+
+    detector = detector_of(given["video_detector"], given["video_model"])
+    lines = CameraLines(open_camera(str(config.input)), detector)
+    given["image_size"], given["layout"] = lines.image_size, detector.layout.name
+    return lines
 
 
 def _opened(path: Path) -> Any:

@@ -19,7 +19,7 @@ def missing_path(given: Given) -> str | None:
     """A sentence on the first path that is not there, None if all are."""
     for entry in given.program.fields():
         found, path = notes(entry.hint, Found), given.values.get(entry.name)
-        if path is None or not found or (found[0].dash and str(path) == "-"):
+        if path is None or not found or (isinstance(path, Path) and found[0].is_stream(path)):
             continue
         name = given.name_of(entry.name)
         for one in path if isinstance(path, tuple) else (path,):

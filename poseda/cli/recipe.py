@@ -95,6 +95,7 @@ def open_chosen(config: RunConfig) -> Domains:
     Raises:
         UsageError: if they cannot be read or used.
     """
+    from poseda.cli.footage import with_detections
     from poseda.config import picture_size
     from poseda.datasets import open_domains, own_domains
     from poseda.datasets.account import check_usable
@@ -102,9 +103,10 @@ def open_chosen(config: RunConfig) -> Domains:
     try:
         if config.target is None:
             return open_domains(config.data, size=config.domain_size)
+        target = with_detections(config.target, [config.out], config.video_detector, config.video_model)
         domains = own_domains(
             config.source,
-            config.target,
+            target,
             picture_size(config.image_size),
             config.fov,
             cameras=config.cameras,

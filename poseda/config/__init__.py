@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from poseda.config.commands import (
     BenchConfig,
+    DoctorConfig,
     EvaluateConfig,
+    ExportConfig,
     FileConfig,
     InfoConfig,
     InspectConfig,
@@ -63,7 +65,9 @@ __all__ = [
     "Compile",
     "ConfigError",
     "DetectorConfig",
+    "DoctorConfig",
     "EvaluateConfig",
+    "ExportConfig",
     "FileConfig",
     "GeneratorConfig",
     "GeneratorTrainingConfig",

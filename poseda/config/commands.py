@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from poseda.config.limits import (
+    CAMERA,
+    FASTEST,
+    SLOWEST,
     Above,
     AtLeast,
     AtMost,
@@ -20,7 +23,7 @@ from poseda.config.limits import (
     Share,
     check_fields,
 )
-from poseda.config.run import NamedArm, Seed
+from poseda.config.run import NamedArm, Seed, VideoDetector
 
 RUN_FILE = "config.json"
 """The file that makes a folder a run folder."""
@@ -117,6 +120,38 @@ class InfoConfig:
 
 
 @dataclass(frozen=True)
+class ExportConfig:
+    """Write a lifter of a run as an ONNX file, for runtimes without torch."""
+
+    model: Annotated[Path, Found(holds=RUN_FILE)]
+    """Folder that `poseda adapt` wrote."""
+    output: Path
+    """File to write, ending in .onnx. Arm wide reads rays and a mask, the others screen coordinates."""
+    arm: NamedArm | None = None
+    """Arm of the lifter. Default: the one that the run recommends, as for `poseda lift`."""
+    seed: Seed | None = None
+    """Seed of the lifter. Default: the first of the run."""
+    overwrite: bool = False
+    """Replace a file that exists."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if self.output.suffix != ".onnx":
+            raise ConfigError("output", f"expected a file ending in .onnx, got {self.output}")
+        if self.output.exists() and not self.overwrite:
+            wanted = f"expected a new file, got {self.output}, which exists; <overwrite> replaces it"
+            raise ConfigError("output", wanted, "overwrite")
+
+
+@dataclass(frozen=True)
+class DoctorConfig:
+    """Show versions, devices and extras, and test op and lifter."""
+
+    json: bool = False
+    """Print all as one JSON object."""
+
+
+@dataclass(frozen=True)
 class BenchConfig:
     """Time the fused op against its rivals."""
 
@@ -162,13 +197,14 @@ class LiftConfig:
     """
 
     input: Annotated[Path, Found(dash=True)]
-    """2D detections, a file or folder, as for --target of adapt. With - one JSON object per line is read from
-    stdin: {"keypoints": [[x, y, confidence], ...]} in pixels, "person" and "frame" optional."""
+    """2D detections or videos, a file or folder, as for --target of adapt. With - one JSON object per line is
+    read from stdin: {"keypoints": [[x, y, confidence], ...]} in pixels, "person" and "frame" optional. With
+    camera:0 the largest person in each picture of a camera is lifted."""
     model: Annotated[Path, Found(holds=RUN_FILE)] | None = None
     """Folder that `poseda adapt` wrote. Default: the package's own lifter, which is made for every camera."""
     output: Path | None = None
     """File to write: .npz, .json or .csv; .bvh, .trc, .mot or .c3d (one per person); .glb (one per clip).
-    With --input -: JSON lines, default stdout."""
+    Of a stream JSON lines, default stdout."""
     overlay: Path | None = None
     """Movie to write as well, .mp4 or .gif, one per clip: the skeleton on the picture and the people in 3D.
     Joints that were not detected are hollow. It needs poseda[overlay]."""
@@ -187,6 +223,10 @@ class LiftConfig:
     """JSON of the camera. It takes precedence over --fov. Default: as in the run, unless --fov is given."""
     layout: str | None = None
     """Order of the joints, where the file does not give it. Default: as in the run."""
+    video_detector: VideoDetector | None = None
+    """2D detector that looks at videos and cameras. Default: as in the run."""
+    video_model: Annotated[Path | None, Found()] = None
+    """Pose landmarker (.task) for --video-detector mediapipe. Default: as in the run."""
     people: People = "all"
     """People to lift: all, the largest of each clip, or the one with this number."""
     joints: tuple[str, ...] = ()
@@ -219,7 +259,7 @@ class LiftConfig:
     at which the lifted pose is as large on the screen as the detected one."""
     smooth: SmoothingConfig = field(default_factory=SmoothingConfig)
     """A filter over time."""
-    rate: Annotated[float, Above(0)] | None = None
+    rate: Annotated[float, AtLeast(SLOWEST), AtMost(FASTEST, "frames per second")] | None = None
     """Frames per second, for filters and for BVH. Default: as in the file, else 30."""
     device: str = "auto"
     """Where to compute: auto, cpu, cuda or cuda:INDEX."""
@@ -235,14 +275,20 @@ class LiftConfig:
         if self.streams and self.overlay is not None:
             raise ConfigError("overlay", "expected a recording, got <input> -, a stream", "input")
         if self.streams and self.smooth.filter == "savgol":
-            raise ConfigError("smooth.filter", "expected one_euro or none for <input> -, got savgol", "input")
+            wanted = f"expected one_euro or none for <input> {self.input}, got savgol"
+            raise ConfigError("smooth.filter", wanted, "input")
         if self.streams and self.people != "all":
-            raise ConfigError("people", f"expected all for <input> -, got {self.people}", "input")
+            raise ConfigError("people", f"expected all for <input> {self.input}, got {self.people}", "input")
         if self.streams and self.fov == "estimate":
-            wanted = "expected degrees for <input> -, got estimate, which needs a recording"
+            wanted = f"expected degrees for <input> {self.input}, got estimate, which needs a recording"
             raise ConfigError("fov", wanted, "input")
 
     @property
     def streams(self) -> bool:
-        """Whether poses come line by line."""
-        return str(self.input) == "-"
+        """Whether poses come one by one, from stdin or a camera."""
+        return Found(dash=True).is_stream(self.input)
+
+    @property
+    def camera(self) -> bool:
+        """Whether they come from a camera."""
+        return str(self.input).startswith(CAMERA)

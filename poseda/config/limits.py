@@ -176,11 +176,22 @@ class Found:
 
     Args:
         holds: a file that the expected folder must have, such as config.json of a run.
-        dash: whether ``-`` stands for the standard input.
+        dash: whether ``-`` stands for the standard input, and ``camera:0`` for a camera.
     """
 
     holds: str = ""
     dash: bool = False
+
+    def is_stream(self, path: Path) -> bool:
+        """Whether a path stands for something that is no file."""
+        return self.dash and (str(path) == "-" or str(path).startswith(CAMERA))
+
+
+SLOWEST, FASTEST = 1e-3, 1e5
+"""Frames per second of recordings; others are mistakes or damage."""
+
+CAMERA = "camera:"
+"""What begins the name of a camera: ``camera:0``."""
 
 
 @dataclass(frozen=True)

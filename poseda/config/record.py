@@ -39,10 +39,26 @@ _OWN = (
 )
 """Fields of own footage: absent from the records of runs that are older than they are."""
 
-_LATER = (*_OWN, "alignment", "compile", "frames", "gate", "graphs", "health", "json", "target_data")
+_LATER = (
+    *_OWN,
+    "alignment",
+    "compile",
+    "frames",
+    "gate",
+    "graphs",
+    "health",
+    "json",
+    "logger",
+    "target_data",
+    "video_detector",
+    "video_model",
+)
 """Fields and sections that records of older runs may lack."""
 
-RESUMABLE = ("arms", "seeds", "resume", "device", "out", "data", "gate", "graphs", "json", "strict", *_FILES)
+RESUMABLE = (
+    *("arms", "seeds", "resume", "device", "out", "data", "gate", "graphs", "json", "logger", "strict"),
+    *_FILES,
+)
 """Fields in which a resumed run may differ: more arms or seeds may be asked for, and files may have moved.
 Graphs change rounding only."""
 

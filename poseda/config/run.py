@@ -52,6 +52,7 @@ Precision = Literal["auto", "tf32", "32-true", "bf16-mixed", "16-mixed"]
 Preset = Literal["auto", "tiny", "default", "full"]
 Compile = Literal["auto", "on", "off"]
 Graphs = Literal["auto", "on", "off"]
+VideoDetector = Literal["mediapipe", "rtmpose"]
 
 ARMS: tuple[Arm, ...] = get_args(Arm)
 RENAMED_ARMS: dict[str, Arm] = {"plus": "gpa_lpa_view"}
@@ -98,7 +99,8 @@ class RunConfig:
     data: Annotated[Path | None, Found()] = None
     """Domain file (npz) to adapt on. Default: the embedded domains, which need no file."""
     target: Annotated[Path | None, Found()] = None
-    """Your own footage, instead of --data: 2D detections, a file or folder. No labels are needed."""
+    """Your own footage, instead of --data: 2D detections or videos, a file or folder. No
+    labels are needed."""
     source: Annotated[Path | None, Found()] = None
     """Labelled 3D poses to learn from, beside --target. Default: the embedded source domain."""
     image_size: Annotated[str, PictureSize()] | None = None
@@ -112,6 +114,10 @@ class RunConfig:
     """JSON of the camera of --target. It takes precedence over --fov."""
     layout: str | None = None
     """Order of the joints of --target, where its file does not give it."""
+    video_detector: VideoDetector = "mediapipe"
+    """2D detector that looks at the videos of --target. Its detections are kept beside --out."""
+    video_model: Annotated[Path | None, Found()] = None
+    """Pose landmarker (.task) for --video-detector mediapipe. Default: the model in its package."""
     people: People = "all"
     """People of --target to adapt to: all, the largest of each clip, or the one with this number."""
     joints: tuple[str, ...] = ()
@@ -186,6 +192,8 @@ class RunConfig:
     """How the unlabelled target is degraded, for studies of its quality."""
     health: HealthConfig = field(default_factory=HealthConfig)
     """When a generator's training counts as collapsed, and how often it starts again."""
+    logger: Literal["none", "tensorboard", "wandb"] = "none"
+    """Also send the logged numbers to TensorBoard, in OUT/tensorboard, or to Weights & Biases."""
     log_every: Annotated[int, Above(0)] = 50
     """Steps between two lines of metrics.jsonl."""
     save_every: Annotated[int, Above(0)] = 500

@@ -37,6 +37,9 @@ views of mocap clips from level to 75 degrees down, 1 % are above 1.4, and the w
 FEWEST_BODIES = 20
 """Detections from which a layout can be impossible, even if no other fits."""
 
+FAR = 1_000_000
+"""Frames between two successive detections of a clip from which they are said: hours at any usual rate."""
+
 BETTER, MUCH_BETTER = 0.4, 0.3
 """Another layout fits if its misfit is below this share of that of the layout at hand, the second share where
 detections are few."""
@@ -59,7 +62,7 @@ def checked(detections: Detections2D) -> Detections2D:
         return detections
     if detections.units == "pixels":
         _refuse_other_units(detections, seen)
-    doubts = [_off_picture(detections, seen), _proportions(detections, seen)]
+    doubts = [_off_picture(detections, seen), _proportions(detections, seen), _far_apart(detections)]
     warnings = (*detections.reading.warnings, *(doubt for doubt in doubts if doubt))
     return replace(detections, reading=replace(detections.reading, warnings=warnings))
 
@@ -99,6 +102,32 @@ def refuse_off_picture(detections: Detections2D, sizes: np.ndarray | None, remed
             f"the seen joints outside {width:g} x {height:g}; {remedy}"
         )
     return share
+
+
+def without_number(places: np.ndarray, confidence: np.ndarray) -> tuple[str, ...]:
+    """A sentence on joints that have a place and a confidence that is no number; they count as unseen.
+
+    Args:
+        places: (N, J, 2).
+        confidence: (N, J).
+    """
+    count = int((np.isfinite(places).all(-1) & (places != 0).any(-1) & ~np.isfinite(confidence)).sum())
+    return (f"joints with a place and NaN for a confidence count as unseen: {count}",) if count else ()
+
+
+def _far_apart(detections: Detections2D) -> str:
+    """A doubt about frame numbers, which may be times."""
+    order = np.lexsort((detections.frame, detections.clip))
+    clip, frame = detections.clip[order], detections.frame[order]
+    steps = np.where(np.diff(clip) == 0, np.diff(frame), 0)
+    gaps = int((steps >= FAR).sum())
+    if not gaps:
+        return ""
+    name = detections.clip_name(int(clip[steps.argmax()]))
+    return (
+        f"frame numbers are up to {steps.max():g} apart (clip {name}, {gaps} gaps): "
+        f"every such gap ends a motion, and numbers that are times do not count frames"
+    )
 
 
 def _off_picture(detections: Detections2D, seen: np.ndarray) -> str:

@@ -9,6 +9,9 @@ from poseda.datasets.errors import DataError
 from poseda.datasets.formats.files import kind_of, read_json
 from poseda.datasets.formats.npz import Archive
 
+VIDEOS = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".mts", ".3gp")
+"""Endings of the names of videos."""
+
 MOTION = {"bvh": "BVH", "c3d": "C3D", "trc": "TRC", "mat5": "MPI-INF-3DHP", "pickle": "3DPW"}
 """Kinds of files that are sources alone, and their names."""
 
@@ -26,6 +29,8 @@ def what_else(path: Path) -> str | None:
     """A sentence on a file that is no file of detections, and the option that takes it; None if unknown."""
     if (path / RUN_FILE).is_file():
         return "a run folder of poseda adapt, for --model of poseda lift"
+    if path.suffix.lower() in VIDEOS:
+        return "a video, for --target of poseda adapt and --input of poseda lift, which detect people first"
     try:
         kind = _source(path)
     except DataError:

@@ -24,8 +24,8 @@ from poseda.runs.atomic import write_atomically
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Pictures = Callable[[int], Iterable[np.ndarray]]
-"""Number of a clip to its pictures from frame 0 on: (height, width, 3) uint8 RGB."""
+Pictures = Callable[[int], Iterable[np.ndarray] | None]
+"""Number of a clip to its pictures from frame 0 on: (height, width, 3) uint8 RGB. None: a plain ground."""
 
 HEIGHT = 480
 """Of the movie, pixels."""

@@ -46,7 +46,7 @@ writes a file with free batch size (needs ``poseda[onnx]``).
 from poseda.lifters.dstformer import DSTformer
 from poseda.lifters.flip import FlipAverage, mirror
 from poseda.lifters.mixste import MixSTE
-from poseda.lifters.onnx import export_onnx
+from poseda.lifters.onnx import export_onnx, export_wide_onnx
 from poseda.lifters.registry import build, names, options, register_lifter
 from poseda.lifters.residual import Residual
 from poseda.lifters.semgcn import SemGCN
@@ -67,6 +67,7 @@ __all__ = [
     "VideoPose3D",
     "build",
     "export_onnx",
+    "export_wide_onnx",
     "lift_batch",
     "lift_clip",
     "lift_clips",

@@ -13,7 +13,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from poseda.geometry.kinematics import root_relative
 from poseda.geometry.skeleton import Skeleton
+from poseda.lifters.observation import Observation
+from poseda.lifters.wide import WideLifter
 
 OPSET = 18
 
@@ -50,7 +53,48 @@ def export_onnx(
     free = bool(getattr(lifter, "any_frames", False)) if any_frames is None else any_frames
     # The exporter takes a size of 1 for a constant.
     length = max(frames, 2) if free else frames
-    program = _program(lifter, torch.zeros(2, length, skeleton.num_joints, in_channels), free)
+    example = torch.zeros(2, length, skeleton.num_joints, in_channels)
+    program = _program(lifter, (example,), ["pose_2d"], ["pose_3d"], free)
+    return _saved(program, path, skeleton, frames)
+
+
+class _WideInputs(nn.Module):
+    """A wide lifter as a function of tensors: rays and mask in, poses and expected errors out."""
+
+    def __init__(self, lifter: WideLifter) -> None:
+        super().__init__()
+        self.lifter = lifter
+
+    def forward(self, rays: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+        groups = len(self.lifter.usual_lengths)
+        unknown = torch.zeros_like(seen[:, 0, 0])
+        up, lengths = rays.new_zeros(len(rays), 3), rays.new_zeros(len(rays), groups)
+        lifted = self.lifter.averaged(Observation(rays, seen, up, unknown, lengths, unknown))
+        return root_relative(lifted.pose_3d), lifted.log_error.exp()
+
+
+def export_wide_onnx(lifter: WideLifter, path: str | Path) -> Path:
+    """Write the lifter of the arm ``wide`` to an ONNX file: its first pass, averaged with the mirrored one.
+
+    Inputs: ``rays`` (batch, T, J, 2) float32, x/z and y/z of undistorted picture points in camera axes, and
+    ``seen`` (batch, T, J) bool; rays of unseen joints are not read. Outputs: ``pose_3d`` (batch, T or 1, J,
+    3) metres, root at the origin, and ``error`` (batch, J) metres. Metadata: those of :func:`export_onnx`.
+
+    Raises:
+        ModuleNotFoundError: if onnx and onnxscript are not installed.
+    """
+    skeleton, frames = lifter.skeleton, lifter.frames
+    rays = torch.rand(2, frames, skeleton.num_joints, 2) - 0.5
+    program = _program(
+        _WideInputs(lifter),
+        (rays, torch.ones(rays.shape[:3], dtype=torch.bool)),
+        ["rays", "seen"],
+        ["pose_3d", "error"],
+    )
+    return _saved(program, path, skeleton, frames)
+
+
+def _saved(program: torch.onnx.ONNXProgram, path: str | Path, skeleton: Skeleton, frames: int) -> Path:
     program.model.metadata_props.update(
         skeleton=skeleton.name, joint_names=json.dumps(skeleton.joint_names), frames=str(frames)
     )
@@ -58,7 +102,13 @@ def export_onnx(
     return Path(path)
 
 
-def _program(lifter: nn.Module, example: Tensor, any_frames: bool) -> torch.onnx.ONNXProgram:
+def _program(
+    lifter: nn.Module,
+    examples: tuple[Tensor, ...],
+    inputs: list[str],
+    outputs: list[str],
+    any_frames: bool = False,
+) -> torch.onnx.ONNXProgram:
     """Trace a copy of a lifter on the CPU; its batch is free, and its number of frames if asked for."""
     dynamic = {0: torch.export.Dim("batch")}
     if any_frames:
@@ -66,10 +116,10 @@ def _program(lifter: nn.Module, example: Tensor, any_frames: bool) -> torch.onnx
     with _quiet():
         program = torch.onnx.export(
             copy.deepcopy(lifter).cpu().float().eval(),
-            (example,),
-            input_names=["pose_2d"],
-            output_names=["pose_3d"],
-            dynamic_shapes=(dynamic,),
+            examples,
+            input_names=inputs,
+            output_names=outputs,
+            dynamic_shapes=tuple(dict(dynamic) for _ in examples),
             opset_version=OPSET,
             dynamo=True,
             verbose=False,
@@ -87,6 +137,8 @@ def _quiet() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*", category=FutureWarning)
+            # Of two inputs with one batch size.
+            warnings.simplefilter("ignore", UserWarning)
             yield
     finally:
         logger.setLevel(level)

@@ -17,7 +17,17 @@ from poseda.report.summary import (
     shown_split,
     summarise,
 )
+from poseda.report.tables import Table
 from poseda.runs.record import RunRecord
+
+TERMINAL_COLUMNS = {
+    "reprojection_px": ("reprojection px", 1),
+    "asymmetry_percent": ("asymmetry %", 1),
+    "inconstancy_percent": ("inconstancy %", 1),
+    "implausible_percent": ("implausible %", 1),
+    "moved_mm": ("moved mm", 0),
+}
+"""Short headings and decimals of label-free numbers, which fit 80 columns."""
 
 __all__ = [
     "COLUMNS",
@@ -29,6 +39,7 @@ __all__ = [
     "columns_of",
     "describe_alignment",
     "headings",
+    "labelfree_table",
     "markdown",
     "shown_split",
     "summarise",
@@ -52,6 +63,15 @@ def write_report(out: Path) -> list[Path]:
     for path, text in contents.items():
         write_atomically(path, text.encode())
     return list(contents)
+
+
+def labelfree_table(record: RunRecord) -> Table | None:
+    """The label-free numbers of a run's models, for a terminal; None in runs older than they are."""
+    from poseda.report.headline import Models
+    from poseda.report.sections import labelfree
+
+    shown = labelfree(record, Models.of(record), TERMINAL_COLUMNS)
+    return None if shown is None else shown["table"]
 
 
 def summary_text(record: RunRecord) -> str:

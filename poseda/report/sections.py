@@ -28,7 +28,9 @@ LABELS = "labels of the source"
 """The row that shows the same numbers of true poses."""
 
 
-def labelfree(record: RunRecord, models: Models) -> dict[str, Any] | None:
+def labelfree(
+    record: RunRecord, models: Models, shown_columns: Mapping[str, tuple[str, int]] = LABELFREE_COLUMNS
+) -> dict[str, Any] | None:
     """The label-free numbers of every model, and which joints leave their range."""
     if record.labelfree is None:
         return None
@@ -37,7 +39,7 @@ def labelfree(record: RunRecord, models: Models) -> dict[str, Any] | None:
     def shown(numbers: Mapping[str, Any]) -> tuple[str, ...]:
         return tuple(
             "" if numbers.get(name) is None else f"{abs(numbers[name]):.{decimals}f}"
-            for name, (_, decimals) in LABELFREE_COLUMNS.items()
+            for name, (_, decimals) in shown_columns.items()
         )
 
     rows = [Row(LABELS, shown(labels), "reference")]
@@ -49,7 +51,7 @@ def labelfree(record: RunRecord, models: Models) -> dict[str, Any] | None:
 
     by_limit = [Row(LABELS, limits(labels), "reference")]
     by_limit += [arm_row(arm, limits(part), models.chosen) for arm, part in found.items()]
-    columns = (heading for heading, _ in LABELFREE_COLUMNS.values())
+    columns = (heading for heading, _ in shown_columns.values())
     return {
         "table": Table(("model", *columns), tuple(rows)),
         "limits": Table(("model", *names), tuple(by_limit)) if names else None,

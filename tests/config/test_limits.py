@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 import pytest
 
+from poseda.cli import main
 from poseda.config import BenchConfig, ConfigError, EvaluateConfig, LiftConfig, RunConfig
 from poseda.config.fields import build, changed, fields_of, flatten, help_texts, nest, read_plain
 from poseda.config.limits import (
@@ -142,3 +143,26 @@ def test_a_near_name_is_guessed_whole_or_by_its_end() -> None:
     assert guess("trainin.steps", known) == "; did you mean training.steps?"
     assert guess("step", known) == "; did you mean training.steps?"
     assert guess("quux", known) == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (["adapt", "--seeds", "-1"], "--seeds: expected a number of at least 0, got -1"),
+        (["adapt", "--seeds", "0", "-1"], "--seeds: expected a number of at least 0, got -1"),
+        (
+            ["lift", "--rate", "1e12"],
+            "--rate: expected at most 100000 frames per second, got 1000000000000.0",
+        ),
+        (["lift", "--rate", "nan"], "--rate: expected a number of at least 0.001, got nan"),
+    ],
+)
+def test_numbers_out_of_this_world_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], line: list[str], sentence: str
+) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    command, *options = line
+    if command == "lift":
+        options += ["--model", str(tmp_path), "--input", "-"]
+    assert main([command, *options]) == 2
+    assert capsys.readouterr().err == f"poseda: {sentence}\n"

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from poseda.config.limits import FASTEST, SLOWEST
 from poseda.datasets.errors import DataError
 from poseda.datasets.formats import limits
 from poseda.datasets.formats.field import Field
@@ -63,7 +64,7 @@ def _motion(file: Field, content: Any, size: int) -> Motion:
         "C3D",
         names,
         place[:read],
-        rate=rate if 1e-3 <= rate <= 1e5 else None,
+        rate=rate if SLOWEST <= rate <= FASTEST else None,
         unit=_text(content, "POINT:UNITS").lower(),
         up=up or "+z",
         up_told_by="POINT:Y_SCREEN" if up else "the format's custom",

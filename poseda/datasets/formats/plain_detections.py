@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from poseda.datasets.checks import checked
+from poseda.config.limits import FASTEST, SLOWEST
+from poseda.datasets.checks import checked, without_number
 from poseda.datasets.detections import Detections2D, Reading, SizeToldBy, ToldBy
 from poseda.datasets.formats.npz import Archive
 from poseda.datasets.formats.sightings import Size, contradiction, named_clips
@@ -23,7 +24,7 @@ def read_plain_detections(
     """``keypoints`` (N, J, 2 or 3) pixels [and confidence], or ``pose_2d`` (N, J, 2) screen coordinates.
 
     Optional: ``confidence`` or ``scores`` (N, J), ``frame``, ``person``, ``clip`` (N,), ``joint_names`` (J,),
-    ``image_size`` (2,).
+    ``image_size`` (2,), ``rate`` () frames per second.
     """
     screen = "keypoints" not in archive
     name = "pose_2d" if screen else "keypoints"
@@ -43,7 +44,7 @@ def read_plain_detections(
     there = np.isfinite(points[..., :2]).all(-1) & np.isfinite(confidence)
     if not screen:
         there &= (points[..., :2] != 0).any(-1)  # 0, 0 stands for an unseen joint
-    confidence = np.where(there, confidence, 0.0)
+    given, confidence = confidence, np.where(there, confidence, 0.0)
     zeros = np.zeros(rows, np.int64)
     clip, frame = column("clip", zeros), column("frame", np.arange(rows))
     who = identify(points[..., :2], confidence > 0, clip, frame, column("person", zeros))
@@ -51,6 +52,7 @@ def read_plain_detections(
     told_by: ToldBy = "flag" if layout else "names" if "joint_names" in archive else "number"
     if joint_map and (renamed := joint_map.renamed(known, archive.path)) != known:
         known, told_by = renamed, "flag"
+    rate = _rate(archive)
     size_told_by: SizeToldBy = (
         "file" if "image_size" in archive else "unknown" if image_size is None else "flag"
     )
@@ -69,8 +71,10 @@ def read_plain_detections(
             layout_told_by=told_by,
             image_size_told_by=size_told_by,
             tracking=who.tracking,
+            rate=rate,
+            rate_told_by="unknown" if rate is None else "file",
             clip_names=named_clips(archive.path, clip, {}),
-            warnings=who.warnings,
+            warnings=(*without_number(points[..., :2], given), *who.warnings),
         ),
     )
     return checked(found)
@@ -102,3 +106,17 @@ def _image_size(archive: Archive, rows: int, given: Size | None) -> np.ndarray |
             raise contradiction(archive.path, given, (width, height))
         size = (width, height)
     return None if size is None else np.tile(np.array(size, np.float64), (rows, 1))
+
+
+def _rate(archive: Archive) -> float | None:
+    """Frames per second, None where the file does not say.
+
+    Raises:
+        DataError: for a rate that no recording has.
+    """
+    if "rate" not in archive:
+        return None
+    rate = float(archive.read("rate", (), "fiu"))
+    if not SLOWEST <= rate <= FASTEST:
+        raise archive.fail("rate", f"{SLOWEST:g} to {FASTEST:g} frames per second", f"{rate:g}")
+    return rate

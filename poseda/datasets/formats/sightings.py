@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from poseda.datasets.checks import checked
+from poseda.datasets.checks import checked, without_number
 from poseda.datasets.detections import Detections2D, Reading, SizeToldBy, ToldBy
 from poseda.datasets.errors import DataError
 from poseda.datasets.formats.field import Field
@@ -126,7 +126,7 @@ class Sightings:
                 rate_told_by="unknown" if self.rate is None else "file",
                 clip_names=named_clips(self.path, clip, self.clip_names),
                 dropped=dict(self.dropped),
-                warnings=(*self.warnings, *doubt, *who.warnings),
+                warnings=(*self.warnings, *doubt, *without_number(places, points[..., 2]), *who.warnings),
             ),
         )
         return checked(found)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from poseda.config.limits import FASTEST, SLOWEST
 from poseda.datasets.formats.field import Field
 from poseda.datasets.formats.files import read_text
 from poseda.datasets.formats.motion import Motion
@@ -87,7 +88,7 @@ def _rate(file: Field, header: dict[str, str]) -> float | None:
         rate = float(written)
     except ValueError as error:
         raise file.at("DataRate").fail("frames per second", written[:40]) from error
-    if not 1e-3 <= rate <= 1e5:
+    if not SLOWEST <= rate <= FASTEST:
         raise file.at("DataRate").fail("frames per second", f"{rate:g}")
     return rate
 

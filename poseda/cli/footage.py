@@ -1,0 +1,80 @@
+"""Videos where a command takes 2D detections: a detector looks at them first."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from poseda.cli.program import UsageError, option_name
+from poseda.cli.screen import LateBar, complain
+from poseda.config import ConfigError
+
+if TYPE_CHECKING:
+    from poseda.video import Detector
+
+
+def kept_beside(result: Path) -> Path:
+    """The folder of the detections that were made for a result: ``run-detections`` beside ``run``."""
+    return result.with_name(f"{result.stem}-detections")
+
+
+def with_detections(
+    path: Path,
+    results: Sequence[Path],
+    detector: str,
+    model: Path | None,
+    notice: Callable[[str], None] = complain,
+) -> Path:
+    """A path of detections: the given one, or those made of the videos that it holds.
+
+    Args:
+        path: of an option.
+        results: beside which detections may be kept; new ones are kept beside the last.
+        detector: of ``--video-detector``.
+        model: of ``--video-model``.
+        notice: gets sentences.
+
+    Raises:
+        UsageError: if a video or the detector cannot be used.
+    """
+    from poseda.datasets.errors import DataError
+    from poseda.video import detect_all, holds_videos
+    from poseda.video.extras import MissingExtra
+
+    if not holds_videos(path):
+        return path
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError(
+            f"{path}: expected files of 2D detections for several processes, got videos; run one process "
+            f"first, which keeps the detections"
+        )
+    try:
+        return detect_all(
+            path,
+            [kept_beside(result) for result in results],
+            lambda: detector_of(detector, model),
+            detector if model is None else f"{detector} {model.name}",
+            notice,
+            LateBar,
+        )
+    except (DataError, MissingExtra) as error:
+        raise UsageError(str(error)) from error
+
+
+def detector_of(name: str, model: Path | None) -> Detector:
+    """The detector that options ask for.
+
+    Raises:
+        UsageError: if its package or its model is missing.
+    """
+    from poseda.video import open_detector
+    from poseda.video.extras import MissingExtra
+
+    try:
+        return open_detector(name, model)
+    except ConfigError as error:
+        raise UsageError(error.naming(option_name)) from error
+    except MissingExtra as error:
+        raise UsageError(str(error)) from error

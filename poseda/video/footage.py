@@ -1,0 +1,208 @@
+"""Detections of videos, kept as npz files so that a second run reads them."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from poseda.datasets.connectors import from_arrays
+from poseda.datasets.detections import Detections2D
+from poseda.datasets.errors import DataError
+from poseda.datasets.formats.field import Field
+from poseda.datasets.formats.files import in_natural_order
+from poseda.datasets.formats.npz import Archive
+from poseda.video.container import Video, is_video
+from poseda.video.detectors import Detector
+
+MADE_BY = "made_by"
+"""The member of a kept file that says from which video and by which detector it was made."""
+
+Progress = Callable[[int, int], None]
+Notice = Callable[[str], None]
+
+
+def detect(video: Video, detector: Detector, progress: Progress = lambda done, total: None) -> Detections2D:
+    """The people in a video. People are followed from picture to picture.
+
+    Args:
+        video: to look at.
+        detector: finds people in its pictures.
+        progress: gets the pictures done and the number of all.
+
+    Raises:
+        DataError: if the video cannot be decoded, or nobody is found in it.
+
+    Example::
+
+        from poseda.video import Video, detect, open_detector
+
+        with open_detector("mediapipe") as detector:
+            detections = detect(Video("walk.mp4"), detector)
+    """
+    people: list[np.ndarray] = []
+    for picture in video:
+        people.append(detector(picture))
+        progress(len(people), max(video.frames, len(people)))
+    progress(len(people), len(people))
+    if not any(map(len, people)):
+        raise Field(video.path).fail("a person in a picture", f"none in {len(people)}, by {detector.name}")
+    return from_arrays(people, image_size=video.size, layout=detector.layout, rate=video.rate)
+
+
+def detect_all(
+    path: Path,
+    kept: Sequence[Path],
+    open_detector: Callable[[], Detector],
+    asked: str,
+    notice: Notice = lambda sentence: None,
+    progress: Callable[[str], Progress] = lambda title: lambda done, total: None,
+) -> Path:
+    """Detections of a video, or of every video of a folder, as files that are read like any others.
+
+    Args:
+        path: the video or folder.
+        kept: folders in which detections may be found. New ones go to the last.
+        open_detector: makes the detector; not called if all detections are there.
+        asked: the detector as it was asked for; detections of another are made anew.
+        notice: gets a sentence on what was found, made or doubtful.
+        progress: makes a function that follows the pictures of a video, from a title.
+
+    Returns:
+        the npz file of a video; the folder with those of a folder's videos.
+
+    Raises:
+        DataError: if a video cannot be used.
+    """
+    videos = {video: _digest(video) for video in ([path] if path.is_file() else _videos(path))}
+    for folder in kept:
+        below = folder if path.is_file() else folder / path.resolve().name
+        files = [_kept_file(below, path, video) for video in videos]
+        facts = [{"video": video.name, "sha256": sha256, "asked": asked} for video, sha256 in videos.items()]
+        there = [fact.items() <= _made_by(file).items() for file, fact in zip(files, facts, strict=True)]
+        result = files[0] if path.is_file() else below
+        if all(there):
+            notice(f"{path}: its detections are there already, in {result}")
+            return result
+    if len({str(file) for file in files}) < len(files):
+        raise Field(path).fail("videos with different names", "two whose names differ in their endings alone")
+    for video, file, fact, done in zip(videos, files, facts, there, strict=True):
+        if done:
+            notice(f"{video}: its detections are there already, in {file}")
+            continue
+        with open_detector() as detector:  # anew for each video: detectors remember where people were
+            _make(Video(video), file, detector, fact, notice, progress(f"2D poses of {video.name}"))
+    if path.is_dir():
+        _remove_others(below, files, notice)
+    return result
+
+
+def pictures_of(path: Path, clip_name: Callable[[int], str]) -> Callable[[int], Video | None]:
+    """The pictures of clips that were lifted from a video, or from a folder of videos.
+
+    Args:
+        path: of the input.
+        clip_name: names the clip of a number; in a folder the video's own, without ending.
+
+    Returns:
+        from the number of a clip to its video; None where there is none.
+    """
+    if not path.is_dir():
+        video = Video(path) if is_video(path) else None
+        return lambda clip: video
+    named = {file.relative_to(path).with_suffix("").as_posix(): file for file in _videos(path)}
+
+    def find(clip: int) -> Video | None:
+        file = named.get(clip_name(clip))
+        return None if file is None else Video(file)
+
+    return find
+
+
+def _videos(folder: Path) -> list[Path]:
+    found = in_natural_order([file for file in folder.rglob("*") if is_video(file) and file.is_file()])
+    return sorted(found, key=lambda file: file.parent.parts)
+
+
+def _kept_file(below: Path, path: Path, video: Path) -> Path:
+    """Where the detections of a video are kept."""
+    way = video.relative_to(path) if path.is_dir() else Path(video.name)
+    return (below / way).with_suffix(".npz")
+
+
+def _make(
+    video: Video, file: Path, detector: Detector, fact: dict[str, str], notice: Notice, progress: Progress
+) -> None:
+    """Detect, and keep the result."""
+    _check_ours(file)
+    for note in video.notes:
+        notice(note)
+    found = detect(video, detector, progress)
+    _save(file, found, fact | {"detector": detector.name})
+    notice(
+        f"{video.path}: {len(found)} poses of {len(np.unique(found.person))} people, {video.size[0]}x"
+        f"{video.size[1]}, by {detector.name}; kept in {file}, so that a second run need not look for them"
+    )
+
+
+def _save(file: Path, found: Detections2D, made_by: dict[str, Any]) -> None:
+    """Write a file that :mod:`poseda.datasets.formats.plain_detections` reads, whole or not at all."""
+    assert found.image_size is not None
+    points = np.concatenate([found.pose_2d, found.confidence[..., None]], -1)
+    members: dict[str, Any] = {
+        "keypoints": np.nan_to_num(points).round(3),
+        "frame": found.frame,
+        "person": found.person,
+        "joint_names": np.array(found.layout.joint_names),
+        "image_size": found.image_size[0],
+        MADE_BY: np.array(json.dumps(made_by)),
+    }
+    if found.reading.rate is not None:
+        members["rate"] = np.array(found.reading.rate)
+    content = io.BytesIO()
+    np.savez_compressed(content, **members)
+    temporary = file.with_name(f".{file.name}.tmp")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content.getvalue())
+        temporary.replace(file)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise Field(file).fail("a file that can be written", error.strerror or error) from error
+
+
+def _made_by(file: Path) -> dict[str, Any]:
+    """What a kept file says about its making; nothing if it is not there or not ours."""
+    if not file.is_file():
+        return {}
+    try:
+        archive = Archive(file)
+        content = json.loads(str(archive.read(MADE_BY, (), "U"))) if MADE_BY in archive else {}
+    except (DataError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _check_ours(file: Path) -> None:
+    if file.exists() and not _made_by(file):
+        raise Field(file).fail(
+            "a free name for the detections of a video", "a file that was not made for them"
+        )
+
+
+def _remove_others(below: Path, files: list[Path], notice: Notice) -> None:
+    """Kept detections of videos that are no longer in the folder would be read with the others."""
+    for file in sorted(set(below.rglob("*.npz")) - set(files)):
+        if _made_by(file):
+            file.unlink()
+            notice(f"{file}: removed, as its video is no longer there")
+
+
+def _digest(video: Path) -> str:
+    with video.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,151 @@
+"""What a run says while it trains and at its end: progress, tables that fit, and what to type next."""
+
+from __future__ import annotations
+
+import io
+import shlex
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from runs import short_steps
+
+from poseda.cli import main
+from poseda.cli.progress import PERIOD, ProgressLines, TimeLeft, duration
+from poseda.cli.screen import ProgressBars, print_table
+from poseda.config import RunConfig, preset
+from poseda.report import Summary
+from poseda.runs.verdict import why
+from poseda.training import plan
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+FOOTAGE = Path(__file__).parents[1] / "shared"
+
+
+class Clock:
+    """Seconds that the test sets."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize("arms", [(), ("wide",), ("gpa", "gpa_lpa_view")])
+def test_the_plan_is_what_the_run_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arms: tuple[str, ...]
+) -> None:
+    more = ["--arms", *arms] if arms else []
+    line = ["--preset", "tiny", *short_steps(20), "--device", "cpu", "--out", str(tmp_path / "run"), *more]
+    assert main(["adapt", *line]) == 0
+    from poseda.cli.adapt import parse_run
+
+    lines = capsys.readouterr().out.splitlines()
+    done = [
+        title for title, _, rest in (line.partition(": ") for line in lines) if rest.startswith("done in")
+    ]
+    planned = [phase.title for phase in plan(parse_run(line))]
+    assert [title for title in done if "view alignment" not in title] == planned
+
+
+def test_the_time_left_is_that_of_all_phases() -> None:
+    clock, phases = Clock(), plan(preset("tiny"))
+    left = TimeLeft(phases, clock)
+    assert [phase.name for phase in phases] == ["lifter"] * 3 + ["generator", "lifter"] * 2 + ["lifter"]
+    left.begins(phases[0].title, 0)
+    assert left.seconds() is None and left.words() == "the rest is not known yet"
+    clock.now = 30.0
+    left.advanced(30)  # a second a step
+    lifters = 30 + 5 * 60
+    assert left.seconds() == pytest.approx(lifters + 2 * 40)  # generators are taken to be as fast
+    left.begins(phases[3].title, 0)
+    clock.now = 110.0
+    left.advanced(20)  # four seconds a step
+    assert left.seconds() == pytest.approx(4 * (20 + 40) + 3 * 60)
+    assert left.position == "phase 4 of 8"
+    assert "about 7 min of the run left" in left.words()
+
+
+def test_a_resumed_phase_counts_only_the_steps_of_this_run() -> None:
+    clock, phases = Clock(), plan(RunConfig(arms=("source_only",)))
+    left = TimeLeft(phases, clock)
+    left.begins(phases[0].title, phases[0].steps - 100)
+    clock.now = 5.0
+    left.advanced(phases[0].steps - 50)
+    assert left.seconds() == pytest.approx(0.1 * (50 + phases[1].steps))
+
+
+def test_without_a_terminal_a_line_comes_every_thirty_seconds() -> None:
+    clock, shown = Clock(), io.StringIO()
+    phases = plan(preset("tiny"))
+    lines = ProgressLines(Console(file=shown, width=80), phases, clock)
+    lines.phase_started(phases[0].title, 60, 0)
+    for step in range(1, 61):
+        clock.now = step * 1.0
+        lines.advanced(step)
+    lines.phase_finished(phases[0].title)
+    said = shown.getvalue().splitlines()
+    assert PERIOD == 30 and len(said) == 3
+    assert said[0].startswith("pretrained · lifter · seed 0: step 30 of 60, phase 1 of 8, about ")
+    assert said[0].endswith(" of the run left") and said[2] == "pretrained · lifter · seed 0: done in 60 s"
+
+
+def test_bars_fit_eighty_columns_and_show_the_rest_of_the_run() -> None:
+    phases = plan(preset("full"))
+    console = Console(file=io.StringIO(), width=80, force_terminal=True, record=True)
+    with ProgressBars(console, TimeLeft(phases)) as bars:
+        title = phases[-3].title
+        bars.phase_started(title, 20000, 0)
+        bars.advanced(10000)
+    # The terminal draws every state over the one before.
+    states = [f"{title}{rest}" for rest in console.export_text().split(title)]
+    assert max(map(len, states)) <= 80
+    assert any("10000/20000" in state and "run: " in state for state in states)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(4.4, "4 s"), (89, "89 s"), (600, "10 min"), (12000, "3 h 20 min")]
+)
+def test_durations_are_said_as_people_say_them(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def test_the_widest_table_fits_eighty_columns_without_losing_a_letter() -> None:
+    shown, names = io.StringIO(), ("mpjpe", "pa_mpjpe", "pck", "auc", "mpjve", "acceleration_error")
+    mean, deviation = dict.fromkeys(names, 123.4), dict.fromkeys(names, 12.3)
+    rows = [Summary(arm, 3, mean, deviation, 87.0) for arm in ("source_only", "gpa_lpa_view", "oracle")]
+    print_table(Console(file=shown, width=80), rows, "the target's test clips")
+    text = shown.getvalue()
+    assert max(map(len, text.splitlines())) <= 80 and "…" not in text
+    assert text.count("123.4") == 18 and text.count("±12.3") == 18 and text.count("gpa_lpa_view") == 1
+
+
+def test_footage_ends_with_numbers_without_labels_a_reason_and_the_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import numpy as np
+    from bodies import walk
+
+    monkeypatch.chdir(tmp_path)
+    clip, out = Path("my clip.npz"), Path("run")
+    np.savez(clip, keypoints=np.concatenate([walk(40, (300 + 9 * at, 200)) for at in range(4)]))
+    more = ["--image-size", "640x480", "--arms", "source_only", "wide", "--out", str(out)]
+    assert (
+        main(["adapt", "--preset", "tiny", *short_steps(20), "--device", "cpu", "--target", str(clip), *more])
+        == 0
+    )
+    shown = capsys.readouterr().out
+    assert "reprojection" in shown and "MPJPE mm" not in shown and "…" not in shown
+    *_, reason, again, _, command = shown.rstrip().split("\n")
+    assert " ".join((reason, again)).startswith("wide is recommended: it was better than every other arm")
+    words = shlex.split(command)
+    assert words[:2] == ["poseda", "lift"] and "my clip.npz" in words
+    assert main(words[1:]) == 0 and Path("run/my clip.bvh").is_file()
+
+
+def test_the_reason_is_the_gates_but_for_wide() -> None:
+    finding = "Keep the source model: the target's 2D poses differ by no more than chance explains"
+    assert why("source_only", finding) == (
+        "source_only is recommended: the target's 2D poses differ by no more than chance explains."
+    )

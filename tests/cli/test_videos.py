@@ -1,0 +1,95 @@
+"""Videos and cameras on the command line, with a stand-in for the detector."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from runs import short_steps
+
+pytest.importorskip("av", reason="pip install 'poseda[video]' brings PyAV")
+
+from videos import SquareDetector, walk, write_video
+
+from poseda.cli import main
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished tiny run on a video."""
+    folder = tmp_path_factory.mktemp("video")
+    clip, out = write_video(folder / "walk.mp4", walk(40)), folder / "run"
+    line = ["adapt", "--preset", "tiny", *short_steps(20), "--device", "cpu", "--arms", "source_only", "wide"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("poseda.video.open_detector", lambda name, model: SquareDetector())
+        assert main([*line, "--target", str(clip), "--out", str(out)]) == 0
+    return out
+
+
+def lift(run: Path, source: str | Path, output: Path, *options: str) -> int:
+    return main(["lift", "--model", str(run), "--input", str(source), "--output", str(output), *options])
+
+
+def test_adapt_keeps_detections_and_lift_reads_them(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (run.parent / "run-detections" / "walk.npz").is_file()
+    monkeypatch.setitem(sys.modules, "mediapipe", None)  # without the detector
+    assert lift(run, run.parent / "walk.mp4", tmp_path / "out.npz") == 0
+    assert "its detections are there already" in capsys.readouterr().err
+    assert not (tmp_path / "out-detections").exists()
+    with np.load(tmp_path / "out.npz") as lifted:
+        assert lifted["frame"].tolist() == list(range(40))
+
+
+def test_lift_detects_in_a_new_video_and_keeps_that_beside_the_result(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("poseda.video.open_detector", lambda name, model: SquareDetector(name=name))
+    clip = write_video(tmp_path / "other.mp4", walk(9))
+    assert lift(run, clip, tmp_path / "out.json", "--video-detector", "rtmpose") == 0
+    assert (tmp_path / "out-detections" / "other.npz").is_file()
+    assert len(json.loads((tmp_path / "out.json").read_text())) == 9
+
+
+def test_a_missing_detector_is_one_sentence_and_nothing_is_written(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "rtmlib", None)
+    clip = write_video(tmp_path / "other.mp4", walk(9))
+    assert lift(run, clip, tmp_path / "out.json", "--video-detector", "rtmpose") == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "pip install 'poseda[rtmpose]'" in error
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other.mp4"]
+
+
+def test_a_camera_is_lifted_picture_by_picture(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("poseda.video.open_detector", lambda name, model: SquareDetector())
+    monkeypatch.setattr("poseda.video.open_camera", lambda name: iter(walk(6)))
+    assert lift(run, "camera:0", tmp_path / "out.jsonl") == 0
+    answers = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [answer["frame"] for answer in answers] == list(range(6)) and all(a["valid"] for a in answers)
+
+
+def test_a_camera_that_is_not_there_is_refused(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("poseda.video.open_detector", lambda name, model: SquareDetector())
+    assert lift(run, "camera:77", tmp_path / "out.jsonl") == 2
+    assert (
+        "--input: camera:77: expected a video" in capsys.readouterr().err
+        and not (tmp_path / "out.jsonl").exists()
+    )
+
+
+def test_inspect_says_which_options_take_a_video(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clip = write_video(tmp_path / "other.mp4", walk(3))
+    assert main(["inspect", str(clip)]) == 0
+    assert "a video, for --target of poseda adapt and --input of poseda lift" in capsys.readouterr().out

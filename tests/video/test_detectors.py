@@ -1,0 +1,102 @@
+"""Detectors of other packages: what is asked of them, what comes back, and what is said without them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from bodies import body
+
+from poseda.config import ConfigError
+from poseda.datasets.layouts import HALPE26, MEDIAPIPE33
+from poseda.video.detectors import open_detector
+from poseda.video.extras import MissingExtra
+from poseda.video.lines import CameraLines, largest
+
+PICTURE = np.zeros((480, 640, 3), np.uint8)
+PICTURE[..., 0] = 200  # red
+
+
+def module(monkeypatch: pytest.MonkeyPatch, name: str, **content: Any) -> None:
+    """A stand-in for a package."""
+    made = ModuleType(name)
+    vars(made).update(content)
+    monkeypatch.setitem(sys.modules, name, made)
+
+
+def test_rtmpose_gets_pictures_in_opencvs_order_and_gives_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[np.ndarray] = []
+    people = np.stack([body("halpe26") * 90 + 200, body("halpe26") * 50 + 300])
+
+    class BodyWithFeet:
+        def __init__(self, **options: str) -> None:
+            assert options["backend"] == "onnxruntime"
+
+        def __call__(self, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            given.append(picture)
+            return people, np.full((2, 26), 1.4)  # its scores may exceed 1
+
+    module(monkeypatch, "rtmlib", BodyWithFeet=BodyWithFeet)
+    with open_detector("rtmpose") as detector:
+        found = detector(PICTURE)
+    assert detector.layout == HALPE26 and found.shape == (2, 26, 3)
+    assert np.array_equal(found[..., :2], people) and (found[..., 2] == 1).all()
+    assert given[0][0, 0].tolist() == [0, 0, 200]
+
+
+def test_blazepose_gives_pixels_and_visibility(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = body("mediapipe33") * 90 + 200
+    marks = [SimpleNamespace(x=x / 640, y=y / 480, visibility=0.75) for x, y in points]
+    answers = [
+        SimpleNamespace(pose_landmarks=None),
+        SimpleNamespace(pose_landmarks=SimpleNamespace(landmark=marks)),
+    ]
+    closed: list[bool] = []
+    pose = SimpleNamespace(process=lambda picture: answers.pop(0), close=lambda: closed.append(True))
+    solutions = SimpleNamespace(pose=SimpleNamespace(Pose=lambda **options: pose))
+    module(monkeypatch, "mediapipe", __version__="0.10.21", solutions=solutions)
+    with open_detector("mediapipe") as detector:
+        assert detector(PICTURE).shape == (0, 33, 3)
+        found = detector(PICTURE)
+    assert detector.layout == MEDIAPIPE33 and np.abs(found[0, :, :2] - points).max() < 1e-9
+    assert (found[0, :, 2] == 0.75).all() and closed == [True]
+
+
+def test_a_mediapipe_without_a_model_says_which_options_help(monkeypatch: pytest.MonkeyPatch) -> None:
+    module(monkeypatch, "mediapipe", __version__="1.2.3")
+    with pytest.raises(ConfigError) as caught:
+        open_detector("mediapipe")
+    assert str(caught.value).startswith("video_model: expected a pose landmarker (.task) for MediaPipe 1.2.3")
+    with pytest.raises(ConfigError, match=r"whose weights rtmlib fetches"):
+        open_detector("rtmpose", Path("model.task"))
+
+
+@pytest.mark.parametrize(("name", "package", "extra"), [
+    ("mediapipe", "mediapipe", "video"), ("rtmpose", "rtmlib", "rtmpose"),
+])  # fmt: skip
+def test_a_missing_package_is_one_sentence_with_its_command(
+    monkeypatch: pytest.MonkeyPatch, name: str, package: str, extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtra) as caught:
+        open_detector(name)
+    assert f"expected the package {package} for --video-detector {name}" in str(caught.value)
+    assert f"pip install 'poseda[{extra}]'" in str(caught.value)
+
+
+def test_a_camera_gives_a_line_for_the_largest_person() -> None:
+    near, far = (np.concatenate([body() * size + 200, np.ones((17, 1))], 1) for size in (90, 50))
+    assert np.array_equal(largest(np.stack([far, near])), near)
+    answers = [np.stack([far, near]), np.zeros((0, 17, 3)), far[None]]
+
+    def detector(picture: np.ndarray) -> np.ndarray:
+        return answers.pop(0)
+
+    lines = CameraLines([PICTURE] * 3, detector)  # type: ignore[arg-type]
+    assert lines.image_size == (640, 480)
+    first, second = lines.readline(), lines.readline(100)
+    assert b'"frame": 0' in first and b'"frame": 2' in second and lines.readline() == b""
