@@ -23,10 +23,10 @@ constexpr int kOneLess = 0;
 #endif
 template <class V>
 constexpr int kForwardBlocks = V::kExact    ? 6
-                               : V::kFolded ? 8 - kOneLess
+                               : V::kFolded ? 7
                                             : 8;
 template <class V>
-constexpr int kAdjointBlocks = V::kExact ? 4 - kOneLess : 5 - kOneLess;
+constexpr int kAdjointBlocks = V::kExact ? (V::kFolded ? 3 : 4 - kOneLess) : 5 - kOneLess;
 
 // ---- forward
 
@@ -60,16 +60,17 @@ __global__ void __launch_bounds__(kWarp* kChunkWarps, kForwardBlocks<V>)
     Each<V, JointMotion<float>> in = reader.motion(team.team);
     {
         const int own = team.lane & (chunk - 1), mine = own < run.last ? own : run.last;
-        const float* body = ahead<V>(run.start(a.body_rotation, 0), mine, a.body_rotation.step);
-        const float* source = ahead<V>(run.start(a.pose_3d, 0), mine, a.pose_3d.step);
+        const float* body = ahead<V>(run.start(a.body_rotation, 0), mine, a.body_rotation);
+        const float* source = ahead<V>(run.start(a.pose_3d, 0), mine, a.pose_3d);
         prepare<V, false>(a, run.pose + mine, rotation(load3(body)), {true, zero3<float>()},
                           V::kFolded ? load3(source) : zero3<float>(), zero3<float>(), team.lane < chunk,
                           records + uint32_t(mine) * kRecordBytes<V>);
     }
     sync_warp();
     uint32_t bad = 0;  // lane r keeps which lanes found a pose of the pair of r not valid
+    float* to = out.pose_3d + run.row * (3 * kJoints);
     float* screen = out.pose_2d + (run.row + team.team) * (2 * kJoints);
-    keep(screen);
+    keep(to), keep(screen);
     for (int i = 0; i < run.count; i += 2) {
         const int r = i + team.team;
         const uint32_t record = records + uint32_t(r < run.last ? r : run.last) * kRecordBytes<V>;
@@ -96,9 +97,9 @@ __global__ void __launch_bounds__(kWarp* kChunkWarps, kForwardBlocks<V>)
             sync_warp();
             const int start = i & -kTogether<V>, left = run.count - start;
             const int poses = left < kTogether<V> ? left : kTogether<V>;
-            flush<kTogether<V> * 3 * kJoints>(out.pose_3d + (run.row + start) * (3 * kJoints),
-                                              stage + uint32_t(start & (kRing - 1)) * kPose,
+            flush<kTogether<V> * 3 * kJoints>(to, stage + uint32_t(start & (kRing - 1)) * kPose,
                                               poses * 3 * kJoints, team.lane);
+            to += kTogether<V> * 3 * kJoints;
         }
         screen += 2 * 2 * kJoints;
     }
@@ -151,12 +152,12 @@ __global__ void __launch_bounds__(kWarp* kChunkWarps, kAdjointBlocks<V>)
     const int own = team.lane & (chunk - 1), mine = own < run.last ? own : run.last;
     const uint32_t valid = votes(load(out.valid + run.pose + mine));
     {
-        const float* body = ahead<V>(run.start(a.body_rotation, 0), mine, a.body_rotation.step);
+        const float* body = ahead<V>(run.start(a.body_rotation, 0), mine, a.body_rotation);
         Vec3<float> root = zero3<float>(), grad_root = zero3<float>();
         if (V::kFolded) {
-            root = load3(ahead<V>(run.start(a.pose_3d, 0), mine, a.pose_3d.step));
+            root = load3(ahead<V>(run.start(a.pose_3d, 0), mine, a.pose_3d));
             const auto& rows = gradients.grad_pose_3d;
-            grad_root = load3(ahead<V>(run.start(rows, 0), mine, rows.step));
+            grad_root = load3(ahead<V>(run.start(rows, 0), mine, rows));
         }
         prepare<V, true>(a, run.pose + mine, rotation(load3(body)), {true, zero3<float>()}, root, grad_root,
                          team.lane < chunk, records + uint32_t(mine) * kRecordBytes<V>);
@@ -209,7 +210,7 @@ __global__ void __launch_bounds__(kWarp* kChunkWarps, kAdjointBlocks<V>)
     if (!out.body_rotation) return;
     // The torque of all bones about the root, to the rotation vector. That is read again: kept, it would
     // take three registers in the loop.
-    const float* body = ahead<V>(run.start(a.body_rotation, 0), mine, a.body_rotation.step);
+    const float* body = ahead<V>(run.start(a.body_rotation, 0), mine, a.body_rotation);
     Vec3<float> grad_body =
         rotation_vjp_before(rotation(load3(body)), vec3_from_shared<float>(torques + uint32_t(mine) * 16));
     if (!(valid >> mine & 1)) grad_body = zero3<float>();

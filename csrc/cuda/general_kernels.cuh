@@ -49,10 +49,9 @@ POSEDA_DEVICE Standing<T> standing_of(const LaneArguments<T>& a, const Run& run,
     return {true, zero3<T>()};
 }
 
-template <class T>
+template <class V, class T = typename V::Number>
 POSEDA_DEVICE Vec3<T> body_of(const LaneArguments<T>& a, const Run& run, int row) {
-    const char* first = reinterpret_cast<const char*>(run.start(a.body_rotation, 0));
-    return load3(reinterpret_cast<const T*>(first + row * a.body_rotation.step));
+    return load3(ahead<V>(run.start(a.body_rotation, 0), row, a.body_rotation));
 }
 
 // The records of frames begin .. begin+count-1 of a run, a lane a frame.
@@ -61,8 +60,8 @@ POSEDA_DEVICE void prepare_frames(const LaneArguments<T>& a, const Run& run, int
                                   bool follows, uint32_t centre_record, uint32_t records) {
     const int own = lane < count ? lane : count - 1, row = begin + own;
     const int64_t pose = a.frames > 1 ? run.pose : run.pose + row;
-    const Vec3<T> source = load3(ahead<V>(run.start(a.pose_3d, 0), row, a.pose_3d.step));
-    prepare<V, kAdjoint>(a, pose, rotation(body_of(a, run, row)),
+    const Vec3<T> source = load3(ahead<V>(run.start(a.pose_3d, 0), row, a.pose_3d));
+    prepare<V, kAdjoint>(a, pose, rotation(body_of<V>(a, run, row)),
                          standing_of<V>(a, run, pose, source, follows, centre_record), source, zero3<T>(),
                          lane < count, records + uint32_t(own) * kRecordBytes<V>);
 }
@@ -356,7 +355,7 @@ __global__ void __launch_bounds__(kWarp* kSequenceWarps, kGeneralAdjointBlocks<V
         }
     }
     if (!out.body_rotation || team.lane > run.last) return;
-    Vec3<T> grad_body = rotation_vjp_before(rotation(body_of(a, run, mine)), stage.torque(mine));
+    Vec3<T> grad_body = rotation_vjp_before(rotation(body_of<V>(a, run, mine)), stage.torque(mine));
     if (!mine_valid) grad_body = zero3<T>();
     T* to = out.body_rotation + 3 * (run.row + mine);
     to[0] = grad_body.x, to[1] = grad_body.y, to[2] = grad_body.z;

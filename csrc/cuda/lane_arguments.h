@@ -13,11 +13,13 @@ template <class T>
 struct Strided {
     const T* data;
     int64_t row, step;
+    uint32_t short_step;  // the step, where is_short()
 
     Strided(const Rows<const T>& rows, bool sequences)
         : data(rows.data),
           row(rows.row * int64_t(sizeof(T))),
-          step((sequences ? rows.frame : rows.row) * int64_t(sizeof(T))) {}
+          step((sequences ? rows.frame : rows.row) * int64_t(sizeof(T))),
+          short_step(uint32_t(step)) {}
 
     POSEDA_HD explicit operator bool() const { return data != nullptr; }
     POSEDA_HD const T* at_row(int64_t n) const {

@@ -39,9 +39,9 @@ struct Run {
 
 // The same number of a row further on. One instruction where steps are short.
 template <class V, class T>
-POSEDA_DEVICE const T* ahead(const T* p, int row, int64_t step) {
+POSEDA_DEVICE const T* ahead(const T* p, int row, const Strided<T>& rows) {
     const uint64_t bytes =
-        V::kGeneral ? uint64_t(row) * uint64_t(step) : uint64_t(uint32_t(row)) * uint32_t(step);
+        V::kGeneral ? uint64_t(row) * uint64_t(rows.step) : uint64_t(uint32_t(row)) * rows.short_step;
     return reinterpret_cast<const T*>(reinterpret_cast<const char*>(p) + bytes);
 }
 
@@ -66,11 +66,11 @@ class MotionReader {
         row = row < run_.last ? row : run_.last;
         Each<V, JointMotion<T>> in;
         each<V>([&](int s) {
-            in[s] = {load3(ahead<V>(joint_[s], row, a_.pose_3d.step)),
-                     load3(ahead<V>(turn_[s], row, a_.bone_rotation.step)),
-                     load(ahead<V>(stretch_[s], row, a_.bone_scale.step)), true};
+            in[s] = {load3(ahead<V>(joint_[s], row, a_.pose_3d)),
+                     load3(ahead<V>(turn_[s], row, a_.bone_rotation)),
+                     load(ahead<V>(stretch_[s], row, a_.bone_scale)), true};
             if (V::kGeneral && place_[s] < a_.scales) {
-                const T* scale = ahead<V>(run_.start(a_.bone_scale, place_[s]), row, a_.bone_scale.step);
+                const T* scale = ahead<V>(run_.start(a_.bone_scale, place_[s]), row, a_.bone_scale);
                 in[s].sound = load(scale) > T(-1);
             }
         });
@@ -106,13 +106,13 @@ class GradientReader {
         row = row < last_ ? row : last_;
         Each<V, Incoming<T>> in;
         each<V>([&](int s) {
-            in[s] = {load3(ahead<V>(pose_[s], row, g_.grad_pose_3d.step)),
-                     load2(ahead<V>(screen_[s], row, g_.grad_pose_2d.step))};
+            in[s] = {load3(ahead<V>(pose_[s], row, g_.grad_pose_3d)),
+                     load2(ahead<V>(screen_[s], row, g_.grad_pose_2d))};
         });
         return in;
     }
     POSEDA_DEVICE T solved_depth(int row) const {
-        return load(ahead<V>(depth_, row < last_ ? row : last_, g_.augmented.step));
+        return load(ahead<V>(depth_, row < last_ ? row : last_, g_.augmented));
     }
 
    private:
@@ -132,8 +132,7 @@ POSEDA_DEVICE void flush(T* to, uint32_t from, int numbers, int lane) {
 #pragma unroll
         for (int i = 0; i < kUsual; i += 128) {
             if (i + 128 <= kUsual || i + 4 * lane < kUsual) {
-                *reinterpret_cast<Quad<T>*>(to + i + 4 * lane) =
-                    from_shared<Quad<T>>(from + size * uint32_t(i + 4 * lane));
+                store_quad(to + i + 4 * lane, from_shared<Quad<T>>(from + size * uint32_t(i + 4 * lane)));
             }
         }
         return;
@@ -143,7 +142,7 @@ POSEDA_DEVICE void flush(T* to, uint32_t from, int numbers, int lane) {
         done = numbers & ~3;
 #pragma unroll 1
         for (int i = 4 * lane; i < done; i += 128) {
-            *reinterpret_cast<Quad<T>*>(to + i) = from_shared<Quad<T>>(from + size * uint32_t(i));
+            store_quad(to + i, from_shared<Quad<T>>(from + size * uint32_t(i)));
         }
     }
 #pragma unroll 1

@@ -112,7 +112,7 @@ class SequenceAdjoint {
             const bool has_own = team_.lane < count && run.first + begin + own != middle.first;
             if (out_.body_rotation) {
                 const Vec3<T> torque = has_own ? stage_.torque(own) : zero3<T>();
-                store_body(run.row + begin + own, body_of(a_, run, begin + own), torque, has_own);
+                store_body(run.row + begin + own, body_of<V>(a_, run, begin + own), torque, has_own);
             }
         }
     }
@@ -145,7 +145,7 @@ class SequenceAdjoint {
             const Matrix3<T> turn = read_turn<V>(centre_record_);
             // The displacements of the other frames' roots turn with the centre's body.
             const Vec3<T> own = stage_.torque(0) + rotate_back(turn, torque);
-            store_body(middle.row, body_of(a_, middle, 0), own, team_.lane == 0);
+            store_body(middle.row, body_of<V>(a_, middle, 0), own, team_.lane == 0);
         }
         return g.root + other_root;
     }

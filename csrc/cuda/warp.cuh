@@ -44,6 +44,15 @@ struct alignas(16) Quad {
     T x, y, z, w;
 };
 
+// To global memory, at a multiple of 16 bytes.
+POSEDA_DEVICE void store_quad(float* to, const Quad<float>& v) {
+    *reinterpret_cast<float4*>(to) = {v.x, v.y, v.z, v.w};
+}
+POSEDA_DEVICE void store_quad(double* to, const Quad<double>& v) {
+    reinterpret_cast<double2*>(to)[0] = {v.x, v.y};
+    reinterpret_cast<double2*>(to)[1] = {v.z, v.w};
+}
+
 template <class T>
 POSEDA_DEVICE T load(const T* p) {
     return __ldg(p);

@@ -1,9 +1,9 @@
 """The CUDA kernels, run on the CPU by tests/cuda_emulation in both orders of threads.
 
-The maps from rows to rows do the arithmetic of the CPU, compiled without contraction of a * b + c: they must give its
-bits. The lanes of an augment kernel share a pose and add in another order: they are compared with the float64 op, and
-with themselves bit for bit. On a GPU the same ops are tested against the reference by the tests that take a
-``device``.
+The maps from rows to rows do the arithmetic of the CPU, compiled without contraction of a * b + c: they
+give its bits. The lanes of an augment kernel share a pose and add in another order: they are compared
+with the float64 op, and with themselves bit for bit. On a GPU the same ops are tested against the
+reference by the tests that take a ``device``.
 """
 
 from __future__ import annotations
