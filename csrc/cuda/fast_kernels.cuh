@@ -21,12 +21,19 @@ constexpr int kOneLess = 1;
 #else
 constexpr int kOneLess = 0;
 #endif
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1000
+constexpr int kExactFoldedBlocks = 3;
+#else
+constexpr int kExactFoldedBlocks = 4 - kOneLess;
+#endif
 template <class V>
 constexpr int kForwardBlocks = V::kExact    ? 6
                                : V::kFolded ? 7
                                             : 8;
 template <class V>
-constexpr int kAdjointBlocks = V::kExact ? (V::kFolded ? 3 : 4 - kOneLess) : 5 - kOneLess;
+constexpr int kAdjointBlocks = !V::kExact   ? 5 - kOneLess
+                               : V::kFolded ? kExactFoldedBlocks
+                                            : 4 - kOneLess;
 
 // ---- forward
 

@@ -421,7 +421,7 @@ def test_sums_over_rows(kernels: Any, count: int, dtype: torch.dtype) -> None:
 
 
 def test_no_kernel_leaves_its_arrays(tmp_path: Path) -> None:
-    """All of the above once more under AddressSanitizer."""
+    """All of the above once more under AddressSanitizer, in one order of threads: that takes minutes as it is."""
     library = tmp_path / "libemulated.so"
     compile_kernels(library, "-O0", "-g1", "-fsanitize=address")
     runtime = subprocess.run(
@@ -436,6 +436,11 @@ def test_no_kernel_leaves_its_arrays(tmp_path: Path) -> None:
     }
     # -P: else the source tree, without the compiled libraries, comes before the installed package.
     tests = [sys.executable, "-P", "-m", "pytest", "-q", "-x", "-s", __file__]
-    tests += ["-k", "not leaves_its_arrays and not missing_barriers", "-p", "no:cacheprovider"]
+    tests += [
+        "-k",
+        "not leaves_its_arrays and not missing_barriers and not reversed",
+        "-p",
+        "no:cacheprovider",
+    ]
     done = subprocess.run(tests, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
