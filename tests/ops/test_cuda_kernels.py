@@ -421,7 +421,7 @@ def test_sums_over_rows(kernels: Any, count: int, dtype: torch.dtype) -> None:
 
 
 def test_no_kernel_leaves_its_arrays(tmp_path: Path) -> None:
-    """All of the above once more under AddressSanitizer, in one order of threads: that takes minutes as it is."""
+    """All of the above once more under AddressSanitizer, in one order of threads: even that takes minutes."""
     library = tmp_path / "libemulated.so"
     compile_kernels(library, "-O0", "-g1", "-fsanitize=address")
     runtime = subprocess.run(
