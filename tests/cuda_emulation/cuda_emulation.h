@@ -79,7 +79,7 @@ enum class Meeting { kWait, kShuffle, kVote };  // what the lanes of a warp do t
 // A test may turn __syncthreads off, to show that it would be missed.
 inline bool barriers = true;
 
-constexpr size_t kStackBytes = 512 * 1024;
+constexpr size_t kStackBytes = 128 * 1024;
 constexpr size_t kSharedBytes = 227 * 1024;
 constexpr int kMostWarps = 16;  // of a block that uses cuda/warp.cuh
 
