@@ -38,7 +38,7 @@ POSEDA_HD Vec2<S> operator*(const Matrix2<S>& m, Vec2<S> v) {
 // The v for which m * v = b.
 template <class S>
 POSEDA_HD Vec2<S> solve(const Matrix2<S>& m, Vec2<S> b) {
-    const S inverse = literal<S>(1) / m.determinant();
+    const S inverse = reciprocal(m.determinant());
     return {(m.yy * b.x - m.xy * b.y) * inverse, (m.xx * b.y - m.yx * b.x) * inverse};
 }
 
@@ -77,7 +77,7 @@ POSEDA_HD void distort_coefficients_vjp(Vec2<S> p, S r2, Vec2<S> grad, Camera<S>
 
 template <class S>
 POSEDA_HD Vec2<S> project(const Camera<S>& c, Vec3<S> p) {
-    const S inverse = literal<S>(1) / p.z;
+    const S inverse = reciprocal(p.z);
     Vec2<S> xy = inverse * Vec2<S>{p.x, p.y};
     if (c.distorted) xy = distort(c, xy).point;
     return times(c.focal, xy) + c.center;
@@ -92,7 +92,7 @@ struct Projected {
 
 template <class S>
 POSEDA_HD Projected<S> project_along(const Camera<S>& c, Vec3<S> p, Vec3<S> direction) {
-    const S inverse = literal<S>(1) / p.z;
+    const S inverse = reciprocal(p.z);
     const Vec2<S> xy = inverse * Vec2<S>{p.x, p.y};
     const Vec2<S> d = inverse * Vec2<S>{direction.x - xy.x * direction.z, direction.y - xy.y * direction.z};
     if (!c.distorted) return {times(c.focal, xy) + c.center, times(c.focal, d)};
@@ -104,7 +104,7 @@ POSEDA_HD Projected<S> project_along(const Camera<S>& c, Vec3<S> p, Vec3<S> dire
 template <class S>
 POSEDA_HD Vec3<S> project_vjp(const Camera<S>& c, Vec3<S> p, Vec2<S> grad, bool want_camera,
                               Camera<S>& grad_camera) {
-    const S inverse = literal<S>(1) / p.z;
+    const S inverse = reciprocal(p.z);
     const Vec2<S> xy = inverse * Vec2<S>{p.x, p.y};
     const Vec2<S> g = times(c.focal, grad);
     Vec2<S> point = xy, grad_xy = g;

@@ -17,6 +17,10 @@ struct Placement {
     Vec2<S> root, box;
 
     POSEDA_HD S size() const { return box.x + box.y; }
+    POSEDA_HD Mask<S> has_size() const {
+        const S zero = literal<S>(0);
+        return both<S>(both<S>(box.x >= zero, box.y >= zero), size() > zero);
+    }
 };
 
 // Which joints span the box: all of them, or those whose slot in `mask` is 1.
@@ -120,7 +124,18 @@ struct Bracket {
     S low, high;
 };
 
-// The depths between which the exact solution lies.
+// The depths between which the exact solution lies. `nearest` is the smallest local z, and `span` that of the
+// joints' offsets from the ray through the root: over (z + nearest) it bounds the projected size.
+template <class S>
+POSEDA_HD Bracket<S> depth_bracket(const Camera<S>& camera, S nearest, Vec2<S> span, S target,
+                                   S closed_form) {
+    if (camera.distorted) {
+        return {maximum(-nearest, closed_form * literal<S>(1 / kDistortedBracket)),
+                closed_form * literal<S>(kDistortedBracket)};
+    }
+    return {-nearest, quotient(dot(camera.focal, span), target) - nearest};
+}
+
 template <class S>
 POSEDA_HD Bracket<S> depth_bracket(const BodyInView<S>& body, Vec2<S> ray, S target, S closed_form) {
     S nearest = literal<S>(INFINITY);
@@ -128,7 +143,6 @@ POSEDA_HD Bracket<S> depth_bracket(const BodyInView<S>& body, Vec2<S> ray, S tar
     for (int j = 0; j < body.joints; ++j) {
         const Vec3<S> p = body.local.vec3(j);
         const Mask<S> spans = body.mask(j);
-        // The offset from the ray through the root: its span over (z + smallest Z) bounds the projected size.
         const Vec2<S> offset = Vec2<S>{p.x, p.y} - p.z * ray;
         nearest = select(both<S>(spans, p.z < nearest), p.z, nearest);
         most.x = select(both<S>(spans, offset.x > most.x), offset.x, most.x);
@@ -136,12 +150,45 @@ POSEDA_HD Bracket<S> depth_bracket(const BodyInView<S>& body, Vec2<S> ray, S tar
         most.y = select(both<S>(spans, offset.y > most.y), offset.y, most.y);
         least.y = select(both<S>(spans, offset.y < least.y), offset.y, least.y);
     }
-    if (body.camera.distorted) {
-        return {maximum(-nearest, closed_form * literal<S>(1 / kDistortedBracket)),
-                closed_form * literal<S>(kDistortedBracket)};
-    }
-    return {-nearest, dot(body.camera.focal, most - least) / target - nearest};
+    return depth_bracket(body.camera, nearest, most - least, target, closed_form);
 }
+
+// The search for the depth at which the box has the target's size: Newton's method within a bracket. Where
+// several depths solve the equation, it finds the one that is reached from the closed form.
+template <class S>
+struct DepthSearch {
+    S low, high, slack, target;
+    S depth;
+    Mask<S> moving;  // each lane stops by itself, so that its bits do not depend on its neighbours
+
+    POSEDA_HD DepthSearch(const Bracket<S>& bracket, S target, S closed_form, Mask<S> solvable)
+        : low(bracket.low), high(bracket.high), target(target), moving(solvable) {
+        // A flat body's depth is the bracket's end itself, which rounding may put on either side.
+        slack = literal<S>(kBracketSlack * (single ? 0x1p-23 : 0x1p-52)) * absolute(high);
+        depth = select(both<S>(closed_form > low, closed_form < high), closed_form,
+                       literal<S>(0.5) * (low + high));
+    }
+
+    // Go on from the box's size at `depth`, and the slope of that size.
+    POSEDA_HD void step(S size, S slope) {
+        // Newton's method squares the error at each step. After a step this short, the rest is below
+        // rounding.
+        const S last = literal<S>(single ? 1e-5 : 1e-8), tolerance = literal<S>(single ? 1e-4 : 1e-9);
+        const Mask<S> larger = size > target;
+        low = select(larger, depth, low);
+        high = select(larger, high, depth);
+        // Newton's step for 1/size - 1/target, which is nearly linear in z: the size falls like 1/z.
+        const S change = quotient(size * (target - size), slope * target), next = depth + change;
+        const Mask<S> inside = both<S>(next >= low - slack, next <= high + slack);
+        const Mask<S> close = both<S>(absolute(change) <= last * absolute(depth),
+                                      absolute(size - target) <= tolerance * target);
+        depth = select(moving, select(inside, next, literal<S>(0.5) * (low + high)), depth);
+        moving = both<S>(moving, negated<S>(both<S>(inside, close)));
+    }
+
+   private:
+    static constexpr bool single = sizeof(Value<S>) == 4;
+};
 
 // A depth, and whether it solves the equation. Lanes where `solvable` is false are left alone.
 template <class S>
@@ -150,36 +197,16 @@ struct SolvedDepth {
     Mask<S> found;
 };
 
-// Where several depths solve the equation, the one that is reached from the closed form.
 template <class S>
 POSEDA_HD SolvedDepth<S> solve_depth(const BodyInView<S>& body, Vec2<S> ray, S target, S closed_form,
                                      Mask<S> solvable) {
-    constexpr bool single = sizeof(Value<S>) == 4;
     const Vec3<S> line = {ray.x, ray.y, literal<S>(1)};
-    const S half = literal<S>(0.5);
-    // Newton's method squares the error at each step. After a step this short, the rest is below rounding.
-    const S last = literal<S>(single ? 1e-5 : 1e-8), tolerance = literal<S>(single ? 1e-4 : 1e-9);
-    auto [low, high] = depth_bracket(body, ray, target, closed_form);
-    // A flat body's depth is the bracket's end itself, which rounding may put on either side.
-    const S slack = literal<S>(kBracketSlack * (single ? 0x1p-23 : 0x1p-52)) * absolute(high);
-    S z = select(both<S>(closed_form > low, closed_form < high), closed_form, half * (low + high));
-    // Each lane stops by itself, so that its bits do not depend on its neighbours.
-    Mask<S> moving = solvable;
-    for (int step = 0; step < kDepthSteps && any<S>(moving); ++step) {
-        const Extremes<S> e = projected_extremes<kKeepAlong>(body, line, z);
-        const S size = e.size();
-        const Mask<S> larger = size > target;
-        low = select(larger, z, low);
-        high = select(larger, high, z);
-        // Newton's step for 1/size - 1/target, which is nearly linear in z: the size falls like 1/z.
-        const S change = size * (target - size) / (e.slope() * target), next = z + change;
-        const Mask<S> inside = both<S>(next >= low - slack, next <= high + slack);
-        const Mask<S> close =
-            both<S>(absolute(change) <= last * absolute(z), absolute(size - target) <= tolerance * target);
-        z = select(moving, select(inside, next, half * (low + high)), z);
-        moving = both<S>(moving, negated<S>(both<S>(inside, close)));
+    DepthSearch<S> search(depth_bracket(body, ray, target, closed_form), target, closed_form, solvable);
+    for (int step = 0; step < kDepthSteps && any<S>(search.moving); ++step) {
+        const Extremes<S> e = projected_extremes<kKeepAlong>(body, line, search.depth);
+        search.step(e.size(), e.slope());
     }
-    return {z, both<S>(solvable, negated<S>(moving))};
+    return {search.depth, both<S>(solvable, negated<S>(search.moving))};
 }
 
 // Where the root must be, and what the adjoint needs to know of it.
@@ -198,11 +225,11 @@ struct Placed {
 template <int keep, class S>
 POSEDA_HD Placed<S> place(const BodyInView<S>& body, bool exact, const Placement<S>& target) {
     Placed<S> placed;
-    const S zero = literal<S>(0), size = target.size();
+    const S size = target.size();
     placed.ray = unproject(body.camera, target.root);
     placed.extremes = local_extremes<keep>(body);
-    placed.depth = dot(body.camera.focal, placed.extremes.extent()) / size;
-    placed.found = both<S>(both<S>(target.box.x >= zero, target.box.y >= zero), size > zero);
+    placed.depth = quotient(dot(body.camera.focal, placed.extremes.extent()), size);
+    placed.found = target.has_size();
     if (body.camera.distorted) {
         placed.found = both<S>(placed.found, sees(body.camera, placed.ray, target.root));
     }
@@ -240,7 +267,7 @@ POSEDA_HD void place_vjp(const BodyInView<S>& body, bool exact, const Placement<
     S grad_size;
     if (exact) {
         // size(z, parameters) = w + h, so dz = -d size / slope: `weight` falls on the extreme joints.
-        const S weight = -grad_depth / placed.extremes.slope();
+        const S weight = quotient(-grad_depth, placed.extremes.slope());
         grad_size = -weight;
         for (int i = 0; i < 4; ++i) {
             const S signed_weight = i % 2 == 0 ? weight : -weight;
@@ -250,7 +277,7 @@ POSEDA_HD void place_vjp(const BodyInView<S>& body, bool exact, const Placement<
         }
     } else {
         // z = (fx dx + fy dy) / (w + h)
-        const S scaled = grad_depth / target.size();
+        const S scaled = quotient(grad_depth, target.size());
         grad_size = -depth * scaled;
         grad_edge[0] = {camera.focal.x * scaled, zero, zero};
         grad_edge[1] = {-camera.focal.x * scaled, zero, zero};

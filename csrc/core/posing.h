@@ -41,31 +41,28 @@ POSEDA_HD S length_factor(const Tree& tree, const Motion<S>& motion, int bone) {
 template <class S>
 POSEDA_HD Mask<S> motion_valid(const Tree& tree, const Motion<S>& motion) {
     Mask<S> valid = all_true<S>();
-    const S longest = literal<S>(kMaxRotation * kMaxRotation);
     if (motion.has_scale) {
         for (int i = 0; i < tree.scales; ++i) valid = both<S>(valid, motion.scale[i] > literal<S>(-1));
     }
     if (motion.has_rotation) {
         for (int k = 0; k < tree.bones(); ++k) {
             const Vec3<S> w = motion.rotation.vec3(k);
-            valid = both<S>(valid, dot(w, w) <= longest);
+            valid = both<S>(valid, in_range(dot(w, w)));
         }
     }
     if (motion.has_body_rotation)
-        valid = both<S>(valid, dot(motion.body_rotation, motion.body_rotation) <= longest);
+        valid = both<S>(valid, in_range(dot(motion.body_rotation, motion.body_rotation)));
     return valid;
 }
 
-// Where one frame's joints are. On a GPU, short of room, source and local are the same slots: `in_place`.
+// Where one frame's joints are.
 template <class S>
 struct JointSlots {
-    Slots<S> source;   // joints as given
-    Slots<S> local;    // joints of the posed body, the root at the origin
-    Slots<S> rotated;  // bones after their rotation, kept for the adjoint only
-    bool in_place, keep_rotated;
-    // Sine, cosine and |w|^2 of each bone's rotation, where there is room to keep them for the adjoint.
-    Slots<S> turns = {};
-    bool keep_turns = false;
+    Slots<S> source;  // joints as given
+    Slots<S> local;   // joints of the posed body, the root at the origin
+    // Kept for the adjoint only: bones after their rotation; sine, cosine and |w|^2 of each rotation.
+    Slots<S> rotated, turns;
+    bool keep;
 };
 
 // The whole body's rotation.
@@ -86,7 +83,7 @@ template <class S>
 POSEDA_HD Vec3<S> rotated_bone(const Tree& tree, const Motion<S>& motion, const JointSlots<S>& joints, int k,
                                Vec3<S> bone) {
     const Rotation<S> own = rotation(motion.rotation.vec3(k));
-    if (joints.keep_turns) joints.turns.set_vec3(k, Vec3<S>{own.sine, own.cosine, own.squared});
+    if (joints.keep) joints.turns.set_vec3(k, Vec3<S>{own.sine, own.cosine, own.squared});
     if (!motion.propagate) return rotate(own, bone);
     Quaternion<S> q = quaternion(own);
     const int parent = tree.parent[k + 1];
@@ -103,19 +100,12 @@ template <class S>
 POSEDA_HD Vec3<S> pose_body(const Tree& tree, const Motion<S>& motion, const BodyTurn<S>& turn,
                             const JointSlots<S>& joints) {
     const Vec3<S> source_root = joints.source.vec3(0);
-    if (joints.in_place) {
-        // Leaves first, so that every parent still holds its joint.
-        for (int j = tree.joints - 1; j > 0; --j) {
-            joints.source.subtract_vec3(j, joints.source.vec3(tree.parent[j]));
-        }
-    }
     joints.local.set_vec3(0, zero3<S>());
     for (int j = 1; j < tree.joints; ++j) {
         const int parent = tree.parent[j];
-        Vec3<S> b = joints.source.vec3(j);
-        if (!joints.in_place) b -= joints.source.vec3(parent);
+        Vec3<S> b = joints.source.vec3(j) - joints.source.vec3(parent);
         if (motion.has_rotation) b = rotated_bone(tree, motion, joints, j - 1, b);
-        if (joints.keep_rotated) joints.rotated.set_vec3(j, b);
+        if (joints.keep) joints.rotated.set_vec3(j, b);
         if (motion.has_scale) b = length_factor(tree, motion, j - 1) * b;
         if (motion.has_body_rotation) b = rotate(turn.matrix, b);
         if (parent > 0) b += joints.local.vec3(parent);
@@ -133,11 +123,10 @@ struct MotionGradient {
     Vec3<S> body_rotation;
 };
 
-// A bone's rotation again: as pose_body kept it, or computed anew.
+// A bone's rotation, as pose_body kept it.
 template <class S>
 POSEDA_HD Rotation<S> own_rotation(const Motion<S>& motion, const JointSlots<S>& joints, int k) {
     const Vec3<S> w = motion.rotation.vec3(k);
-    if (!joints.keep_turns) return rotation(w);
     const Vec3<S> kept = joints.turns.vec3(k);
     return {w, kept.x, kept.y, kept.z, literal<S>(0), literal<S>(0)};
 }

@@ -58,6 +58,12 @@ POSEDA_HD void half_angle_series(S y, S& cos_h, S& sinc_h) {
     }
 }
 
+// Whether a rotation vector is short enough; false if it is NaN.
+template <class S>
+POSEDA_HD Mask<S> in_range(S squared) {
+    return squared <= literal<S>(kMaxRotation * kMaxRotation);
+}
+
 template <class S>
 POSEDA_HD Rotation<S> rotation(Vec3<S> w) {
     const S squared = dot(w, w);
@@ -75,7 +81,7 @@ POSEDA_HD Rotation<S> rotation(Vec3<S> w) {
         reduced = reduced - turns * literal<S>(single ? 1.93500518798828125e-3 : 3.01991576634463854e-7);
         reduced = reduced - turns * literal<S>(single ? 3.01991597795675e-7 : 2.156121143263247621e-14);
         y = select(large, literal<S>(0.25) * reduced * reduced, y);
-        ratio = select(large, literal<S>(0.5) * reduced / angle, ratio);
+        ratio = select(large, quotient(literal<S>(0.5) * reduced, angle), ratio);
     }
     S cos_h, sinc_h;
     half_angle_series(y, cos_h, sinc_h);
@@ -97,8 +103,8 @@ POSEDA_HD Vec3<S> rotate_back(const Rotation<S>& r, Vec3<S> v) {
     return v - r.sine * wv + r.cosine * cross(r.vector, wv);
 }
 
-// The rotation vector of a turn about y by `yaw`, then a lean: a rotation about an axis across y, whose vector
-// has x and z. Angles are at most pi each. The lean turns y by its full angle, whatever the yaw.
+// The rotation vector of a turn about y by `yaw`, then a lean: a rotation about an axis across y, whose
+// vector has x and z. Angles are at most pi each. The lean turns y by its full angle, whatever the yaw.
 template <class S>
 POSEDA_HD Vec3<S> turn_then_lean(S yaw, Vec2<S> lean) {
     const S one = literal<S>(1), half = literal<S>(0.5), quarter = literal<S>(0.25);
@@ -168,7 +174,7 @@ POSEDA_HD Vec3<S> rotation_vjp(const Rotation<S>& r, Vec3<S> torque) {
     for (int n = terms - 2; n >= 0; --n) small = small * r.squared + literal<S>(series[n]);
     const S one = literal<S>(1);
     const Mask<S> is_small = r.squared < one;
-    const S c = select(is_small, small, (one - r.sine) / select(is_small, one, r.squared));
+    const S c = select(is_small, small, quotient(one - r.sine, select(is_small, one, r.squared)));
     const Vec3<S> wt = cross(r.vector, torque);
     return torque - r.cosine * wt + c * cross(r.vector, wt);
 }

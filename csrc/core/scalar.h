@@ -43,6 +43,29 @@ POSEDA_HD float square_root(float x) { return __builtin_sqrtf(x); }
 POSEDA_HD double square_root(double x) { return __builtin_sqrt(x); }
 #endif
 
+// 1 / x and a / b. For a GPU's float, one instruction that is good to about a unit in the last place: an IEEE
+// division is eight and a branch. Everything else divides.
+template <class S>
+POSEDA_HD S reciprocal(S x) {
+    return S(static_cast<Value<S>>(1)) / x;
+}
+template <class S>
+POSEDA_HD S quotient(S a, S b) {
+    return a / b;
+}
+#if defined(__CUDACC__)
+POSEDA_HD float reciprocal(float x) {
+#if defined(__CUDA_ARCH__)
+    float r;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(x));
+    return r;
+#else
+    return 1.0f / x;
+#endif
+}
+POSEDA_HD float quotient(float a, float b) { return a * reciprocal(b); }
+#endif
+
 template <class S>
 POSEDA_HD bool any(Mask<S> condition) {
     return ScalarTraits<S>::any(condition);
@@ -122,7 +145,7 @@ POSEDA_HD Vec2<S> times(Vec2<S> a, Vec2<S> b) {
 }
 template <class S>
 POSEDA_HD Vec2<S> over(Vec2<S> a, Vec2<S> b) {
-    return {a.x / b.x, a.y / b.y};
+    return {quotient(a.x, b.x), quotient(a.y, b.y)};
 }
 template <class S>
 POSEDA_HD Vec2<S> zero2() {
@@ -175,7 +198,7 @@ POSEDA_HD Vec3<S> select(Mask<S> condition, Vec3<S> a, Vec3<S> b) {
     return {select(condition, a.x, b.x), select(condition, a.y, b.y), select(condition, a.z, b.z)};
 }
 
-// Numbers of one pose, `stride` apart. A GPU thread keeps its pose in shared memory, one column a thread.
+// Numbers of one pose, `stride` apart.
 template <class S>
 struct SlotStorage {
     S* data;

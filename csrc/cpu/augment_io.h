@@ -1,8 +1,8 @@
-// The Io of core/augment.h on a CPU: one vector of poses between memory and slots.
+// The Io of cpu/augment.h: one vector of poses between memory and slots.
 #pragma once
 
 #include "core/arguments.h"
-#include "core/augment.h"
+#include "cpu/augment.h"
 #include "cpu/lanes.h"
 
 namespace poseda {
@@ -156,7 +156,7 @@ class ForwardIo : public VectorOfPoses<T> {
                         int64_t end)
         : Base(arguments, begin, end), out_(outputs) {}
 
-    POSEDA_HD JointSlots<S> joints() { return {{source_}, {local_}, {nullptr}, false, false}; }
+    POSEDA_HD JointSlots<S> joints() { return {{source_}, {local_}, {nullptr}, {nullptr}, false}; }
     POSEDA_HD Slots<S> screen() { return {screen_}; }
 
     POSEDA_HD void load(int t) {
@@ -208,9 +208,7 @@ class BackwardIo : public VectorOfPoses<T> {
             keep_.v[lane] = out_.valid[this->pose_row_[lane]] ? T(1) : T(0);
     }
 
-    POSEDA_HD JointSlots<S> joints() {
-        return {{source_}, {local_}, {rotated_}, false, true, {turns_}, true};
-    }
+    POSEDA_HD JointSlots<S> joints() { return {{source_}, {local_}, {rotated_}, {turns_}, true}; }
     POSEDA_HD Slots<S> grad_pose() { return {grad_pose_}; }
     POSEDA_HD Slots<S> grad_screen() { return {grad_screen_}; }
     POSEDA_HD bool has_grad_pose() const { return bool(out_.grad_pose_3d); }

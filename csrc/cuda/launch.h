@@ -3,8 +3,9 @@
 //
 // Each .cu file gives a launcher to a launch_* function of a .cuh file, which calls it as
 //     launch(kernel, blocks, shape, parameters...)
-// with the blocks of the grid, the BlockShape of each, and the kernel's parameters. The tests give it a
-// launcher that runs kernels on the CPU.
+// with the blocks of the grid, the BlockShape of each, and the kernel's parameters.
+// launch.multiprocessors() says how many the device has. The tests give a launcher that runs kernels on the
+// CPU.
 #pragma once
 
 #include <cuda_runtime_api.h>

@@ -1,15 +1,22 @@
 // Runs CUDA kernels on a CPU, unchanged: one fiber a thread, blocks one after another.
 //
-// A kernel file is compiled by g++ with this header in front (`-include`). Every thread of a block runs until
-// it waits (__syncthreads, __syncwarp, a shuffle) or ends, in thread order or in the reverse order: a missing
-// barrier makes one of the two orders see stale or early data. Shared memory is filled with NaNs before every
-// block, and under AddressSanitizer the dynamic shared memory beyond what the launch asked for may not be
-// touched. A barrier that not all threads reach ends the program with a message.
+// A kernel file is compiled by g++ with this header in front (`-include`). Every thread of a block runs
+// until it waits (__syncthreads, __syncwarp, a shuffle or a vote) or ends, in thread order or in the
+// reverse order: a missing barrier makes one of the two orders see stale or early data. Shared memory is
+// filled with NaNs before every block, and under AddressSanitizer the dynamic shared memory beyond what the
+// launch asked for may not be touched. The program ends with a message at
 //
-// What it cannot show: speed, the memory model within a warp (__syncwarp waits for all 32 lanes), and nvcc's
-// contraction of a * b + c, so results differ from a GPU's by rounding.
+// - a barrier, shuffle or vote that not all threads reach, or where the lanes of a warp do not do the same;
+// - an access by cuda/warp.cuh outside of the shared memory asked for, or misaligned;
+// - two threads that so touch a word, one of them changing it, without a barrier between. Shuffles and votes
+//   are none: they make all lanes meet here, which would hide a missing wait, but order no memory on a GPU.
+//
+// What it cannot show: speed, and nvcc's contraction of a * b + c, so results differ from a GPU's by
+// rounding.
 #pragma once
 
+#undef _FORTIFY_SOURCE  // which refuses jumps from one stack to another
+#include <setjmp.h>
 #include <ucontext.h>
 
 #include <cmath>
@@ -67,12 +74,14 @@ namespace emulation {
 
 enum class Order { kForward, kReversed };
 enum class State { kReady, kAtBlockBarrier, kAtWarpBarrier, kDone };
+enum class Meeting { kWait, kShuffle, kVote };  // what the lanes of a warp do together
 
 // A test may turn __syncthreads off, to show that it would be missed.
 inline bool barriers = true;
 
-constexpr size_t kStackBytes = 512 * 1024;
+constexpr size_t kStackBytes = 128 * 1024;
 constexpr size_t kSharedBytes = 227 * 1024;
+constexpr int kMostWarps = 16;  // of a block that uses cuda/warp.cuh
 
 [[noreturn]] inline void fail(const char* what) {
     std::fprintf(stderr, "cuda_emulation: %s in block (%u, %u, %u), thread (%u, %u, %u)\n", what, blockIdx.x,
@@ -89,19 +98,40 @@ struct Copy {
 
 struct Fiber {
     ucontext_t context;
+    jmp_buf place;
+    bool begun;
     std::unique_ptr<char[]> stack{new char[kStackBytes]};
     State state;
+    Meeting meeting;
     uint3 index;
     unsigned rank;
-    uint64_t lane_value;  // what a shuffle passes on
+    // What the lane brings to shuffles and votes. Two, taken in turn: a lane may bring a value to the next
+    // one while others still read for this one.
+    uint64_t lane_value[2];
+    unsigned meetings;
+    unsigned warp_waits, block_waits;  // barriers passed; those of the block count as the warp's, too
     std::vector<Copy> copies;
     void* fake_stack = nullptr;
+};
+
+// Who touched a word of shared memory last, through cuda/warp.cuh, and after how many barriers.
+struct Word {
+    int writer = -1;
+    unsigned warp_waits = 0, block_waits = 0;
+    struct Readers {
+        uint32_t lanes = 0;
+        unsigned warp_waits = 0, block_waits = 0;
+    } readers[kMostWarps];
 };
 
 // The block that is running.
 struct Block {
     std::vector<Fiber> fibers;
     ucontext_t scheduler;
+    jmp_buf scheduler_place;
+    char* shared = nullptr;
+    size_t shared_bytes = 0;
+    std::vector<Word> words;
     Fiber* running = nullptr;
     void (*body)(void*) = nullptr;
     void* closure = nullptr;
@@ -137,28 +167,53 @@ inline void arrive_in(Fiber* fiber) {
 #endif
 }
 
-inline void wait(State state) {
-    Fiber* fiber = block.running;
-    fiber->state = state;
-    leave_for(nullptr);
+// From a fiber to the scheduler and back. A fiber is entered through its context, then left and resumed by
+// jumps, which make no system call. AddressSanitizer does not follow these: there it is the contexts alone.
+// Functions of their own, so that no local variable lives across a jump.
+__attribute__((noinline)) inline void leave(Fiber* fiber) {
+#if defined(__SANITIZE_ADDRESS__)
     swapcontext(&fiber->context, &block.scheduler);
-    arrive_in(fiber);
+#else
+    if (!_setjmp(fiber->place)) _longjmp(block.scheduler_place, 1);
+#endif
 }
 
-inline void enter() {
+__attribute__((noinline)) inline void enter(Fiber* fiber) {
+#if defined(__SANITIZE_ADDRESS__)
+    swapcontext(&block.scheduler, &fiber->context);
+#else
+    if (_setjmp(block.scheduler_place)) return;
+    if (fiber->begun) _longjmp(fiber->place, 1);
+    fiber->begun = true;
+    setcontext(&fiber->context);
+#endif
+}
+
+inline void wait(State state, Meeting meeting = Meeting::kWait) {
+    Fiber* fiber = block.running;
+    fiber->state = state;
+    fiber->meeting = meeting;
+    leave_for(nullptr);
+    leave(fiber);
+    arrive_in(fiber);
+    if (meeting == Meeting::kWait) ++fiber->warp_waits;
+    if (state == State::kAtBlockBarrier) ++fiber->block_waits;
+}
+
+inline void run_fiber() {
     Fiber* fiber = block.running;
     arrive_in(fiber);
     block.body(block.closure);
     fiber->state = State::kDone;
     leave_for(nullptr, true);
-    swapcontext(&fiber->context, &block.scheduler);
+    leave(fiber);
 }
 
 inline void resume(Fiber& fiber) {
     block.running = &fiber;
     threadIdx = fiber.index;
     leave_for(&fiber);
-    swapcontext(&block.scheduler, &fiber.context);
+    enter(&fiber);
     arrive_in(nullptr);
 }
 
@@ -173,8 +228,18 @@ inline bool release(size_t begin, size_t end, State at) {
             return false;
         }
     }
+    const Fiber* first = nullptr;
     for (size_t i = begin; any && i < end; ++i) {
-        if (block.fibers[i].state == at) block.fibers[i].state = State::kReady;
+        Fiber& fiber = block.fibers[i];
+        if (fiber.state != at) {
+            if (first && first->meeting != Meeting::kWait) fail("a lane has left before a shuffle or a vote");
+            continue;
+        }
+        if (!first) first = &fiber;
+        if (fiber.meeting != first->meeting) fail("the lanes of a warp do not do the same");
+        if (fiber.meeting != Meeting::kWait && (i == begin) != (first == &fiber))
+            fail("a lane has left before a shuffle or a vote");
+        fiber.state = State::kReady;
     }
     return any;
 }
@@ -207,6 +272,8 @@ inline void start_block(dim3 threads) {
     for (size_t i = 0; i < block.fibers.size(); ++i) {
         Fiber& fiber = block.fibers[i];
         fiber.state = State::kReady;
+        fiber.begun = false;
+        fiber.meetings = fiber.warp_waits = fiber.block_waits = 0;
         fiber.rank = unsigned(i);
         fiber.index = {unsigned(i % threads.x), unsigned(i / threads.x % threads.y),
                        unsigned(i / threads.x / threads.y)};
@@ -216,7 +283,7 @@ inline void start_block(dim3 threads) {
         fiber.context.uc_stack.ss_sp = fiber.stack.get();
         fiber.context.uc_stack.ss_size = kStackBytes;
         fiber.context.uc_link = nullptr;
-        makecontext(&fiber.context, enter, 0);
+        makecontext(&fiber.context, run_fiber, 0);
     }
 }
 
@@ -229,9 +296,12 @@ void launch(dim3 grid, dim3 threads, void* shared, size_t shared_bytes, Order or
     block.closure = &body;
     block.body = [](void* closure) { (*static_cast<Body*>(closure))(); };
     if (shared_bytes > (shared ? kSharedBytes : 0)) fail("too much dynamic shared memory");
+    block.shared = static_cast<char*>(shared);
+    block.shared_bytes = shared_bytes;
     for (unsigned i = 0, n = grid.x * grid.y * grid.z; i < n; ++i) {
         blockIdx = {i % grid.x, i / grid.x % grid.y, i / grid.x / grid.y};
         if (shared) std::memset(shared, 0xff, shared_bytes);
+        block.words.clear();
 #if defined(__SANITIZE_ADDRESS__)
         if (shared)
             ASAN_POISON_MEMORY_REGION(static_cast<char*>(shared) + shared_bytes, kSharedBytes - shared_bytes);
@@ -244,23 +314,9 @@ void launch(dim3 grid, dim3 threads, void* shared, size_t shared_bytes, Order or
     }
 }
 
-template <class T>
-T shuffle(T value, int lane) {
-    static_assert(sizeof(T) <= sizeof(uint64_t), "a shuffle passes on at most 8 bytes");
-    Fiber* own = block.running;
-    std::memcpy(&own->lane_value, &value, sizeof(T));
-    wait(State::kAtWarpBarrier);
-    const unsigned first = own->rank / warpSize * warpSize;
-    const unsigned from = first + unsigned(lane & (warpSize - 1));
-    T result = value;
-    if (from < block.fibers.size()) std::memcpy(&result, &block.fibers[from].lane_value, sizeof(T));
-    wait(State::kAtWarpBarrier);
-    return result;
-}
-
-inline int lane() { return int(block.running->rank % warpSize); }
-
 }  // namespace emulation
+
+#include "warp_emulation.h"
 
 inline void __syncthreads() {
     if (emulation::barriers) emulation::wait(emulation::State::kAtBlockBarrier);
@@ -271,6 +327,10 @@ template <class T>
 T __shfl_sync(unsigned, T value, int lane) {
     return emulation::shuffle(value, lane);
 }
+inline unsigned __ballot_sync(unsigned, bool holds) { return emulation::vote(holds); }
+inline bool __any_sync(unsigned, bool holds) { return emulation::vote(holds) != 0; }
+inline unsigned __reduce_min_sync(unsigned, unsigned value) { return emulation::least(value); }
+inline int __ffs(int bits) { return __builtin_ffs(bits); }
 template <class T>
 T __shfl_xor_sync(unsigned, T value, int bits) {
     return emulation::shuffle(value, emulation::lane() ^ bits);

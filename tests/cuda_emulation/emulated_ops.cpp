@@ -15,8 +15,10 @@ thread_local float4 block_memory[emulation::kSharedBytes / sizeof(float4)];
 namespace {
 
 emulation::Order order = emulation::Order::kForward;
+int multiprocessors = 1;
 
 struct EmulatedLaunch {
+    int multiprocessors() const { return poseda::multiprocessors; }
     template <class... Parameters, class... Given>
     void operator()(void (*kernel)(Parameters...), int64_t blocks, BlockShape shape,
                     const Given&... given) const {
@@ -63,17 +65,22 @@ void set_reversed(bool reversed) {
 
 void set_barriers(bool barriers) { emulation::barriers = barriers; }
 
+// How many multiprocessors the device has: few make a warp take many poses.
+void set_multiprocessors(int64_t count) { multiprocessors = int(count); }
+
 }  // namespace
 }  // namespace poseda
 
 STABLE_TORCH_LIBRARY_FRAGMENT(poseda_emulated, m) {
     m.def("set_reversed(bool reversed) -> ()");
     m.def("set_barriers(bool barriers) -> ()");
+    m.def("set_multiprocessors(int count) -> ()");
 }
 
 STABLE_TORCH_LIBRARY_IMPL(poseda_emulated, CompositeExplicitAutograd, m) {
     m.impl("set_reversed", TORCH_BOX(&poseda::set_reversed));
     m.impl("set_barriers", TORCH_BOX(&poseda::set_barriers));
+    m.impl("set_multiprocessors", TORCH_BOX(&poseda::set_multiprocessors));
 }
 
 STABLE_TORCH_LIBRARY_IMPL(poseda_emulated, CPU, m) { poseda::implement_ops<poseda::Emulated>(m); }

@@ -19,6 +19,7 @@ Run = Callable[[str, str], subprocess.CompletedProcess[str]]
 def compile_self_test(folder: Path, *options: str) -> Run:
     program = folder / "self_test"
     header = ["-include", str(FOLDER / "cuda_emulation.h")]
+    header += ["-I", str(FOLDER.parents[1] / "csrc")]
     sources = [str(FOLDER / "self_test.cpp"), "-o", str(program)]
     subprocess.run(["g++", "-std=c++17", "-g", "-O1", *options, *header, *sources], check=True)
 
@@ -81,6 +82,37 @@ def test_shuffles_stay_within_their_warp(plain: Run, order: str) -> None:
 def test_static_shared_memory_belongs_to_the_block(plain: Run, order: str) -> None:
     totals = [sum(INPUT[start : start + THREADS]) for start in range(0, len(INPUT), THREADS)]
     assert numbers(plain("block_total", order)) == [value for value in totals for _ in range(THREADS)]
+
+
+def test_votes_are_those_of_the_warp(plain: Run, order: str) -> None:
+    counts = [sum(value > 6 for value in INPUT[start : start + 32]) for start in range(0, len(INPUT), 32)]
+    assert numbers(plain("count_votes", order)) == [count for count in counts for _ in range(32)]
+
+
+def test_wait_of_a_warp_orders_its_memory(plain: Run, order: str) -> None:
+    assert numbers(plain("lane_waits", order)) == [INPUT[i ^ 1] for i in range(len(INPUT))]
+
+
+def test_barrier_orders_the_memory_of_all_warps(plain: Run, order: str) -> None:
+    blocks = (INPUT[start : start + THREADS] for start in range(0, len(INPUT), THREADS))
+    assert numbers(plain("warp_waits", order)) == [value for b in blocks for value in b[32:] + b[:32]]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "message"),
+    [
+        ("lane_shuffles", "two threads touch a word without a barrier between"),
+        ("warp_waits_alone", "two threads touch a word without a barrier between"),
+        ("mixed", "the lanes of a warp do not do the same"),
+        ("left_early", "a lane has left before a shuffle or a vote"),
+        ("outside", "access outside of shared memory in block (0, 0, 0), thread (95, 0, 0)"),
+        ("misaligned", "misaligned access to shared memory"),
+    ],
+)
+def test_mistakes_within_a_warp_are_reported(plain: Run, order: str, kernel: str, message: str) -> None:
+    done = plain(kernel, order)
+    assert done.returncode != 0
+    assert message in done.stderr
 
 
 def test_sanitizer_accepts_a_correct_kernel(sanitized: Run, order: str) -> None:

@@ -1,5 +1,6 @@
-// The augmentation of one sequence (one pose: T = 1), forward and adjoint. An Io moves frames between memory
-// and slots. A CPU runs this on vectors of poses, a GPU thread on one pose.
+// The augmentation of one sequence (one pose: T = 1) by a vector of poses, forward and adjoint. An Io moves
+// frames between memory and slots. On a GPU the lanes of a warp share a pose: cuda/pose.cuh has the same
+// steps for them.
 //
 // The Io of both directions provides, once a sequence,
 //     frames(), camera(), mask(), target(), given_root()
@@ -12,9 +13,9 @@
 // The adjoint's Io is described at augment_sequence_vjp.
 #pragma once
 
-#include "core/gradient_rows.h"
 #include "core/placement.h"
 #include "core/posing.h"
+#include "cpu/gradient_rows.h"
 
 namespace poseda {
 

@@ -1,8 +1,8 @@
-// Where the adjoint of augment_sequence puts the gradients, and when: once for both devices.
+// Where the adjoint of augment_sequence puts the gradients, and when.
 //
 // An argument with a row a frame has its gradient stored at each frame. One whose row all frames share has
 // the sum over frames stored at the end. Gradients gather in areas, slots of this pose: an area has a `size`
-// and gives its slots by own(). The device's Io provides
+// and gives its slots by own(). The Io provides
 //     frames()
 //     out()                           AugmentGradients, the arrays
 //     areas()                         GradientAreas, the slots
