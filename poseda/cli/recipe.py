@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from poseda import pretrained
 from poseda.cli.program import UsageError, option_name
-from poseda.config import FOOTAGE_ARMS, PACKAGED, SINGLE_FRAME_ARMS, ConfigError, RunConfig, preset
+from poseda.config import (
+    FOOTAGE_ARMS,
+    PACKAGED,
+    SINGLE_FRAME_ARMS,
+    TAUGHT_ARMS,
+    ConfigError,
+    RunConfig,
+    preset,
+)
 from poseda.config.fields import changed
 from poseda.config.run import Preset
 
@@ -70,12 +78,11 @@ def _sized_as_packaged(config: RunConfig, given: Mapping[str, Any]) -> RunConfig
 
 
 def _by_preset(name: Preset, given: Mapping[str, Any]) -> RunConfig:
-    config = preset(name)
-    if "target" in given:
-        alone = given.get("frames", 1) == 1
-        arms = tuple(arm for arm in FOOTAGE_ARMS if alone or arm not in SINGLE_FRAME_ARMS)
-        config = replace(config, arms=arms)
-    return changed(config, {option: value for option, value in given.items() if option != "preset"})
+    config = changed(preset(name), {option: value for option, value in given.items() if option != "preset"})
+    if config.target is None or "arms" in given:
+        return config
+    left_out = SINGLE_FRAME_ARMS if config.frames > 1 else TAUGHT_ARMS if config.packaged else ()
+    return replace(config, arms=tuple(arm for arm in FOOTAGE_ARMS if arm not in left_out))
 
 
 def _recorded(given: Mapping[str, Any]) -> dict[str, Any]:

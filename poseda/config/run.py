@@ -75,6 +75,9 @@ SINGLE_FRAME_ARMS: tuple[Arm, ...] = ("gpa_lpa_view", "wide", "wide_target")
 the others sees them."""
 
 
+TAUGHT_ARMS: tuple[Arm, ...] = ("wide_target",)
+"""Of these, what a run with the package's own lifter leaves out: without its source the lifter forgets it."""
+
 WIDE_ARMS: tuple[Arm, ...] = ("wide", "wide_target")
 """Arms whose lifter sees rays and masks, from views of everywhere."""
 
@@ -131,7 +134,8 @@ class RunConfig:
     """Read every N-th frame of --source. 2 takes every second one."""
     arms: Annotated[tuple[NamedArm, ...], Distinct()] = TABLE_ARMS
     """Arms to compare: source_only, gpa, lpa, gpa_lpa (the method), gpa_lpa_view, wide, wide_target (ours),
-    random, poseaug, oracle. With --target: source_only, gpa, gpa_lpa, gpa_lpa_view, wide, wide_target."""
+    random, poseaug, oracle. With --target: source_only, gpa, gpa_lpa, gpa_lpa_view, wide, and
+    with --source wide_target."""
     gate: Literal["report", "on", "off"] = "report"
     """Ask from 2D alone whether adapting can help. report: train all arms and recommend one.
     on: train the source model alone if the answer is no. off: do not ask."""

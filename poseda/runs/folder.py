@@ -241,7 +241,7 @@ class RunFolder:
             self.card.write(protocol_card(config, domains, splits))
             if isinstance(domains, OwnDomains) and domains.account is not None:
                 self.account.write(domains.account.as_json())
-            self.verdict.write(verdict, config.arms)
+            self.verdict.write(verdict, config.arms, config.packaged)
         except OSError as error:
             raise self._unusable(error) from error
         return config

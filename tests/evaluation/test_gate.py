@@ -156,6 +156,8 @@ def test_the_margin_is_the_distance_over_the_limit() -> None:
     # At the limit is not beyond it.
     even = Margin(0.01, 0.02, 0.02)
     assert not Verdict({"placement": even}, "clips", 10, 7, 5).adapt
+    both = ("gpa", "wide", "wide_target")
+    assert recommend(None, both) == "wide_target" and recommend(None, both, packaged=True) == "wide"
     assert recommend(None, ("oracle", "gpa")) == "gpa" and recommend(None, ("oracle",)) == "pretrained"
 
 

@@ -327,7 +327,6 @@ def test_own_footage_is_adapted_to_and_accounted_for(
         ("gpa_lpa", "source_val"),
         ("gpa_lpa_view", "source_val"),
         ("wide", "source_val"),
-        ("wide_target", "source_val"),
     ]
     assert main(["evaluate", str(tmp_path / "r"), "--split", "source_val"]) == 0
 
