@@ -167,7 +167,8 @@ class RunConfig:
     the same at every step. auto: where that is so; a phase that cannot be captured says so and goes on
     without."""
     from_scratch: bool = False
-    """With --target and no --source: train the arm wide anew. Otherwise it is the package's own lifter."""
+    """With --target and no --source: train the arm wide from random weights. Otherwise it is the package's
+    own lifter."""
     json: bool = False
     """Print the results as one JSON object on stdout. All other output goes to stderr."""
     domain_size: Annotated[float, Above(0)] = 1.0

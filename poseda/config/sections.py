@@ -107,6 +107,11 @@ class WideConfig:
     weight_up: Annotated[float, AtLeast(0)] = 0.03
     """Weight of the loss of the upward direction."""
 
+    @property
+    def round_names(self) -> list[str]:
+        """Names of the phases of the arm wide_target; the last one ends with the arm's lifter."""
+        return [*(f"round{number}" for number in range(1, self.rounds)), "lifter"]
+
 
 @dataclass(frozen=True)
 class ViewsConfig:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from poseda.config import WIDE_ARMS, Arm, RunConfig, WideConfig
+from poseda.config import WIDE_ARMS, Arm, RunConfig
 from poseda.runs.verdict import PRETRAINED
 from poseda.training.pairs import recipe_of
 from poseda.training.stage import title_of
@@ -55,7 +55,7 @@ def _of_wide_arm(config: RunConfig, arm: Arm, seed: int) -> list[PlannedPhase]:
     own = config.wide
     phases = [PlannedPhase("wide", "lifter", seed, 0 if config.packaged else own.steps)]
     if arm == "wide_target":
-        phases += [PlannedPhase(arm, name, seed, own.target_steps) for name in round_names(own)]
+        phases += [PlannedPhase(arm, name, seed, own.target_steps) for name in own.round_names]
     return phases
 
 
@@ -66,8 +66,3 @@ def _of_arm(config: RunConfig, arm: Arm, seed: int) -> list[PlannedPhase]:
     if recipe.postures == "generated":
         phases.append(PlannedPhase(arm, "generator", seed, config.generator_training.steps))
     return [*phases, PlannedPhase(arm, "lifter", seed, config.training.adapt_steps)]
-
-
-def round_names(wide: WideConfig) -> list[str]:
-    """Names of the phases in which the target teaches a wide lifter; the last ends with the arm's lifter."""
-    return [*(f"round{number}" for number in range(1, wide.rounds)), "lifter"]

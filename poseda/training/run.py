@@ -18,10 +18,8 @@ from poseda.runs import RunFolder
 from poseda.runs.verdict import PRETRAINED, Verdict, source_model
 from poseda.training.aligned_source import AlignedSource
 from poseda.training.disturbance import disturb
-from poseda.training.loggers import close
 from poseda.training.pairs import Recipe, TrainingData, recipe_of
 from poseda.training.phases import Phases
-from poseda.training.plan import round_names
 from poseda.training.samples import save_samples
 from poseda.training.stage import Observer, Silent, Stages
 
@@ -71,7 +69,7 @@ class Run:
             for seed, arm in product(self.config.seeds, self.config.arms):
                 results += self.train_arm(seed, arm)
             self._show()
-            close(self._stages.logger)
+            self._stages.finish()
             return results
 
     def train_arm(self, seed: int, arm: Arm) -> list[dict[str, Any]]:
@@ -107,7 +105,7 @@ class Run:
 
     def teach_wide(self, seed: int, lifter: nn.Module) -> nn.Module:
         """The arm wide_target: the wide lifter learns from the target's poses as it finds them, in rounds."""
-        for name in round_names(self.config.wide):
+        for name in self.config.wide.round_names:
             weights = self._stages.run(seed, "wide_target", name, self._phases.taught(self.data, lifter))
             lifter = self._phases.wide_of(weights)
         return lifter

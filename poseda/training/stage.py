@@ -19,7 +19,7 @@ from poseda.runs.renamed import FIRST_ARM_NAMES
 from poseda.training.errors import CollapseError, NonFiniteError
 from poseda.training.fabric import layer_precision, pack_scaler, unpack_scaler
 from poseda.training.health import CollapseWatch, NonFiniteWatch
-from poseda.training.loggers import log, open_logger
+from poseda.training.loggers import close, log, open_logger
 from poseda.training.meters import Meters
 
 
@@ -95,6 +95,10 @@ class Stages:
         self.config, self.fabric, self.folder, self.observer = config, fabric, folder, observer
         self.logger = open_logger(config, folder)
         self.fresh_scaler = pack_scaler(fabric)
+
+    def finish(self) -> None:
+        """Let the logger write what it still holds."""
+        close(self.logger)
 
     def run(self, seed: int, arm: str, name: str, build: Build) -> dict[str, Tensor]:
         """Run a phase of an arm and seed to its end, or load what it left; return its result.

@@ -83,6 +83,7 @@ class ViewSource:
         self.own = len(data.source) if own is None else own
         lengths = group_lengths(data.source.pose_3d[: self.own], data.skeleton).median(0).values
         self.physique = anatomical_scale(lengths, data.skeleton)
+        self._unchanged = torch.ones_like(self.physique)
         self._order = Shuffle(len(data.source), config.wide.batch, seed, data.source.pose_2d.device)
         self.detector = Detector(
             data.skeleton, config.detector, data.patterns, rng, data.source.pose_2d.device
@@ -97,7 +98,7 @@ class ViewSource:
         """Views of these rows."""
         rows, skeleton = rows_around(index, self.data.windows), self.data.skeleton
         centre = middle(rows)
-        physique = torch.where((centre < self.own)[:, None], self.physique, 1.0)
+        physique = torch.where((centre < self.own)[:, None], self.physique, self._unchanged)
         view = draw_views(self.up[centre], skeleton, self.config.views, self.rng, physique)
         seen = view.of(self.data.source.pose_3d[rows], skeleton)
         rays = self.detector.disturb(seen.pose_2d)

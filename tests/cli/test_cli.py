@@ -149,7 +149,9 @@ def test_evaluate_refuses_what_is_no_run(tmp_path: Path, capsys: pytest.CaptureF
 
 
 def test_unknown_commands_and_stray_options_are_named(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "adapt, lift, view, inspect, evaluate, bench, info, got 'train'" in refused(capsys, "train")
+    assert "adapt, lift, view, inspect, evaluate, export, bench, doctor, info, got 'train'" in refused(
+        capsys, "train"
+    )
     assert "--loud" in refused(capsys, "info", "--loud")
     assert refused(capsys, "lift", "--model", "r") == "poseda: expected --input, got none"
     assert main(["--help"]) == 0 and "adapt" in capsys.readouterr().out

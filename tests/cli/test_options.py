@@ -87,7 +87,7 @@ def test_a_mistyped_name_is_answered_with_the_one_that_may_be_meant(
 
 
 def test_all_that_is_missing_is_named_at_once(tmp_path: Path) -> None:
-    for program, names in ((lift.PROGRAM, "--model and --input"), (evaluate.PROGRAM, "RUN")):
+    for program, names in ((lift.PROGRAM, "--input"), (evaluate.PROGRAM, "RUN")):
         with pytest.raises(UsageError, match=f"^expected {names}, got none$"):
             parse(program, [])
 

@@ -54,7 +54,7 @@ def test_lift_detects_in_a_new_video_and_keeps_that_beside_the_result(
     clip = write_video(tmp_path / "other.mp4", walk(9))
     assert lift(run, clip, tmp_path / "out.json", "--video-detector", "rtmpose") == 0
     assert (tmp_path / "out-detections" / "other.npz").is_file()
-    assert len(json.loads((tmp_path / "out.json").read_text())) == 9
+    assert len(json.loads((tmp_path / "out.json").read_text())["frames"]) == 9
 
 
 def test_a_missing_detector_is_one_sentence_and_nothing_is_written(

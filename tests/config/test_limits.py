@@ -102,7 +102,7 @@ def test_every_command_checks_its_limits_when_it_is_built() -> None:
         (lambda: RunConfig(training=None), "training"),  # type: ignore[arg-type]
         (lambda: LiftConfig(here, here, here, rate=0.0), "rate"),
         (lambda: LiftConfig(here, here), "output"),
-        (lambda: LiftConfig(here, Path("-"), fov="estimate"), "fov"),
+        (lambda: LiftConfig(Path("-"), fov="estimate"), "fov"),
         (lambda: EvaluateConfig(here, protocol="3dpw-14"), "protocol"),
         (lambda: EvaluateConfig(here, cameras=here), "cameras"),
         (lambda: BenchConfig(batches=(1, 0)), "batches"),

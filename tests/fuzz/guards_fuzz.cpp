@@ -324,11 +324,15 @@ class Call {
         size_['X'] = size_['M'] ? size_['N'] : 0;
     }
 
-    // A gradient has its argument's shape but for the rows, none where it is not wanted.
-    Sizes gradient_sizes(size_t result) const {
+    // Whether a gradient is asked for of an argument that is there.
+    bool wanted(size_t result) const {
         const c10::IValue& of = argument(schema_.returns()[result].name());
-        if (of.isNone() || !(argument("wanted").toInt() >> result & 1)) return {0};
-        Sizes sizes = of.toTensor().sizes().vec();
+        return !of.isNone() && (argument("wanted").toInt() >> result & 1);
+    }
+
+    // A gradient has its argument's shape but for the rows.
+    Sizes gradient_sizes(size_t result) const {
+        Sizes sizes = argument(schema_.returns()[result].name()).toTensor().sizes().vec();
         sizes[0] = size_['N'];
         return sizes;
     }
@@ -339,6 +343,10 @@ class Call {
         for (size_t i = 0; i < results.size(); ++i) {
             if (results[i].isString()) continue;
             const at::Tensor& result = results[i].toTensor();
+            if (shapes_.results.empty() && !wanted(i)) {
+                require(!result.defined(), "what is not wanted is no tensor");
+                continue;
+            }
             const Sizes expected = shapes_.results.empty() ? gradient_sizes(i) : sizes_of(shapes_.results[i]);
             require(result.sizes() == expected, "a result has the stated shape");
             require(result.scalar_type() == type_of(schema_.returns()[i].name()), "and dtype");

@@ -247,7 +247,7 @@ def test_smoothing_calms_the_motion(
             "--input: expected a file or folder, got nowhere.json, which does not exist",
         ),
         (["--min-confidence", "1.5"], "--min-confidence: expected a share from 0 to 1, got 1.5"),
-        (["--rate", "0"], "--rate: expected a number above 0, got 0.0"),
+        (["--rate", "0"], "--rate: expected a number of at least 0.001, got 0.0"),
         (["--input", "-", "--smooth.filter", "savgol"], "--smooth.filter: expected one_euro or none"),
         (["--input", "-", "--fov", "estimate"], "--fov: expected degrees for --input -"),
     ],

@@ -112,6 +112,7 @@ PHASES = {arm: {"lifter"} for arm in ARMS} | {
     "gpa_lpa": {"lifter", "generator"},
     "poseaug": {"lifter", "generator"},
     "gpa_lpa_view": {"lifter", "generator", "scout"},
+    "wide_target": {"round1", "lifter"},
 }
 
 
