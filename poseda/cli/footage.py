@@ -45,6 +45,9 @@ def with_detections(
 
     if not holds_videos(path):
         return path
+    for result in results:
+        if path.is_dir() and path.resolve() in result.resolve().parents:
+            raise UsageError(f"{path}: expected results outside the folder of videos, got {result}")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError(
             f"{path}: expected files of 2D detections for several processes, got videos; run one process "

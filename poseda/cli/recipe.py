@@ -40,12 +40,13 @@ def resolve(given: Mapping[str, Any]) -> RunConfig:
         ConfigError: if a value is out of range or two values do not fit.
         ValueError: if the device is unknown or not there.
     """
-    name = given.get("preset", "auto")
-    config = _by_preset(name, given)  # a mistake is refused before torch is loaded
+    name, recorded = given.get("preset", "auto"), _recorded(given)
+    # A mistake is refused before torch is loaded.
+    config = _by_preset(recorded.get("preset", name) if name == "auto" else name, given)
 
     from poseda.device import choose, precision_of
 
-    recorded, device = _recorded(given), choose(config.device)
+    device = choose(config.device)
     if name == "auto":
         config = _by_preset(recorded.get("preset", "full" if device.type == "cuda" else "default"), given)
     if config.precision == "auto":
@@ -70,6 +71,9 @@ def _sized_as_packaged(config: RunConfig, given: Mapping[str, Any]) -> RunConfig
     """
     own = pretrained.config().wide
     size = {name: getattr(own, name.removeprefix("wide.")) for name in PACKAGED}
+    if "wide.steps" in given:
+        wanted = "expected <from_scratch> beside it, as the package's lifter is trained already"
+        raise ConfigError("wide.steps", wanted, "from_scratch")
     for name, there in size.items():
         if given.get(name, there) != there:
             wanted = f"expected {there}, that of the package's lifter, or <from_scratch>, got {given[name]}"

@@ -209,8 +209,9 @@ class LiftConfig:
     """Movie to write as well, .mp4 or .gif, one per clip: the skeleton on the picture and the people in 3D.
     Joints that were not detected are hollow. It needs poseda[overlay]."""
     arm: NamedArm | None = None
-    """Arm of the lifter. Default: the one that the run's gate recommends. Without a gate, the first
-    there is of wide, gpa_lpa_view, gpa_lpa, gpa, lpa, random, poseaug, source_only; never the oracle."""
+    """Arm of the lifter. Default: the one that the run's gate recommends. Without a gate, the first there is
+    of wide_target, wide, gpa_lpa_view, gpa_lpa, gpa, lpa, random, poseaug, source_only; never the oracle.
+    Where wide is the package's own lifter, it comes before wide_target."""
     seed: Seed | None = None
     """Seed of the lifter. Default: the first of the run."""
     image_size: Annotated[str, PictureSize()] | None = None

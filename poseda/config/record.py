@@ -8,7 +8,7 @@ from typing import Any
 
 from poseda.config.fields import build, flatten, read_plain
 from poseda.config.limits import ConfigError
-from poseda.config.run import RunConfig
+from poseda.config.run import WIDE_ARMS, RunConfig
 
 
 def to_json(config: Any) -> dict[str, Any]:
@@ -70,8 +70,10 @@ def check_resumable(config: RunConfig, saved: dict[str, Any]) -> None:
         ConfigError: naming the first option that differs.
     """
 
-    # A record older than an option was made with its present default.
+    # A record older than an option was made with its present default, but trained its wide lifter itself.
     now, then = flatten(to_json(config)), flatten(to_json(RunConfig())) | flatten(saved)
+    if "from_scratch" not in saved and config.packaged and set(saved["arms"]) & set(WIDE_ARMS):
+        then["from_scratch"] = True
     for name in dict.fromkeys([*now, *then]):
         if name not in RESUMABLE and now.get(name) != then.get(name):
             raise ConfigError(name, f"the run to resume has {then.get(name)!r}, got {now.get(name)!r}")

@@ -120,7 +120,7 @@ class _Reader:
     def tree(self, path: Path) -> Detections2D:
         """Detections of a folder and the folders in it, as far as they hold files that may be read."""
         folders = [path, *in_natural_order([folder for folder in path.rglob("*") if folder.is_dir()])]
-        folders = [folder for folder in folders if not _hidden(folder.relative_to(path)) and _files(folder)]
+        folders = [folder for folder in folders if not hidden(folder.relative_to(path)) and _files(folder)]
         if not folders:
             raise Field(path, "folder").fail(f"files ending in {', '.join(SUFFIXES)}", "none")
         if len(folders) == 1 and folders[0] == path:
@@ -204,10 +204,10 @@ class _Reader:
 def _files(folder: Path) -> list[Path]:
     """The files of a folder that may be read, in natural order."""
     listed = [file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file()]
-    return in_natural_order([file for file in listed if not _hidden(Path(file.name))])
+    return in_natural_order([file for file in listed if not hidden(Path(file.name))])
 
 
-def _hidden(path: Path) -> bool:
+def hidden(path: Path) -> bool:
     """Whether a program has put a file or folder there for itself."""
     return any(part.startswith((".", "__MACOSX")) for part in path.parts)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from poseda.config import from_json
 from poseda.report.arms import meaning_of, tone_of
 from poseda.report.summary import shown_split, summarise
 from poseda.report.tables import change_of
@@ -42,12 +43,13 @@ class Models:
         arms = list(record.config["config"]["arms"])
         adapted = [arm for arm in arms if arm not in ("source_only", "oracle")]
         recommended = None if record.gate is None else str(record.gate["recommended"])
-        chosen = recommended or preferred(arms)
+        packaged = from_json(record.config["config"]).packaged
+        chosen, best = recommended or preferred(arms, packaged), preferred(adapted, packaged)
         return cls(
             source=str(record.labelfree["source_model"]) if record.labelfree else "source_only",
             recommended=recommended,
             chosen=chosen,
-            compared=chosen if chosen in adapted else preferred(adapted) or next(iter(adapted), None),
+            compared=chosen if chosen in adapted else best or next(iter(adapted), None),
         )
 
 

@@ -141,14 +141,10 @@ def recommend(verdict: Verdict | None, arms: Sequence[Arm], packaged: bool = Fal
         arms: of the run.
         packaged: whether the arm wide is the package's own lifter.
     """
-    keep = source_model(arms)
-    wide = ("wide", "wide_target") if packaged else ("wide_target", "wide")
-    for arm in wide:
-        if arm in arms:
-            return arm
-    if verdict is not None and not verdict.adapt:
-        return keep
-    return preferred(arms) or keep
+    keep, best = source_model(arms), preferred(arms, packaged)
+    if best in WIDE_ARMS or verdict is None or verdict.adapt:
+        return best or keep
+    return keep
 
 
 def why(recommended: str, finding: str) -> str:
@@ -166,9 +162,15 @@ def why(recommended: str, finding: str) -> str:
     return f"{recommended} is recommended: {reason}."
 
 
-def preferred(arms: Sequence[Arm]) -> Arm | None:
-    """The first of :data:`PREFERRED` that is among the arms; None where there is none."""
-    return next((arm for arm in PREFERRED if arm in arms), None)
+def preferred(arms: Sequence[Arm], packaged: bool = False) -> Arm | None:
+    """The first of :data:`PREFERRED` that is among the arms; None where there is none.
+
+    Args:
+        arms: to choose from.
+        packaged: whether the arm wide is the package's own lifter. It then comes first.
+    """
+    order: tuple[Arm, ...] = ("wide", *PREFERRED) if packaged else PREFERRED
+    return next((arm for arm in order if arm in arms), None)
 
 
 @dataclass(frozen=True)

@@ -26,11 +26,13 @@ def is_video(path: Path) -> bool:
 def holds_videos(path: Path) -> bool:
     """Whether a path is a video, or a folder with videos and without files of detections."""
     from poseda.datasets.detection_files import SUFFIXES as DETECTIONS
+    from poseda.datasets.detection_files import hidden
 
     if not path.is_dir():
         return is_video(path)
-    files = [file.suffix.lower() for file in path.rglob("*") if file.is_file()]
-    return any(ending in VIDEOS for ending in files) and not any(ending in DETECTIONS for ending in files)
+    files = [file for file in path.rglob("*") if file.is_file() and not hidden(file.relative_to(path))]
+    endings = {file.suffix.lower() for file in files}
+    return bool(endings & set(VIDEOS)) and not endings & set(DETECTIONS)
 
 
 class Video:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from poseda.datasets.connectors import from_arrays
+from poseda.datasets.detection_files import hidden
 from poseda.datasets.detections import Detections2D
 from poseda.datasets.errors import DataError
 from poseda.datasets.formats.field import Field
@@ -86,7 +87,10 @@ def detect_all(
         facts = [{"video": video.name, "sha256": sha256, "asked": asked} for video, sha256 in videos.items()]
         there = [fact.items() <= _made_by(file).items() for file, fact in zip(files, facts, strict=True)]
         result = files[0] if path.is_file() else below
-        if all(there):
+        others = path.is_dir() and _others(below, files)
+        if all(there) and not (others and folder != kept[-1]):  # those of another run stay as they are
+            if path.is_dir():
+                _remove_others(below, files, notice)
             notice(f"{path}: its detections are there already, in {result}")
             return result
     if len({str(file) for file in files}) < len(files):
@@ -125,7 +129,8 @@ def pictures_of(path: Path, clip_name: Callable[[int], str]) -> Callable[[int], 
 
 
 def _videos(folder: Path) -> list[Path]:
-    found = in_natural_order([file for file in folder.rglob("*") if is_video(file) and file.is_file()])
+    files = [file for file in folder.rglob("*") if is_video(file) and file.is_file()]
+    found = in_natural_order([file for file in files if not hidden(file.relative_to(folder))])
     return sorted(found, key=lambda file: file.parent.parts)
 
 
@@ -197,10 +202,14 @@ def _check_ours(file: Path) -> None:
 
 def _remove_others(below: Path, files: list[Path], notice: Notice) -> None:
     """Kept detections of videos that are no longer in the folder would be read with the others."""
-    for file in sorted(set(below.rglob("*.npz")) - set(files)):
-        if _made_by(file):
-            file.unlink()
-            notice(f"{file}: removed, as its video is no longer there")
+    for file in _others(below, files):
+        file.unlink()
+        notice(f"{file}: removed, as its video is no longer there")
+
+
+def _others(below: Path, files: list[Path]) -> list[Path]:
+    """Kept detections of other videos."""
+    return [file for file in sorted(set(below.rglob("*.npz")) - set(files)) if _made_by(file)]
 
 
 def _digest(video: Path) -> str:

@@ -15,7 +15,7 @@ from poseda.cli.adapt import parse_run
 from poseda.cli.config_file import write
 from poseda.cli.options import parse
 from poseda.cli.recipe import resolve
-from poseda.config import check_resumable, preset, to_json
+from poseda.config import ConfigError, check_resumable, preset, to_json
 from poseda.config.fields import flatten
 
 
@@ -293,3 +293,17 @@ def test_a_resumed_run_keeps_its_preset_and_precision_on_another_device(
     check_resumable(run, record | {"network": to_json(run.network)})
     (tmp_path / "config.json").write_text("{")
     assert resolve({"resume": True, "out": tmp_path, "precision": "tf32"}).preset == "full"
+
+
+def test_the_options_of_a_resumed_run_are_checked_against_its_own_preset(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"config": to_json(preset("tiny"))}))
+    resumed = resolve({"resume": True, "out": tmp_path, "save_every": 40})
+    assert (resumed.preset, resumed.save_every, resumed.log_every) == ("tiny", 40, 20)
+
+
+def test_a_wide_lifter_that_an_older_run_trained_is_not_taken_for_the_packages() -> None:
+    config = resolve({"target": Path("footage.json"), "arms": ("wide",)})
+    older = {name: value for name, value in to_json(config).items() if name != "from_scratch"}
+    with pytest.raises(ConfigError, match="from_scratch: the run to resume has True, got False"):
+        check_resumable(config, older)
+    check_resumable(config, to_json(config))

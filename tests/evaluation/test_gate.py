@@ -164,6 +164,8 @@ def test_the_margin_is_the_distance_over_the_limit() -> None:
 def test_the_preferred_arm_is_the_method_and_never_the_oracle() -> None:
     assert preferred(["source_only", "gpa_lpa", "oracle"]) == "gpa_lpa"
     assert preferred(["source_only", "lpa", "gpa", "oracle"]) == "gpa"
+    assert preferred(["wide", "wide_target"]) == "wide_target"
+    assert preferred(["wide", "wide_target"], packaged=True) == "wide"
     assert preferred(["oracle"]) is None
 
 

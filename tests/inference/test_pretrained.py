@@ -100,6 +100,7 @@ def test_a_lifter_can_be_trained_from_scratch(footage: Path, tmp_path: Path) -> 
             ["--target", "{file}", "--wide.width", "64"],
             "--wide.width: expected 512, that of the package's lifter",
         ),
+        (["--target", "{file}", "--wide.steps", "9"], "--wide.steps: expected --from-scratch beside it"),
         (["--from-scratch"], "--from-scratch: expected --target without --source, where it has an effect"),
     ],
 )

@@ -79,6 +79,20 @@ def test_a_folder_keeps_names_and_continues_where_it_stopped(tmp_path: Path) -> 
     assert sorted(read_detections(below).reading.clip_names.values()) == ["monday/walk", "tuesday/walk"]
 
 
+def test_detections_of_a_video_that_went_are_neither_read_nor_taken_from_another_run(tmp_path: Path) -> None:
+    clips, run, own = (tmp_path / name for name in ("clips", "run", "own"))
+    for name in ("run.mp4", "walk.mp4", ".walk.mp4"):
+        write_video(clips / name, walk(4))
+    below = detect_all(clips, [run], SquareDetector, "squares")
+    assert sorted(file.name for file in below.iterdir()) == ["run.npz", "walk.npz"]  # no hidden files
+    (clips / "run.mp4").unlink()
+    # Of another run's folder nothing is removed, and not all of it is this folder's.
+    assert detect_all(clips, [run, own], SquareDetector, "squares") == own / "clips"
+    assert len(list(below.iterdir())) == 2 and len(list((own / "clips").iterdir())) == 1
+    assert detect_all(clips, [run], SquareDetector, "squares") == below
+    assert [file.name for file in below.iterdir()] == ["walk.npz"]
+
+
 def test_names_that_differ_in_their_endings_and_files_of_others_are_refused(tmp_path: Path) -> None:
     clips, kept = tmp_path / "clips", tmp_path / "kept"
     for name in ("walk.mp4", "walk.avi"):
