@@ -23,7 +23,9 @@ from poseda.config.limits import Distinct, Found, check_fields
 from poseda.pretrained import CARD, FOLDER
 
 if TYPE_CHECKING:
-    from poseda.datasets import OwnDomains
+    from torch import Tensor
+
+    from poseda.datasets import LabelledPoses, OwnDomains
 
 NAME = "benchmarks.pretrained"
 """What the program calls itself."""
@@ -40,6 +42,8 @@ class PretrainedOptions:
     """Sources of 3D poses beside the embedded one, as for --source of adapt."""
     attribution: str
     """Who made the motion capture, and its licence, for the card."""
+    described: str
+    """What the motion capture is, for the card."""
     out: Path
     """Folder of the run. A command that was stopped continues where it stopped."""
     install: Path = FOLDER
@@ -103,7 +107,7 @@ def train(options: PretrainedOptions, recipe: RunConfig) -> dict[str, Any]:
     size = packed.weights(0, "wide", "lifter").path.stat().st_size
     card = {
         "lifter": "wide, for every camera and mask; H36M16, single frames",
-        "trained_on": ["embedded source domain", *(path.name for path in options.motion)],
+        "trained_on": ["embedded source domain", options.described],
         "attribution": options.attribution,
         "poses": len(domains.adaptation().source),
         "steps": prepared.config.wide.steps,
@@ -133,16 +137,16 @@ def sources(motion: Sequence[Path], size: float) -> OwnDomains:
         tables.append(parts[0])
         held.append(parts[1])
     source, val = concatenated(tables), concatenated(held)
-    shown = val.rows(torch_head(len(val)))
+    shown = val.rows(slice_of(val, 1000))
     target = UnlabelledPoses(shown.pose_2d, shown.camera, shown.clip + clips)
     return OwnDomains("pretrained", AdaptationData(H36M16, source, val, target), digest(list(motion), ""), {})
 
 
-def torch_head(size: int) -> Any:
-    """The first rows of a table, at most a thousand."""
+def slice_of(poses: LabelledPoses, most: int) -> Tensor:
+    """Numbers of the first rows of a table."""
     import torch
 
-    return torch.arange(min(size, 1000))
+    return torch.arange(min(len(poses), most))
 
 
 if __name__ == "__main__":

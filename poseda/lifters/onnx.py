@@ -6,9 +6,10 @@ import copy
 import json
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -125,7 +126,20 @@ def _program(
             verbose=False,
         )
     assert program is not None
+    check_batch(program.model.graph.inputs)
     return program
+
+
+def check_batch(inputs: Iterable[Any]) -> None:
+    """Check that the batch of every input of a program is free.
+
+    Raises:
+        ValueError: if the exporter took the example's batch for a constant.
+    """
+    for entry in inputs:
+        if entry.shape is None or isinstance(entry.shape[0], int):
+            wanted = f"expected torch's exporter to leave the batch of {entry.name} free"
+            raise ValueError(f"{wanted}, got {entry.shape}; another version of torch may do it")
 
 
 @contextmanager
@@ -137,8 +151,7 @@ def _quiet() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*", category=FutureWarning)
-            # Of two inputs with one batch size.
-            warnings.simplefilter("ignore", UserWarning)
+            warnings.filterwarnings("ignore", module=r"torch\..*", category=UserWarning)
             yield
     finally:
         logger.setLevel(level)

@@ -42,7 +42,6 @@ def test_an_arm_of_screen_coordinates_runs_alike(run: Path, tmp_path: Path) -> N
     assert np.abs(pose_3d[:, 0] - pose_3d[:, 0, :1] - expected).max() < 1e-4
 
 
-@pytest.mark.xfail(reason="the exported mask had a fixed batch of 2; not understood yet", strict=False)
 def test_the_arm_wide_has_two_inputs_and_hides_unseen_rays(run: Path, tmp_path: Path) -> None:
     path = tmp_path / "wide.onnx"
     # In a process of its own, as users run it.

@@ -1,6 +1,7 @@
 """Every lifter as an ONNX file, run by onnxruntime, against torch."""
 
 import json
+from types import SimpleNamespace
 
 import onnxruntime
 import pytest
@@ -9,6 +10,7 @@ from torch import nn
 
 from poseda import lifters
 from poseda.geometry.skeleton import H36M16
+from poseda.lifters.onnx import check_batch
 
 SMALL = {
     "simple_baseline": (1, {"width": 16}),
@@ -74,3 +76,10 @@ def test_an_exported_flip_average_holds_the_mirror_and_describes_itself(tmp_path
     assert json.loads(about["joint_names"]) == list(H36M16.joint_names)
     (given,) = session.get_inputs()
     assert given.name == "pose_2d" and given.shape[1:] == [1, 16, 3] and isinstance(given.shape[0], str)
+
+
+def test_a_batch_that_the_exporter_fixed_is_refused() -> None:
+    free, fixed = SimpleNamespace(name="rays", shape=("batch", 1)), SimpleNamespace(name="seen", shape=(2, 1))
+    check_batch([free])
+    with pytest.raises(ValueError, match="leave the batch of seen free"):
+        check_batch([free, fixed])
