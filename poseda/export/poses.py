@@ -24,8 +24,8 @@ class LiftedPoses:
         skeleton: of the poses.
         rate: frames a second.
         clip_names: number of a clip to the name of its file, video or action, for clips that have one.
-        error: (F, J) float32 metres, the expected distance of each joint to the truth, NaN where ``valid`` is
-            false; or None where the lifter does not tell it.
+        error: (F, J) float32 metres, the distance to the truth within which 68 % of the joints lie, NaN where
+            ``valid`` is false; or None where the lifter does not tell it.
         pose_2d: (F, J, 2) float32 screen coordinates of the joints, NaN where unknown; or None. Joints that
             were not detected are where the lifted pose has them.
         image_size: number of a clip to width and height of its pictures, pixels, where known.

@@ -29,9 +29,9 @@ from poseda.lifters.observation import Observation
 from poseda.lifters.wide import WideLifter
 from poseda.method.two_passes import LiftedFootage, Told, lift_frames
 
-AXIS_SHARE = 2 / 3
-"""Standard deviation along an axis over the mean distance, of errors as the lifter's loss takes them: each
-coordinate has a Laplace distribution in space of a third of the mean distance, rounded up."""
+AXIS_SHARE = 0.57
+"""Standard deviation along an axis over the distance within which 68 % of the errors lie, for errors as the
+lifter's loss takes them: a Laplace distribution in space."""
 
 REFINEMENTS = 3
 """Gauss-Newton steps of the root."""

@@ -31,7 +31,8 @@ class Lifted(NamedTuple):
 
     Attributes:
         pose_3d: (N, T or 1, J, 3) metres, camera axes, root at the origin.
-        log_error: (N, J) log of the expected distance to the truth, metres, in the middle frame.
+        log_error: (N, J) log of the expected error in the middle frame: a distance to the truth, metres,
+            within which 68 % of the joints lie.
         up: (N, C) log probability of the directions of :data:`directions.GRID`, in virtual axes.
         turn: (N, 3, 3) camera axes into virtual ones.
     """
@@ -57,6 +58,7 @@ class WideLifter(nn.Module):
 
     usual_lengths: Tensor
     log_prior: Tensor
+    log_error_scale: Tensor
 
     def __init__(
         self, skeleton: Skeleton, family: str = "residual", frames: int = 1, **options: object
@@ -74,6 +76,8 @@ class WideLifter(nn.Module):
         self.register_buffer("usual_lengths", torch.full((skeleton.num_groups,), 0.25))
         even = torch.full((len(directions.GRID),), 1 / len(directions.GRID))
         self.register_buffer("log_prior", even.log())
+        # Set after training, from held-out views; see poseda.training.calibration.
+        self.register_buffer("log_error_scale", torch.zeros(()))
 
     def forward(self, observation: Observation) -> Lifted:
         """Lift N windows of T frames."""
@@ -83,7 +87,7 @@ class WideLifter(nn.Module):
         joints = self.skeleton.num_joints
         return Lifted(
             pose @ turn[:, None],
-            told[:, :joints].clamp(*ERROR_RANGE),
+            told[:, :joints].clamp(*ERROR_RANGE) + self.log_error_scale,
             told[:, joints:].log_softmax(1),
             turn,
         )

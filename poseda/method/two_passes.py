@@ -54,7 +54,7 @@ class LiftedFootage:
 
     Attributes:
         pose_3d: (N, J, 3) metres, camera axes, root at the origin.
-        error: (N, J) expected distance to the truth, metres.
+        error: (N, J) distance to the truth within which 68 % of the joints lie, metres.
         up: (N, 3) the upward direction that was told to each frame; NaN where none was.
         lengths: (N, G) the lengths that were told, metres; NaN where none were.
         up_error: (N,) uncertainty of a found direction, radians; 0 where it was given, NaN where unknown.

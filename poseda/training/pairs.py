@@ -129,6 +129,7 @@ class TrainingData:
             without tilt (:mod:`poseda.training.view_alignment`). None leaves the source's own tilt.
         patterns: (M, J) bool, which joints the target's detections show, or None where they show all.
         target: unlabelled poses, for the arm that lifts them.
+        held: labelled source poses that nothing is trained on.
     """
 
     skeleton: Skeleton
@@ -138,6 +139,7 @@ class TrainingData:
     tilt: Tensor | None = None
     patterns: Tensor | None = None
     target: UnlabelledPoses | None = None
+    held: LabelledPoses | None = None
 
     @classmethod
     def load(
@@ -158,7 +160,16 @@ class TrainingData:
         placements = TargetPlacements.build(target.pose_2d, target.camera, data.skeleton, target.visible)
         windows = windows_of(source, frames, target_frame, "source")
         patterns = None if target.shown is None else target.shown.to(device)
-        return cls(data.skeleton, source, placements.to(device), windows, patterns=patterns, target=target)
+        held = data.source_val.to(device)
+        return cls(
+            data.skeleton,
+            source,
+            placements.to(device),
+            windows,
+            patterns=patterns,
+            target=target,
+            held=held,
+        )
 
 
 def augment_pairs(

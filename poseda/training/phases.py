@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from functools import partial
 
 import torch
 from lightning.fabric import Fabric
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from poseda import pretrained
 from poseda.config import LifterTrainingConfig, RunConfig
 from poseda.datasets import LabelledPoses
+from poseda.datasets.sequences import windows_of
 from poseda.geometry.skeleton import H36M16, Skeleton
 from poseda.lifters.sizes import build_lifter, build_wide
 from poseda.method.bodies import group_lengths
@@ -21,6 +23,7 @@ from poseda.runs.checkpoint import unpack_module
 from poseda.runs.verdict import PRETRAINED
 from poseda.training import compilation, graphs
 from poseda.training.adversarial import GeneratorPhase
+from poseda.training.calibration import calibrate
 from poseda.training.found_poses import with_found
 from poseda.training.lifting import LifterPhase, PairDraw
 from poseda.training.pairs import PairSource, Recipe, TrainingData, recipe_of
@@ -91,7 +94,8 @@ class Phases:
             lengths = group_lengths(data.source.root_relative, self.skeleton).mean(0)
             lifter.usual_lengths.copy_(lengths)
             views = ViewSource(data, self.config, rng.initial_seed(), rng)
-            return self._wide_phase(lifter, views, options_of(self.config), self.config.wide.steps)
+            steps, held = self.config.wide.steps, self._held(data, rng)
+            return self._wide_phase(lifter, views, options_of(self.config), steps, held)
 
         return build
 
@@ -103,12 +107,27 @@ class Phases:
             found = with_found(data, lifter, options.target_share, rng.initial_seed(), self.config)
             views = ViewSource(found.data, self.config, rng.initial_seed(), rng, found.up, found.own)
             rate = replace(options_of(self.config), learning_rate=options.target_rate)
-            return self._wide_phase(copy.deepcopy(lifter), views, rate, options.target_steps)
+            held = self._held(data, rng)
+            return self._wide_phase(copy.deepcopy(lifter), views, rate, options.target_steps, held)
 
         return build
 
+    def _held(self, data: TrainingData, rng: torch.Generator) -> ViewSource:
+        """Views of poses that training does not see, with random numbers of their own."""
+        assert data.held is not None
+        target_frame = None if data.windows is None else data.windows.target_frame
+        windows = windows_of(data.held, self.config.frames, target_frame, "source_val")
+        held = replace(data, source=data.held, windows=windows)
+        own = torch.Generator(rng.device).manual_seed(rng.initial_seed() + 1)
+        return ViewSource(held, self.config, own.initial_seed(), own)
+
     def _wide_phase(
-        self, lifter: nn.Module, views: ViewSource, options: LifterTrainingConfig, steps: int
+        self,
+        lifter: nn.Module,
+        views: ViewSource,
+        options: LifterTrainingConfig,
+        steps: int,
+        held: ViewSource | None = None,
     ) -> WidePhase:
         return WidePhase(
             lifter,
@@ -119,6 +138,7 @@ class Phases:
             self.fabric,
             captured=graphs.chosen(self.config, self.fabric),
             wide=self.config.wide,
+            finish=None if held is None else partial(calibrate, held=held),
         )
 
     def wide_of(self, weights: dict[str, Tensor]) -> nn.Module:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from poseda.geometry.kinematics import root_relative
 from poseda.lifters import directions, mirror
 from poseda.lifters.flip import negate_first
 from poseda.lifters.observation import Observation, where
+from poseda.lifters.wide import WideLifter
 from poseda.method.bodies import anatomical_scale, group_lengths
 from poseda.method.detector import Detector
 from poseda.method.views import draw_views
@@ -48,12 +50,14 @@ class Views(NamedTuple):
         pose_3d: (N, T, J, 3) root-relative metres, camera axes.
         up: (N, 3) upward, camera axes.
         valid: (N,) bool, whether every joint is before the camera.
+        true: (N,) bool, whether the pose is a source's, and not one that was found.
     """
 
     observation: Observation
     pose_3d: Tensor
     up: Tensor
     valid: Tensor
+    true: Tensor
 
 
 class ViewSource:
@@ -102,9 +106,11 @@ class ViewSource:
         view = draw_views(self.up[centre], skeleton, self.config.views, self.rng, physique)
         seen = view.of(self.data.source.pose_3d[rows], skeleton)
         rays = self.detector.disturb(seen.pose_2d)
-        return self._told(rays, self.detector.seen(rays), root_relative(seen.pose_3d), view.up, seen.valid)
+        observation = self._told(rays, self.detector.seen(rays), root_relative(seen.pose_3d), view.up)
+        views = Views(observation, root_relative(seen.pose_3d), view.up, seen.valid, centre < self.own)
+        return self._mirror_half(views) if self.config.training.flip else views
 
-    def _told(self, rays: Tensor, seen: Tensor, pose_3d: Tensor, up: Tensor, valid: Tensor) -> Views:
+    def _told(self, rays: Tensor, seen: Tensor, pose_3d: Tensor, up: Tensor) -> Observation:
         """Tell the upward direction and the lengths in some views, with errors as if they were found."""
         own, size = self.config.wide, len(rays)
         lengths = group_lengths(pose_3d[:, pose_3d.shape[1] // 2], self.data.skeleton)
@@ -117,9 +123,7 @@ class ViewSource:
 
         told_up = torch.nn.functional.normalize(up + own.up_error * normal(up), dim=1)
         told_lengths = lengths * (1 + own.length_error * normal(lengths))
-        observation = Observation(rays, seen, told_up, share(), told_lengths, share())
-        views = Views(observation, pose_3d, up, valid)
-        return self._mirror_half(views) if self.config.training.flip else views
+        return Observation(rays, seen, told_up, share(), told_lengths, share())
 
     def _mirror_half(self, views: Views) -> Views:
         skeleton = self.data.skeleton
@@ -129,15 +133,35 @@ class ViewSource:
             torch.where(flip[:, None, None, None], mirror(views.pose_3d, skeleton), views.pose_3d),
             torch.where(flip[:, None], views.up * negate_first(3, views.up.device), views.up),
             views.valid,
+            views.true,
         )
 
 
 class WidePhase(LifterPhase):
-    """Trains a wide lifter; its result is the averaged weights."""
+    """Trains a wide lifter; its result is the averaged weights.
 
-    def __init__(self, *args: Any, wide: WideConfig, **kwargs: Any) -> None:
+    Args:
+        args, kwargs: of :class:`LifterPhase`.
+        wide: weights of the losses.
+        finish: makes the expected errors of the result right, or nothing where they are.
+    """
+
+    def __init__(
+        self, *args: Any, wide: WideConfig, finish: Callable[[WideLifter], None] | None, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self.wide = wide
+        self.wide, self._finish = wide, finish
+        if finish is not None:  # training moves the expected errors themselves
+            assert isinstance(self.average, WideLifter)
+            self.lifter.log_error_scale.zero_()
+            self.average.log_error_scale.zero_()
+
+    def result(self) -> dict[str, Tensor]:
+        """The averaged weights, with expected errors that hold on views of held-out poses."""
+        if self._finish is not None:
+            assert isinstance(self.average, WideLifter)
+            self._finish(self.average)
+        return super().result()
 
     def _train(self, step: float | Tensor, rate: float | Tensor, *indices: Tensor) -> dict[str, Tensor]:
         """Minimise the errors of poses, of their expected errors, and of the upward direction."""
@@ -157,7 +181,8 @@ class WidePhase(LifterPhase):
         options = self.wide
         loss = (
             pose_loss
-            + options.weight_error * (told[:, 1:].mean(1) * weight).sum()
+            # A found pose fits its views better than the truth would: it says nothing of errors.
+            + options.weight_error * (told[:, 1:].mean(1) * weight * views.true).sum()
             + options.weight_up * up_loss
         )
         self._follow_prior((classes * weight[:, None]).sum(0))

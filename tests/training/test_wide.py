@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from poseda.config import Arm, ConfigError, WideConfig, from_json, to_json
+from poseda.config import Arm, ConfigError, RunConfig, WideConfig, from_json, to_json
 from poseda.datasets import Domains, OwnDomains
 from poseda.inference import AdaptedLifter
 from poseda.lifters.sizes import build_wide
+from poseda.lifters.wide import WideLifter
 from poseda.method.two_passes import lift_poses
 from poseda.runs import RunFolder
 from poseda.runs.verdict import source_model
@@ -49,6 +50,42 @@ def test_it_learns(domains: Domains, tmp_path: Path) -> None:
         short_run(tmp_path / "many", "wide", wide=replace(SHORT, steps=300), every=50), domains
     ).train()
     assert many[0]["mpjpe"] < 0.7 * few[0]["mpjpe"]
+
+
+def views_of_held_poses(domains: Domains, config: RunConfig, seed: int) -> ViewSource:
+    data = TrainingData.load(domains.adaptation(), torch.device("cpu"))
+    assert data.held is not None
+    rng = torch.Generator().manual_seed(seed)
+    return ViewSource(replace(data, source=data.held), config, seed, rng)
+
+
+@pytest.mark.parametrize("arm", ["wide", "wide_target"])
+def test_68_percent_of_the_joints_of_new_views_are_within_their_expected_errors(
+    domains: Domains, tmp_path: Path, arm: Arm
+) -> None:
+    config = short_run(tmp_path / "run", arm, wide=replace(SHORT, steps=40))
+    prepare(config, domains).train()
+    lifter = AdaptedLifter.load(config.out, arm, 0).lifter
+    assert isinstance(lifter, WideLifter) and lifter.log_error_scale != 0
+    views, within = views_of_held_poses(domains, config, 7), []
+    for step in range(40):
+        view = views.draw(*views.indices(step))
+        with torch.no_grad():
+            lifted = lifter(view.observation)
+        error = (lifted.pose_3d[:, 0] - view.pose_3d[:, 0]).norm(dim=-1)
+        within.append((error < lifted.log_error.exp())[:, 1:].float().mean())
+    assert abs(float(torch.stack(within).mean()) - 0.68) < 0.05
+
+
+def test_found_poses_are_marked_as_teaching_nothing_about_errors(domains: Domains, tmp_path: Path) -> None:
+    config = short_run(tmp_path / "run", "wide_target", wide=replace(SHORT, weight_error=1.0))
+    prepare(config, domains).train()
+    lifter = AdaptedLifter.load(config.out, "wide", 0).lifter
+    data = TrainingData.load(domains.adaptation(), torch.device("cpu"))
+    found = with_found(data, lifter, 0.5, 3, config)
+    views = ViewSource(found.data, config, 3, torch.Generator().manual_seed(3), found.up, found.own)
+    rows = torch.tensor([0, found.own - 1, found.own, len(found.up) - 1])
+    assert views.draw(rows).true.tolist() == [True, True, False, False]
 
 
 class Stop(Exception):
