@@ -56,7 +56,7 @@ NAME = "benchmarks.step.launches"
 """What the program calls itself."""
 
 COUNTED = 2
-"""The step that is counted, in which discriminators train. The first makes tables and the optimiser's state."""
+"""The step that is counted, in which discriminators train. The first one makes tables and states."""
 
 aten = torch.ops.aten
 
@@ -78,6 +78,8 @@ SEVERAL = {
     aten.native_layer_norm_backward: 2,  # gradient of the input; of weight and bias
     aten.randperm: 4,  # numbers, keys, sort, repair of equal keys
     aten._foreach_norm: 4,  # two cleared buffers, parts, sums
+    aten.slice_backward: 2,  # zeros, the gradient among them
+    aten.select_backward: 2,
 }
 """Operators of several kernels."""
 
@@ -148,6 +150,8 @@ def kernels_of(func: Any, args: Sequence[Any]) -> int:
     if lists and ("_foreach_" in name or "_fused_" in name):
         most = LIST_LENGTHS[min(len(lists), max(LIST_LENGTHS))]
         return -(-len(lists[0]) // most) * SEVERAL.get(packet, 1)
+    if packet is aten.mse_loss and args[2:] != (0,):
+        return 2  # squares, their mean
     return SEVERAL.get(packet, 1)
 
 
@@ -218,7 +222,7 @@ def measure(batch: int) -> list[dict[str, Any]]:
     return results
 
 
-def table(record: dict[str, Any]) -> tuple[Sequence[str], list[Sequence[str]]]:
+def table(record: dict[str, Any]) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
     """Headings, and a row a step."""
     cells = [
         (row["name"], *(str(row["parts"].get(part, 0)) for part in TITLES), str(sum(row["parts"].values())))

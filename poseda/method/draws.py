@@ -1,14 +1,14 @@
 """The random numbers of a training step, drawn at once: one call for uniform ones, one for normal ones.
 
-On a GPU a call costs a kernel, however few numbers it draws. So a step names all of its numbers beforehand, and
-then takes each from the columns of one table.
+On a GPU a call costs a kernel, however few numbers it draws. So a step names all of its numbers beforehand,
+and then takes each from the columns of one table.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -80,17 +80,15 @@ class Draws:
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        def of(kind: type[Column]) -> dict[str, Column]:
-            return {name: column for name, column in columns.items() if isinstance(column, kind)}
-
-        self._uniform, self._normal, self._chance = of(Uniform), of(Normal), of(Chance)
-        uniform = [(low, high - low, shape) for shape, low, high in self._uniform.values()]
-        self._low = _row([(low, shape) for low, _, shape in uniform], device, dtype)
-        self._width = _row([(width, shape) for _, width, shape in uniform], device, dtype)
-        normal = list(self._normal.values())
-        self._mean = _row([(mean, shape) for shape, _, mean in normal], device, dtype)
-        self._deviation = _row([(deviation, shape) for shape, deviation, _ in normal], device, dtype)
-        self._share = _row([(share, shape) for shape, share in self._chance.values()], device, dtype)
+        self._uniform = {name: column for name, column in columns.items() if isinstance(column, Uniform)}
+        self._normal = {name: column for name, column in columns.items() if isinstance(column, Normal)}
+        self._chance = {name: column for name, column in columns.items() if isinstance(column, Chance)}
+        uniform, normal, chance = self._uniform.values(), self._normal.values(), self._chance.values()
+        self._low = _row([(own.low, own.shape) for own in uniform], device, dtype)
+        self._width = _row([(own.high - own.low, own.shape) for own in uniform], device, dtype)
+        self._mean = _row([(own.mean, own.shape) for own in normal], device, dtype)
+        self._deviation = _row([(own.deviation, own.shape) for own in normal], device, dtype)
+        self._share = _row([(own.share, own.shape) for own in chance], device, dtype)
 
     def __call__(self, size: int, rng: torch.Generator | None = None) -> dict[str, Tensor]:
         """Draw for N rows.
@@ -103,7 +101,7 @@ class Draws:
             (N, ...) numbers by name, of the columns' shapes.
         """
         like, drawn = self._low, dict[str, Tensor]()
-        given = {"generator": rng, "device": like.device, "dtype": like.dtype}
+        given: dict[str, Any] = {"generator": rng, "device": like.device, "dtype": like.dtype}
         split = len(self._low)
         if split + len(self._share):
             numbers = torch.rand(size, split + len(self._share), **given)
@@ -129,6 +127,6 @@ def _named(table: Tensor, columns: Mapping[str, Column]) -> dict[str, Tensor]:
     """The columns of a table by name, as views."""
     parts = table.split([math.prod(column.shape) for column in columns.values()], 1)
     return {
-        name: part.unflatten(1, column.shape)
+        name: part.view(len(table), *column.shape)
         for (name, column), part in zip(columns.items(), parts, strict=True)
     }
