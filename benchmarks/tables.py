@@ -222,6 +222,13 @@ def lifter_speed(name: str) -> Table:
     return cells(read(name)["results"])
 
 
+def launches() -> Table:
+    """Kernels of a training step by part."""
+    from benchmarks.step.launches import table
+
+    return table(read("launches"))
+
+
 def processes() -> Table:
     cells = [
         (str(row["processes"]), f"{row['batch']:,}", show_seconds(row["seconds"]), f"{row['speedup']:.2f}x")
@@ -278,6 +285,7 @@ TABLES: dict[str, Callable[[], Table]] = {
     "training-step": training_step,
     "lifter-speed": lambda: lifter_speed("lifters"),
     "lifter-latency": lambda: lifter_speed("lifters_published"),
+    "launches": launches,
     "processes": processes,
     "profile": profile,
     "bf16": bf16,

@@ -222,7 +222,7 @@ class StepBench:
         Raises:
             RuntimeError: if not.
         """
-        phase, rng = self._generator_phase(), self._rng()
+        phase, rng = self.generator_phase(), self._rng()
         index = torch.randint(len(self.data.source), (256,), generator=rng, device=self.fabric.device)
         where = self.data.placements.sample(len(index), rng)
         source = self.data.source.pose_3d[index]
@@ -249,13 +249,13 @@ class StepBench:
             "lifter classic": lambda: classic.lifter_steps(self.steps),
         }
         for name, rival in (("ours", None), ("eager_augmentation", reference.augment)):
-            calls[f"generator {name}"] = self._slot(self._generator_phase(), rival)
+            calls[f"generator {name}"] = self._slot(self.generator_phase(), rival)
             calls[f"lifter {name}"] = self._slot(self.lifter_phase(), rival)
         for name in extras:
             changes, halves = EXTRAS[name]
             other = StepBench(replace(self.config, **changes), self._given, self.steps)
             for half in halves:
-                phase = other._generator_phase() if half == "generator" else other.lifter_phase()
+                phase = other.generator_phase() if half == "generator" else other.lifter_phase()
                 calls[f"{half} {name}"] = other._slot(phase, None)
         return calls
 
@@ -272,7 +272,7 @@ class StepBench:
                     else lambda: loop.lifter_steps(self.steps)
                 )
             else:
-                phase = self._generator_phase() if half == "generator" else self.lifter_phase()
+                phase = self.generator_phase() if half == "generator" else self.lifter_phase()
                 call = self._slot(phase, None if contestant == "ours" else reference.augment, watch)
             call()
             watch.clear()
@@ -302,7 +302,7 @@ class StepBench:
     def _rng(self) -> torch.Generator:
         return torch.Generator(self.fabric.device).manual_seed(0)
 
-    def _generator_phase(self) -> GeneratorPhase:
+    def generator_phase(self) -> GeneratorPhase:
         torch.manual_seed(0)
         lifter = build_lifter(self.config, self.data.skeleton).to(self.fabric.device)
         return GeneratorPhase(self.recipe, self.data, self.config, 0, self._rng(), lifter, self.fabric)
@@ -321,9 +321,7 @@ class StepBench:
     def _classic(self) -> ClassicLoop:
         options = self.config.training
         lifter = build_lifter(self.config, self.data.skeleton).to(self.fabric.device)
-        return ClassicLoop(
-            self._generator_phase(), lifter, options.learning_rate, options.clip, options.batch
-        )
+        return ClassicLoop(self.generator_phase(), lifter, options.learning_rate, options.clip, options.batch)
 
 
 def tables(record: dict[str, Any]) -> Iterator[tuple[str, Sequence[str], list[Sequence[str]]]]:

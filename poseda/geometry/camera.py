@@ -411,5 +411,6 @@ def tilted_up(pitch_roll: Tensor) -> Tensor:
     Returns:
         (..., 3) unit vectors, camera axes.
     """
-    pitch, roll = pitch_roll.unbind(-1)
-    return torch.stack([pitch.cos() * roll.sin(), -pitch.cos() * roll.cos(), -pitch.sin()], -1)
+    sine, cosine = pitch_roll.sin(), pitch_roll.cos()
+    rolled = torch.stack([sine[..., 1], -cosine[..., 1]], -1)
+    return torch.cat([cosine[..., :1] * rolled, -sine[..., :1]], -1)

@@ -79,6 +79,28 @@ def shortest_rotation(start: Tensor, end: Tensor) -> Tensor:
     return axis * angle / sine.clamp_min(1e-12)
 
 
+def turned_onto(start: Tensor, end: Tensor, turn: Tensor) -> Tensor:
+    """The rotation vector that turns about one direction, and then takes it to another the shortest way.
+
+    It is ``composed(shortest_rotation(start, end), turn * start)`` in a third of the operations: the terms of
+    the product of quaternions are the half-way vector and the cross product.
+
+    Args:
+        start, end: (..., 3) unit vectors, not opposite to each other.
+        turn: (..., 1) radians about ``start``, from -pi to pi.
+
+    Returns:
+        (..., 3) radians.
+    """
+    between, half = start + end, turn / 2
+    cosine = half.cos()
+    vector = torch.addcmul(half.sin() * between, cosine, torch.linalg.cross(start, end))
+    sine = vector.norm(dim=-1, keepdim=True)
+    # A quaternion of any length: atan2 needs the ratio alone. |start + end|^2 is 2 (1 + cos).
+    angle = 2 * torch.atan2(sine, cosine * (0.5 * between.square().sum(-1, keepdim=True)))
+    return vector * (angle / sine.clamp_min(1e-12))
+
+
 def angle_between(one: Tensor, other: Tensor) -> Tensor:
     """Angle between vectors of any length, exact near 0 and pi too: (..., 3) each to (...,), radians."""
     sine = torch.linalg.cross(one, other).norm(dim=-1)

@@ -107,15 +107,6 @@ class Observation:
         )
 
 
-def where(choice: Tensor, one: Observation, other: Observation) -> Observation:
-    """Rows of one observation where ``choice`` (N,) is true, else those of the other."""
-
-    def pick(a: Tensor, b: Tensor) -> Tensor:
-        return torch.where(choice.reshape(-1, *[1] * (a.dim() - 1)), a, b)
-
-    return Observation(*(pick(getattr(one, entry.name), getattr(other, entry.name)) for entry in fields(one)))
-
-
 def channels(skeleton: Skeleton) -> int:
     """Numbers that :func:`encode` gives for each joint."""
     return 8 + skeleton.num_groups + 1
@@ -133,19 +124,24 @@ def encode(observation: Observation, usual_lengths: Tensor) -> tuple[Tensor, Ten
         upward direction, lengths, and whether these are known. And (N, 3, 3), which turns camera axes into
         those of the virtual camera.
     """
-    seen = observation.seen
-    turn = look_at(_box(observation.rays, seen)[0])
+    hidden = ~observation.seen[..., None]
+    nothing = hidden.flatten(1).all(1, keepdim=True)
+    low, high = _box(observation.rays, hidden)
+    turn = look_at(((low + high) / 2).masked_fill(nothing, 0.0))
     places = _seen_from(turn, observation.rays)
-    centre, extent = _box(places, seen)
-    scale = (extent.amax(1) / 2).clamp_min(SMALLEST)[:, None, None, None]
-    local = ((places - centre[:, None, None]) / scale).masked_fill(~seen[..., None], 0.0)
+    low, high = _box(places, hidden)
+    # Where nothing is seen, the box has no end, but all places are masked.
+    scale = (
+        ((high - low).amax(1) / 2).masked_fill(nothing[:, 0], 0.0).clamp_min(SMALLEST)[:, None, None, None]
+    )
+    local = ((places - ((low + high) / 2)[:, None, None]) / scale).masked_fill(hidden, 0.0)
     up_known = observation.up_known[:, None].to(local.dtype)
     up = torch.einsum("nij,nj->ni", turn, observation.up.masked_fill(~observation.up_known[:, None], 0.0))
     lengths_known = observation.lengths_known[:, None].to(local.dtype)
     lengths = (observation.lengths / usual_lengths - 1) * SPREAD
     lengths = lengths.masked_fill(~observation.lengths_known[:, None], 0.0)
     scene = torch.cat([scale.log().reshape(-1, 1), up, up_known, lengths, lengths_known], 1)
-    mask = seen[..., None].to(local.dtype)
+    mask = observation.seen[..., None].to(local.dtype)
     shared = scene[:, None, None].expand(*local.shape[:3], -1)
     return torch.cat([local, mask, shared], -1), turn
 
@@ -155,7 +151,7 @@ def look_at(point: Tensor) -> Tensor:
 
     The x axis of such a camera is at right angles to the y axis of the first camera, so it has no roll.
     """
-    forward = torch.nn.functional.normalize(torch.cat([point, torch.ones_like(point[:, :1])], 1), dim=1)
+    forward = torch.nn.functional.normalize(torch.nn.functional.pad(point, (0, 1), value=1.0), dim=1)
     x, y, z = forward.unbind(1)
     right = torch.nn.functional.normalize(torch.stack([z, torch.zeros_like(y), -x], 1), dim=1)
     return torch.stack([right, torch.linalg.cross(forward, right), forward], 1)
@@ -167,10 +163,7 @@ def _seen_from(turn: Tensor, rays: Tensor) -> Tensor:
     return points[..., :2] / points[..., 2:].clamp_min(NEAREST)
 
 
-def _box(points: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
-    """Centre and size (N, 2) of the box round the seen points of a window; zeros where nothing is seen."""
-    hidden = ~seen[..., None]
+def _box(points: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+    """Corners (N, 2) of the box round the points of a window that are not hidden; infinite without any."""
     low = points.masked_fill(hidden, torch.inf).amin((1, 2))
-    high = points.masked_fill(hidden, -torch.inf).amax((1, 2))
-    nothing = ~seen.any(2).any(1)[:, None]
-    return ((low + high) / 2).masked_fill(nothing, 0.0), (high - low).masked_fill(nothing, 0.0)
+    return low, points.masked_fill(hidden, -torch.inf).amax((1, 2))

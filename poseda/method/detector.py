@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
 from poseda.config import DetectorConfig
 from poseda.geometry.skeleton import Skeleton
-from poseda.lifters.flip import mirror, mirror_order
+from poseda.lifters.flip import mirror_order
+from poseda.method.draws import Chance, Column, Normal, Uniform
 
 END_NOISE, HEAD_NOISE, HIP_NOISE = 1.6, 3.0, 1.3
 """Errors at the ends of limbs, at the ends of the trunk and beside the root, relative to other joints.
@@ -27,7 +30,6 @@ class Detector:
         skeleton: of the poses.
         options: rates.
         patterns: (M, J) bool, which joints a target's detections show, or None where no target is known.
-        rng: of the draws.
         device: of the views.
     """
 
@@ -36,66 +38,73 @@ class Detector:
         skeleton: Skeleton,
         options: DetectorConfig,
         patterns: Tensor | None = None,
-        rng: torch.Generator | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.skeleton, self.options, self.patterns, self._rng = skeleton, options, patterns, rng
+        self.skeleton, self.options = skeleton, options
         # Tables of the skeleton, on the device at once: a copy in a step would make the host wait.
         ends = _ends(skeleton)
         paired = {joint for pair in skeleton.symmetric_joints for joint in pair}
         trunk = [joint not in paired and not end for joint, end in enumerate(ends)]
         self._trunk = torch.tensor(trunk, device=device)
-        self._noise = torch.tensor(_relative_noise(skeleton), device=device)[:, None]
         self._parts = _parts(skeleton).to(device)
-        self._exchanged = torch.tensor([-1.0, 1.0], device=device)
+        self._patterns = None
+        if patterns is not None:  # a target is as likely to show the other side
+            self._patterns = torch.cat([patterns, patterns[:, list(skeleton.mirror)]]).to(device)
 
-    def disturb(self, rays: Tensor) -> Tensor:
+    def columns(self, frames: int) -> dict[str, Column]:
+        """The random numbers of a view of so many frames, which the other methods read."""
+        options, joints = self.options, self.skeleton.num_joints
+        noise = options.noise * torch.tensor(_relative_noise(self.skeleton))[:, None]
+        # In windows half of the variance stays: detectors err alike in successive frames.
+        noise = noise if frames == 1 else noise / 2**0.5
+        columns: dict[str, Column] = {
+            "log_blur": Normal((1, 1, 1), VARIED),
+            "noise": Normal((frames, joints, 2), noise),
+            "far": Normal((frames, joints, 2), FAR),
+            "misplaced": Chance((frames, joints, 1), options.misplaced),
+            "swapped": Chance((1, 1, 1), options.swapped),
+            "rate": Uniform((1,), 0.0, options.hidden),
+            "joint": Uniform((joints,)),
+            "part": Uniform((), 0.0, len(self._parts)),
+            "part_hidden": Chance((1,), options.hidden_part),
+            "trunk_hidden": Chance((1,), 0.5),
+            "masked": Chance((1,), options.masked),
+        }
+        if frames > 1:
+            columns["lasting"] = Normal((1, joints, 2), noise)
+        if self._patterns is not None:
+            columns["pattern"] = Uniform((), 0.0, len(self._patterns))
+            columns["as_target"] = Chance((1,), options.as_target)
+        return columns
+
+    def disturb(self, rays: Tensor, drawn: Mapping[str, Tensor]) -> Tensor:
         """Misplace joints: (N, T, J, 2) rays; errors grow with the person's size in the picture."""
-        options, (size, frames, joints, _) = self.options, rays.shape
-        extent = (rays.amax((1, 2)) - rays.amin((1, 2))).norm(dim=-1)[:, None, None, None]
-        varied = (VARIED * self._normal(rays, size, 1, 1, 1)).exp()
-        noise = self._normal(rays, size, frames, joints, 2)
-        if frames > 1:  # half of the variance stays over a window: detectors err alike in successive frames
-            noise = (noise + self._normal(rays, size, 1, joints, 2)) / 2**0.5
-        rays = rays + noise * (options.noise * extent * self._noise * varied)
-        far = self._uniform(rays, size, frames, joints, 1) < options.misplaced
-        rays = torch.where(far, rays + FAR * extent * self._normal(rays, size, frames, joints, 2), rays)
-        swapped = self._uniform(rays, size, 1, 1, 1) < options.swapped
-        other = mirror(rays, self.skeleton) * self._exchanged  # the sides, not the places
-        return torch.where(swapped, other, rays)
+        low, high = rays.flatten(1, 2).aminmax(dim=1)
+        extent = (high - low).norm(dim=-1)[:, None, None, None]
+        noise = drawn["noise"]
+        if "lasting" in drawn:
+            noise = noise + drawn["lasting"]
+        rays = torch.addcmul(rays, noise, extent * drawn["log_blur"].exp())
+        rays = torch.addcmul(rays, drawn["far"], extent * drawn["misplaced"])
+        # The sides are exchanged, not the places.
+        other = rays.index_select(2, mirror_order(self.skeleton, rays.device))
+        return torch.where(drawn["swapped"], other, rays)
 
-    def seen(self, rays: Tensor) -> Tensor:
-        """Which joints are seen: (N, T, J) bool; a window's joints are hidden together."""
-        options, (size, frames, joints, _) = self.options, rays.shape
-        rate = options.hidden * self._uniform(rays, size, 1)
-        random = self._uniform(rays, size, joints) >= rate
-        limb = self._hidden_limb(rays)
-        no_trunk = self._trunk & (self._uniform(rays, size, 1) < 0.5)
-        kept = random & ~limb & ~no_trunk
-        whole = torch.ones_like(kept)
-        share = self._uniform(rays, size, 1)
-        seen = torch.where(share < options.masked, kept, whole)
-        if self.patterns is not None:
-            row = (self._uniform(rays, size) * len(self.patterns)).long().clamp_max(len(self.patterns) - 1)
-            shown = self.patterns[row]
-            flipped = shown.index_select(1, mirror_order(self.skeleton, shown.device))
-            shown = torch.where(self._uniform(rays, size, 1) < 0.5, shown, flipped)
-            seen = torch.where(self._uniform(rays, size, 1) < options.as_target, shown, seen)
-        enough = seen.sum(1, keepdim=True) >= min(options.fewest, joints)
-        return torch.where(enough, seen, whole)[:, None].expand(size, frames, joints)
+    def seen(self, drawn: Mapping[str, Tensor]) -> Tensor:
+        """Which joints are seen: (N, J) bool; a window's joints are hidden together."""
+        part = self._parts[_number(drawn["part"], self._parts)] & drawn["part_hidden"]
+        hidden = (drawn["joint"] < drawn["rate"]) | part | (self._trunk & drawn["trunk_hidden"])
+        seen = ~(hidden & drawn["masked"])
+        if self._patterns is not None:
+            shown = self._patterns[_number(drawn["pattern"], self._patterns)]
+            seen = torch.where(drawn["as_target"], shown, seen)
+        fewest = min(self.options.fewest, self.skeleton.num_joints)
+        return seen | (seen.sum(1, keepdim=True) < fewest)
 
-    def _hidden_limb(self, rays: Tensor) -> Tensor:
-        """(N, J) joints of one body part, or of both legs, hidden as a whole in a share of the rows."""
-        size = len(rays)
-        which = (self._uniform(rays, size) * len(self._parts)).long().clamp_max(len(self._parts) - 1)
-        hit = self._uniform(rays, size, 1) < self.options.hidden_part
-        return self._parts[which] & hit
 
-    def _uniform(self, like: Tensor, *shape: int) -> Tensor:
-        return torch.rand(shape, generator=self._rng, device=like.device, dtype=like.dtype)
-
-    def _normal(self, like: Tensor, *shape: int) -> Tensor:
-        return torch.randn(shape, generator=self._rng, device=like.device, dtype=like.dtype)
+def _number(drawn: Tensor, table: Tensor) -> Tensor:
+    """Rows of a table from numbers (N,) up to its length, which rounding may reach."""
+    return drawn.long().clamp_max(len(table) - 1)
 
 
 def _ends(skeleton: Skeleton) -> list[bool]:

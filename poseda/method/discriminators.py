@@ -8,7 +8,7 @@ placement the fake has.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,8 +20,7 @@ from poseda.geometry.skeleton import Skeleton
 
 def bone_directions(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
     """Unit bones, zero where a bone has no length: (N, J, 3) to (N, K, 3)."""
-    bone = ops.bones(pose_3d, skeleton)
-    return bone / (bone.square().sum(-1, keepdim=True) + 1e-12).sqrt()
+    return torch.nn.functional.normalize(ops.bones(pose_3d, skeleton), dim=-1, eps=1e-6)
 
 
 class PoseDiscriminator(nn.Module):
@@ -37,6 +36,8 @@ class PoseDiscriminator(nn.Module):
         ValueError: if no part has two bones.
     """
 
+    to_parts: Tensor
+
     def __init__(self, skeleton: Skeleton, config: AdversaryConfig) -> None:
         super().__init__()
         self.skeleton = skeleton
@@ -44,7 +45,15 @@ class PoseDiscriminator(nn.Module):
         sizes = [size for size in counts if size]
         if not sizes:
             raise ValueError(f"skeleton {skeleton.name!r}: expected a part of two or more bones, got none")
-        self._sizes = sizes
+        # A product with a table of zeros and ones brings each feature to its part, and is exact. Forward and
+        # backward it is one kernel each, where cutting, padding and stacking are one for each part.
+        table = torch.zeros(sum(sizes), len(sizes), max(sizes))
+        start = 0
+        for part, size in enumerate(sizes):
+            table[range(start, start + size), part, range(size)] = 1.0
+            start += size
+        self._scored = len(sizes)
+        self.register_buffer("to_parts", table.flatten(1), persistent=False)
         widths = [max(sizes)] + [config.part_width] * config.layers + [1]
         self.layers = nn.ModuleList(
             PartLinear(len(sizes), inputs, outputs) for inputs, outputs in pairwise(widths)
@@ -52,13 +61,11 @@ class PoseDiscriminator(nn.Module):
 
     def forward(self, pose_3d: Tensor) -> Tensor:
         """Score (N, J, 3) metres: (N, P), one score a body part."""
-        features = ops.kinematic_chain_space(pose_3d, self.skeleton).split(self._sizes, 1)
-        hidden = torch.stack(
-            [nn.functional.pad(part, (0, max(self._sizes) - part.shape[1])) for part in features]
-        )
+        features = ops.kinematic_chain_space(pose_3d, self.skeleton) @ self.to_parts
+        hidden = features.unflatten(1, (self._scored, -1)).transpose(0, 1)
         for layer in self.layers[:-1]:
             hidden = nn.functional.leaky_relu(layer(hidden), 0.2)
-        return self.layers[-1](hidden)[..., 0].T
+        return self.layers[-1](hidden).squeeze(-1).T
 
 
 class PartLinear(nn.Module):
@@ -81,18 +88,24 @@ class ScreenDiscriminator(nn.Module):
     information as the screen pose, but position does not dominate posture.
     """
 
+    scale: Tensor
+
     def __init__(self, skeleton: Skeleton, config: AdversaryConfig) -> None:
         super().__init__()
         self.root = skeleton.parents.index(-1)
         self.network = _perceptron(2 * skeleton.num_joints + 3, config.screen_width, config.layers)
+        # After its division, posture spans about a quarter. These factors bring all inputs near one.
+        factors = [4.0] * (2 * skeleton.num_joints) + [2.0] * 3
+        self.register_buffer("scale", torch.tensor(factors), persistent=False)
 
     def forward(self, pose_2d: Tensor) -> Tensor:
         """Score (N, J, 2) screen coordinates: (N, 1)."""
         root = pose_2d[:, self.root]
-        size = (pose_2d.amax(1) - pose_2d.amin(1)).sum(-1, keepdim=True)
+        # With indices: the gradient of amax alone is four kernels, as it looks for equal joints.
+        low, high = pose_2d.min(1).values, pose_2d.max(1).values
+        size = (high - low).sum(-1, keepdim=True)
         posture = (pose_2d - root[:, None]) / (size[..., None] + 1e-6)
-        # After the division, posture spans about a quarter. These factors bring all inputs near one.
-        return self.network(torch.cat([4 * posture.flatten(1), 2 * root, 2 * size], 1))
+        return self.network(torch.cat([posture.flatten(1), root, size], 1) * self.scale)
 
 
 def _perceptron(inputs: int, width: int, layers: int) -> nn.Sequential:
@@ -130,24 +143,23 @@ class HistoryPool(nn.Module):
     """Past fakes with their anchors: it exchanges half of each batch for older fakes.
 
     Discriminators would else forget what the generator did before. All sizes are fixed and rows are drawn
-    without replacement: an exchange neither waits for the device nor depends on the order of writes. The
-    pool is part of a checkpoint.
+    without replacement: an exchange neither waits for the device nor depends on the order of writes. All
+    poses of a row are in one table, so that an exchange reads and writes once. The pool is part of a
+    checkpoint, in which each has its name.
 
     Args:
         capacity: poses kept, at least the batch size.
         skeleton: of the poses.
     """
 
-    valid: Tensor
+    poses: Tensor
     occupied: Tensor
 
     def __init__(self, capacity: int, skeleton: Skeleton) -> None:
         super().__init__()
-        joints = skeleton.num_joints
-        self.capacity = capacity
-        for name, size in {"fake_3d": 3, "real_3d": 3, "fake_2d": 2, "real_2d": 2}.items():
-            self.register_buffer(name, torch.zeros(capacity, joints, size))
-        self.register_buffer("valid", torch.zeros(capacity, dtype=torch.bool))
+        self.capacity, self._joints = capacity, skeleton.num_joints
+        # The four poses of a row, and a last number that is 1 where it is valid.
+        self.register_buffer("poses", torch.zeros(capacity, 10 * skeleton.num_joints + 1), persistent=False)
         self.register_buffer("occupied", torch.zeros(capacity, dtype=torch.bool))
 
     @torch.no_grad()
@@ -158,16 +170,45 @@ class HistoryPool(nn.Module):
             fresh: at most ``capacity`` fakes with their anchors.
             generator: of the random choice, on the pool's device.
         """
-        size, device = len(fresh.valid), self.valid.device
+        size, device = len(fresh.valid), self.poses.device
         slot = torch.randperm(self.capacity, generator=generator, device=device)[:size]
-        swap = torch.rand(size, generator=generator, device=device) < 0.5
-        empty = ~self.occupied[slot]
-        returned = []
-        for name, value in zip(AnchoredFakes._fields, fresh, strict=True):
-            store: Tensor = getattr(self, name)
-            shape = (-1, *([1] * (value.dim() - 1)))
-            old = store[slot]
-            returned.append(torch.where((swap & ~empty).view(shape), old, value))
-            store[slot] = torch.where((swap | empty).view(shape), value.detach(), old)
+        swap = torch.rand(size, 1, generator=generator, device=device) < 0.5
+        occupied = self.occupied[slot][:, None]
+        old, new = self.poses[slot], torch.cat([value.reshape(size, -1) for value in fresh], 1)
+        self.poses[slot] = torch.where(swap | ~occupied, new, old)
         self.occupied.index_fill_(0, slot, True)
-        return AnchoredFakes(*returned)
+        return self._cut(torch.where(swap & occupied, old, new))
+
+    def _cut(self, rows: Tensor) -> AnchoredFakes:
+        """Rows of the table as poses."""
+        three, two = 3 * self._joints, 2 * self._joints
+        *parts, valid = rows.split([three, three, two, two, 1], 1)
+        fake_3d, real_3d, fake_2d, real_2d = (part.unflatten(1, (self._joints, -1)) for part in parts)
+        return AnchoredFakes(fake_3d, real_3d, fake_2d, real_2d, valid[:, 0] > 0)
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        for name, value in self._cut(self.poses)._asdict().items():
+            destination[prefix + name] = value.contiguous()
+
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Tensor],
+        prefix: str,
+        metadata: Any,
+        strict: bool,
+        missing: Any,
+        *more: Any,
+    ) -> None:
+        rest, errors = dict(state_dict), more[-1]
+        for name, own in self._cut(self.poses)._asdict().items():
+            given = rest.pop(prefix + name, None)
+            if given is None:
+                missing.append(prefix + name)
+            elif given.shape != own.shape:
+                errors.append(f"size mismatch for {prefix}{name}: {tuple(given.shape)} in the checkpoint")
+            elif name == "valid":
+                self.poses[:, -1] = given
+            else:
+                own.copy_(given)
+        super()._load_from_state_dict(rest, prefix, metadata, strict, missing, *more)

@@ -10,6 +10,7 @@ head; PoseAug and its descendants have one trunk for each head.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 
 from poseda.config import GeneratorConfig
 from poseda.geometry.skeleton import Skeleton
+from poseda.method.draws import Column, Normal, Uniform
 
 
 class Proposal(NamedTuple):
@@ -33,6 +35,15 @@ class Proposal(NamedTuple):
     bone_scale: Tensor
     body_rotation: Tensor
     root: Tensor | None = None
+
+    @classmethod
+    def of(cls, rotation: Tensor, bone_scale: Tensor, root: Tensor | None = None) -> Proposal:
+        """A proposal from rotations (N, K + 1, 3) of the bones and then of the body.
+
+        Cut once, their gradients are put together once.
+        """
+        bones, body = rotation.split((rotation.shape[1] - 1, 1), 1)
+        return cls(bones, bone_scale, body.squeeze(1), root)
 
 
 class Generator(nn.Module):
@@ -69,18 +80,18 @@ class Generator(nn.Module):
             pose_3d: (N, J, 3) source poses, metres; only the root-relative pose and the root count.
             noise: (N, 3J) standard normal.
         """
+        return Proposal.of(*self.changes(pose_3d, noise))
+
+    def changes(self, pose_3d: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """A proposal before it is cut: rotations (N, K + 1, 3) of bones and body, bone scale, root."""
         first = self.skeleton.parents.index(-1)
         root = pose_3d[:, first : first + 1]
         hidden = self.entry(torch.cat([(pose_3d - root).flatten(1), noise], 1))
         for block in self.blocks:
             hidden = block(hidden)
         rotations = bounded(self.turn_head(hidden).unflatten(1, (-1, 3)), self.limits)
-        return Proposal(
-            bone_rotation=rotations[:, :-1],
-            bone_scale=self.config.bone_scale * torch.tanh(self.scale_head(hidden)),
-            body_rotation=rotations[:, -1],
-            root=None if self.root_head is None else self._place(root[:, 0], self.root_head(hidden)),
-        )
+        placed = None if self.root_head is None else self._place(root[:, 0], self.root_head(hidden))
+        return rotations, self.config.bone_scale * torch.tanh(self.scale_head(hidden)), placed
 
     def noise(self, pose_3d: Tensor, generator: torch.Generator) -> Tensor:
         """Draw the noise for a batch of poses: (N, 3J)."""
@@ -118,51 +129,46 @@ def bounded(raw: Tensor, limit: float | Tensor) -> Tensor:
 
     Near raw = 0 the map is ``limit * raw``, with a finite gradient.
     """
-    length = (raw.square().sum(-1, keepdim=True) + 1e-12).sqrt()
-    return limit * raw * torch.tanh(length) / length
+    length = raw.norm(dim=-1, keepdim=True).clamp_min(1e-6)
+    return raw * (limit * torch.tanh(length) / length)
 
 
-def random_proposal(
-    pose_3d: Tensor, skeleton: Skeleton, config: GeneratorConfig, generator: torch.Generator
-) -> Proposal:
-    """Draw parameters at random: the control that a trained generator must beat.
+def random_columns(skeleton: Skeleton, config: GeneratorConfig) -> dict[str, Column]:
+    """The random numbers of :func:`random_rotations` and, as ``scale``, random changes of length.
 
-    Rotation axes are uniform on the sphere. Bone angles are uniform over the band of the range loss, where
-    1 - cos is ``angle_mean`` ± ``angle_width``. Length changes are uniform within the soft limit. The body's
-    angle is uniform up to ``body_angle``.
+    Bone angles are uniform over the band of the range loss, where 1 - cos is ``angle_mean`` ±
+    ``angle_width``. The body's angle is uniform up to ``body_angle``. Length changes are uniform within the
+    soft limit.
     """
-    size, device, dtype = len(pose_3d), pose_3d.device, pose_3d.dtype
-
-    def uniform(*shape: int) -> Tensor:
-        return torch.rand(shape, generator=generator, device=device, dtype=dtype)
-
-    def directions(*shape: int) -> Tensor:
-        raw = torch.randn((*shape, 3), generator=generator, device=device, dtype=dtype)
-        return raw / raw.norm(dim=-1, keepdim=True).clamp_min(1e-12)
-
     low = math.acos(1 - max(config.angle_mean - config.angle_width, 0.0))
     high = math.acos(1 - min(config.angle_mean + config.angle_width, 2.0))
-    bone_angle = low + (high - low) * uniform(size, skeleton.num_bones, 1)
-    return Proposal(
-        bone_rotation=bone_angle * directions(size, skeleton.num_bones),
-        bone_scale=config.scale_limit * (2 * uniform(size, skeleton.num_groups) - 1),
-        body_rotation=config.body_angle * uniform(size, 1) * directions(size),
-    )
+    bones, limit = skeleton.num_bones, config.scale_limit
+    least, most = torch.tensor([low] * bones + [0.0]), torch.tensor([high] * bones + [config.body_angle])
+    return {
+        "angle": Uniform((bones + 1, 1), least[:, None], most[:, None]),
+        "axis": Normal((bones + 1, 3)),
+        "scale": Uniform((skeleton.num_groups,), -limit, limit),
+    }
 
 
-def jittered(proposal: Proposal, bone: float, body: float, generator: torch.Generator) -> Proposal:
-    """Add normal noise to the rotations of bones and body.
+def random_rotations(drawn: Mapping[str, Tensor]) -> Tensor:
+    """Random rotations of bones and body: the control that a trained generator must beat.
 
     Args:
-        proposal: to change.
-        bone, body: standard deviations on each axis, radians.
-        generator: of the noise.
+        drawn: the numbers of :func:`random_columns`. Axes are uniform on the sphere.
+
+    Returns:
+        (N, K + 1, 3) rotation vectors of the bones, and then of the body, radians.
     """
+    return drawn["angle"] * torch.nn.functional.normalize(drawn["axis"], dim=-1)
 
-    def noisy(rotation: Tensor, deviation: float) -> Tensor:
-        noise = torch.randn(rotation.shape, generator=generator, device=rotation.device, dtype=rotation.dtype)
-        return rotation + deviation * noise
 
-    return proposal._replace(
-        bone_rotation=noisy(proposal.bone_rotation, bone), body_rotation=noisy(proposal.body_rotation, body)
-    )
+def jitter_column(skeleton: Skeleton, bone: float, body: float) -> Column:
+    """Normal noise to add to rotations of bones and body.
+
+    Args:
+        skeleton: of the poses.
+        bone, body: standard deviations on each axis, radians.
+    """
+    deviations = torch.tensor([bone] * skeleton.num_bones + [body])
+    return Normal((skeleton.num_bones + 1, 3), deviations[:, None])

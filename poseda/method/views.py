@@ -7,6 +7,7 @@ distance, of a person of any build. The lifter that learns from such views is ma
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -17,12 +18,19 @@ from torch import Tensor
 from poseda import ops
 from poseda.config import ViewsConfig
 from poseda.geometry.camera import Camera, tilted_up
-from poseda.geometry.rotation import composed, shortest_rotation
+from poseda.geometry.rotation import turned_onto
 from poseda.geometry.skeleton import Skeleton
+from poseda.method.draws import Chance, Column, Normal, Uniform
 from poseda.ops import AugmentedPose
 
 NEAR = 0.1
 """Least depth of a joint, metres. A view with a nearer one is invalid."""
+
+NEAR_LEVEL, SLIGHT_ROLL = 0.15, 0.14
+"""Standard deviations of the pitch of cameras near level, and of the roll of most cameras, radians."""
+
+MOST_CHANGE = 0.6
+"""Largest relative change of a bone's length."""
 
 
 @dataclass(frozen=True)
@@ -52,91 +60,91 @@ class View:
         }
         if pose_3d.dim() == 4:
             given = {name: value[:, None] for name, value in given.items()}
-        # Of this camera screen coordinates are rays: x/z, y/z.
-        camera = Camera(focal=pose_3d.new_ones(1, 2), center=pose_3d.new_zeros(1, 2))
-        return ops.augment(pose_3d, skeleton=skeleton, camera=camera, root=self.root, min_depth=NEAR, **given)
+        return ops.augment(
+            pose_3d,
+            skeleton=skeleton,
+            camera=_ray_camera(pose_3d.dtype, pose_3d.device),
+            root=self.root,
+            min_depth=NEAR,
+            **given,
+        )
+
+
+@lru_cache(maxsize=8)
+def _ray_camera(dtype: torch.dtype, device: torch.device) -> Camera:
+    """The camera whose screen coordinates are rays: x/z, y/z."""
+    ones = torch.ones(1, 2, dtype=dtype, device=device)
+    return Camera(focal=ones, center=torch.zeros_like(ones))
+
+
+def view_columns(skeleton: Skeleton, options: ViewsConfig) -> dict[str, Column]:
+    """The random numbers of a view, which :func:`draw_views` reads.
+
+    Args:
+        skeleton: of the poses.
+        options: ranges.
+    """
+    low, high, roll = (math.radians(angle) for angle in (options.lowest, options.highest, options.roll))
+    groups = (skeleton.num_groups,)
+    hips = options.hips * _hip_groups(skeleton)
+    return {
+        # Pitch is uniform over its range, and near level in a share of the views. Roll is uniform over its
+        # range in half of them, and small in the others.
+        "pitch": Uniform((1,), low, high),
+        "near_level": Normal((1,), NEAR_LEVEL),
+        "level": Chance((1,), options.level_share),
+        "roll": Uniform((1,), -roll, roll),
+        "slight_roll": Normal((1,), SLIGHT_ROLL),
+        "slight": Chance((1,), 0.5),
+        # Uniform about the vertical, so any rotation that brings upward into the camera will do.
+        "heading": Uniform((1,), -math.pi, math.pi),
+        "log_distance": Uniform((1,), math.log(options.nearest), math.log(options.farthest)),
+        "aside": Normal((2,), options.aside),
+        "build": Normal(groups, options.build, 1.0),
+        "stature": Normal((1,), options.stature, 1.0),
+        "anatomical": Uniform((1,), 0.0, options.anatomical),
+        "hips": Uniform(groups, -hips, hips),  # negative ones, half of them, widen nothing
+        "turn": Uniform((1, 1), 0.0, options.turn),
+        "bones": Normal((skeleton.num_bones, 3)),
+    }
 
 
 def draw_views(
-    up: Tensor,
-    skeleton: Skeleton,
-    options: ViewsConfig,
-    rng: torch.Generator | None = None,
-    physique: Tensor | None = None,
+    up: Tensor, options: ViewsConfig, drawn: Mapping[str, Tensor], physique: Tensor | None = None
 ) -> View:
-    """Draw a view for each of N source poses.
+    """Make a view for each of N source poses.
 
     Args:
         up: (N, 3) upward unit vectors, in the axes of the source poses.
-        skeleton: of the poses.
         options: ranges.
-        rng: of the draws.
+        drawn: the numbers of :func:`view_columns`.
         physique: (G,) or (N, G) factors of lengths towards which people's proportions are drawn; None
             keeps the source's.
     """
-    draw = _Draws(up, rng)
-    seen_up = tilted_up(torch.cat([_pitch(draw, options), _roll(draw, options)], 1))
-    # The heading is uniform about the vertical, so any rotation that brings upward into the camera will do.
-    heading = up * draw.between(-math.pi, math.pi, 1)
-    distance = draw.between(math.log(options.nearest), math.log(options.farthest), 1).exp()
-    aside = distance * options.aside * draw.normal(2)
-    build = options.build * draw.normal(skeleton.num_groups)
+    most = math.radians(options.roll)
+    pitch = torch.where(drawn["level"], drawn["near_level"], drawn["pitch"])
+    rolled = torch.where(drawn["slight"], drawn["slight_roll"].clamp(-most, most), drawn["roll"])
+    seen_up = tilted_up(torch.cat([pitch, rolled], 1))
+    distance = drawn["log_distance"].exp()
+    length = drawn["build"] * drawn["stature"]
     if physique is not None:
-        build = (1 + build) * (1 + draw.between(0, options.anatomical, 1) * (physique - 1)) - 1
-    wide = draw.between(0, options.hips, 1) * (draw.between(0, 1, 1) < 0.5)
-    build = (1 + build) * (1 + wide * _hip_groups(skeleton, up.dtype, up.device)) - 1
-    stature = options.stature * draw.normal(1)
-    angle = options.turn * draw.between(0, 1, 1)[..., None]
+        length = torch.lerp(length, length * physique, drawn["anatomical"])
+    length = torch.addcmul(length, length, drawn["hips"].clamp_min(0))
     return View(
         seen_up,
-        composed(shortest_rotation(up, seen_up), heading),
-        angle * draw.normal(skeleton.num_bones, 3),
-        ((1 + build) * (1 + stature) - 1).clamp(-0.6, 0.6),
-        torch.cat([aside, distance], 1),
+        turned_onto(up, seen_up, drawn["heading"]),
+        drawn["turn"] * drawn["bones"],
+        length.clamp(1 - MOST_CHANGE, 1 + MOST_CHANGE) - 1,
+        torch.cat([distance * drawn["aside"], distance], 1),
     )
 
 
-@lru_cache(maxsize=32)
-def _hip_groups(skeleton: Skeleton, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """(G,) 1 for the group of the hips and 0 for others, on the device: a copy would make the host wait."""
+def _hip_groups(skeleton: Skeleton) -> Tensor:
+    """(G,) 1 for the group of the hips and 0 for others."""
     hips = {f"{side}_hip" for side in ("left", "right")}
     members = [
         group
         for joint, group in zip(skeleton.joint_names[1:], skeleton.bone_groups, strict=True)
         if joint in hips
     ]
-    return (
-        torch.zeros(skeleton.num_groups)
-        .index_fill_(0, torch.tensor(members, dtype=torch.int64), 1.0)
-        .to(device, dtype)
-    )
-
-
-class _Draws:
-    """Random numbers for N rows, of the device and type of a tensor."""
-
-    def __init__(self, like: Tensor, rng: torch.Generator | None) -> None:
-        self._like, self._rng = like, rng
-
-    def between(self, low: float, high: float, *shape: int) -> Tensor:
-        size = (len(self._like), *shape)
-        draw = torch.rand(size, generator=self._rng, device=self._like.device, dtype=self._like.dtype)
-        return low + (high - low) * draw
-
-    def normal(self, *shape: int) -> Tensor:
-        size = (len(self._like), *shape)
-        return torch.randn(size, generator=self._rng, device=self._like.device, dtype=self._like.dtype)
-
-
-def _pitch(draw: _Draws, options: ViewsConfig) -> Tensor:
-    """(N, 1) radians: uniform over the range, and near level in a share of the rows."""
-    low, high = math.radians(options.lowest), math.radians(options.highest)
-    level = draw.between(0, 1, 1) < options.level_share
-    return torch.where(level, 0.15 * draw.normal(1), draw.between(low, high, 1))
-
-
-def _roll(draw: _Draws, options: ViewsConfig) -> Tensor:
-    """(N, 1) radians: uniform over the range in half of the rows, small in the others."""
-    most = math.radians(options.roll)
-    small = draw.between(0, 1, 1) < 0.5
-    return torch.where(small, (0.14 * draw.normal(1)).clamp(-most, most), draw.between(-most, most, 1))
+    return torch.zeros(skeleton.num_groups).index_fill_(0, torch.tensor(members, dtype=torch.int64), 1.0)

@@ -91,6 +91,15 @@ class GeneratorPhase:
             else None
         )
         self._graphs = graphs.Graphs(captured, fabric, rng, trained)
+        self._weights = {
+            "range": options.weight_range,
+            "scale": options.weight_scale,
+            "body": options.weight_body,
+            "generator_2d": options.weight_2d,
+            "generator_3d": options.weight_3d,
+            "feedback": options.weight_feedback,
+        }
+        self._weight_rows: dict[tuple[str, ...], Tensor] = {}
 
     def step(self, step: int) -> dict[str, Tensor]:
         """One generator step and, every few steps, one discriminator step on the same fakes."""
@@ -135,7 +144,7 @@ class GeneratorPhase:
             **self._generator_losses(fakes),
             **self._feedback(rows, where, proposal, augmented),
         }
-        self._minimise("generator", terms, self.optimizer, step)
+        terms = self._minimise("generator", terms, self.optimizer, step)
         return fakes.detach(), terms | _health(proposal, distance, fakes.valid)
 
     def _train_discriminators(
@@ -144,8 +153,7 @@ class GeneratorPhase:
         """Minimise, over the discriminators, their losses on new and older fakes."""
         self.discriminators.requires_grad_(True)
         terms = self._discriminator_losses(self.pool.exchange(fakes, self.rng))
-        self._minimise("discriminators", terms, optimizer, step)
-        return terms
+        return self._minimise("discriminators", terms, optimizer, step)
 
     def _augment(self, rows: Tensor, where: Tensor, proposal: Proposal) -> AugmentedPose:
         return augment_pairs(self.data, rows, where, proposal, self.recipe.placement, self.config)
@@ -162,38 +170,35 @@ class GeneratorPhase:
 
     def _penalties(self, proposal: Proposal, distance: Tensor) -> dict[str, Tensor]:
         """Losses that keep proposals within the range of human motion."""
-        options, bounds = self.config.generator_training, self.config.generator
-        in_range = losses.angle_range_loss(distance, bounds.angle_mean, bounds.angle_width)
+        bounds = self.config.generator
         return {
-            "range": options.weight_range * in_range,
-            "scale": options.weight_scale * losses.scale_limit_loss(proposal.bone_scale, bounds.scale_limit),
-            "body": options.weight_body * losses.body_rotation_loss(proposal.body_rotation),
+            "range": losses.angle_range_loss(distance, bounds.angle_mean, bounds.angle_width),
+            "scale": losses.scale_limit_loss(proposal.bone_scale, bounds.scale_limit),
+            "body": losses.body_rotation_loss(proposal.body_rotation),
         }
 
     def _generator_losses(self, fakes: AnchoredFakes) -> dict[str, Tensor]:
         """The generator's loss against each discriminator: small where fakes score as anchors do."""
-        options = self.config.generator_training
-        weights = {"2d": options.weight_2d, "3d": options.weight_3d}
-        terms = {}
+        terms, weight = {}, losses.weights_of(fakes.valid)
         for name, discriminator in self.discriminators.items():
             real, fake = fakes.seen_by(name)
             if self.recipe.adversary.pairing == "paired":
                 with torch.no_grad():
                     anchor = discriminator(real)
-                loss = losses.generator_pair_loss(anchor, discriminator(fake), fakes.valid)
+                loss = losses.generator_pair_loss(anchor, discriminator(fake), weight)
             else:
-                loss = losses.generator_least_squares(discriminator(fake), fakes.valid)
-            terms[f"generator_{name}"] = weights[name] * loss
+                loss = losses.generator_least_squares(discriminator(fake), weight)
+            terms[f"generator_{name}"] = loss
         return terms
 
     def _discriminator_losses(self, fakes: AnchoredFakes) -> dict[str, Tensor]:
         """The loss of each discriminator: small where it distinguishes anchors from fakes."""
         paired = self.recipe.adversary.pairing == "paired"
         loss = losses.discriminator_pair_loss if paired else losses.discriminator_least_squares
-        terms = {}
+        terms, weight = {}, losses.weights_of(fakes.valid)
         for name, discriminator in self.discriminators.items():
-            real, fake = discriminator(torch.cat(fakes.seen_by(name))).chunk(2)
-            terms[f"discriminator_{name}"] = loss(real, fake, fakes.valid)
+            scores = discriminator(torch.cat(fakes.seen_by(name))).unflatten(0, (2, -1))
+            terms[f"discriminator_{name}"] = loss(scores, weight)
         return terms
 
     def _feedback(
@@ -214,19 +219,26 @@ class GeneratorPhase:
         with torch.no_grad():
             before = error(self.data.source.pose_2d[rows], self.data.source.pose_3d[rows])
         after = error(whole.pose_2d, whole.pose_3d)
-        options = self.config.generator_training
-        ratio = losses.hard_ratio_loss(after, before, options.hard_ratio, whole.valid)
-        return {"feedback": options.weight_feedback * ratio}
+        wanted = self.config.generator_training.hard_ratio
+        return {"feedback": losses.hard_ratio_loss(after, before, wanted, losses.weights_of(whole.valid))}
 
     def _minimise(
         self, name: str, terms: dict[str, Tensor], optimizer: torch.optim.Optimizer, step: float | Tensor
-    ) -> None:
-        """Step down the gradient of the sum of the terms."""
-        total = torch.stack(list(terms.values())).sum()
+    ) -> dict[str, Tensor]:
+        """Step down the gradient of the weighted sum of the terms; return them weighted, for the log."""
+        values, weights = torch.stack(list(terms.values())), self._weight_row(tuple(terms))
         optimizer.zero_grad()
-        total.backward()
+        values.backward(weights)  # the gradient of the weighted sum, without computing it
         self.watch.clip(step, name, self.config.generator_training.clip)
         optimizer.step()
+        return dict(zip(terms, (values.detach() * weights).unbind(), strict=True))
+
+    def _weight_row(self, names: tuple[str, ...]) -> Tensor:
+        """The weights of some terms, kept on the device: a copy would make the host wait."""
+        if names not in self._weight_rows:
+            row = [self._weights.get(name, 1.0) for name in names]
+            self._weight_rows[names] = torch.tensor(row, device=self.rng.device)
+        return self._weight_rows[names]
 
     def state(self) -> dict[str, Tensor]:
         """Everything that the next step depends on."""
@@ -278,7 +290,7 @@ def _name_today(name: str) -> str:
 def _health(proposal: Proposal, distance: Tensor, valid: Tensor) -> dict[str, Tensor]:
     """Numbers that distinguish a working generator from a collapsed one, under their names in the log."""
     return {
-        "valid_share": valid.float().mean(),
+        "valid_share": valid.mean(dtype=torch.float32),
         "bone_turn": distance.mean(),
         "bone_spread": proposal.bone_rotation.std(0).mean(),
         "body_turn": proposal.body_rotation.norm(dim=-1).mean(),

@@ -33,11 +33,15 @@ class Average:
         # The decay is small at first, so that the random start does not stay in the average.
         weight = 1 - min(self._decay, (1 + step) / (10 + step))
         averaged, current = (list[Tensor](side) for side in self._parameters)
+        copies, counts = list[Tensor](), list[Tensor]()
         for own, other, name in self._buffers:
             value, followed = own.get_buffer(name), other.get_buffer(name)
             if value.is_floating_point():
                 averaged.append(value)
                 current.append(followed)
             else:
-                value.copy_(followed)
+                copies.append(value)
+                counts.append(followed)
         torch._foreach_lerp_(averaged, current, weight)
+        if copies:
+            torch._foreach_copy_(copies, counts)

@@ -30,7 +30,7 @@ class NonFiniteWatch:
         """Check the gradients of a module, and scale them down to a joint norm of a limit.
 
         One pass over the norms serves both. If the norm overflows, the gradient cannot be clipped, and counts
-        as not finite.
+        as not finite. All gradients are scaled at once.
 
         Args:
             step: of the gradients.
@@ -45,8 +45,9 @@ class NonFiniteWatch:
         if name not in self._first:
             self._first[name] = torch.full_like(norms, torch.inf)
         first = self._first[name]
-        first.copy_(torch.where(norms.isfinite(), first, first.clamp(max=step)))
-        nn.utils.clip_grads_with_norm_(parameters, limit, torch.linalg.vector_norm(norms))
+        torch.where(norms < torch.inf, first, first.clamp(max=step), out=first)  # a NaN is not less
+        excess = (torch.linalg.vector_norm(norms) / limit).clamp_min(1)
+        torch._foreach_div_(gradients, excess)
 
     def first_gradient(self) -> tuple[int, str] | None:
         """The first step with a gradient that was not finite, and the gradient's name."""

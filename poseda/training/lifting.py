@@ -108,7 +108,10 @@ class LifterPhase:
         loss = self._loss(lifted, truth, own.valid, self.config.loss)
         loss = self._processes.weigh_loss(loss, own, batch)
         self._update_weights(loss, step, rate)
-        return {"lifter_loss": self._processes.mean(loss), "valid_share": batch.valid.float().mean()}
+        return {
+            "lifter_loss": self._processes.mean(loss),
+            "valid_share": batch.valid.mean(dtype=torch.float32),
+        }
 
     def _sample(self, *indices: Tensor) -> Pairs:
         return self._add_noise(self._mirror_half(self.pairs.draw(*indices)))
@@ -129,7 +132,7 @@ class LifterPhase:
             return pairs
         shape, device = pairs.pose_2d.shape, pairs.pose_2d.device
         noise = torch.randn(shape, generator=self.rng, device=device, dtype=pairs.pose_2d.dtype)
-        return pairs._replace(pose_2d=pairs.pose_2d + self.config.noise_2d * noise)
+        return pairs._replace(pose_2d=torch.add(pairs.pose_2d, noise, alpha=self.config.noise_2d))
 
     def _update_weights(self, loss: Tensor, step: float | Tensor, rate: float | Tensor) -> None:
         for group in self.optimizer.param_groups:

@@ -22,7 +22,14 @@ from poseda.geometry.placements import TargetPlacements
 from poseda.geometry.rotation import composed
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters import ClipWindows
-from poseda.method.generator import Generator, Proposal, jittered, random_proposal
+from poseda.method.draws import Chance, Column, Draws, Normal
+from poseda.method.generator import (
+    Generator,
+    Proposal,
+    jitter_column,
+    random_columns,
+    random_rotations,
+)
 from poseda.ops import AugmentedPose
 
 
@@ -271,6 +278,18 @@ class PairSource:
             target_frame = None if data.windows is None else data.windows.target_frame
             self._oracle_order = Shuffle(len(oracle), self._from_oracle, seed, device)
             self._oracle_windows = windows_of(oracle, config.frames, target_frame, "target_train")
+        self._draws = Draws(self._columns(), device)
+
+    def _columns(self) -> dict[str, Column]:
+        """The random numbers of a step's postures; none if they are captured."""
+        options, skeleton = self.config.training, self.data.skeleton
+        changed: dict[str, Column] = {"changed": Chance((1,), 1 - options.source_share)}
+        if self.recipe.postures == "random":
+            return changed | random_columns(skeleton, self.config.generator)
+        if self.recipe.postures == "generated":
+            jitter = jitter_column(skeleton, options.bone_jitter, options.body_jitter)
+            return changed | {"noise": Normal((3 * skeleton.num_joints,)), "jitter": jitter}
+        return {}
 
     def indices(self, step: int) -> tuple[Tensor, ...]:
         """Rows of the source for a step and, for the oracle, rows of the target."""
@@ -299,18 +318,12 @@ class PairSource:
     def _propose(self, pose_3d: Tensor) -> Proposal | None:
         if self.recipe.postures == "captured":
             return None
+        drawn, root = self._draws(len(pose_3d), self.rng), None
         if self.recipe.postures == "random":
-            proposal = random_proposal(pose_3d, self.data.skeleton, self.config.generator, self.rng)
+            rotation, scale = random_rotations(drawn), drawn["scale"]
         else:
             assert self.generator is not None, "a recipe with generated postures needs its generator"
-            options = self.config.training
-            proposal = self.generator(pose_3d, self.generator.noise(pose_3d, self.rng))
-            proposal = jittered(proposal, options.bone_jitter, options.body_jitter, self.rng)
-        kept = torch.rand(len(pose_3d), 1, generator=self.rng, device=pose_3d.device)
-        changed = (kept >= self.config.training.source_share).to(pose_3d.dtype)
-        return Proposal(
-            proposal.bone_rotation * changed[..., None],
-            proposal.bone_scale * changed,
-            proposal.body_rotation * changed,
-            proposal.root,
-        )
+            rotation, scale, root = self.generator.changes(pose_3d, drawn["noise"])
+            rotation = rotation + drawn["jitter"]
+        changed = drawn["changed"]
+        return Proposal.of(rotation * changed[..., None], scale * changed, root)

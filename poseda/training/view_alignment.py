@@ -32,7 +32,8 @@ from poseda.geometry.rotation import shortest_rotation
 from poseda.geometry.skeleton import Skeleton
 from poseda.geometry.standing import body_axis, missing_joints
 from poseda.lifters.predict import predict
-from poseda.method.generator import random_proposal
+from poseda.method.draws import Chance, Draws
+from poseda.method.generator import random_columns, random_rotations
 from poseda.ops import AugmentedPose
 from poseda.training.errors import TrainingError
 from poseda.training.pairs import Pairs, Shuffle, TrainingData, place_on_target
@@ -196,6 +197,9 @@ class ScoutPairs:
         device = data.source.pose_2d.device
         self._order = Shuffle(len(data.source), config.training.batch, seed, device)
         self._ranges = _ranges(data.skeleton, config.alignment, device)
+        changed = Chance((1,), 1 - config.training.source_share)
+        columns = random_columns(data.skeleton, config.generator)
+        self._draws = Draws({"changed": changed, **columns}, device)
 
     def indices(self, step: int) -> tuple[Tensor, ...]:
         """Rows of the source for a step."""
@@ -205,14 +209,11 @@ class ScoutPairs:
     def draw(self, *indices: Tensor) -> Pairs:
         """Pairs of these rows."""
         (index,) = indices
-        size, skeleton = len(index), self.data.skeleton
+        size = len(index)
         where = self.data.placements.sample(size, self.rng)
-        proposal = random_proposal(self.data.source.pose_3d[index], skeleton, self.config.generator, self.rng)
-        kept = (
-            torch.rand(size, 1, generator=self.rng, device=index.device) < self.config.training.source_share
-        )
+        drawn = self._draws(size, self.rng)
         tilt, bone_scale = _draw(size, self._ranges, self.rng)
-        bone_rotation = proposal.bone_rotation * ~kept[..., None]
+        bone_rotation = random_rotations(drawn)[:, :-1] * drawn["changed"][..., None]
         seen = _simulate(self.data, index, where, tilt, bone_scale, self.config, bone_rotation=bone_rotation)
         return Pairs(seen.pose_3d[:, None], seen.pose_2d[:, None], seen.valid)
 

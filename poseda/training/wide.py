@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -15,11 +15,12 @@ from poseda.datasets.upright import find_up
 from poseda.geometry.kinematics import root_relative
 from poseda.lifters import directions, mirror
 from poseda.lifters.flip import negate_first
-from poseda.lifters.observation import Observation, where
+from poseda.lifters.observation import Observation
 from poseda.lifters.wide import WideLifter
 from poseda.method.bodies import anatomical_scale, group_lengths
 from poseda.method.detector import Detector
-from poseda.method.views import draw_views
+from poseda.method.draws import Chance, Column, Draws, Normal
+from poseda.method.views import draw_views, view_columns
 from poseda.training.lifting import LifterPhase
 from poseda.training.pairs import Shuffle, TrainingData
 
@@ -88,10 +89,24 @@ class ViewSource:
         lengths = group_lengths(data.source.pose_3d[: self.own], data.skeleton).median(0).values
         self.physique = anatomical_scale(lengths, data.skeleton)
         self._unchanged = torch.ones_like(self.physique)
-        self._order = Shuffle(len(data.source), config.wide.batch, seed, data.source.pose_2d.device)
-        self.detector = Detector(
-            data.skeleton, config.detector, data.patterns, rng, data.source.pose_2d.device
-        )
+        device = data.source.pose_2d.device
+        self._order = Shuffle(len(data.source), config.wide.batch, seed, device)
+        self.detector = Detector(data.skeleton, config.detector, data.patterns, device)
+        self._draws = Draws(self._columns(), device)
+
+    def _columns(self) -> dict[str, Column]:
+        """All random numbers of a step."""
+        own, skeleton = self.config.wide, self.data.skeleton
+        frames = 1 if self.data.windows is None else self.data.windows.frames
+        return {
+            **view_columns(skeleton, self.config.views),
+            **self.detector.columns(frames),
+            "up_error": Normal((3,), own.up_error),
+            "up_known": Chance((), own.known),
+            "length_error": Normal((skeleton.num_groups,), own.length_error),
+            "lengths_known": Chance((), own.known),
+            "mirrored": Chance((), 0.5 if self.config.training.flip else 0.0),
+        }
 
     def indices(self, step: int) -> tuple[Tensor, ...]:
         """Rows of the source for a step."""
@@ -99,41 +114,36 @@ class ViewSource:
 
     @torch.no_grad()
     def draw(self, index: Tensor) -> Views:
-        """Views of these rows."""
+        """Views of these rows, of mirrored people in half of them."""
         rows, skeleton = rows_around(index, self.data.windows), self.data.skeleton
-        centre = middle(rows)
-        physique = torch.where((centre < self.own)[:, None], self.physique, self._unchanged)
-        view = draw_views(self.up[centre], skeleton, self.config.views, self.rng, physique)
-        seen = view.of(self.data.source.pose_3d[rows], skeleton)
-        rays = self.detector.disturb(seen.pose_2d)
-        observation = self._told(rays, self.detector.seen(rays), root_relative(seen.pose_3d), view.up)
-        views = Views(observation, root_relative(seen.pose_3d), view.up, seen.valid, centre < self.own)
-        return self._mirror_half(views) if self.config.training.flip else views
+        drawn, centre = self._draws(len(index), self.rng), middle(rows)
+        pose, up = self.data.source.pose_3d[rows], self.up[centre]
+        mirrored = drawn["mirrored"][:, None]
+        up = torch.where(mirrored, up * negate_first(3, up.device), up)
+        pose = torch.where(mirrored[..., None, None], mirror(pose, skeleton), pose)
+        view = draw_views(up, self.config.views, drawn, self._physique_of(centre))
+        seen = view.of(pose, skeleton)
+        truth = root_relative(seen.pose_3d)
+        rays = self.detector.disturb(seen.pose_2d, drawn)
+        observation = self._told(rays, truth, view.up, drawn)
+        return Views(observation, truth, view.up, seen.valid, centre < self.own)
 
-    def _told(self, rays: Tensor, seen: Tensor, pose_3d: Tensor, up: Tensor) -> Observation:
+    def _physique_of(self, row: Tensor) -> Tensor:
+        """What brings each person's lengths to those of anatomy: (G,), or (N, G) where it differs."""
+        if self.own == len(self.data.source):
+            return self.physique
+        return torch.where((row < self.own)[:, None], self.physique, self._unchanged)
+
+    def _told(self, rays: Tensor, truth: Tensor, up: Tensor, drawn: Mapping[str, Tensor]) -> Observation:
         """Tell the upward direction and the lengths in some views, with errors as if they were found."""
-        own, size = self.config.wide, len(rays)
-        lengths = group_lengths(pose_3d[:, pose_3d.shape[1] // 2], self.data.skeleton)
-
-        def normal(like: Tensor) -> Tensor:
-            return torch.randn(like.shape, generator=self.rng, device=like.device, dtype=like.dtype)
-
-        def share() -> Tensor:
-            return torch.rand(size, generator=self.rng, device=rays.device) < own.known
-
-        told_up = torch.nn.functional.normalize(up + own.up_error * normal(up), dim=1)
-        told_lengths = lengths * (1 + own.length_error * normal(lengths))
-        return Observation(rays, seen, told_up, share(), told_lengths, share())
-
-    def _mirror_half(self, views: Views) -> Views:
-        skeleton = self.data.skeleton
-        flip = torch.rand(len(views.valid), generator=self.rng, device=views.valid.device) < 0.5
-        return Views(
-            where(flip, views.observation.mirrored(skeleton), views.observation),
-            torch.where(flip[:, None, None, None], mirror(views.pose_3d, skeleton), views.pose_3d),
-            torch.where(flip[:, None], views.up * negate_first(3, views.up.device), views.up),
-            views.valid,
-            views.true,
+        lengths = group_lengths(truth[:, truth.shape[1] // 2], self.data.skeleton)
+        return Observation(
+            rays,
+            self.detector.seen(drawn)[:, None].expand(rays.shape[:3]),
+            torch.nn.functional.normalize(up + drawn["up_error"], dim=1),
+            drawn["up_known"],
+            torch.addcmul(lengths, lengths, drawn["length_error"]),
+            drawn["lengths_known"],
         )
 
 

@@ -19,6 +19,7 @@ from poseda.geometry.rotation import (
     rotation_matrix,
     shortest_rotation,
     shortest_rotation_matrix,
+    turned_onto,
     unit,
 )
 
@@ -133,3 +134,15 @@ def test_euler_angles_are_those_that_the_rotation_was_made_of() -> None:
     np.testing.assert_allclose(turns[:, 0], np.arange(0.0, 800, 20), atol=1e-9)  # no jump at 180
     upright = about_axis("z", np.array([0.4])) @ about_axis("x", np.array([RIGHT]))
     np.testing.assert_allclose(euler_zxy(upright), [[np.degrees(0.4), 90, 0]], atol=1e-6)
+
+
+def test_a_turn_about_the_first_direction_and_then_onto_the_second() -> None:
+    start, end = torch.from_numpy(directions(2, 200))
+    turn = torch.linspace(-np.pi, np.pi, 200, dtype=torch.float64)[:, None]
+    found = turned_onto(start, end, turn)
+    assert rotation_matrix(found).allclose(
+        rotation_matrix(shortest_rotation(start, end)) @ rotation_matrix(turn * start), atol=1e-9
+    )
+    assert found.norm(dim=1).max() <= np.pi + 1e-9
+    still = turned_onto(start.float(), start.float(), torch.zeros(200, 1))
+    assert still.abs().max() < 1e-6 and still.isfinite().all()

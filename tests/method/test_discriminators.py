@@ -87,11 +87,22 @@ def test_a_pool_continues_from_its_saved_state() -> None:
     pool = HistoryPool(64, H36M16)
     go(pool, 0, 6, rng)
     state, at = {k: v.clone() for k, v in pool.state_dict().items()}, rng.get_state()
+    assert state.keys() == {*AnchoredFakes._fields, "occupied"}, "the names of 0.1.0"
+    assert state["fake_3d"].shape == (64, 16, 3) and state["valid"].dtype == torch.bool
     expected = go(pool, 6, 9, rng)
     fresh, again = HistoryPool(64, H36M16), torch.Generator()
     fresh.load_state_dict(state)
     again.set_state(at)
     assert torch.equal(go(fresh, 6, 9, again), expected)
+
+
+def test_a_pool_that_does_not_fit_is_refused_by_the_tensor() -> None:
+    state = HistoryPool(64, H36M16).state_dict()
+    with pytest.raises(RuntimeError, match=r"size mismatch for fake_3d: \(64, 16, 3\)"):
+        HistoryPool(32, H36M16).load_state_dict(state)
+    del state["real_2d"]
+    with pytest.raises(RuntimeError, match=r'Missing key.*"real_2d"'):
+        HistoryPool(64, H36M16).load_state_dict(state)
 
 
 def test_a_skeleton_without_a_part_of_two_bones_is_refused_by_name() -> None:

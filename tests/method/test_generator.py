@@ -9,7 +9,15 @@ import torch
 
 from poseda.config import GeneratorConfig
 from poseda.geometry.skeleton import COCO17, H36M16, Skeleton
-from poseda.method.generator import Generator, bounded, jittered, random_proposal
+from poseda.method.draws import Draws
+from poseda.method.generator import (
+    Generator,
+    Proposal,
+    bounded,
+    jitter_column,
+    random_columns,
+    random_rotations,
+)
 from poseda.method.losses import bone_cosine_distance
 
 CONFIG = GeneratorConfig(width=32, blocks=1, bone_angle=0.7, bone_scale=0.2, body_angle=0.4)
@@ -49,15 +57,21 @@ def test_noise_changes_every_head() -> None:
         assert (getattr(one, name) - getattr(two, name)).abs().max() > 1e-4, name
 
 
-def test_jitter_varies_rotations_and_nothing_else() -> None:
-    generator, rng = Generator(H36M16, CONFIG), torch.Generator().manual_seed(0)
-    pose = torch.randn(2000, 16, 3)
-    before = generator(pose, generator.noise(pose, rng))
-    after = jittered(before, 0.1, 0.2, rng)
-    bones, body = after.bone_rotation - before.bone_rotation, after.body_rotation - before.body_rotation
-    for noise, deviation in ((bones, 0.1), (body, 0.2)):
+def test_jitter_has_the_deviations_of_bones_and_of_the_body() -> None:
+    draws = Draws({"jitter": jitter_column(H36M16, 0.1, 0.2)})
+    jitter = draws(2000, torch.Generator().manual_seed(0))["jitter"]
+    assert jitter.shape == (2000, 16, 3)
+    for noise, deviation in ((jitter[:, :-1], 0.1), (jitter[:, -1], 0.2)):
         assert (noise.std() / deviation - 1).abs() < 0.05 and noise.mean().abs() < 0.01
-    assert after.bone_scale is before.bone_scale and after.root is before.root
+
+
+def test_a_proposal_is_cut_into_bones_and_body() -> None:
+    generator, pose = Generator(H36M16, CONFIG), torch.randn(5, 16, 3)
+    noise = generator.noise(pose, torch.Generator())
+    rotation, scale, root = generator.changes(pose, noise)
+    proposal = generator(pose, noise)
+    assert torch.equal(proposal.bone_rotation, rotation[:, :-1]) and root is None
+    assert torch.equal(proposal.body_rotation, rotation[:, -1]) and torch.equal(proposal.bone_scale, scale)
 
 
 def test_a_learned_placement_stays_in_front_of_the_camera() -> None:
@@ -79,8 +93,8 @@ def test_bounded_keeps_directions_and_has_a_gradient_at_zero() -> None:
 
 def test_random_parameters_stay_in_the_stated_ranges() -> None:
     config = GeneratorConfig(angle_mean=0.2, angle_width=0.1, scale_limit=0.05, body_angle=0.3)
-    pose = torch.randn(400, 16, 3)
-    proposal = random_proposal(pose, H36M16, config, torch.Generator().manual_seed(0))
+    drawn = Draws(random_columns(H36M16, config))(400, torch.Generator().manual_seed(0))
+    proposal = Proposal.of(random_rotations(drawn), drawn["scale"])
     angle = proposal.bone_rotation.norm(dim=-1)
     low, high = math.acos(1 - 0.1), math.acos(1 - 0.3)
     assert angle.min() >= low - 1e-5 and angle.max() <= high + 1e-5

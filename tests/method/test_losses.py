@@ -32,19 +32,25 @@ def test_a_perfect_prediction_has_a_finite_gradient() -> None:
     assert prediction.grad is not None and prediction.grad.isfinite().all()
 
 
+def test_weights_of_valid_poses_sum_to_one_or_are_nothing() -> None:
+    assert losses.weights_of(torch.tensor([True, False, True, False])).tolist() == [0.5, 0, 0.5, 0]
+    assert losses.weights_of(torch.zeros(2, dtype=torch.bool)).tolist() == [0, 0]
+
+
 def test_pair_losses_want_a_lead_of_one_over_the_own_anchor() -> None:
-    real, fake, valid = torch.tensor([[2.0], [0.0]]), torch.tensor([[1.0], [1.0]]), torch.ones(2)
-    assert losses.discriminator_pair_loss(real, fake, valid).item() == 2.0  # (0, -2) squared, mean
-    assert losses.generator_pair_loss(real, fake, valid).item() == 2.0  # (-2, 0) squared, mean
-    shifted = losses.discriminator_pair_loss(real + 7, fake + 7, valid)
+    real, fake, weight = torch.tensor([[2.0], [0.0]]), torch.tensor([[1.0], [1.0]]), torch.full((2,), 0.5)
+    both = torch.stack([real, fake])
+    assert losses.discriminator_pair_loss(both, weight).item() == 2.0  # (0, -2) squared, mean
+    assert losses.generator_pair_loss(real, fake, weight).item() == 2.0  # (-2, 0) squared, mean
+    shifted = losses.discriminator_pair_loss(both + 7, weight)
     assert shifted.item() == 2.0, "only the difference to the own anchor counts"
 
 
 def test_least_squares_losses_do_not_pair() -> None:
-    real, fake, valid = torch.tensor([[1.0], [3.0]]), torch.tensor([[2.0], [0.0]]), torch.tensor([True, True])
-    assert losses.discriminator_least_squares(real, fake, valid).item() == 4.0  # 2 + 2
-    assert losses.generator_least_squares(fake, valid).item() == 1.0
-    assert losses.discriminator_least_squares(real.flip(0), fake, valid).item() == 4.0
+    real, fake, weight = torch.tensor([[1.0], [3.0]]), torch.tensor([[2.0], [0.0]]), torch.full((2,), 0.5)
+    assert losses.discriminator_least_squares(torch.stack([real, fake]), weight).item() == 4.0  # 2 + 2
+    assert losses.generator_least_squares(fake, weight).item() == 1.0
+    assert losses.discriminator_least_squares(torch.stack([real.flip(0), fake]), weight).item() == 4.0
 
 
 def test_the_cosine_distance_of_a_bone_is_that_of_its_rotation() -> None:
@@ -83,6 +89,6 @@ def test_body_rotations_are_penalised_by_their_squared_angle() -> None:
 
 
 def test_hard_ratio_is_least_at_its_ratio() -> None:
-    source, valid = torch.tensor([0.1, 0.2]), torch.ones(2, dtype=torch.bool)
-    at = [losses.hard_ratio_loss(factor * source, source, 1.2, valid).item() for factor in (1.0, 1.2, 1.5)]
+    source, weight = torch.tensor([0.1, 0.2]), torch.full((2,), 0.5)
+    at = [losses.hard_ratio_loss(factor * source, source, 1.2, weight).item() for factor in (1.0, 1.2, 1.5)]
     assert at[1] == pytest.approx(0.0, abs=1e-10) and at[0] > at[1] < at[2]

@@ -1,0 +1,270 @@
+"""How many CUDA kernels a training step launches, counted on a CPU: ``python -m benchmarks.step.launches``.
+
+A captured step costs about 2 us a kernel, whatever the kernel does. So the number of kernels is the time of a
+small step. It needs no GPU: torch dispatches the same operators on every device, but for the few of
+:data:`AS_ON_CUDA`. A step's operators are counted forward and backward, each by the kernels that it launches:
+
+- views, and operators that only make or describe a tensor, launch none;
+- :data:`SEVERAL` names the operators of several kernels, as the source of torch 2.13 has them. Where their
+  number depends on sizes, it is the least;
+- an operator on a list of tensors launches one kernel a full list (:data:`LIST_LENGTHS`);
+- every other operator, the fused ones of this package too, launches one.
+
+Not counted: copies of a step's inputs to where a graph reads them, and second kernels of matrix products.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+from unittest.mock import patch
+
+import torch
+from rich.console import Console
+from torch import Tensor
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from benchmarks.step.step import StepBench, step_config
+from poseda.bench.record import machine, rich_table
+from poseda.cli import attempt
+from poseda.cli.measuring import check_record_path
+from poseda.cli.options import read
+from poseda.cli.program import Program
+from poseda.config import SMALLEST_BATCH
+from poseda.config.limits import AtLeast, check_fields
+from poseda.datasets import open_domains
+from poseda.geometry.placements import TargetPlacements
+from poseda.lifters.dropout import Dropout
+from poseda.lifters.sizes import build_wide
+from poseda.method.discriminators import HistoryPool
+from poseda.method.generator import Generator
+from poseda.training.average import Average
+from poseda.training.health import NonFiniteWatch
+from poseda.training.lifting import LifterPhase
+from poseda.training.meters import Meters
+from poseda.training.stage import Phase
+from poseda.training.wide import ViewSource, WidePhase, options_of
+
+NAME = "benchmarks.step.launches"
+"""What the program calls itself."""
+
+COUNTED = 2
+"""The step that is counted, in which discriminators train. The first one makes tables and states."""
+
+aten = torch.ops.aten
+
+NONE = {
+    aten.detach,
+    aten.empty,
+    aten.empty_like,
+    aten.new_empty,
+    aten.promote_types,
+    aten._unsafe_view,
+    torch.ops.profiler._record_function_enter_new,
+    torch.ops.profiler._record_function_exit,
+}
+"""Operators without a kernel that are not views."""
+
+SEVERAL = {
+    aten.native_batch_norm: 3,  # statistics, running means, the normalising itself
+    aten.native_batch_norm_backward: 2,  # sums, gradient
+    aten.native_layer_norm_backward: 2,  # gradient of the input; of weight and bias
+    aten.randperm: 4,  # numbers, keys, sort, repair of equal keys
+    aten._foreach_norm: 4,  # two cleared buffers, parts, sums
+    aten.slice_backward: 2,  # zeros, the gradient among them
+    aten.select_backward: 2,
+}
+"""Operators of several kernels."""
+
+LIST_LENGTHS = {1: 110, 2: 64, 3: 48, 4: 36}
+"""Most tensors of a list that one kernel takes, by the number of lists."""
+
+PARTS: tuple[tuple[Any, str, str], ...] = (
+    (LifterPhase, "_sample", "draw"),
+    (ViewSource, "draw", "draw"),
+    (TargetPlacements, "sample", "draw"),
+    (Generator, "noise", "draw"),
+    (HistoryPool, "exchange", "draw"),
+    (NonFiniteWatch, "clip", "clip"),
+    (Average, "update", "average"),
+    (Meters, "add", "log"),
+)
+"""Parts of a step: owner, function, name. What is outside of them is forward or backward."""
+
+TITLES = ("draw", "forward", "backward", "clip", "optimiser", "average", "log")
+
+
+class Launches(TorchDispatchMode):
+    """Counts kernels by part of a step, and by operator."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: Counter[str] = Counter()
+        self.operators: Counter[tuple[str, str]] = Counter()
+        self._inside: list[str] = []
+
+    def enter(self, part: str) -> None:
+        """A part begins; the parts that it calls belong to it."""
+        self._inside.append(part)
+
+    def leave(self) -> None:
+        """The part that began last is over."""
+        self._inside.pop()
+
+    def wrap(self, part: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        """The same function, as a part."""
+
+        def counted(*arguments: Any, **named: Any) -> Any:
+            self.enter(part)
+            try:
+                return call(*arguments, **named)
+            finally:
+                self.leave()
+
+        return counted
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kernels = kernels_of(func, args)
+        if kernels:
+            backward = torch._C._current_graph_task_id() != -1
+            part = "backward" if backward else (self._inside or ["forward"])[0]
+            self.parts[part] += kernels
+            self.operators[part, str(func.overloadpacket)] += kernels
+        return func(*args, **(kwargs or {}))
+
+
+def kernels_of(func: Any, args: Sequence[Any]) -> int:
+    """How many kernels an operator launches on CUDA."""
+    packet = func.overloadpacket
+    if func.is_view or packet in NONE:
+        return 0
+    lists = [value for value in args if isinstance(value, (list, tuple)) and _of_tensors(value)]
+    name = str(packet)
+    if lists and ("_foreach_" in name or "_fused_" in name):
+        most = LIST_LENGTHS[min(len(lists), max(LIST_LENGTHS))]
+        return -(-len(lists[0]) // most) * SEVERAL.get(packet, 1)
+    if packet is aten.mse_loss and args[2:] != (0,):
+        return 2  # squares, their mean
+    return SEVERAL.get(packet, 1)
+
+
+def _of_tensors(values: Sequence[Any]) -> bool:
+    return bool(values) and all(isinstance(value, Tensor) for value in values)
+
+
+def _drop_on_cuda(self: Dropout, features: Tensor) -> Tensor:
+    if not self.training or not self.p:
+        return features
+    return torch.native_dropout(features, self.p, True)[0]
+
+
+AS_ON_CUDA: tuple[tuple[Any, str, Any], ...] = ((Dropout, "forward", _drop_on_cuda),)
+"""Functions that do other work on CUDA: owner, name, what they do there."""
+
+
+@contextmanager
+def counting(launches: Launches) -> Iterator[None]:
+    """Within, the parts of steps are counted, as on CUDA."""
+    with ExitStack() as stack:
+        for owner, name, call in AS_ON_CUDA:
+            stack.enter_context(patch.object(owner, name, call))
+        for owner, name, part in PARTS:
+            stack.enter_context(patch.object(owner, name, launches.wrap(part, getattr(owner, name))))
+        begin = register_optimizer_step_pre_hook(lambda *_: launches.enter("optimiser"))
+        end = register_optimizer_step_post_hook(lambda *_: launches.leave())
+        stack.callback(begin.remove)
+        stack.callback(end.remove)
+        stack.enter_context(launches)
+        yield
+
+
+def count(phase: Phase) -> Launches:
+    """The kernels of one step with its log values."""
+    launches, meters = Launches(), Meters()
+    for step in range(COUNTED):
+        phase.step(step)
+    with counting(launches):
+        meters.add(COUNTED, phase.step(COUNTED))
+    return launches
+
+
+def phases(batch: int) -> dict[str, Phase]:
+    """The phases whose steps are counted, by name: on the embedded domains, with the default recipe."""
+    data = open_domains(None, size=0.1).adaptation()
+    bench = StepBench(step_config("simple_baseline", batch, "cpu"), data, 1)
+    config, skeleton, rng = bench.config, bench.data.skeleton, torch.Generator().manual_seed(0)
+    views, lifter = ViewSource(bench.data, config, 0, rng), build_wide(config, skeleton)
+    options = options_of(config)
+    wide = WidePhase(lifter, views, skeleton, options, options.adapt_steps, bench.fabric, wide=config.wide)
+    return {
+        "lifter": bench.lifter_phase(),
+        "generator and discriminators": bench.generator_phase(),
+        "wide": wide,
+    }
+
+
+def measure(batch: int) -> list[dict[str, Any]]:
+    """One record a step: ``name``, ``batch``, kernels by ``parts`` and by ``operators``."""
+    results = []
+    for name, phase in phases(batch).items():
+        found = count(phase)
+        operators = {
+            f"{part} {operator}": kernels for (part, operator), kernels in found.operators.most_common()
+        }
+        results.append({"name": name, "batch": batch, "parts": dict(found.parts), "operators": operators})
+    return results
+
+
+def table(record: dict[str, Any]) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+    """Headings, and a row a step."""
+    cells = [
+        (row["name"], *(str(row["parts"].get(part, 0)) for part in TITLES), str(sum(row["parts"].values())))
+        for row in record["results"]
+    ]
+    return ("step", *TITLES, "kernels"), cells
+
+
+@dataclass(frozen=True)
+class LaunchOptions:
+    """How many CUDA kernels a training step launches."""
+
+    batch: Annotated[int, AtLeast(SMALLEST_BATCH)] = 64
+    """Poses per step; the count hardly depends on it."""
+    json: Path | None = None
+    """Record the counts in this file."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+PROGRAM = Program(
+    f"python -m {NAME}", "Count the CUDA kernels of training steps, on a CPU.", (LaunchOptions,)
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Count, print, record; returns 2 for bad input."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    return attempt(lambda: _main(given), NAME)
+
+
+def _main(arguments: list[str]) -> int:
+    options = read(PROGRAM, arguments, lambda given: given.build(LaunchOptions))
+    check_record_path(options.json)
+    record = {"machine": machine("cpu"), "results": measure(options.batch)}
+    headings, cells = table(record)
+    Console().print(rich_table("kernels of a training step on CUDA", headings, cells))
+    if options.json is not None:
+        options.json.write_text(json.dumps(record, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
