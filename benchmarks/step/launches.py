@@ -202,7 +202,9 @@ def phases(batch: int) -> dict[str, Phase]:
     config, skeleton, rng = bench.config, bench.data.skeleton, torch.Generator().manual_seed(0)
     views, lifter = ViewSource(bench.data, config, 0, rng), build_wide(config, skeleton)
     options = options_of(config)
-    wide = WidePhase(lifter, views, skeleton, options, options.adapt_steps, bench.fabric, wide=config.wide)
+    wide = WidePhase(
+        lifter, views, skeleton, options, options.adapt_steps, bench.fabric, wide=config.wide, finish=None
+    )
     return {
         "lifter": bench.lifter_phase(),
         "generator and discriminators": bench.generator_phase(),

@@ -134,9 +134,17 @@ class ViewsConfig:
     build: Annotated[float, AtLeast(0)] = 0.08
     """Relative standard deviation of the lengths of single bones."""
     anatomical: Annotated[float, AtLeast(0), AtMost(2)] = 0.0
-    """How far people's proportions go from the source's to those of anatomy, at most: 1 is all the way."""
+    """How far people's proportions go from the source's to those of anatomy, on average: 1 is all the way.
+    Default of adapt with --target: 0.9."""
     hips: Annotated[float, AtLeast(0)] = 0.0
-    """Largest relative widening of the hips, in half of the views: detectors mark them wider than mocap."""
+    """Largest relative widening of the hips: detectors mark them wider than motion capture. Default of adapt
+    with --target: 0.45."""
+    knees: Annotated[float, AtLeast(0), AtMost(90, "degrees")] = 0.0
+    """Most that knees are straightened, degrees: motion capture bends those of people who stand. Default of
+    adapt with --target: 25."""
+    lean: Annotated[float, AtLeast(0), AtMost(1.5, "rad")] = 0.0
+    """Largest standard deviation of rotations of the upper body, in two thirds of the views, radians. Default
+    of adapt with --target: 0.5."""
     stature: Annotated[float, AtLeast(0)] = 0.06
     """Relative standard deviation of the size of a person."""
     turn: Annotated[float, AtLeast(0)] = 0.3

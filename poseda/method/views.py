@@ -18,9 +18,10 @@ from torch import Tensor
 from poseda import ops
 from poseda.config import ViewsConfig
 from poseda.geometry.camera import Camera, tilted_up
-from poseda.geometry.rotation import turned_onto
+from poseda.geometry.rotation import composed, turned_onto
 from poseda.geometry.skeleton import Skeleton
 from poseda.method.draws import Chance, Column, Normal, Uniform
+from poseda.method.posture import bent
 from poseda.ops import AugmentedPose
 
 NEAR = 0.1
@@ -28,6 +29,9 @@ NEAR = 0.1
 
 NEAR_LEVEL, SLIGHT_ROLL = 0.15, 0.14
 """Standard deviations of the pitch of cameras near level, and of the roll of most cameras, radians."""
+
+VARIED = 1 / 3
+"""How much :attr:`ViewsConfig.anatomical` varies from person to person, relative to itself."""
 
 MOST_CHANGE = 0.6
 """Largest relative change of a bone's length."""
@@ -86,7 +90,7 @@ def view_columns(skeleton: Skeleton, options: ViewsConfig) -> dict[str, Column]:
     """
     low, high, roll = (math.radians(angle) for angle in (options.lowest, options.highest, options.roll))
     groups = (skeleton.num_groups,)
-    hips = options.hips * _hip_groups(skeleton)
+    anatomical, wide = options.anatomical, options.hips * _hip_groups(skeleton)
     return {
         # Pitch is uniform over its range, and near level in a share of the views. Roll is uniform over its
         # range in half of them, and small in the others.
@@ -102,24 +106,36 @@ def view_columns(skeleton: Skeleton, options: ViewsConfig) -> dict[str, Column]:
         "aside": Normal((2,), options.aside),
         "build": Normal(groups, options.build, 1.0),
         "stature": Normal((1,), options.stature, 1.0),
-        "anatomical": Uniform((1,), 0.0, options.anatomical),
-        "hips": Uniform(groups, -hips, hips),  # negative ones, half of them, widen nothing
+        "anatomical": Uniform((1,), (1 - VARIED) * anatomical, (1 + VARIED) * anatomical),
+        "hips": Uniform(groups, 0.0, wide),
+        "straight": Uniform((1, 1), 0.0, math.radians(options.knees)),
+        "lean_size": Uniform((1, 1), -options.lean / 2, options.lean),  # those below zero bend nothing
+        "lean_axis": Normal((1, 3)),
         "turn": Uniform((1, 1), 0.0, options.turn),
         "bones": Normal((skeleton.num_bones, 3)),
     }
 
 
 def draw_views(
-    up: Tensor, options: ViewsConfig, drawn: Mapping[str, Tensor], physique: Tensor | None = None
+    pose_3d: Tensor,
+    up: Tensor,
+    skeleton: Skeleton,
+    options: ViewsConfig,
+    drawn: Mapping[str, Tensor],
+    physique: Tensor | None = None,
+    own: Tensor | None = None,
 ) -> View:
     """Make a view for each of N source poses.
 
     Args:
+        pose_3d: (N, J, 3) source poses, metres.
         up: (N, 3) upward unit vectors, in the axes of the source poses.
+        skeleton: of the poses.
         options: ranges.
         drawn: the numbers of :func:`view_columns`.
         physique: (G,) or (N, G) factors of lengths towards which people's proportions are drawn; None
             keeps the source's.
+        own: (N,) bool, whether the legs are as motion capture has them. None: all are.
     """
     most = math.radians(options.roll)
     pitch = torch.where(drawn["level"], drawn["near_level"], drawn["pitch"])
@@ -129,11 +145,16 @@ def draw_views(
     length = drawn["build"] * drawn["stature"]
     if physique is not None:
         length = torch.lerp(length, length * physique, drawn["anatomical"])
-    length = torch.addcmul(length, length, drawn["hips"].clamp_min(0))
+    length = torch.addcmul(length, length, drawn["hips"])
+    rotation = drawn["turn"] * drawn["bones"]
+    if options.lean or options.knees:
+        lean, straight = drawn["lean_size"].clamp_min(0) * drawn["lean_axis"], drawn["straight"]
+        straight = straight if own is None else straight * own[:, None, None]
+        rotation = composed(rotation, bent(pose_3d, lean, straight, skeleton))
     return View(
         seen_up,
         turned_onto(up, seen_up, drawn["heading"]),
-        drawn["turn"] * drawn["bones"],
+        rotation,
         length.clamp(1 - MOST_CHANGE, 1 + MOST_CHANGE) - 1,
         torch.cat([distance * drawn["aside"], distance], 1),
     )

@@ -121,12 +121,14 @@ class ViewSource:
         mirrored = drawn["mirrored"][:, None]
         up = torch.where(mirrored, up * negate_first(3, up.device), up)
         pose = torch.where(mirrored[..., None, None], mirror(pose, skeleton), pose)
-        view = draw_views(up, self.config.views, drawn, self._physique_of(centre))
+        at, own = pose if pose.dim() == 3 else pose[:, pose.shape[1] // 2], centre < self.own
+        physique = self._physique_of(centre)
+        view = draw_views(at, up, skeleton, self.config.views, drawn, physique, own)
         seen = view.of(pose, skeleton)
         truth = root_relative(seen.pose_3d)
         rays = self.detector.disturb(seen.pose_2d, drawn)
         observation = self._told(rays, truth, view.up, drawn)
-        return Views(observation, truth, view.up, seen.valid, centre < self.own)
+        return Views(observation, truth, view.up, seen.valid, own)
 
     def _physique_of(self, row: Tensor) -> Tensor:
         """What brings each person's lengths to those of anatomy: (G,), or (N, G) where it differs."""
