@@ -15,7 +15,7 @@ from torch import Tensor
 
 from poseda.datasets.records import LabelledPoses, UnlabelledPoses
 from poseda.geometry.kinematics import root_relative
-from poseda.lifters.directions import vote
+from poseda.lifters.directions import Ballot, vote, vote_together
 from poseda.lifters.observation import Observation
 from poseda.lifters.wide import Lifted, WideLifter
 from poseda.lifters.windows import ClipWindows, lift_batch
@@ -76,6 +76,7 @@ def lift_frames(
     told: Told = Told(),
     run_of_row: Tensor | None = None,
     average: bool = True,
+    rotation: Tensor | None = None,
 ) -> LiftedFootage:
     """Lift frames in one pass or two.
 
@@ -87,6 +88,8 @@ def lift_frames(
         told: what is given, and what is to be found.
         run_of_row: (N,), read by lifters of several frames: rows of one number are consecutive frames.
         average: average with the mirrored frames.
+        rotation: (C, 3, 3) from one world to the axes of camera 0 to C - 1, where they are calibrated to each
+            other. The cameras then vote together.
     """
     windows = (
         None
@@ -103,7 +106,7 @@ def lift_frames(
     if told.find_lengths or (told.find_up and told.up is None):
         first = _pass(lifter, frames.told(up), windows, average)
         if told.find_up and told.up is None:
-            up, up_error = _voted(first, lifter.log_prior, camera, person)
+            up, up_error = _voted(first, lifter.log_prior, camera, person, rotation)
         if told.find_lengths:
             lengths = _lengths(first, lifter, person)
     nothing = not bool(up.isfinite().any()) and not bool(lengths.isfinite().any())
@@ -129,19 +132,33 @@ def _pass(lifter: WideLifter, frames: Observation, windows: ClipWindows | None, 
     return Lifted(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
 
-def _voted(first: Lifted, log_prior: Tensor, camera: Tensor, person: Tensor) -> tuple[Tensor, Tensor]:
-    """Upward direction (N, 3) and its uncertainty (N,) by camera; NaN for cameras of too few frames."""
+def _voted(
+    first: Lifted, log_prior: Tensor, camera: Tensor, person: Tensor, rotation: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Upward direction (N, 3) and its uncertainty (N,) by camera; NaN for cameras of too few frames.
+
+    Cameras whose rotations are known vote together, and all of them have the direction that was found.
+    """
     up = first.turn.new_full((len(camera), 3), torch.nan)
     error = first.turn.new_full((len(camera),), torch.nan)
-    for number in camera.unique().tolist():
-        rows = (camera == number).nonzero()[:, 0]
+    numbers = camera.unique().tolist()
+    groups = [(camera == number).nonzero()[:, 0] for number in numbers]
+    ballots = [Ballot(first.up[rows], first.turn[rows], _worth(first, rows, person)) for rows in groups]
+    if rotation is not None and len(camera) >= FEWEST_FRAMES:
+        world, spread = vote_together(ballots, rotation[numbers], log_prior)
+        for number, rows in zip(numbers, groups, strict=True):
+            up[rows], error[rows] = rotation[number].to(world) @ world, spread
+        return up, error
+    for ballot, rows in zip(ballots, groups, strict=True):
         if len(rows) >= FEWEST_FRAMES:
-            people = person[rows]
-            worth = sum(
-                independent_frames(first.pose_3d[rows[people == one], 0]) for one in people.unique().tolist()
-            )
-            up[rows], error[rows] = vote(first.up[rows], log_prior, first.turn[rows], worth)
+            up[rows], error[rows] = vote(ballot, log_prior)
     return up, error
+
+
+def _worth(first: Lifted, rows: Tensor, person: Tensor) -> float:
+    """How many independent frames these rows of one camera are worth."""
+    people = person[rows]
+    return sum(independent_frames(first.pose_3d[rows[people == one], 0]) for one in people.unique().tolist())
 
 
 def independent_frames(pose_3d: Tensor) -> float:

@@ -144,7 +144,7 @@ def test_the_vote_of_frames_finds_the_direction_on_which_they_agree() -> None:
     noisy = torch.nn.functional.normalize(truth + 0.2 * torch.randn(200, 3), dim=1)
     prior = torch.full((len(directions.GRID),), -math.log(len(directions.GRID)))
     turn = torch.eye(3).expand(200, 3, 3)
-    found, error = directions.vote(directions.soft_classes(noisy).log(), prior, turn)
+    found, error = directions.vote(directions.Ballot(directions.soft_classes(noisy).log(), turn), prior)
     assert angle_between(found, truth) < math.radians(4)
     assert 0 < float(error) < math.radians(15)
 
@@ -157,8 +157,8 @@ def test_a_camera_that_little_speaks_of_is_taken_to_be_hardly_rolled() -> None:
     torn = 0.6 * directions.soft_classes(rolled) + 0.4 * directions.soft_classes(level)
     log, turn = torn.expand(100, -1).log(), torch.eye(3).expand(100, 3, 3)
     prior = torch.full((len(directions.GRID),), -math.log(len(directions.GRID)))
-    many, sure = directions.vote(log, prior, turn)
-    few, unsure = directions.vote(log, prior, turn, 2.0)
+    many, sure = directions.vote(directions.Ballot(log, turn), prior)
+    few, unsure = directions.vote(directions.Ballot(log, turn, 2.0), prior)
     assert angle_between(many, rolled[0]) < math.radians(5)
     assert angle_between(few, level[0]) < math.radians(5)
     assert unsure > 2 * sure
@@ -171,5 +171,5 @@ def test_a_vote_does_not_follow_what_is_usual() -> None:
     knowing = 0.5 * directions.soft_classes(truth[None]).expand(20, -1) + 0.5 * usual
     ignorant = usual.expand(100, -1)
     turn = torch.eye(3).expand(120, 3, 3)
-    found, _ = directions.vote(torch.cat([knowing, ignorant]).log(), usual.log(), turn)
+    found, _ = directions.vote(directions.Ballot(torch.cat([knowing, ignorant]).log(), turn), usual.log())
     assert angle_between(found, truth) < math.radians(4)
