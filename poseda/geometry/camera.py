@@ -413,3 +413,8 @@ def tilted_up(pitch_roll: Tensor) -> Tensor:
     """
     pitch, roll = pitch_roll.unbind(-1)
     return torch.stack([pitch.cos() * roll.sin(), -pitch.cos() * roll.cos(), -pitch.sin()], -1)
+
+
+def tilt_of(up: Tensor) -> Tensor:
+    """Inverse of :func:`tilted_up`: (..., 3) unit vectors to pitch and roll (..., 2), radians."""
+    return torch.stack([-up[..., 2].clamp(-1, 1).asin(), torch.atan2(up[..., 0], -up[..., 1])], -1)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from poseda.geometry.camera import tilted_up
+from poseda.geometry.camera import tilt_of, tilted_up
 
 WIDTH = math.radians(8)
 """Width of a grid point's kernel on the sphere, radians."""
@@ -130,9 +130,7 @@ def vote(ballot: Ballot, log_prior: Tensor) -> tuple[Tensor, Tensor]:
     return _elected(candidates, score + _own_prior().to(score))
 
 
-def vote_together(
-    ballots: Sequence[Ballot], rotation: Tensor, log_prior: Tensor
-) -> tuple[Tensor, Tensor]:
+def vote_together(ballots: Sequence[Ballot], rotation: Tensor, log_prior: Tensor) -> tuple[Tensor, Tensor]:
     """The upward direction on which cameras agree whose rotations to one world are known.
 
     Gravity is one direction of the world. So the likelihoods of the cameras multiply, and so does what is
@@ -150,7 +148,7 @@ def vote_together(
     world = _sphere().to(rotation)
     # (D, C, 3) in each camera. A direction counts that at least one camera might have voted for alone.
     seen = torch.einsum("cij,dj->dci", rotation, world)
-    pitch, roll = -seen[..., 2].asin().rad2deg(), torch.atan2(seen[..., 0], -seen[..., 1]).rad2deg()
+    pitch, roll = tilt_of(seen).rad2deg().unbind(-1)
     usual = (pitch >= PITCHES[0]) & (pitch <= PITCHES[-1]) & (roll >= ROLLS[0]) & (roll <= ROLLS[-1])
     kept = usual.any(1)
     world, seen = world[kept], seen[kept]

@@ -206,7 +206,7 @@ def lift_poses(
     """Lift the 2D of a table of poses.
 
     Cameras and people are told apart by the columns ``camera`` and ``subject`` where the table has them, else
-    cameras by their lenses and people by clips.
+    cameras by their lenses and people by clips. The cameras of a rig that is calibrated vote together.
     """
     device = next(lifter.parameters()).device
     visible = poses.shown if isinstance(poses, UnlabelledPoses) else None
@@ -220,8 +220,13 @@ def lift_poses(
     camera, person = _numbered(columns.get("camera")), _numbered(columns.get("subject"))
     camera = lenses(poses) if camera is None else camera
     person = poses.clip if person is None else person
+    rotation = None
+    if isinstance(poses, UnlabelledPoses) and poses.rig is not None and poses.rig.rotation is not None:
+        camera, rotation = poses.rig.camera, poses.rig.rotation
     lifter.eval()
-    return lift_frames(lifter, frames, camera.to(device), person.to(device), told, run_of_row, average)
+    return lift_frames(
+        lifter, frames, camera.to(device), person.to(device), told, run_of_row, average, rotation
+    )
 
 
 def _numbered(column: np.ndarray | None) -> Tensor | None:
@@ -231,8 +236,11 @@ def _numbered(column: np.ndarray | None) -> Tensor | None:
 
 
 def lenses(poses: LabelledPoses | UnlabelledPoses) -> Tensor:
-    """(N,) number of the lens of each row."""
+    """(N,) number of the lens of each row. Cameras of a rig are different lenses, even if they are alike."""
     lens = torch.cat([poses.camera.focal, poses.camera.center], 1)
+    rig = poses.rig if isinstance(poses, UnlabelledPoses) else None
+    if rig is not None:
+        lens = torch.cat([lens.expand(len(poses), 4), rig.camera[:, None].to(lens)], 1)
     if len(lens) == 1:
         return torch.zeros(len(poses), dtype=torch.int64)
     return lens.unique(dim=0, return_inverse=True)[1]

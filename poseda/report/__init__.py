@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from poseda.datasets.account import account_lines
 from poseda.report.alignment import describe_alignment
 from poseda.report.summary import (
     COLUMNS,
@@ -26,6 +27,7 @@ TERMINAL_COLUMNS = {
     "inconstancy_percent": ("inconstancy %", 1),
     "implausible_percent": ("implausible %", 1),
     "moved_mm": ("moved mm", 0),
+    "disagreement_mm": ("apart mm", 0),
 }
 """Short headings and decimals of label-free numbers, which fit 80 columns."""
 
@@ -81,5 +83,5 @@ def summary_text(record: RunRecord) -> str:
     if record.gate is not None:
         lines.append(f"{record.gate['sentence']}\n")
     lines += [f"- {name}: {value}" for name, value in record.card.items()]
-    lines += [f"- footage: {line}" for line in record.account.lines()] if record.account else []
+    lines += [f"- footage: {line}" for line in account_lines(record.accounts)]
     return "\n".join(lines) + "\n"
