@@ -10,7 +10,7 @@ from torch import Tensor
 
 from poseda import lifters
 from poseda.geometry.camera import Camera, project, tilted_up
-from poseda.geometry.rotation import angle_between, rotation_matrix
+from poseda.geometry.rotation import angle_between, composed, rotation_matrix, shortest_rotation
 from poseda.geometry.skeleton import COCO17, H36M16, Skeleton
 from poseda.lifters import directions
 from poseda.lifters.observation import Observation, channels, encode
@@ -173,3 +173,43 @@ def test_a_vote_does_not_follow_what_is_usual() -> None:
     turn = torch.eye(3).expand(120, 3, 3)
     found, _ = directions.vote(directions.Ballot(torch.cat([knowing, ignorant]).log(), turn), usual.log())
     assert angle_between(found, truth) < math.radians(4)
+
+
+def ballot(up: Tensor, noise: float, frames: int = 20) -> directions.Ballot:
+    """Frames that see upward somewhere near a direction in the camera's axes."""
+    noisy = torch.nn.functional.normalize(up + noise * torch.randn(frames, 3), dim=1)
+    return directions.Ballot(directions.soft_classes(noisy).log(), torch.eye(3).expand(frames, 3, 3), 3.0)
+
+
+def test_cameras_that_vote_together_are_nearer_the_truth_than_each_alone() -> None:
+    prior = torch.full((len(directions.GRID),), -math.log(len(directions.GRID)))
+    world = tilted_up(torch.tensor([0.4, 0.05]))
+    ups = tilted_up(torch.tensor([[0.1, 0.0], [0.4, 0.05], [0.7, -0.05]]))
+    headings = torch.tensor([[0.0], [1.2], [-2.0]]) * world
+    rotation = rotation_matrix(composed(shortest_rotation(world.expand(3, 3), ups), headings))
+    alone, together = [], []
+    for _ in range(5):
+        ballots = [ballot(up, 0.5) for up in ups]
+        alone += [
+            angle_between(directions.vote(one, prior)[0], up) for one, up in zip(ballots, ups, strict=True)
+        ]
+        together.append(angle_between(directions.vote_together(ballots, rotation, prior)[0], world))
+    assert torch.stack(together).mean() < 0.7 * torch.stack(alone).mean()
+
+
+def test_one_camera_alone_votes_as_several_do() -> None:
+    truth = tilted_up(torch.tensor([0.7, 0.1]))
+    prior = torch.full((len(directions.GRID),), -math.log(len(directions.GRID)))
+    turn, one = rotation_matrix(torch.tensor([[0.3, -0.8, 0.4]])), ballot(truth, 0.1)
+    found, _ = directions.vote_together([one], turn, prior)
+    assert angle_between(turn[0] @ found, directions.vote(one, prior)[0]) < math.radians(4)
+
+
+def test_a_camera_on_its_side_votes_with_the_others() -> None:
+    """No camera alone may be rolled by a right angle; beside others that know better, it may."""
+    prior = torch.full((len(directions.GRID),), -math.log(len(directions.GRID)))
+    rotation = rotation_matrix(torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, math.pi / 2]]))
+    world = tilted_up(torch.tensor([0.2, 0.0]))
+    unknowing = directions.Ballot(prior.expand(30, -1), torch.eye(3).expand(30, 3, 3))
+    found, _ = directions.vote_together([ballot(world, 0.1), unknowing], rotation, prior)
+    assert angle_between(found, world) < math.radians(4)
