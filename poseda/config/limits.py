@@ -321,7 +321,8 @@ def problem(hint: Any, value: Any) -> str | None:
                 return inner
     for limit in own:
         if isinstance(limit, Limit) and not limit.allows(value):
-            return f"expected {limit.wanted}, got {value!r}"
+            paths = isinstance(value, tuple) and any(isinstance(part, Path) for part in value)
+            return f"expected {limit.wanted}, got {' '.join(map(str, value)) if paths else repr(value)}"
     return None
 
 

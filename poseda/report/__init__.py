@@ -72,7 +72,12 @@ def labelfree_table(record: RunRecord) -> Table | None:
     from poseda.report.headline import Models
     from poseda.report.sections import labelfree
 
-    shown = labelfree(record, Models.of(record), TERMINAL_COLUMNS)
+    columns = TERMINAL_COLUMNS
+    if any(
+        "disagreement_mm" in numbers for numbers in (record.labelfree or {"models": {}})["models"].values()
+    ):
+        columns = {name: of for name, of in columns.items() if name != "moved_mm"}  # there is room for five
+    shown = labelfree(record, Models.of(record), columns)
     return None if shown is None else shown["table"]
 
 
