@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from poseda.datasets.detections import Detections2D
+from poseda.datasets.detections import DEFAULT_CONFIDENCE, Detections2D
 from poseda.datasets.formats.npz import Archive
 from poseda.datasets.layouts import LAYOUTS, Layout
 from poseda.datasets.records import UnlabelledPoses
@@ -44,6 +44,7 @@ class View:
         intrinsics: of the camera.
         truth: (F, 12, 3) metres of :data:`LIMBS`, camera axes; NaN where unknown.
         up: (3,) upward, camera axes.
+        rotation: (3, 3) world to camera.
     """
 
     name: str
@@ -51,12 +52,13 @@ class View:
     intrinsics: Intrinsics
     truth: np.ndarray
     up: np.ndarray
+    rotation: np.ndarray
 
     def half(self, second: bool) -> View:
         """The first or the second half of the frames."""
         frames = len(self.truth)
         rows = np.arange(frames // 2, frames) if second else np.arange(frames // 2)
-        return View(self.name, self.detections.rows(rows), self.intrinsics, self.truth[rows], self.up)
+        return replace(self, detections=self.detections.rows(rows), truth=self.truth[rows])
 
 
 def views(path: Path) -> Iterator[View]:
@@ -97,6 +99,7 @@ def views(path: Path) -> Iterator[View]:
             Intrinsics(opencv_camera(matrix[camera], lens[camera], width, height), (width, height)),
             limbs @ rotation[camera].T + shift[camera],
             rotation[camera] @ upward,
+            rotation[camera],
         )
 
 
@@ -121,15 +124,20 @@ def opencv_camera(matrix: np.ndarray, lens: np.ndarray, width: int, height: int)
 
 def first_halves(paths: Sequence[Path]) -> UnlabelledPoses:
     """The 2D of the first halves of all views, without labels: what shows which joints detectors see."""
-    parts = []
-    for path in paths:
-        for view in views(path):
-            first = view.half(second=False)
-            screen = on_screen(first.detections, H36M16, intrinsics=first.intrinsics)
-            if screen.shown is None:
-                parts.append(screen)
-            else:
-                parts.append(screen.rows((screen.shown.sum(1) >= FEWEST).nonzero()[:, 0]))
+    halves = [view.half(second=False) for path in paths for view in views(path)]
+    return joined([shown_enough(view, DEFAULT_CONFIDENCE) for view in halves])
+
+
+def shown_enough(view: View, min_confidence: float) -> UnlabelledPoses:
+    """The 2D of the frames of a view that show enough joints."""
+    screen = on_screen(view.detections, H36M16, intrinsics=view.intrinsics, min_confidence=min_confidence)
+    if screen.shown is None:
+        return screen
+    return screen.rows((screen.shown.sum(1) >= FEWEST).nonzero()[:, 0])
+
+
+def joined(parts: Sequence[UnlabelledPoses]) -> UnlabelledPoses:
+    """The rows of several views, each a clip of its own."""
     whole = torch.ones(H36M16.num_joints, dtype=torch.bool)
     return UnlabelledPoses(
         torch.cat([part.pose_2d for part in parts]),

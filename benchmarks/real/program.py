@@ -87,7 +87,7 @@ def run(arguments: list[str]) -> int:
 def measure(options: RealOptions, recipe: RunConfig) -> dict[str, Any]:
     """Every score, with what it depends on."""
     from benchmarks.real.clips import first_halves, views
-    from benchmarks.real.score import WAYS, score
+    from benchmarks.real.score import WAYS, found_together, score
     from poseda import training
     from poseda.datasets import AdaptationData, OwnDomains, read_source
     from poseda.datasets.own import digest, split_source
@@ -107,9 +107,11 @@ def measure(options: RealOptions, recipe: RunConfig) -> dict[str, Any]:
         config = replace(config, resume=RunFolder(config.out).begun)
         training.prepare(config, domains).train()
         models = [AdaptedLifter.load(config.out, arm, seed) for arm in ARMS]
-        for view in (view for path in options.clips for view in views(path)):
-            for model, way in product(models, WAYS):
-                found = score(model, view.half(second=True), way)
+        for path in options.clips:
+            halves = [view.half(second=True) for view in views(path)]
+            together = {model.arm: found_together(model, halves) for model in models}
+            for (at, view), model, way in product(enumerate(halves), models, WAYS):
+                found = score(model, view, way, together[model.arm][at] if way == "rig" else None)
                 if found is not None:
                     scores.append({"seed": seed, "view": view.name, "arm": model.arm, "way": way, **found})
     asked = {"clips": [path.name for path in options.clips], "motion": options.motion.name}

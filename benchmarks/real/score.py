@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from benchmarks.real.clips import FEWEST, LIMBS, View
+from benchmarks.real.clips import FEWEST, LIMBS, View, joined, shown_enough
 from poseda.datasets.errors import DataError
 from poseda.datasets.lens import Lens
-from poseda.geometry.camera import tilted_up
+from poseda.datasets.rig import Rig
+from poseda.geometry.camera import tilt_of, tilted_up
 from poseda.geometry.rotation import angle_between
 from poseda.inference import AdaptedLifter, LiftOptions, lift_wide
+from poseda.lifters.wide import WideLifter
+from poseda.method.two_passes import lift_poses
 from poseda.ops import procrustes_align
 
 HIPS = [LIMBS.index("left_hip"), LIMBS.index("right_hip")]
@@ -22,27 +27,51 @@ HIPS = [LIMBS.index("left_hip"), LIMBS.index("right_hip")]
 FEWEST_ALIGNED = 6
 """Fewest known joints of a pose that is compared after the best similarity."""
 
-WAYS = ("one_pass", "found", "given")
-"""Nothing known; tilt and lengths found in the first pass; the true tilt given."""
+WAYS = ("one_pass", "found", "rig", "given")
+"""Nothing known; the tilt found in the first pass; found by all cameras of a file together; given."""
+
+CONFIDENCE = 0.1
+"""Joints of less are unseen."""
 
 
-def options_of(way: str, view: View, base: LiftOptions) -> LiftOptions:
-    """How a view is lifted."""
-    base = replace(base, min_joints=FEWEST, min_confidence=0.1, two_passes=way == "found")
-    if way != "given":
+def options_of(way: str, up: Tensor, base: LiftOptions) -> LiftOptions:
+    """How a view is lifted.
+
+    Args:
+        way: one of :data:`WAYS`.
+        up: (3,) what the ways "rig" and "given" tell, upward in camera axes.
+        base: everything else.
+    """
+    base = replace(base, min_joints=FEWEST, min_confidence=CONFIDENCE, two_passes=way == "found")
+    if way not in ("rig", "given"):
         return base
-    x, y, z = view.up
-    pitch = math.degrees(-math.asin(max(-1.0, min(1.0, z))))
-    return replace(base, camera_pitch=pitch, camera_roll=math.degrees(math.atan2(x, -y)))
+    pitch, roll = tilt_of(up).rad2deg().tolist()
+    return replace(base, camera_pitch=pitch, camera_roll=roll)
 
 
-def score(model: AdaptedLifter, view: View, way: str) -> dict[str, Any] | None:
+def found_together(model: AdaptedLifter, views: Sequence[View]) -> list[Tensor]:
+    """Upward in the axes of each view's camera, (3,), as all cameras vote together."""
+    assert isinstance(model.lifter, WideLifter)
+    parts = [shown_enough(view, CONFIDENCE) for view in views]
+    camera = torch.cat([torch.full((len(part),), at) for at, part in enumerate(parts)])
+    rotation = torch.from_numpy(np.stack([view.rotation for view in views])).float()
+    zeros = torch.zeros_like(camera)
+    rig = Rig(camera, zeros, zeros, ("",), len(views), rotation)
+    up = lift_poses(model.lifter, replace(joined(parts), rig=rig), model.config.training.flip).up
+    first = up[(camera == int(camera[0])).nonzero()[0, 0]]
+    world = rotation[int(camera[0])].T @ first.cpu()
+    return list(rotation @ world)
+
+
+def score(model: AdaptedLifter, view: View, way: str, told: Tensor | None = None) -> dict[str, Any] | None:
     """Errors in millimetres of one view; None where fewer than five frames can be compared.
 
-    The result also says how many frames show enough joints and have 3D, how many of these were lifted, the
-    share of joints within their expected error, and how far off the tilt was, degrees.
+    With the way "rig" the direction ``told`` is given. The result also says how many frames show enough
+    joints and have 3D, how many of these were lifted, the share of joints within their expected error, and
+    how far off the tilt was, degrees.
     """
-    options = options_of(way, view, LiftOptions())
+    truth_up = torch.from_numpy(view.up).float()
+    options = options_of(way, truth_up if told is None else told, LiftOptions())
     try:
         poses, found = lift_wide(model, view.detections, Lens(view.intrinsics, None, "calibrated"), options)
     except DataError:  # no frame of this view shows enough
@@ -63,7 +92,7 @@ def score(model: AdaptedLifter, view: View, way: str) -> dict[str, Any] | None:
     known = np.isfinite(error)
     clip = int(poses.clip[lifted[0]])
     tilt = torch.tensor([found.pitch[clip], found.roll[clip]]).deg2rad()
-    off = angle_between(tilted_up(tilt), torch.from_numpy(view.up).float()).rad2deg()
+    off = angle_between(tilted_up(tilt), truth_up).rad2deg()
     return {
         "views": int(enough.sum()),
         "lifted": int(valid.sum()),

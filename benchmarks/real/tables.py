@@ -9,16 +9,18 @@ from typing import Any
 COLUMNS = {
     "wide: one pass": ("wide", "one_pass"),
     "found": ("wide", "found"),
+    "rig": ("wide", "rig"),
     "tilt given": ("wide", "given"),
     "wide_target: found": ("wide_target", "found"),
+    "rig ": ("wide_target", "rig"),
     "tilt given ": ("wide_target", "given"),
 }
 """Heading to arm and way."""
 
-HEADINGS = ("view", "frames", *(heading.strip() for heading in COLUMNS), "tilt off by, degrees")
+HEADINGS = ("view", "frames", *(heading.strip() for heading in COLUMNS), "tilt off by, degrees", "rig")
 
-BEST = ("wide_target", "found")
-"""The arm and way of the last column, and of the sentence."""
+BEST, TOGETHER = ("wide_target", "found"), ("wide_target", "rig")
+"""The arm and way of the last columns. The sentence is about the first."""
 
 
 def by_view(record: dict[str, Any]) -> tuple[Sequence[str], list[list[str]]]:
@@ -26,7 +28,7 @@ def by_view(record: dict[str, Any]) -> tuple[Sequence[str], list[list[str]]]:
     rows = [
         [view, str(int(_of(record, BEST, "views", view=view)[0]))]
         + [f"{mean(_of(record, column, 'mpjpe', view=view)):.0f}" for column in COLUMNS.values()]
-        + [f"{mean(_of(record, BEST, 'tilt_off', view=view)):.0f}"]
+        + [f"{mean(_of(record, way, 'tilt_off', view=view)):.0f}" for way in (BEST, TOGETHER)]
         for view in dict.fromkeys(row["view"] for row in record["scores"])
     ]
     ends = ["**mean**", ""]
@@ -34,7 +36,8 @@ def by_view(record: dict[str, Any]) -> tuple[Sequence[str], list[list[str]]]:
         means = [mean(_of(record, column, "mpjpe", seed=seed)) for seed in _seeds(record)]
         spread = f" ± {stdev(means):.1f}" if len(means) > 1 else ""
         ends.append(f"**{mean(means):.1f}{spread}**")
-    return HEADINGS, [*rows, [*ends, f"{mean(_of(record, BEST, 'tilt_off')):.0f}"]]
+    off = [f"{mean(_of(record, way, 'tilt_off')):.0f}" for way in (BEST, TOGETHER)]
+    return HEADINGS, [*rows, [*ends, *off]]
 
 
 def sentence(record: dict[str, Any]) -> str:

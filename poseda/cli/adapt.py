@@ -6,6 +6,7 @@ import contextlib
 import os
 import shlex
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from poseda.datasets import Domains
+    from poseda.report import RunRecord
     from poseda.training.run import Run
 
 PROGRAM = Program(
@@ -76,9 +78,7 @@ def _lead(arguments: list[str]) -> int:
         prepared = training.prepare(config, domains, observer)
     except ValueError as error:
         raise PROGRAM.refusal(error) from error
-    account = getattr(domains, "account", None)
-    if account is not None:
-        print_account(console, account)
+    print_account(console, getattr(domains, "accounts", {}))
     print_card(console, protocol_card(prepared.config, domains, prepared.splits))
     if prepared.verdict is not None:
         console.print(prepared.verdict.sentence, highlight=False)
@@ -154,12 +154,13 @@ def _show(console: Console, prepared: Run, outcome: Outcome, domains: Domains) -
     from rich.filesize import decimal
 
     from poseda import report
+    from poseda.datasets.account import accounts_as_json
     from poseda.device import peak_memory
     from poseda.runs.view_alignment import FoundAlignment
 
     config = prepared.config
     split = report.shown_split(outcome.results)
-    if config.target is None:
+    if not config.target:
         title = f"{domains.name}: {report.SPLIT_TITLES[split]}"
         print_table(console, report.summarise(outcome.results, split), title)
     found = FoundAlignment.read(prepared.folder, config.seeds)
@@ -169,12 +170,12 @@ def _show(console: Console, prepared: Run, outcome: Outcome, domains: Domains) -
     if peak is not None:
         console.print(f"device memory: {decimal(peak)} at most", highlight=False)
     console.print(f"run folder: {config.out}   report: {outcome.report}", highlight=False, soft_wrap=True)
-    if config.target is not None:
+    if config.target:
         _show_footage(console, config, domains.name)
     if config.json:
         summary: dict[str, Any] = {"run": str(config.out), "report": str(outcome.report)}
-        if (account := getattr(domains, "account", None)) is not None:
-            summary["account"] = account.as_json()
+        if accounts := getattr(domains, "accounts", {}):
+            summary["account"] = accounts_as_json(accounts)
         print_json(summary | {"gate": prepared.folder.verdict.read(), "results": outcome.results})
 
 
@@ -192,16 +193,29 @@ def _show_footage(console: Console, config: RunConfig, name: str) -> None:
         print_plain_table(console, f"{name}: the lifted poses, without labels; low is good", table)
     if record.gate is not None:
         console.print(why(record.gate["recommended"], record.gate["finding"]), highlight=False)
-    # Alone in its line, so that it can be copied.
-    console.print(f"To lift the footage, type:\n{lift_command(config)}", highlight=False, soft_wrap=True)
+    # Alone in their lines, so that they can be copied.
+    commands = "\n".join(lift_commands(config, record))
+    console.print(f"To lift the footage, type:\n{commands}", highlight=False, soft_wrap=True)
 
 
-def lift_command(config: RunConfig) -> str:
-    """The command that lifts the footage of a run; what else it needs, the run knows."""
-    assert config.target is not None
-    motion = config.out / f"{config.target.resolve().stem}.bvh"
-    words = ["poseda", "lift", "--model", config.out, "--input", config.target, "--output", motion]
-    return shlex.join(map(str, words))
+def lift_commands(config: RunConfig, record: RunRecord) -> list[str]:
+    """The command that lifts each path of the footage of a run; what else it needs, the run knows.
+
+    A single path does not show what the cameras of a rig found together, so the tilt is given.
+    """
+    from poseda.datasets.rig import names_of
+
+    arm = None if record.gate is None else record.gate["recommended"]
+    numbers = {} if record.labelfree is None else record.labelfree["models"].get(arm, {})
+    together = numbers.get("tilt", []) if "disagreement_mm" in numbers else []
+    commands = []
+    for path, name, tilt in zip_longest(config.target, names_of(config.target), together):
+        motion = config.out / f"{name.replace('/', '_')}.bvh"
+        words = ["poseda", "lift", "--model", config.out, "--input", path, "--output", motion]
+        if tilt is not None:
+            words += ["--camera-pitch", tilt["pitch"], "--camera-roll", tilt["roll"]]
+        commands.append(shlex.join(map(str, words)))
+    return commands
 
 
 def parse_run(arguments: list[str]) -> RunConfig:

@@ -26,6 +26,7 @@ def with_detections(
     detector: str,
     model: Path | None,
     notice: Callable[[str], None] = complain,
+    below: str = "",
 ) -> Path:
     """A path of detections: the given one, or those made of the videos that it holds.
 
@@ -35,6 +36,7 @@ def with_detections(
         detector: of ``--video-detector``.
         model: of ``--video-model``.
         notice: gets sentences.
+        below: folder within that of the kept detections.
 
     Raises:
         UsageError: if a video or the detector cannot be used.
@@ -56,7 +58,7 @@ def with_detections(
     try:
         return detect_all(
             path,
-            [kept_beside(result) for result in results],
+            [kept_beside(result) / below for result in results],
             lambda: detector_of(detector, model),
             detector if model is None else f"{detector} {model.name}",
             notice,
@@ -64,6 +66,28 @@ def with_detections(
         )
     except (DataError, MissingExtra) as error:
         raise UsageError(str(error)) from error
+
+
+def with_all_detections(paths: Sequence[Path], result: Path, detector: str, model: Path | None) -> list[Path]:
+    """Paths of detections for those of a target; see :func:`with_detections`.
+
+    Videos of one name in different folders keep their detections apart, below the names of their folders.
+
+    Raises:
+        UsageError: if a video or the detector cannot be used.
+    """
+    from poseda.datasets.rig import names_of
+
+    stems = [path.resolve().stem for path in paths]
+    twice = {stem for stem in stems if stems.count(stem) > 1}
+    return [
+        with_detections(path, [result], detector, model, below=_folder(name) if stem in twice else "")
+        for path, stem, name in zip(paths, stems, names_of(paths), strict=True)
+    ]
+
+
+def _folder(name: str) -> str:
+    return name.rpartition("/")[0]
 
 
 def detector_of(name: str, model: Path | None) -> Detector:

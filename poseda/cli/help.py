@@ -84,14 +84,15 @@ _VALUES = {int: "N", float: "X", bool: "", str: "NAME", Path: "PATH"}
 
 def _value(hint: Any) -> str:
     """What stands for a value of a type, empty for a flag."""
-    if notes(hint, PictureSize):
-        return "WIDTHxHEIGHT"
-    kinds = [parts(member)[0] for member in members(parts(hint)[0]) if member is not NoneType]
     shown = []
-    for kind in kinds:
+    for member in members(hint):
+        kind, limits = parts(member)
+        if kind is NoneType:
+            continue
         if get_origin(kind) is tuple:
-            element, _ = parts(get_args(kind)[0])
-            shown.append(f"{'NAME' if get_origin(element) is Literal else _VALUES[element]} ...")
+            shown.append(f"{_value(get_args(kind)[0])} ...")
+        elif any(isinstance(limit, PictureSize) for limit in limits):
+            shown.append("WIDTHxHEIGHT")
         elif get_origin(kind) is Literal:
             listed = "|".join(choices(kind))
             shown.append(listed if len(listed) <= SHORT else "NAME")

@@ -12,6 +12,7 @@ from poseda.cli.options import read
 from poseda.cli.program import Program
 from poseda.cli.screen import complain, print_json, say
 from poseda.config import InspectConfig
+from poseda.config.limits import for_each
 
 PROGRAM = Program(
     "poseda inspect",
@@ -26,7 +27,10 @@ def run(arguments: list[str]) -> int:
     """Print an account of each file. This loads no torch."""
     config = read(PROGRAM, arguments, lambda given: given.build(InspectConfig))
     with _no_collection():
-        found = {str(path): _found(path, config) for path in config.files}
+        sizes = for_each("image_size", config.image_size, len(config.files), "files")
+        found = {
+            str(path): _found(path, size, config) for path, size in zip(config.files, sizes, strict=True)
+        }
     if config.json:
         print_json(found if len(found) > 1 else next(iter(found.values())))
     for path, content in found.items():
@@ -49,7 +53,7 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _found(path: Path, config: InspectConfig) -> dict[str, Any]:
+def _found(path: Path, size: str | None, config: InspectConfig) -> dict[str, Any]:
     """The account of a file; a sentence on what else it is, or on why it is refused."""
     from poseda.config import picture_size
     from poseda.datasets.account import account_of
@@ -63,7 +67,7 @@ def _found(path: Path, config: InspectConfig) -> dict[str, Any]:
         joints = JointMap.of(config.joints or None)
         detections = read_detections(
             path,
-            picture_size(config.image_size),
+            picture_size(size),
             layout=config.layout,
             joints=joints,
             strict=config.strict,

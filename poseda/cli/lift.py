@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from poseda.cli.options import read
 from poseda.cli.program import INTERRUPTED, Program, UsageError
 from poseda.cli.screen import LateBar, complain, open_console, print_account, print_json
-from poseda.config import LiftConfig
+from poseda.config import ConfigError, LiftConfig
+from poseda.config.limits import for_each
 
 if TYPE_CHECKING:
     from poseda.export import LiftedPoses
@@ -52,10 +53,10 @@ def run(arguments: list[str]) -> int:
 
     try:
         model = AdaptedLifter.load(config.model, config.arm, config.seed, choose(config.device))
-        given = {name: _or_run(config, model, name) for name in ("image_size", "layout", "fov", "intrinsics")}
+        given = {name: _or_run(config, model, name) for name in ("image_size", "layout", "fov")}
+        if config.fov is None or config.intrinsics is not None:
+            given["intrinsics"] = _or_run(config, model, "intrinsics")
         given |= {name: _or_run(config, model, name) for name in ("video_detector", "video_model")}
-        if config.fov is not None and config.intrinsics is None:
-            given["intrinsics"] = None
         given["image_size"] = picture_size(given["image_size"])
         return (_stream if config.streams else _files)(config, model, given)
     except ValueError as error:
@@ -65,7 +66,32 @@ def run(arguments: list[str]) -> int:
 def _or_run(config: LiftConfig, model: AdaptedLifter, name: str) -> Any:
     """An option, or what the run had for it."""
     asked = getattr(config, name)
-    return getattr(model.config, name) if asked is None else asked
+    if asked is not None or name not in ("image_size", "fov", "intrinsics"):
+        return getattr(model.config, name) if asked is None else asked
+    return _of_rig(config, model, name)
+
+
+def _of_rig(config: LiftConfig, model: AdaptedLifter, name: str) -> Any:
+    """What the run had for the path that is lifted.
+
+    Raises:
+        ConfigError: if the run had several values, and the path is none of its targets.
+    """
+    from poseda.datasets.lens import find_cameras
+    from poseda.datasets.rig import names_of
+
+    values, targets = getattr(model.config, name), [path.resolve() for path in model.config.target]
+    if len(targets) > 1 and config.input.resolve() in targets:
+        at = targets.index(config.input.resolve())
+        if name == "intrinsics":
+            return find_cameras(values, names_of(targets))[at]
+        return for_each(name, values, len(targets))[at]
+    if len(values) > 1:
+        paths = " ".join(map(str, model.config.target))
+        raise ConfigError(
+            name, f"expected a value for {config.input}, which is none of the run's {paths}, got none"
+        )
+    return values[0] if values else None
 
 
 def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> int:
@@ -94,8 +120,10 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
     detections = choose_people(detections, config.people)
     options = LiftOptions.of(config, model.config, detections.reading.rate)
     account = account_of(detections, model.skeleton, options.min_confidence, options.max_gap)
-    print_account(open_console(config.json), account)
-    lens = find_lens(detections, model.skeleton, given["intrinsics"], given["fov"], options.min_confidence)
+    print_account(open_console(config.json), {"": account})
+    lens = find_lens(
+        detections, model.skeleton, given.get("intrinsics"), given["fov"], options.min_confidence
+    )
     tilt = None
     if model.wide:
         poses, found = lift_wide(model, detections, lens, options, LateBar("lifting"))
@@ -227,7 +255,7 @@ def _stream(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> 
         given["fov"] = None  # the run's, which no single pose can repeat
     lifter = LineLifter(
         model,
-        intrinsics=None if given["intrinsics"] is None else read_intrinsics(given["intrinsics"]),
+        intrinsics=read_intrinsics(given["intrinsics"]) if given.get("intrinsics") else None,
         fov=given["fov"],
         image_size=given["image_size"],
         layout=None if given["layout"] is None else Layout.named(given["layout"]),

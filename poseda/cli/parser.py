@@ -17,7 +17,7 @@ from poseda.cli.program import Program, UsageError, negative_name, option_name
 from poseda.cli.screen import complain
 from poseda.cli.wording import explain
 from poseda.config.fields import Field
-from poseda.config.limits import Bare, Found, Renamed, notes
+from poseda.config.limits import Bare, Found, OneOrMore, Renamed, notes, words
 
 if TYPE_CHECKING:
     from cyclopts.argument import ArgumentCollection
@@ -44,6 +44,8 @@ def read_arguments(program: Program, arguments: list[str]) -> tuple[dict[str, An
     for entry in fields:
         if (value := values[entry.name]) is not None and (bare := notes(entry.hint, Bare)):
             values[entry.name] = value[0] if value else Path(bare[0].value)
+        if value == () and notes(entry.hint, OneOrMore):
+            raise UsageError(f"{program.name_of(entry.name)}: expected {words(entry.hint)}, got nothing")
     return {name: value for name, value in values.items() if value is not None}, files
 
 
@@ -150,7 +152,13 @@ def _for(program: Program, path: Path, options: Options) -> Options:
         raise ConfigFileError(
             f"--config: expected options of {program.name}, got {path}, which holds those of poseda adapt"
         )
-    kept = {name: value for name, value in options.items() if program.takes_of_run(name)}
+    # Of a rig's values, one for each camera, no other path knows its own; a model does.
+    many = {entry.name for entry in program.fields() if get_origin(entry.kind) is tuple}
+    kept = {
+        name: value
+        for name, value in options.items()
+        if program.takes_of_run(name) and (name in many or isinstance(value, str))
+    }
     left = list(dict.fromkeys(name.partition(".")[0] for name in options if name not in kept))
     if left:
         complain(

@@ -83,7 +83,7 @@ def _sized_as_packaged(config: RunConfig, given: Mapping[str, Any]) -> RunConfig
 
 def _by_preset(name: Preset, given: Mapping[str, Any]) -> RunConfig:
     config = changed(preset(name), {option: value for option, value in given.items() if option != "preset"})
-    if config.target is None or "arms" in given:
+    if not config.target or "arms" in given:
         return config
     left_out = SINGLE_FRAME_ARMS if config.frames > 1 else TAUGHT_ARMS if config.packaged else ()
     return replace(config, arms=tuple(arm for arm in FOOTAGE_ARMS if arm not in left_out))
@@ -106,19 +106,19 @@ def open_chosen(config: RunConfig) -> Domains:
     Raises:
         UsageError: if they cannot be read or used.
     """
-    from poseda.cli.footage import with_detections
+    from poseda.cli.footage import with_all_detections
     from poseda.config import picture_size
     from poseda.datasets import open_domains, own_domains
     from poseda.datasets.account import check_usable
 
     try:
-        if config.target is None:
+        if not config.target:
             return open_domains(config.data, size=config.domain_size)
-        target = with_detections(config.target, [config.out], config.video_detector, config.video_model)
+        target = with_all_detections(config.target, config.out, config.video_detector, config.video_model)
         domains = own_domains(
             config.source,
             target,
-            picture_size(config.image_size),
+            [size for text in config.image_size if (size := picture_size(text))],
             config.fov,
             cameras=config.cameras,
             intrinsics=config.intrinsics,
@@ -129,8 +129,7 @@ def open_chosen(config: RunConfig) -> Domains:
             strict=config.strict,
             stride=config.stride,
         )
-        if domains.account is not None:
-            check_usable(domains.account, config.target)
+        check_usable(domains.accounts, config.target)
         return domains
     except (ValueError, OSError) as error:
         raise UsageError(_named(str(error))) from error

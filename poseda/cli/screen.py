@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from poseda.cli.progress import PERIOD, TimeLeft, duration
@@ -121,9 +121,11 @@ class LateBar:
             complain(f"{self._title}: {done} of {total}, about {rest} left")
 
 
-def print_account(console: Any, account: Any) -> None:
-    """What was read of the footage, in a few lines."""
-    for line in account.lines():
+def print_account(console: Any, accounts: Mapping[str, Any]) -> None:
+    """What was read of the footage, in a few lines for each path."""
+    from poseda.datasets.account import account_lines
+
+    for line in account_lines(accounts):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 

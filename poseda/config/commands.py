@@ -14,16 +14,17 @@ from poseda.config.limits import (
     AtLeast,
     AtMost,
     Bare,
-    Below,
     ConfigError,
     Found,
     Odd,
+    OneOrMore,
     People,
     PictureSize,
     Share,
     check_fields,
+    for_each,
 )
-from poseda.config.run import NamedArm, Seed, VideoDetector
+from poseda.config.run import FieldOfView, NamedArm, Seed, VideoDetector
 
 RUN_FILE = "config.json"
 """The file that makes a folder a run folder."""
@@ -72,8 +73,9 @@ class InspectConfig:
 
     files: tuple[Annotated[Path, Found()], ...]
     """Files or folders, as for --target of adapt."""
-    image_size: Annotated[str, PictureSize()] | None = None
-    """Size of the pictures in pixels, as 1280x720, where the format does not give it."""
+    image_size: Annotated[tuple[Annotated[str, PictureSize()], ...], OneOrMore()] = ()
+    """Size of the pictures in pixels, as 1280x720, where the format does not give it. One for all files, or
+    one each."""
     layout: str | None = None
     """Order of the joints, where the file does not give it."""
     joints: tuple[str, ...] = ()
@@ -90,6 +92,7 @@ class InspectConfig:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        for_each("image_size", self.image_size, len(self.files), "files")
 
 
 @dataclass(frozen=True)
@@ -217,11 +220,12 @@ class LiftConfig:
     image_size: Annotated[str, PictureSize()] | None = None
     """Size of the pictures in pixels, as 1280x720, where the format does not give it. Default: as in the
     run."""
-    fov: Annotated[float, Above(0), Below(180)] | Literal["estimate"] | None = None
+    fov: FieldOfView | None = None
     """Horizontal field of view, degrees. estimate: from people who stand in view. Only --root needs it.
     Default: as in the run."""
     intrinsics: Annotated[Path | None, Found()] = None
-    """JSON of the camera. It takes precedence over --fov. Default: as in the run, unless --fov is given."""
+    """JSON or TOML of the camera. It takes precedence over --fov. Of a file of several cameras, the one that
+    is named as the input. Default: as in the run, unless --fov is given."""
     layout: str | None = None
     """Order of the joints, where the file does not give it. Default: as in the run."""
     video_detector: VideoDetector | None = None

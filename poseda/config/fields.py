@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from poseda.config.limits import ConfigError, hints, members, parts
+from poseda.config.limits import ConfigError, OneOrMore, hints, members, notes, parts
 from poseda.config.near import guess
 
 Record = TypeVar("Record")
@@ -130,6 +130,8 @@ def read_plain(record: type, values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _typed(hint: Any, value: Any) -> Any:
     """Lists become tuples and names of files become paths; all else stays."""
+    if notes(hint, OneOrMore):
+        value = list(OneOrMore.listed(value))
     for member in members(hint):
         bare, _ = parts(member)
         if isinstance(value, list) and get_origin(bare) is tuple:

@@ -152,6 +152,23 @@ class Distinct(Limit):
 
 
 @dataclass(frozen=True)
+class OneOrMore:
+    """A list that may be given, and is written, as one value alone, or as None where it is empty."""
+
+    @staticmethod
+    def listed(value: Any) -> Any:
+        """The values as a tuple."""
+        if value is None:
+            return ()
+        return tuple(value) if isinstance(value, list | tuple) else (value,)
+
+    @staticmethod
+    def written(values: Sequence[Any]) -> Any:
+        """The values as files of runs hold them."""
+        return list(values) if len(values) > 1 else values[0] if values else None
+
+
+@dataclass(frozen=True)
 class PictureSize(Limit):
     """Width and height of pictures, pixels."""
 
@@ -219,6 +236,19 @@ def picture_size(text: str | None) -> tuple[int, int] | None:
     return width, height
 
 
+def for_each(option: str, values: Sequence[Any], paths: int, of: str = "target") -> list[Any]:
+    """The value of an option for each path of another one: one for all, one each, or None.
+
+    Raises:
+        ConfigError: if there are other numbers of values.
+    """
+    if len(values) not in (0, 1, paths):
+        several = f"one value, or one for each of the {paths} paths of <{of}>"
+        wanted = several if paths > 1 else f"one value, as <{of}> is one path"
+        raise ConfigError(option, f"expected {wanted}, got {len(values)}", of)
+    return list(values) if len(values) == paths else [*(values or (None,))] * paths
+
+
 def parts(hint: Any) -> tuple[Any, tuple[Any, ...]]:
     """A type without its annotations, and the annotations."""
     if get_origin(hint) is Annotated:
@@ -258,7 +288,7 @@ def words(hint: Any) -> str:
         return listed[0] if len(listed) == 1 else f"one of {', '.join(listed)}"
     if get_origin(bare) is tuple:
         element, _ = parts(get_args(bare)[0])
-        return words(element) if get_origin(element) is Literal else _MANY_WORDS[element]
+        return _MANY_WORDS.get(element) or words(element)
     return _WORDS.get(bare, bare.__name__)
 
 
@@ -291,7 +321,8 @@ def problem(hint: Any, value: Any) -> str | None:
                 return inner
     for limit in own:
         if isinstance(limit, Limit) and not limit.allows(value):
-            return f"expected {limit.wanted}, got {value!r}"
+            paths = isinstance(value, tuple) and any(isinstance(part, Path) for part in value)
+            return f"expected {limit.wanted}, got {' '.join(map(str, value)) if paths else repr(value)}"
     return None
 
 
@@ -328,6 +359,9 @@ def check_fields(record: Any, prefix: str = "") -> None:
             continue
         for renamed in notes(hint, Renamed):
             value = _renamed(value, renamed.names)
+            object.__setattr__(record, name, value)
+        if notes(hint, OneOrMore):
+            value = OneOrMore.listed(value)
             object.__setattr__(record, name, value)
         if found := problem(hint, value):
             raise ConfigError(prefix + name, found)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from poseda.config.fields import build, flatten, read_plain
-from poseda.config.limits import ConfigError
+from poseda.config.limits import ConfigError, OneOrMore, hints, notes
 from poseda.config.run import WIDE_ARMS, RunConfig
 
 
@@ -21,7 +21,12 @@ def to_json(config: Any) -> dict[str, Any]:
             return [plain(entry) for entry in value]
         return str(value) if isinstance(value, Path) else value
 
-    return {key: plain(value) for key, value in dataclasses.asdict(config).items()}
+    found = {key: plain(value) for key, value in dataclasses.asdict(config).items()}
+    kind: Any = type(config)
+    for name, hint in hints(kind).items():
+        if notes(hint, OneOrMore):
+            found[name] = OneOrMore.written(found[name])
+    return found
 
 
 _FILES = ("target", "source", "cameras", "intrinsics")

@@ -14,11 +14,13 @@ from poseda.config.limits import (
     Distinct,
     Found,
     Odd,
+    OneOrMore,
     People,
     PictureSize,
     Renamed,
     Share,
     check_fields,
+    for_each,
     problem,
 )
 from poseda.config.sections import (
@@ -57,6 +59,9 @@ VideoDetector = Literal["mediapipe", "rtmpose"]
 ARMS: tuple[Arm, ...] = get_args(Arm)
 RENAMED_ARMS: dict[str, Arm] = {"plus": "gpa_lpa_view"}
 """Arms under the names they had in 0.1.0, which commands, run folders and records may still hold."""
+
+FieldOfView = Annotated[float, Above(0), Below(180)] | Literal["estimate"]
+"""Degrees in the type of an option, or the wish for an estimate."""
 
 Seed = Annotated[int, AtLeast(0)]
 """A seed in the type of an option."""
@@ -101,20 +106,22 @@ class RunConfig:
 
     data: Annotated[Path | None, Found()] = None
     """Domain file (npz) to adapt on. Default: the embedded domains, which need no file."""
-    target: Annotated[Path | None, Found()] = None
-    """Your own footage, instead of --data: 2D detections or videos, a file or folder. No
+    target: Annotated[tuple[Annotated[Path, Found()], ...], OneOrMore(), Distinct(0)] = ()
+    """Your own footage, instead of --data: 2D detections or videos, a file or folder for each camera. No
     labels are needed."""
     source: Annotated[Path | None, Found()] = None
     """Labelled 3D poses to learn from, beside --target. Default: the embedded source domain."""
-    image_size: Annotated[str, PictureSize()] | None = None
-    """Size of the pictures of --target in pixels, as 1280x720, where its format does not give it."""
-    fov: Annotated[float, Above(0), Below(180)] | Literal["estimate"] | None = None
+    image_size: Annotated[tuple[Annotated[str, PictureSize()], ...], OneOrMore()] = ()
+    """Size of the pictures of --target in pixels, as 1280x720, where its format does not give it. One for
+    all its paths, or one each."""
+    fov: Annotated[tuple[FieldOfView, ...], OneOrMore()] = ()
     """Horizontal field of view of the camera of --target, degrees. estimate: from people who stand in its
-    view. Default: 55 across the longer side."""
+    view. One for all paths, or one each. Default: 55 across the longer side."""
     cameras: Annotated[Path | None, Found()] = None
     """JSON of the cameras of --source, where its format needs one."""
-    intrinsics: Annotated[Path | None, Found()] = None
-    """JSON of the camera of --target. It takes precedence over --fov."""
+    intrinsics: Annotated[tuple[Annotated[Path, Found()], ...], OneOrMore()] = ()
+    """JSON or TOML of the camera of --target: one file for each path, or one of all cameras. It takes
+    precedence over --fov. With the cameras' rotations, they find the upward direction together."""
     layout: str | None = None
     """Order of the joints of --target, where its file does not give it."""
     video_detector: VideoDetector = "mediapipe"
@@ -206,13 +213,15 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.target is not None and self.data is not None:
-            both = f"expected <target> or <data>, got both {self.target} and {self.data}"
+        if self.target and self.data is not None:
+            both = f"expected <target> or <data>, got both {' '.join(map(str, self.target))} and {self.data}"
             raise ConfigError("target", both, "target", "data")
         for name in ("source", "image_size", "fov", "cameras", "intrinsics", "layout"):
-            if self.target is None and getattr(self, name) is not None:
+            if not self.target and getattr(self, name) not in (None, ()):
                 raise ConfigError(name, "expected <target> beside it, got none", "target")
-        if self.target is None and self.people != "all":
+        for name in ("image_size", "fov", "intrinsics") if self.target else ():
+            for_each(name, getattr(self, name), len(self.target))
+        if not self.target and self.people != "all":
             raise ConfigError("people", "expected <target> beside it, got none", "target")
         if "gpa_lpa_view" in self.arms and self.frames > 1:
             raise ConfigError(
@@ -224,7 +233,7 @@ class RunConfig:
                 "frames",
                 f"expected 1 with the arm wide_target, which learns from single frames, got {self.frames}",
             )
-        if self.from_scratch and (self.target is None or self.source is not None):
+        if self.from_scratch and (not self.target or self.source is not None):
             raise ConfigError(
                 "from_scratch",
                 "expected <target> without <source>, where it has an effect",
@@ -246,7 +255,7 @@ class RunConfig:
     @property
     def packaged(self) -> bool:
         """Whether the arm wide is the package's own lifter: footage without a source of its own."""
-        own = self.target is not None and self.source is None
+        own = bool(self.target) and self.source is None
         return own and not self.from_scratch and self.frames == 1
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -136,6 +136,30 @@ class Account:
         yield f"frame rate {rate}"
 
 
+def accounts_as_json(accounts: Mapping[str, Account]) -> dict[str, Any]:
+    """Accounts for machines: that of one path alone, else an object with one for each path."""
+    if len(accounts) == 1:
+        return next(iter(accounts.values())).as_json()
+    return {name: account.as_json() for name, account in accounts.items()}
+
+
+def accounts_from_json(content: Mapping[str, Any]) -> dict[str, Account]:
+    """The opposite of :func:`accounts_as_json`; that of one path alone has no name.
+
+    Raises:
+        ValueError: if entries are missing or unknown.
+    """
+    if isinstance(content.get("format"), str):
+        return {"": Account.from_json(content)}
+    return {name: Account.from_json(account) for name, account in content.items()}
+
+
+def account_lines(accounts: Mapping[str, Account]) -> Iterator[str]:
+    """Accounts for people; those of several paths begin with its name."""
+    for name, account in accounts.items():
+        yield from (f"{name}: {line}" if len(accounts) > 1 else line for line in account.lines())
+
+
 def account_of(
     detections: Detections2D,
     skeleton: Skeleton = H36M16,
@@ -199,17 +223,20 @@ def _unsure(detections: Detections2D, min_confidence: float) -> Iterator[str]:
         )
 
 
-def check_usable(account: Account, path: Path) -> None:
-    """Refuse footage with too few detections to adapt to.
+def check_usable(accounts: Mapping[str, Account], paths: Sequence[Path]) -> None:
+    """Refuse footage with too few detections to adapt to, in all paths together.
 
     Raises:
         DataError: with how many can be used, and the remedy.
     """
-    placed, lifted = account.usable["placement"], account.usable["lifting"]
+    read = accounts.values()
+    placed, lifted = (sum(account.usable[what] for account in read) for what in ("placement", "lifting"))
     if placed < FEWEST_PLACEMENTS:
+        rows = sum(account.rows for account in read)
         raise DataError(
-            f"{path}: detections: expected at least {FEWEST_PLACEMENTS} that show the hips and another "
-            f"joint, found {placed} usable for placement and {lifted} for lifting, of {account.rows}; take "
+            f"{' '.join(map(str, paths))}: detections: expected at least {FEWEST_PLACEMENTS} that show the "
+            f"hips and another joint, found {placed} usable for placement and {lifted} for lifting, of "
+            f"{rows}; take "
             f"footage of whole people, more of it, or a lower --min-confidence"
         )
 

@@ -5,23 +5,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from poseda.datasets.account import Account, account_of
-from poseda.datasets.conversion import conversion
+from poseda.datasets.account import Account
 from poseda.datasets.detection_files import SUFFIXES as DETECTION_SUFFIXES
-from poseda.datasets.detection_files import read_detections
-from poseda.datasets.detections import DEFAULT_CONFIDENCE, Detections2D
+from poseda.datasets.detections import DEFAULT_CONFIDENCE
 from poseda.datasets.domain_file import DomainFile
 from poseda.datasets.formats.files import kind_of
 from poseda.datasets.formats.npz import Archive
+from poseda.datasets.formats.sightings import Size
 from poseda.datasets.joint_map import JointMap
-from poseda.datasets.lens import find_lens
-from poseda.datasets.people import choose_people
 from poseda.datasets.records import (
     AdaptationData,
     DataError,
@@ -31,10 +29,11 @@ from poseda.datasets.records import (
     check_evaluated,
     check_in_front,
 )
-from poseda.datasets.screen import unlabelled
+from poseda.datasets.rig import names_of
 from poseda.datasets.source_files import SUFFIXES as SOURCE_SUFFIXES
 from poseda.datasets.source_files import read_source, source_account
 from poseda.datasets.synthetic.embedded import EmbeddedDomains
+from poseda.datasets.target import TargetOptions, read_target
 from poseda.geometry.skeleton import H36M16, Skeleton
 
 VALIDATION_SHARE = 0.1
@@ -59,8 +58,8 @@ class OwnDomains:
         data: to learn from.
         fingerprint: SHA-256 of the files and of the options they were read with.
         made_up: target joints that the detections lack, and how each is made.
-        camera: the target's camera, in words.
-        account: of the target's detections, or None.
+        camera: the target's camera or cameras, in words.
+        accounts: of the target's detections, by the name of each path.
         source_account: how the source was read, in sentences.
     """
 
@@ -71,11 +70,11 @@ class OwnDomains:
         fingerprint: str,
         made_up: Mapping[str, str],
         camera: str = "unknown",
-        account: Account | None = None,
+        accounts: Mapping[str, Account] | None = None,
         source_account: Sequence[str] = (),
     ) -> None:
         self._name, self._data, self._fingerprint = name, data, fingerprint
-        self.made_up, self.camera, self.account = dict(made_up), camera, account
+        self.made_up, self.camera, self.accounts = dict(made_up), camera, dict(accounts or {})
         self.source_account = tuple(source_account)
 
     @property
@@ -115,13 +114,13 @@ class OwnDomains:
 
 def own_domains(
     source: str | Path | None,
-    target: str | Path,
-    image_size: tuple[int, int] | None = None,
-    fov: float | str | None = None,
+    target: str | Path | Sequence[str | Path],
+    image_size: Size | Sequence[Size] | None = None,
+    fov: float | str | Sequence[float | str] | None = None,
     *,
     skeleton: Skeleton = H36M16,
     cameras: str | Path | None = None,
-    intrinsics: str | Path | None = None,
+    intrinsics: str | Path | Sequence[str | Path] | None = None,
     min_confidence: float = DEFAULT_CONFIDENCE,
     layout: str | None = None,
     people: str | int = "all",
@@ -134,13 +133,14 @@ def own_domains(
 
     Args:
         source: what :func:`read_source` reads, a domain npz, or None for the embedded studio.
-        target: what :func:`read_detections` reads.
-        image_size: of the target's pictures, width and height in pixels, where the format does not say.
+        target: what :func:`read_detections` reads: one path, or one for each camera of a rig.
+        image_size: of the target's pictures, width and height in pixels, where the format does not say. Like
+            the next two, one for all paths, or one each.
         fov: the target camera's horizontal field of view, degrees, or ``estimate``. Default: 55 across the
             longer side.
         skeleton: both are converted to.
         cameras: JSON of the source's cameras, for sources that need one.
-        intrinsics: JSON of the target's camera; ``fov`` has no effect then.
+        intrinsics: file of the target's camera, or of all cameras; ``fov`` has no effect then.
         min_confidence: target joints of less confidence are unseen.
         layout: of the target's joints, where its file does not give it.
         people: of the target, as :func:`poseda.datasets.people.choose_people` takes them.
@@ -154,35 +154,51 @@ def own_domains(
         DataError: if a file cannot be used; one sentence.
     """
     names = JointMap.of(joints or None)
-    found = read_detections(target, image_size, layout=layout, joints=names, strict=strict)
-    detections = choose_people(found, people)
-    lens = find_lens(detections, skeleton, intrinsics, fov, min_confidence)
-    poses = unlabelled(
-        detections, skeleton, intrinsics=lens.intrinsics, fov=lens.fov, min_confidence=min_confidence
-    )
+    paths, sizes, fovs, lenses = map(_listed, (target, image_size, fov, intrinsics))
+    asked = TargetOptions(skeleton, sizes, fovs, lenses, min_confidence, layout, people, names, strict=strict)
+    found = read_target(paths, asked)
     learn, hold = _source(source, skeleton, cameras, names, stride, seed, strict)
     names.check()
     named = sorted(names.pairs.items())
-    options: tuple[Any, ...] = (image_size, fov, skeleton.name, min_confidence, layout, named, stride, seed)
+    options: tuple[Any, ...] = (_alone(sizes), _alone(fovs), skeleton.name, min_confidence)
+    options += (layout, named, stride, seed)
     options += (names.order,) if names.order else ()
     options += () if people == "all" else (people,)
-    files = [Path(file) for file in (source, target, cameras, intrinsics) if file is not None]
+    # Of several paths each has a sum of its own: files that move from one to another change the whole.
+    options += () if len(paths) == 1 else tuple(digest([Path(path)], "") for path in paths)
+    alone = paths if len(paths) == 1 else []
+    files = [Path(file) for file in (source, *alone, cameras, *lenses) if file is not None]
     return OwnDomains(
-        Path(target).resolve().stem,
-        AdaptationData(skeleton, learn, hold, _numbered(poses, learn, hold)),
+        " + ".join(names_of(paths)),
+        AdaptationData(skeleton, learn, hold, _numbered(found.poses, learn, hold)),
         digest(files, repr(options)),
-        conversion(detections.layout, skeleton).made_up,
-        lens.note,
-        account_of(detections, skeleton, min_confidence),
-        _account(learn, source, detections, stride),
+        found.made_up,
+        found.camera,
+        found.accounts,
+        _account(learn, source, found.rates, stride),
     )
 
 
-def _account(source: LabelledPoses, path: str | Path | None, target: Detections2D, stride: int) -> list[str]:
+def _listed(value: Any) -> list[Any]:
+    """One value or several as a list; the size of a picture is one value."""
+    if value is None or value == ():
+        return []
+    size = isinstance(value, tuple) and isinstance(value[0], Real)
+    return [value] if size or not isinstance(value, list | tuple) else list(value)
+
+
+def _alone(values: list[Any]) -> Any:
+    return values if len(values) > 1 else values[0] if values else None
+
+
+def _account(
+    source: LabelledPoses, path: str | Path | None, target: Sequence[float | None], stride: int
+) -> list[str]:
     """How the source was read, in sentences, and whether its frames are as fast as the target's."""
     if path is None or not source.reading.format:
         return []
-    lines, rates, rate = source_account(source, Path(path)), source.reading.rates, target.reading.rate
+    lines, rates = source_account(source, Path(path)), source.reading.rates
+    rate = target[0] if len(set(target)) == 1 else None
     if len(rates) == 1 and rate is not None and not 1 / FASTER < rates[0] / rate < FASTER:
         wanted = max(1, round(rates[0] * stride / rate))
         lines.append(

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from poseda.datasets.errors import DataError
+from poseda.datasets.rig import Rig
 from poseda.geometry.camera import Camera
 from poseda.geometry.kinematics import root_relative
 from poseda.geometry.skeleton import Skeleton
@@ -139,6 +140,7 @@ class UnlabelledPoses:
         visible: (N, J) bool, or None where every joint was seen. Unseen joints hold zeros.
         observed: (J,) bool, the joints that the detector shows, or None for all. The others are made from
             these, and show nothing of their own.
+        rig: which camera saw each row, and when, where there are several.
 
     Raises:
         ValueError: if shapes or row counts disagree.
@@ -149,6 +151,7 @@ class UnlabelledPoses:
     clip: Tensor
     visible: Tensor | None = None
     observed: Tensor | None = None
+    rig: Rig | None = None
 
     def __post_init__(self) -> None:
         _check_rows(self.pose_2d, self.camera, self.clip)
@@ -163,8 +166,9 @@ class UnlabelledPoses:
     def rows(self, index: Tensor) -> UnlabelledPoses:
         """Pick rows by an int64 or boolean index."""
         visible = None if self.visible is None else self.visible[index]
+        rig = None if self.rig is None else self.rig.rows(index)
         return UnlabelledPoses(
-            self.pose_2d[index], self.camera[index], self.clip[index], visible, self.observed
+            self.pose_2d[index], self.camera[index], self.clip[index], visible, self.observed, rig
         )
 
     @property
@@ -180,8 +184,9 @@ class UnlabelledPoses:
         pose_2d = self.pose_2d.to(*args, **kwargs)
         visible = None if self.visible is None else self.visible.to(pose_2d.device)
         observed = None if self.observed is None else self.observed.to(pose_2d.device)
+        rig = None if self.rig is None else self.rig.to(pose_2d.device)
         return UnlabelledPoses(
-            pose_2d, self.camera.to(*args, **kwargs), self.clip.to(pose_2d.device), visible, observed
+            pose_2d, self.camera.to(*args, **kwargs), self.clip.to(pose_2d.device), visible, observed, rig
         )
 
 

@@ -12,6 +12,7 @@ from poseda.datasets.checks import conversion_of, refuse_off_picture, usable
 from poseda.datasets.detections import DEFAULT_CONFIDENCE, DEFAULT_FIELD_OF_VIEW, Detections2D
 from poseda.datasets.errors import DataError
 from poseda.datasets.records import UnlabelledPoses
+from poseda.datasets.rig import Rig
 from poseda.geometry.camera import Camera, normalize_screen
 from poseda.geometry.skeleton import H36M16, Skeleton
 
@@ -36,6 +37,7 @@ def unlabelled(
     intrinsics: Intrinsics | None = None,
     fov: float | None = None,
     min_confidence: float = DEFAULT_CONFIDENCE,
+    rig: Rig | None = None,
 ) -> UnlabelledPoses:
     """Convert to a skeleton, give every row its camera, and keep the rows with a seen joint.
 
@@ -46,11 +48,13 @@ def unlabelled(
         fov: horizontal field of view, degrees, if there are no intrinsics. Default:
             :data:`DEFAULT_FIELD_OF_VIEW` across the longer side.
         min_confidence: joints of less confidence, and those of confidence 0, are unseen.
+        rig: which camera saw each detection, and when, where there are several.
 
     Raises:
         DataError: if the size of the picture is unknown, no conversion exists, or nothing is seen.
     """
     poses = on_screen(detections, skeleton, intrinsics=intrinsics, fov=fov, min_confidence=min_confidence)
+    poses = replace(poses, rig=rig)
     if poses.visible is None:
         return poses
     kept = poses.visible.any(1)

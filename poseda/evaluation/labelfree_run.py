@@ -11,11 +11,14 @@ from torch import Tensor, nn
 from poseda.config import RunConfig
 from poseda.datasets import AdaptationData, LabelledPoses, UnlabelledPoses
 from poseda.datasets.order import continuous_runs
+from poseda.datasets.rig import Rig
 from poseda.evaluation import labelfree
+from poseda.evaluation.agreement import disagreement
+from poseda.geometry.camera import tilt_of
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters.predict import predict
 from poseda.lifters.wide import WideLifter
-from poseda.method.two_passes import lift_poses
+from poseda.method.two_passes import LiftedFootage, lift_poses
 from poseda.runs import RunFolder
 from poseda.runs.checkpoint import Checkpoint
 from poseda.runs.verdict import source_model
@@ -55,14 +58,21 @@ def measure_without_labels(
     pose_2d = labelfree.hidden_on_root(target, skeleton)
     flip, frames, run_of_row = config.training.flip, config.frames, continuous_runs(target)
     source = source_model(config.arms)
-    lifted = {}
+    lifted, more = {}, dict[str, dict[str, Any]]()
     for arm, model in models.items():
         if isinstance(model, WideLifter):
-            lifted[arm] = lift_poses(model, target, flip, run_of_row).pose_3d.cpu()
+            found = lift_poses(model, target, flip, run_of_row)
+            lifted[arm] = found.pose_3d.cpu()
+            more[arm] = {} if target.rig is None else {"tilt": _tilt(found, target.rig)}
         else:
             screen = pose_2d.to(_device(model))
             lifted[arm] = predict(model, screen, skeleton, flip, frames, run_of_row).cpu()
     seen = labelfree.seen_joints(target)
+    if target.rig is not None and target.rig.rotation is not None:
+        for arm, pose in lifted.items():
+            apart = disagreement(pose, target.rig, seen)
+            compared = {"disagreement_mm": apart.mean, "disagreement_pairs": apart.pairs}
+            more[arm] = more.get(arm, {}) | compared
     samples, _ = folder.samples.load()
     numbers: dict[str, Any] = {
         "source_model": source,
@@ -70,12 +80,27 @@ def measure_without_labels(
         "models": {
             arm: labelfree.describe(pose, target, skeleton)
             | {"moved_mm": labelfree.moved(pose, lifted[source], seen)}
+            | more.get(arm, {})
             for arm, pose in lifted.items()
         },
         "distances": labelfree.distances_from_target(samples, skeleton),
     }
     folder.labelfree.write(numbers)
     _save_clips(folder.clips, target, lifted, skeleton)
+
+
+def _tilt(found: LiftedFootage, rig: Rig) -> list[dict[str, float] | None]:
+    """Pitch, roll and their uncertainty by camera, degrees; None where too few frames tell."""
+    tilts: list[dict[str, float] | None] = []
+    for number in range(rig.cameras):
+        rows = (rig.camera == number).nonzero()[:1, 0].to(found.up.device)
+        if not len(rows) or not bool(found.up[rows].isfinite().all()):
+            tilts.append(None)
+            continue
+        pitch, roll = tilt_of(found.up[rows[0]]).rad2deg().tolist()
+        error = float(found.up_error[rows[0]].rad2deg())
+        tilts.append({"pitch": round(pitch, 2), "roll": round(roll, 2), "error": round(error, 2)})
+    return tilts
 
 
 def _device(model: nn.Module) -> torch.device:
@@ -124,6 +149,7 @@ def _save_clips(
         "models": list(lifted),
         "clips": [
             {"clip": clip, "frames": len(part), "in_order": _in_order(target.pose_2d[part])}
+            | ({} if target.rig is None else {"name": target.rig.recordings[target.rig.recording[part[0]]]})
             for clip, part in zip(chosen, rows, strict=True)
         ],
     }

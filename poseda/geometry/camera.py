@@ -414,3 +414,8 @@ def tilted_up(pitch_roll: Tensor) -> Tensor:
     sine, cosine = pitch_roll.sin(), pitch_roll.cos()
     rolled = torch.stack([sine[..., 1], -cosine[..., 1]], -1)
     return torch.cat([cosine[..., :1] * rolled, -sine[..., :1]], -1)
+
+
+def tilt_of(up: Tensor) -> Tensor:
+    """Inverse of :func:`tilted_up`: (..., 3) unit vectors to pitch and roll (..., 2), radians."""
+    return torch.stack([-up[..., 2].clamp(-1, 1).asin(), torch.atan2(up[..., 0], -up[..., 1])], -1)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from poseda.geometry.camera import tilted_up
+from poseda.geometry.camera import tilt_of, tilted_up
 
 WIDTH = math.radians(8)
 """Width of a grid point's kernel on the sphere, radians."""
@@ -34,19 +36,38 @@ GRID = _mesh(range(-25, 90, 9), range(-45, 46, 15))
 ROLLS = range(-46, 47, 4)
 """Degrees of roll that a vote may choose."""
 
-CANDIDATES = _mesh(range(-28, 89, 2), ROLLS)
+PITCHES = range(-28, 89, 2)
+"""Degrees of pitch that a vote may choose."""
+
+CANDIDATES = _mesh(PITCHES, ROLLS)
 """(D, 3) unit vectors that a vote may choose."""
+
+ON_SPHERE = 10_000
+"""Directions of the world that a vote of several cameras looks at, two degrees apart."""
+
+AT_ONCE = 2_000
+"""Directions that are scored at once, for the memory's sake."""
 
 LEVEL, TILTED = 6.0, 0.2
 """Most cameras are rolled by a few degrees: the standard deviation, and the share of the others."""
 
 
-def _roll_prior() -> Tensor:
-    """(D,) log probability of the candidates by their roll, up to a constant."""
-    roll = torch.tensor(list(ROLLS)).float()
-    narrow = torch.exp(-0.5 * (roll / LEVEL) ** 2)
-    share = (1 - TILTED) * narrow / narrow.sum() + TILTED / len(roll)
-    return share.log().repeat(len(CANDIDATES) // len(roll))
+def _roll_prior(roll: Tensor) -> Tensor:
+    """Log probability of cameras rolled by these degrees, up to a constant."""
+
+    def narrow(degrees: Tensor) -> Tensor:
+        return torch.exp(-0.5 * (degrees / LEVEL) ** 2)
+
+    rolls = torch.tensor(list(ROLLS)).float()
+    share = (1 - TILTED) * narrow(roll) / narrow(rolls).sum() + TILTED / len(rolls)
+    return share.log()
+
+
+@lru_cache(maxsize=1)
+def _own_prior() -> Tensor:
+    """(D,) of the candidates."""
+    rolls = torch.tensor(list(ROLLS)).float()
+    return _roll_prior(rolls).repeat(len(CANDIDATES) // len(rolls))
 
 
 def soft_classes(up: Tensor) -> Tensor:
@@ -61,33 +82,94 @@ def _grid(dtype: torch.dtype, device: torch.device) -> Tensor:
     return GRID.to(device, dtype)
 
 
-def vote(
-    log_probability: Tensor, log_prior: Tensor, turn: Tensor, independent: float | None = None
-) -> tuple[Tensor, Tensor]:
+class Ballot(NamedTuple):
+    """What the frames of one camera say of the upward direction.
+
+    Attributes:
+        log_probability: (N, C) of each frame, in the axes of its virtual camera.
+        turn: (N, 3, 3) camera axes into virtual ones.
+        independent: how many frames of other content these are worth; successive ones of one posture are
+            worth one. None: N. Few leave the usual roll of cameras its weight.
+    """
+
+    log_probability: Tensor
+    turn: Tensor
+    independent: float | None = None
+
+    def scores(self, candidates: Tensor, log_prior: Tensor) -> Tensor:
+        """(D,) log likelihood of directions (D, 3) in the camera's axes, before any roll is usual.
+
+        Args:
+            candidates: unit vectors.
+            log_prior: (C,) of the views that the lifter was trained on. Without it every frame would vote for
+                what is usual.
+        """
+        some = torch.linspace(0, len(self.turn) - 1, min(len(self.turn), VOTERS)).long().to(self.turn.device)
+        grid = GRID.to(self.turn)
+        share, usual = self.log_probability[some].exp(), log_prior.exp()
+        likelihood = ((share + RARE) / (usual + RARE)).log()[:, None]
+        there = torch.einsum("nij,dj->ndi", self.turn[some], candidates)
+        kernel = (there @ grid.T / WIDTH**2).log_softmax(2)
+        score = (kernel + likelihood).logsumexp(2).clamp_min(SURPRISE).sum(0)
+        return score * (min(self.independent or len(self.turn), len(self.turn)) / len(some))
+
+
+def vote(ballot: Ballot, log_prior: Tensor) -> tuple[Tensor, Tensor]:
     """The upward direction of one camera on which its frames agree best: the product of their likelihoods.
 
     Args:
-        log_probability: (N, C) of each frame, in the axes of its virtual camera.
-        log_prior: (C,) of the views that the lifter was trained on. Without it every frame would vote for
-            what is usual.
-        turn: (N, 3, 3) camera axes into virtual ones.
-        independent: how many frames of other content these are worth; successive ones of one posture are
-            worth one. Default: N. Few leave the usual roll of cameras its weight.
+        ballot: of the camera.
+        log_prior: (C,) of the views that the lifter was trained on.
 
     Returns:
         (3,) unit vector, upward in the camera's axes; and its uncertainty, radians: the spread of the
         candidates by their likelihood.
     """
-    some = torch.linspace(0, len(turn) - 1, min(len(turn), VOTERS)).long().to(turn.device)
-    grid, candidates = GRID.to(turn), CANDIDATES.to(turn)
-    share, usual = log_probability[some].exp(), log_prior.exp()
-    likelihood = ((share + RARE) / (usual + RARE)).log()[:, None]
-    there = torch.einsum("nij,dj->ndi", turn[some], candidates)
-    kernel = (there @ grid.T / WIDTH**2).log_softmax(2)
-    score = (kernel + likelihood).logsumexp(2).clamp_min(SURPRISE).sum(0)
-    worth = min(independent or len(turn), len(turn)) / len(some)
-    score = score * worth + _roll_prior().to(score)
+    candidates = CANDIDATES.to(ballot.turn)
+    score = ballot.scores(candidates, log_prior)
+    return _elected(candidates, score + _own_prior().to(score))
+
+
+def vote_together(ballots: Sequence[Ballot], rotation: Tensor, log_prior: Tensor) -> tuple[Tensor, Tensor]:
+    """The upward direction on which cameras agree whose rotations to one world are known.
+
+    Gravity is one direction of the world. So the likelihoods of the cameras multiply, and so does what is
+    usual of their rolls.
+
+    Args:
+        ballots: of C cameras.
+        rotation: (C, 3, 3) from the world to the axes of each camera.
+        log_prior: (C,) of the views that the lifter was trained on.
+
+    Returns:
+        (3,) unit vector, upward in the world; and its uncertainty, radians.
+    """
+    rotation = rotation.to(ballots[0].turn)
+    world = _sphere().to(rotation)
+    # (D, C, 3) in each camera. A direction counts that at least one camera might have voted for alone.
+    seen = torch.einsum("cij,dj->dci", rotation, world)
+    pitch, roll = tilt_of(seen).rad2deg().unbind(-1)
+    usual = (pitch >= PITCHES[0]) & (pitch <= PITCHES[-1]) & (roll >= ROLLS[0]) & (roll <= ROLLS[-1])
+    kept = usual.any(1)
+    world, seen = world[kept], seen[kept]
+    score = _roll_prior(roll[kept]).sum(1)
+    for at, ballot in enumerate(ballots):
+        score = score + torch.cat([ballot.scores(part, log_prior) for part in seen[:, at].split(AT_ONCE)])
+    return _elected(world, score)
+
+
+def _elected(candidates: Tensor, score: Tensor) -> tuple[Tensor, Tensor]:
+    """The best of the candidates (D, 3) by their scores (D,), and the spread of all by likelihood."""
     best = candidates[score.argmax()]
     weight = score.softmax(0)
     error = torch.linalg.cross(candidates, best.expand_as(candidates)).norm(dim=1).asin()
     return best, (weight * error.square()).sum().sqrt()
+
+
+@lru_cache(maxsize=1)
+def _sphere() -> Tensor:
+    """(D, 3) unit vectors all over the sphere, about as dense as the candidates: a golden spiral."""
+    number = torch.arange(ON_SPHERE, dtype=torch.float64) + 0.5
+    height, turn = 1 - 2 * number / ON_SPHERE, number * math.pi * (1 + math.sqrt(5))
+    radius = (1 - height.square()).sqrt()
+    return torch.stack([radius * turn.cos(), height, radius * turn.sin()], 1).float()

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from poseda.datasets.records import LabelledPoses, UnlabelledPoses
 from poseda.geometry.kinematics import root_relative
-from poseda.lifters.directions import vote
+from poseda.lifters.directions import Ballot, vote, vote_together
 from poseda.lifters.observation import Observation
 from poseda.lifters.wide import Lifted, WideLifter
 from poseda.lifters.windows import ClipWindows, lift_batch
@@ -76,6 +76,7 @@ def lift_frames(
     told: Told = Told(),
     run_of_row: Tensor | None = None,
     average: bool = True,
+    rotation: Tensor | None = None,
 ) -> LiftedFootage:
     """Lift frames in one pass or two.
 
@@ -87,6 +88,8 @@ def lift_frames(
         told: what is given, and what is to be found.
         run_of_row: (N,), read by lifters of several frames: rows of one number are consecutive frames.
         average: average with the mirrored frames.
+        rotation: (C, 3, 3) from one world to the axes of camera 0 to C - 1, where they are calibrated to each
+            other. The cameras then vote together.
     """
     windows = (
         None
@@ -103,7 +106,7 @@ def lift_frames(
     if told.find_lengths or (told.find_up and told.up is None):
         first = _pass(lifter, frames.told(up), windows, average)
         if told.find_up and told.up is None:
-            up, up_error = _voted(first, lifter.log_prior, camera, person)
+            up, up_error = _voted(first, lifter.log_prior, camera, person, rotation)
         if told.find_lengths:
             lengths = _lengths(first, lifter, person)
     nothing = not bool(up.isfinite().any()) and not bool(lengths.isfinite().any())
@@ -129,19 +132,33 @@ def _pass(lifter: WideLifter, frames: Observation, windows: ClipWindows | None, 
     return Lifted(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
 
-def _voted(first: Lifted, log_prior: Tensor, camera: Tensor, person: Tensor) -> tuple[Tensor, Tensor]:
-    """Upward direction (N, 3) and its uncertainty (N,) by camera; NaN for cameras of too few frames."""
+def _voted(
+    first: Lifted, log_prior: Tensor, camera: Tensor, person: Tensor, rotation: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Upward direction (N, 3) and its uncertainty (N,) by camera; NaN for cameras of too few frames.
+
+    Cameras whose rotations are known vote together, and all of them have the direction that was found.
+    """
     up = first.turn.new_full((len(camera), 3), torch.nan)
     error = first.turn.new_full((len(camera),), torch.nan)
-    for number in camera.unique().tolist():
-        rows = (camera == number).nonzero()[:, 0]
+    numbers = camera.unique().tolist()
+    groups = [(camera == number).nonzero()[:, 0] for number in numbers]
+    ballots = [Ballot(first.up[rows], first.turn[rows], _worth(first, rows, person)) for rows in groups]
+    if rotation is not None and len(camera) >= FEWEST_FRAMES:
+        world, spread = vote_together(ballots, rotation[numbers], log_prior)
+        for number, rows in zip(numbers, groups, strict=True):
+            up[rows], error[rows] = rotation[number].to(world) @ world, spread
+        return up, error
+    for ballot, rows in zip(ballots, groups, strict=True):
         if len(rows) >= FEWEST_FRAMES:
-            people = person[rows]
-            worth = sum(
-                independent_frames(first.pose_3d[rows[people == one], 0]) for one in people.unique().tolist()
-            )
-            up[rows], error[rows] = vote(first.up[rows], log_prior, first.turn[rows], worth)
+            up[rows], error[rows] = vote(ballot, log_prior)
     return up, error
+
+
+def _worth(first: Lifted, rows: Tensor, person: Tensor) -> float:
+    """How many independent frames these rows of one camera are worth."""
+    people = person[rows]
+    return sum(independent_frames(first.pose_3d[rows[people == one], 0]) for one in people.unique().tolist())
 
 
 def independent_frames(pose_3d: Tensor) -> float:
@@ -189,7 +206,7 @@ def lift_poses(
     """Lift the 2D of a table of poses.
 
     Cameras and people are told apart by the columns ``camera`` and ``subject`` where the table has them, else
-    cameras by their lenses and people by clips.
+    cameras by their lenses and people by clips. The cameras of a rig that is calibrated vote together.
     """
     device = next(lifter.parameters()).device
     visible = poses.shown if isinstance(poses, UnlabelledPoses) else None
@@ -203,8 +220,13 @@ def lift_poses(
     camera, person = _numbered(columns.get("camera")), _numbered(columns.get("subject"))
     camera = lenses(poses) if camera is None else camera
     person = poses.clip if person is None else person
+    rotation = None
+    if isinstance(poses, UnlabelledPoses) and poses.rig is not None and poses.rig.rotation is not None:
+        camera, rotation = poses.rig.camera, poses.rig.rotation
     lifter.eval()
-    return lift_frames(lifter, frames, camera.to(device), person.to(device), told, run_of_row, average)
+    return lift_frames(
+        lifter, frames, camera.to(device), person.to(device), told, run_of_row, average, rotation
+    )
 
 
 def _numbered(column: np.ndarray | None) -> Tensor | None:
@@ -214,8 +236,11 @@ def _numbered(column: np.ndarray | None) -> Tensor | None:
 
 
 def lenses(poses: LabelledPoses | UnlabelledPoses) -> Tensor:
-    """(N,) number of the lens of each row."""
+    """(N,) number of the lens of each row. Cameras of a rig are different lenses, even if they are alike."""
     lens = torch.cat([poses.camera.focal, poses.camera.center], 1)
+    rig = poses.rig if isinstance(poses, UnlabelledPoses) else None
+    if rig is not None:
+        lens = torch.cat([lens.expand(len(poses), 4), rig.camera[:, None].to(lens)], 1)
     if len(lens) == 1:
         return torch.zeros(len(poses), dtype=torch.int64)
     return lens.unique(dim=0, return_inverse=True)[1]

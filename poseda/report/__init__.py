@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from poseda.datasets.account import account_lines
 from poseda.report.alignment import describe_alignment
 from poseda.report.summary import (
     COLUMNS,
@@ -26,6 +27,7 @@ TERMINAL_COLUMNS = {
     "inconstancy_percent": ("inconstancy %", 1),
     "implausible_percent": ("implausible %", 1),
     "moved_mm": ("moved mm", 0),
+    "disagreement_mm": ("apart mm", 0),
 }
 """Short headings and decimals of label-free numbers, which fit 80 columns."""
 
@@ -70,7 +72,12 @@ def labelfree_table(record: RunRecord) -> Table | None:
     from poseda.report.headline import Models
     from poseda.report.sections import labelfree
 
-    shown = labelfree(record, Models.of(record), TERMINAL_COLUMNS)
+    columns = TERMINAL_COLUMNS
+    if any(
+        "disagreement_mm" in numbers for numbers in (record.labelfree or {"models": {}})["models"].values()
+    ):
+        columns = {name: of for name, of in columns.items() if name != "moved_mm"}  # there is room for five
+    shown = labelfree(record, Models.of(record), columns)
     return None if shown is None else shown["table"]
 
 
@@ -81,5 +88,5 @@ def summary_text(record: RunRecord) -> str:
     if record.gate is not None:
         lines.append(f"{record.gate['sentence']}\n")
     lines += [f"- {name}: {value}" for name, value in record.card.items()]
-    lines += [f"- footage: {line}" for line in record.account.lines()] if record.account else []
+    lines += [f"- footage: {line}" for line in account_lines(record.accounts)]
     return "\n".join(lines) + "\n"

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any
 
+from poseda.datasets.account import account_lines
 from poseda.report import charts
 from poseda.report.alignment import signed
 from poseda.report.curves import PANELS, curves
@@ -21,8 +22,9 @@ LABELFREE_COLUMNS = {
     "inconstancy_percent": ("Bone inconstancy %", 1),
     "implausible_percent": ("Implausible poses %", 1),
     "moved_mm": ("From source model mm", 0),
+    "disagreement_mm": ("Cameras apart mm", 0),
 }
-"""Heading and decimals of each label-free number."""
+"""Heading and decimals of each label-free number. The last needs cameras calibrated to each other."""
 
 LABELS = "labels of the source"
 """The row that shows the same numbers of true poses."""
@@ -35,6 +37,8 @@ def labelfree(
     if record.labelfree is None:
         return None
     labels, found = record.labelfree["labels"], record.labelfree["models"]
+    if not any("disagreement_mm" in numbers for numbers in found.values()):
+        shown_columns = {name: of for name, of in shown_columns.items() if name != "disagreement_mm"}
 
     def shown(numbers: Mapping[str, Any]) -> tuple[str, ...]:
         return tuple(
@@ -136,5 +140,5 @@ def training(record: RunRecord) -> dict[str, Any] | None:
 def protocol(record: RunRecord) -> dict[str, Any]:
     """The protocol card, what was read of the user's footage, and where the run came from."""
     origin = {**record.config["versions"], "data SHA-256": record.config["data"]["sha256"]}
-    footage = list(record.account.lines()) if record.account else []
+    footage = list(account_lines(record.accounts))
     return {"card": dict(record.card), "footage": footage, "origin": origin}

@@ -51,11 +51,11 @@ def viewer_data(record: RunRecord, models: Models) -> dict[str, Any] | None:
 
 def _footage(record: RunRecord) -> tuple[list[int] | None, float | None]:
     """Size of the pictures and rate of the user's footage; None where unknown or not of one size."""
-    if record.account is None:
-        return None, None
-    size = record.account.image_size
+    sizes = [account.image_size for account in record.accounts.values()]
+    rates = {account.rate for account in record.accounts.values()}
+    size = sizes[0] if sizes and all(size == sizes[0] for size in sizes) else None
     one = size is not None and len(size) == 2 and not isinstance(size[0], list)
-    return (size if one else None), record.account.rate
+    return (size if one else None), (rates.pop() if len(rates) == 1 else None)
 
 
 def flags(values: np.ndarray) -> str:

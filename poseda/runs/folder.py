@@ -14,6 +14,7 @@ from poseda.config import WIDE_ARMS, RunConfig, arm_name, check_resumable, from_
 from poseda.config.commands import RUN_FILE
 from poseda.config.near import guess
 from poseda.datasets import Domains, OwnDomains
+from poseda.datasets.account import accounts_as_json
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters.sizes import build_for_arm
 from poseda.runs.atomic import JsonFile, is_leftover
@@ -239,8 +240,8 @@ class RunFolder:
             record = {"config": to_json(config), "versions": versions(), "earlier_versions": earlier}
             self._config.write(record | {"seeds": list(config.seeds), "data": data})
             self.card.write(protocol_card(config, domains, splits))
-            if isinstance(domains, OwnDomains) and domains.account is not None:
-                self.account.write(domains.account.as_json())
+            if isinstance(domains, OwnDomains) and domains.accounts:
+                self.account.write(accounts_as_json(domains.accounts))
             self.verdict.write(verdict, config.arms, config.packaged)
         except OSError as error:
             raise self._unusable(error) from error

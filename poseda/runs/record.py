@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from poseda.config import arm_name
-from poseda.datasets.account import Account
+from poseda.datasets.account import Account, accounts_from_json
 from poseda.runs.atomic import JsonFile
 from poseda.runs.checkpoint import Checkpoint
 from poseda.runs.folder import RunFolder
@@ -32,7 +33,7 @@ class RunRecord:
         labelfree: label-free numbers, or None in runs older than they are.
         clips, clip_notes: predictions to view, empty in runs older than they are.
         alignment: what `gpa_lpa_view` found, or None where it was no arm.
-        account: of the user's footage, or None on other data.
+        accounts: of each path of the user's footage, by its name; none on other data.
     """
 
     config: dict[str, Any]
@@ -46,7 +47,7 @@ class RunRecord:
     clips: Arrays
     clip_notes: dict[str, Any]
     alignment: FoundAlignment | None = None
-    account: Account | None = None
+    accounts: Mapping[str, Account] = field(default_factory=dict)
 
     @classmethod
     def read(cls, out: Path) -> RunRecord:
@@ -72,7 +73,7 @@ class RunRecord:
             clips=clips,
             clip_notes=clip_notes,
             alignment=FoundAlignment.read(folder, config["config"]["seeds"]),
-            account=Account.from_json(folder.account.read()) if folder.account.exists() else None,
+            accounts=accounts_from_json(folder.account.read()) if folder.account.exists() else {},
         )
 
 

@@ -18,7 +18,7 @@ from poseda import ops
 from poseda.config import WIDE_ARMS, AdversaryConfig, Arm, RunConfig
 from poseda.datasets import AdaptationData, LabelledPoses, UnlabelledPoses
 from poseda.datasets.sequences import middle, rows_around, windows_of
-from poseda.geometry.placements import TargetPlacements
+from poseda.geometry.placements import TargetPlacements, measure_seen
 from poseda.geometry.rotation import composed
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters import ClipWindows
@@ -137,6 +137,7 @@ class TrainingData:
         patterns: (M, J) bool, which joints the target's detections show, or None where they show all.
         target: unlabelled poses, for the arm that lifts them.
         held: labelled source poses that nothing is trained on.
+        cameras: (M,) the camera of each placement, where the target is filmed by several.
     """
 
     skeleton: Skeleton
@@ -147,6 +148,7 @@ class TrainingData:
     patterns: Tensor | None = None
     target: UnlabelledPoses | None = None
     held: LabelledPoses | None = None
+    cameras: Tensor | None = None
 
     @classmethod
     def load(
@@ -167,15 +169,18 @@ class TrainingData:
         placements = TargetPlacements.build(target.pose_2d, target.camera, data.skeleton, target.visible)
         windows = windows_of(source, frames, target_frame, "source")
         patterns = None if target.shown is None else target.shown.to(device)
-        held = data.source_val.to(device)
+        cameras = None
+        if target.rig is not None:
+            seen = target.pose_2d.isfinite().all(-1)
+            seen = seen if target.visible is None else seen & target.visible
+            _, usable = measure_seen(target.pose_2d, seen, data.skeleton.parents.index(-1))
+            cameras = target.rig.camera[usable].to(device)
         return cls(
-            data.skeleton,
-            source,
-            placements.to(device),
-            windows,
+            *(data.skeleton, source, placements.to(device), windows),
             patterns=patterns,
             target=target,
-            held=held,
+            held=data.source_val.to(device),
+            cameras=cameras,
         )
 
 

@@ -111,18 +111,19 @@ def check_skeleton(skeleton: Skeleton) -> None:
         )
 
 
-def views_of(camera: Camera, rows: int, config: AlignmentConfig) -> Tensor:
+def views_of(camera: Camera, rows: int, config: AlignmentConfig, number: Tensor | None = None) -> Tensor:
     """Number the views of some poses: (rows,) int64.
 
-    Poses of one lens are one view, as they share a tilt. Views with few poses form one view together; if that
-    has few poses as well, they join the largest view. If there are more than ``max_views`` lenses, all poses
-    are one view.
+    Poses of one lens are one view, as they share a tilt. Where cameras are known, by ``number`` (rows,), so
+    are those of one camera. Views with few poses form one view together; if that has few poses as well, they
+    join the largest view. If there are more than ``max_views`` lenses, all poses are one view.
     """
-    if len(camera) == 1:
+    if len(camera) == 1 and number is None:
         return torch.zeros(rows, dtype=torch.int64, device=camera.focal.device)
     lens = [
         part.expand(rows, -1) for part in (camera.focal, camera.center, camera.distortion) if part is not None
     ]
+    lens += [] if number is None else [number[:, None].to(camera.focal)]
     _, view, count = torch.cat(lens, 1).unique(dim=0, return_inverse=True, return_counts=True)
     if len(count) > config.max_views:
         return torch.zeros_like(view)
@@ -257,7 +258,7 @@ def estimate(scout: nn.Module, data: TrainingData, config: RunConfig, rng: torch
         TrainingError: if the estimate is not finite.
     """
     options, skeleton, placements = config.alignment, data.skeleton, data.placements
-    view = views_of(placements.camera, len(placements), options)
+    view = views_of(placements.camera, len(placements), options, data.cameras)
     usual = shares(data.source.pose_3d, skeleton)
     found, errors = [], []
     for number in range(int(view.max()) + 1):

@@ -97,7 +97,7 @@ def test_the_command_trains_scores_and_goes_on(
     table = capsys.readouterr().out
     assert "| someone 0 | 20 |" in table and "Lifted 100.0 % of the views" in table
     record = json.loads((out / "real.json").read_text())
-    assert {row["way"] for row in record["scores"]} == {"one_pass", "found", "given"}
+    assert {row["way"] for row in record["scores"]} == {"one_pass", "found", "rig", "given"}
     assert all(row["lifted"] == row["views"] == 20 and row["mpjpe"] > 0 for row in record["scores"])
     weights = next(out.rglob("lifter.safetensors")).read_bytes()
     assert main([*command, *short]) == 0  # nothing is trained again

@@ -60,8 +60,8 @@ def test_the_rows_usable_for_placement_are_those_that_adapting_places(tmp_path: 
     domains = own_domains(None, path, SIZE)
     target = domains.adaptation().target
     placed = TargetPlacements.build(target.pose_2d, target.camera, domains.skeleton, target.visible)
-    assert domains.account is not None
-    assert domains.account.usable["placement"] == len(placed) == 16
+    (account,) = domains.accounts.values()
+    assert account.usable["placement"] == len(placed) == 16
 
 
 def test_the_account_for_people_has_few_lines_and_every_doubt(tmp_path: Path) -> None:
@@ -114,4 +114,4 @@ def test_footage_with_too_few_usable_rows_is_refused_with_their_numbers(tmp_path
     with pytest.raises(
         DataError, match="found 3 usable for placement and 40 for lifting, of 40; take footage"
     ):
-        check_usable(account_of(read_detections(path, SIZE)), path)
+        check_usable({"": account_of(read_detections(path, SIZE))}, [path])

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from poseda import lifters
 from poseda.geometry.camera import Camera, project, tilted_up
-from poseda.geometry.rotation import angle_between, rotation_matrix
+from poseda.geometry.rotation import angle_between, composed, rotation_matrix, shortest_rotation
 from poseda.geometry.skeleton import COCO17, H36M16, Skeleton
 from poseda.lifters import directions
 from poseda.lifters.observation import Observation, channels, encode
@@ -144,7 +144,7 @@ def test_the_vote_of_frames_finds_the_direction_on_which_they_agree() -> None:
     noisy = torch.nn.functional.normalize(truth + 0.2 * torch.randn(200, 3), dim=1)
     prior = torch.full((len(directions.GRID),), -math.log(len(directions.GRID)))
     turn = torch.eye(3).expand(200, 3, 3)
-    found, error = directions.vote(directions.soft_classes(noisy).log(), prior, turn)
+    found, error = directions.vote(directions.Ballot(directions.soft_classes(noisy).log(), turn), prior)
     assert angle_between(found, truth) < math.radians(4)
     assert 0 < float(error) < math.radians(15)
 
@@ -157,8 +157,8 @@ def test_a_camera_that_little_speaks_of_is_taken_to_be_hardly_rolled() -> None:
     torn = 0.6 * directions.soft_classes(rolled) + 0.4 * directions.soft_classes(level)
     log, turn = torn.expand(100, -1).log(), torch.eye(3).expand(100, 3, 3)
     prior = torch.full((len(directions.GRID),), -math.log(len(directions.GRID)))
-    many, sure = directions.vote(log, prior, turn)
-    few, unsure = directions.vote(log, prior, turn, 2.0)
+    many, sure = directions.vote(directions.Ballot(log, turn), prior)
+    few, unsure = directions.vote(directions.Ballot(log, turn, 2.0), prior)
     assert angle_between(many, rolled[0]) < math.radians(5)
     assert angle_between(few, level[0]) < math.radians(5)
     assert unsure > 2 * sure
@@ -171,5 +171,45 @@ def test_a_vote_does_not_follow_what_is_usual() -> None:
     knowing = 0.5 * directions.soft_classes(truth[None]).expand(20, -1) + 0.5 * usual
     ignorant = usual.expand(100, -1)
     turn = torch.eye(3).expand(120, 3, 3)
-    found, _ = directions.vote(torch.cat([knowing, ignorant]).log(), usual.log(), turn)
+    found, _ = directions.vote(directions.Ballot(torch.cat([knowing, ignorant]).log(), turn), usual.log())
     assert angle_between(found, truth) < math.radians(4)
+
+
+def ballot(up: Tensor, noise: float, frames: int = 20) -> directions.Ballot:
+    """Frames that see upward somewhere near a direction in the camera's axes."""
+    noisy = torch.nn.functional.normalize(up + noise * torch.randn(frames, 3), dim=1)
+    return directions.Ballot(directions.soft_classes(noisy).log(), torch.eye(3).expand(frames, 3, 3), 3.0)
+
+
+def test_cameras_that_vote_together_are_nearer_the_truth_than_each_alone() -> None:
+    prior = torch.full((len(directions.GRID),), -math.log(len(directions.GRID)))
+    world = tilted_up(torch.tensor([0.4, 0.05]))
+    ups = tilted_up(torch.tensor([[0.1, 0.0], [0.4, 0.05], [0.7, -0.05]]))
+    headings = torch.tensor([[0.0], [1.2], [-2.0]]) * world
+    rotation = rotation_matrix(composed(shortest_rotation(world.expand(3, 3), ups), headings))
+    alone, together = [], []
+    for _ in range(5):
+        ballots = [ballot(up, 0.5) for up in ups]
+        alone += [
+            angle_between(directions.vote(one, prior)[0], up) for one, up in zip(ballots, ups, strict=True)
+        ]
+        together.append(angle_between(directions.vote_together(ballots, rotation, prior)[0], world))
+    assert torch.stack(together).mean() < 0.7 * torch.stack(alone).mean()
+
+
+def test_one_camera_alone_votes_as_several_do() -> None:
+    truth = tilted_up(torch.tensor([0.7, 0.1]))
+    prior = torch.full((len(directions.GRID),), -math.log(len(directions.GRID)))
+    turn, one = rotation_matrix(torch.tensor([[0.3, -0.8, 0.4]])), ballot(truth, 0.1)
+    found, _ = directions.vote_together([one], turn, prior)
+    assert angle_between(turn[0] @ found, directions.vote(one, prior)[0]) < math.radians(4)
+
+
+def test_a_camera_on_its_side_votes_with_the_others() -> None:
+    """No camera alone may be rolled by a right angle; beside others that know better, it may."""
+    prior = torch.full((len(directions.GRID),), -math.log(len(directions.GRID)))
+    rotation = rotation_matrix(torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, math.pi / 2]]))
+    world = tilted_up(torch.tensor([0.2, 0.0]))
+    unknowing = directions.Ballot(prior.expand(30, -1), torch.eye(3).expand(30, 3, 3))
+    found, _ = directions.vote_together([ballot(world, 0.1), unknowing], rotation, prior)
+    assert angle_between(found, world) < math.radians(4)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from poseda.datasets import LabelledPoses, UnlabelledPoses
+from poseda.datasets import LabelledPoses, UnlabelledPoses, own_domains
 from poseda.geometry.camera import Camera, tilted_up
-from poseda.geometry.rotation import angle_between
+from poseda.geometry.rotation import angle_between, rotation_matrix, shortest_rotation
 from poseda.geometry.skeleton import H36M16
+from poseda.inference import AdaptedLifter
 from poseda.lifters import directions
 from poseda.lifters.observation import Observation
 from poseda.lifters.wide import Lifted, WideLifter
@@ -23,6 +27,7 @@ from poseda.method.two_passes import (
     lift_frames,
     lift_poses,
 )
+from tests.shared.rigs import film_rig
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -133,3 +138,32 @@ def test_frames_are_worth_what_their_postures_differ() -> None:
     # A slow sway of one second each way: a recording of ten seconds is worth a few frames.
     sway = torch.sin(torch.arange(300) / 300 * 2 * torch.pi * 5)[:, None, None] * other[:1]
     assert 5 < independent_frames(sway) < 40
+
+
+def test_cameras_of_a_calibrated_rig_find_one_upward_direction() -> None:
+    rotation = rotation_matrix(shortest_rotation(UP[0].expand(2, 3), UP))
+    lifter = Knowing().eval()
+    lifted = lift_frames(lifter, frames(), CAMERA, PERSON, average=False, rotation=rotation)
+    assert angle_between(lifted.up, UP[CAMERA]).max() < 0.07
+    in_world = torch.einsum("nij,ni->nj", rotation[CAMERA], lifted.up)
+    assert in_world.allclose(in_world[:1].expand(40, 3), atol=1e-6)
+    assert lifted.up_error.unique().numel() == 1
+    # A camera of few frames is told what the others found.
+    few = torch.cat([torch.arange(20), torch.arange(20, 20 + FEWEST_FRAMES - 1)])
+    part = frames().rows(few)
+    told = lift_frames(lifter, part, CAMERA[few], PERSON[few], average=False, rotation=rotation)
+    assert told.up.isfinite().all()
+
+
+def test_the_shared_vote_on_a_filmed_rig_is_nearer_the_truth(tmp_path: Path) -> None:
+    rig = film_rig(tmp_path / "rig", ((10, 0), (35, 5)))
+    target = own_domains(rig.source, rig.paths, intrinsics=rig.calibration).adaptation().target
+    assert target.rig is not None
+    model = AdaptedLifter.load()
+
+    def off(poses: UnlabelledPoses) -> float:
+        up = lift_poses(model.lifter, poses).up
+        return float(angle_between(up, rig.up.float()[target.rig.camera]).rad2deg().mean())
+
+    alone = replace(target, rig=replace(target.rig, rotation=None))
+    assert off(target) < 0.6 * off(alone)

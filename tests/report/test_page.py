@@ -368,7 +368,7 @@ def test_footage_plays_at_its_rate_under_the_size_of_its_pictures(
     notes = json.loads(json.dumps(record.clip_notes))
     for clip in notes["clips"]:
         clip["in_order"] = True
-    footage = dataclasses.replace(record, account=account, clip_notes=notes)
+    footage = dataclasses.replace(record, accounts={"": account}, clip_notes=notes)
     seen = opened(browser, page.build_page(footage), tmp_path)
     assert seen["picture"] == "· 640 x 480 pixels · 50 frames a second" and seen["complaints"] == []
     assert seen["count"] == f"8 / {notes['clips'][0]['frames']} · 0.14 s"

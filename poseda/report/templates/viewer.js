@@ -270,7 +270,7 @@
       select.append(option);
     }
   };
-  fill(element("clip"), data.clips.map((clip, at) => [String(at), String(clip.clip)]));
+  fill(element("clip"), data.clips.map((clip, at) => [String(at), clip.name ?? String(clip.clip)]));
   for (const id of ["first", "model"]) {
     fill(element(id), data.models.map((model) => [model, model]));
     element(id).value = state[id];
