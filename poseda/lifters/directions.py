@@ -82,6 +82,32 @@ def _grid(dtype: torch.dtype, device: torch.device) -> Tensor:
     return GRID.to(device, dtype)
 
 
+class Evidence(NamedTuple):
+    """Log likelihoods of tilts, up to a constant, beside what frames vote for.
+
+    Attributes:
+        table: (P, R) of pitches and rolls.
+        pitches, rolls: degrees of its rows and columns, in even steps. Between them it is linear, and beyond
+            them constant.
+    """
+
+    table: Tensor
+    pitches: range
+    rolls: range
+
+    def of(self, up: Tensor) -> Tensor:
+        """(D,) log likelihoods of directions (D, 3) in the camera's axes."""
+        degrees = tilt_of(up).rad2deg()
+        place = [
+            2 * (degrees[:, at] - values[0]) / (values[-1] - values[0]) - 1
+            for at, values in enumerate((self.pitches, self.rolls))
+        ]
+        grid = torch.stack(place[::-1], 1)[None, None]
+        table = self.table.to(up)[None, None]
+        sampled = torch.nn.functional.grid_sample(table, grid, padding_mode="border", align_corners=True)
+        return sampled[0, 0, 0]
+
+
 class Ballot(NamedTuple):
     """What the frames of one camera say of the upward direction.
 
@@ -90,11 +116,13 @@ class Ballot(NamedTuple):
         turn: (N, 3, 3) camera axes into virtual ones.
         independent: how many frames of other content these are worth; successive ones of one posture are
             worth one. None: N. Few leave the usual roll of cameras its weight.
+        evidence: what else is known of the camera's tilt, or None.
     """
 
     log_probability: Tensor
     turn: Tensor
     independent: float | None = None
+    evidence: Evidence | None = None
 
     def scores(self, candidates: Tensor, log_prior: Tensor) -> Tensor:
         """(D,) log likelihood of directions (D, 3) in the camera's axes, before any roll is usual.
@@ -111,7 +139,8 @@ class Ballot(NamedTuple):
         there = torch.einsum("nij,dj->ndi", self.turn[some], candidates)
         kernel = (there @ grid.T / WIDTH**2).log_softmax(2)
         score = (kernel + likelihood).logsumexp(2).clamp_min(SURPRISE).sum(0)
-        return score * (min(self.independent or len(self.turn), len(self.turn)) / len(some))
+        score = score * (min(self.independent or len(self.turn), len(self.turn)) / len(some))
+        return score if self.evidence is None else score + self.evidence.of(candidates)
 
 
 def vote(ballot: Ballot, log_prior: Tensor) -> tuple[Tensor, Tensor]:
@@ -159,9 +188,10 @@ def vote_together(ballots: Sequence[Ballot], rotation: Tensor, log_prior: Tensor
 
 
 def _elected(candidates: Tensor, score: Tensor) -> tuple[Tensor, Tensor]:
-    """The best of the candidates (D, 3) by their scores (D,), and the spread of all by likelihood."""
-    best = candidates[score.argmax()]
+    """The mean of candidates (D, 3) near the best by their scores (D,), and the spread of all about it."""
     weight = score.softmax(0)
+    near = candidates @ candidates[score.argmax()] > math.cos(2 * WIDTH)
+    best = torch.nn.functional.normalize((weight * near) @ candidates, dim=0)
     error = torch.linalg.cross(candidates, best.expand_as(candidates)).norm(dim=1).asin()
     return best, (weight * error.square()).sum().sqrt()
 

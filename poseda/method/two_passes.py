@@ -20,6 +20,7 @@ from poseda.lifters.observation import Observation
 from poseda.lifters.wide import Lifted, WideLifter
 from poseda.lifters.windows import ClipWindows, lift_batch
 from poseda.method.bodies import group_lengths
+from poseda.method.trial import evidence
 
 FEWEST_FRAMES = 8
 """Fewer frames of a camera or a person tell neither an upward direction nor lengths."""
@@ -37,11 +38,13 @@ class Told:
         up: (3,) or (N, 3) upward in camera axes, given by the user, or None to find it.
         find_up: find the upward direction where it is not given.
         find_lengths: find the lengths of each person's bones.
+        tried: beside the vote, lift some frames under many directions (:mod:`poseda.method.trial`).
     """
 
     up: Tensor | None = None
     find_up: bool = True
     find_lengths: bool = True
+    tried: bool = True
 
 
 ONE_PASS = Told(find_up=False, find_lengths=False)
@@ -106,7 +109,7 @@ def lift_frames(
     if told.find_lengths or (told.find_up and told.up is None):
         first = _pass(lifter, frames.told(up), windows, average)
         if told.find_up and told.up is None:
-            up, up_error = _voted(first, lifter.log_prior, camera, person, rotation)
+            up, up_error = _voted(lifter, frames, first, camera, person, rotation, told.tried)
         if told.find_lengths:
             lengths = _lengths(first, lifter, person)
     nothing = not bool(up.isfinite().any()) and not bool(lengths.isfinite().any())
@@ -133,7 +136,13 @@ def _pass(lifter: WideLifter, frames: Observation, windows: ClipWindows | None, 
 
 
 def _voted(
-    first: Lifted, log_prior: Tensor, camera: Tensor, person: Tensor, rotation: Tensor | None
+    lifter: WideLifter,
+    frames: Observation,
+    first: Lifted,
+    camera: Tensor,
+    person: Tensor,
+    rotation: Tensor | None,
+    tried: bool,
 ) -> tuple[Tensor, Tensor]:
     """Upward direction (N, 3) and its uncertainty (N,) by camera; NaN for cameras of too few frames.
 
@@ -143,15 +152,24 @@ def _voted(
     error = first.turn.new_full((len(camera),), torch.nan)
     numbers = camera.unique().tolist()
     groups = [(camera == number).nonzero()[:, 0] for number in numbers]
-    ballots = [Ballot(first.up[rows], first.turn[rows], _worth(first, rows, person)) for rows in groups]
+
+    def lift(some: Observation) -> Tensor:
+        return root_relative(_pass(lifter, some, None, average=False).pose_3d[:, 0])
+
+    ballots = []
+    for rows in groups:
+        worth = _worth(first, rows, person)
+        few = len(rows) < FEWEST_FRAMES
+        found = None if few or not tried else evidence(lift, frames.rows(rows), worth)
+        ballots.append(Ballot(first.up[rows], first.turn[rows], worth, found))
     if rotation is not None and len(camera) >= FEWEST_FRAMES:
-        world, spread = vote_together(ballots, rotation[numbers], log_prior)
+        world, spread = vote_together(ballots, rotation[numbers], lifter.log_prior)
         for number, rows in zip(numbers, groups, strict=True):
             up[rows], error[rows] = rotation[number].to(world) @ world, spread
         return up, error
     for ballot, rows in zip(ballots, groups, strict=True):
         if len(rows) >= FEWEST_FRAMES:
-            up[rows], error[rows] = vote(ballot, log_prior)
+            up[rows], error[rows] = vote(ballot, lifter.log_prior)
     return up, error
 
 
