@@ -156,7 +156,7 @@ def own_domains(
     names = JointMap.of(joints or None)
     one_size = isinstance(image_size, tuple) and len(image_size) == 2 and isinstance(image_size[0], Real)
     paths, fovs, lenses = map(_listed, (target, fov, intrinsics))
-    sizes = [image_size] if one_size else _listed(image_size)
+    sizes: list[Any] = [image_size] if one_size else _listed(image_size)
     asked = TargetOptions(skeleton, sizes, fovs, lenses, min_confidence, layout, people, names, strict=strict)
     found = read_target(paths, asked)
     learn, hold = _source(source, skeleton, cameras, names, stride, seed, strict)
