@@ -154,7 +154,9 @@ def own_domains(
         DataError: if a file cannot be used; one sentence.
     """
     names = JointMap.of(joints or None)
-    paths, sizes, fovs, lenses = map(_listed, (target, image_size, fov, intrinsics))
+    one_size = isinstance(image_size, tuple) and len(image_size) == 2 and isinstance(image_size[0], Real)
+    paths, fovs, lenses = map(_listed, (target, fov, intrinsics))
+    sizes: list[Any] = [image_size] if one_size else _listed(image_size)
     asked = TargetOptions(skeleton, sizes, fovs, lenses, min_confidence, layout, people, names, strict=strict)
     found = read_target(paths, asked)
     learn, hold = _source(source, skeleton, cameras, names, stride, seed, strict)
@@ -180,11 +182,10 @@ def own_domains(
 
 
 def _listed(value: Any) -> list[Any]:
-    """One value or several as a list; the size of a picture is one value."""
-    if value is None or value == ():
+    """None, one value or several as a list."""
+    if value is None:
         return []
-    size = isinstance(value, tuple) and isinstance(value[0], Real)
-    return [value] if size or not isinstance(value, list | tuple) else list(value)
+    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def _alone(values: list[Any]) -> Any:

@@ -39,7 +39,7 @@ def given(program: Program, *arguments: str) -> dict[str, object]:
 
 
 def test_options_are_spelled_with_dashes_or_underscores_and_lists_with_spaces() -> None:
-    expected = {"training.adapt_steps": 20, "image_size": "1920x1080"}
+    expected = {"training.adapt_steps": 20, "image_size": ("1920x1080",)}
     for name, size in (("adapt-steps", "image-size"), ("adapt_steps", "image_size")):
         assert given(adapt.PROGRAM, f"--training.{name}", "20", f"--{size}", "1920x1080") == expected
         assert given(adapt.PROGRAM, f"--training.{name}=20", f"--{size}=1920x1080") == expected

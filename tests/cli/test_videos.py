@@ -15,6 +15,9 @@ pytest.importorskip("av", reason="pip install 'poseda[video]' brings PyAV")
 from videos import SquareDetector, walk, write_video
 
 from poseda.cli import main
+from poseda.cli.footage import with_all_detections
+from poseda.datasets import read_detections
+from poseda.datasets.rig import names_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -55,6 +58,23 @@ def test_lift_detects_in_a_new_video_and_keeps_that_beside_the_result(
     assert lift(run, clip, tmp_path / "out.json", "--video-detector", "rtmpose") == 0
     assert (tmp_path / "out-detections" / "other.npz").is_file()
     assert len(json.loads((tmp_path / "out.json").read_text())["frames"]) == 9
+
+
+def test_videos_of_one_name_before_two_cameras_keep_their_detections_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("poseda.video.open_detector", lambda name, model: SquareDetector())
+    paths = []
+    for at in range(2):
+        (tmp_path / f"cam{at}").mkdir()
+        paths.append(write_video(tmp_path / f"cam{at}" / "walk.mp4", walk(12 + at)))
+    read = with_all_detections(paths, tmp_path / "run", "mediapipe", None)
+    assert read == [tmp_path / "run-detections" / f"cam{at}" / "walk.npz" for at in range(2)]
+    assert [len(read_detections(path)) for path in read] == [12, 13]
+    assert names_of(read) == ["cam0/walk", "cam1/walk"]
+    assert with_all_detections(paths[:1], tmp_path / "one", "mediapipe", None) == [
+        tmp_path / "one-detections" / "walk.npz"
+    ]
 
 
 def test_a_missing_detector_is_one_sentence_and_nothing_is_written(

@@ -67,6 +67,9 @@ def test_names_have_as_many_folders_as_tell_them_apart() -> None:
 def test_an_option_has_one_value_for_all_paths_or_one_each(rig: FilmedRig) -> None:
     both = own_domains(rig.source, rig.paths, fov=[60, 90]).adaptation().target.camera.focal[:, 0]
     assert both[0] == pytest.approx(3**0.5) and both[-1] == pytest.approx(1)
+    assert (
+        own_domains(rig.source, rig.paths, fov=(60, 90)).adaptation().target.camera.focal[-1, 0] == both[-1]
+    )
     one = own_domains(rig.source, rig.paths, fov=60).adaptation().target.camera.focal[:, 0]
     assert one[0] == one[-1] == pytest.approx(3**0.5)
     sizes = [(1280, 960), (1280, 960)]

@@ -48,7 +48,7 @@ import test_tables
 from h5 import HEAD, FakeGroup
 
 from poseda.datasets import DataError, open_domains, read_detections, read_source
-from poseda.datasets.formats.cameras import read_intrinsics
+from poseda.datasets.formats.cameras import read_intrinsics, read_rig
 from poseda.datasets.formats.field import Field
 from poseda.datasets.formats.pickle import unpickle
 from poseda.datasets.screen import unlabelled
@@ -119,6 +119,21 @@ def damage_bytes(rng: random.Random, content: bytes) -> bytes:
         elif data:
             data[at % len(data)] ^= 1 << rng.randrange(8)
     return bytes(data)
+
+
+CALIBRATION_TOML = b"""[cam_01]
+name = "front"
+size = [ 1280.0, 960.0,]
+matrix = [ [ 1100.0, 0.0, 640.0,], [ 0.0, 1100.0, 480.0,], [ 0.0, 0.0, 1.0,],]
+distortions = [ -0.1, 0.02, 0.001, 0.0,]
+rotation = [ 1.2, 0.1, -0.3,]
+translation = [ 0.1, 0.2, 4.0,]
+fisheye = false
+
+[metadata]
+adjusted = false
+"""
+"""A calibration as Pose2Sim writes it."""
 
 
 def damage_text(rng: random.Random, content: bytes) -> bytes:
@@ -412,6 +427,7 @@ def targets(folder: Path) -> dict[str, Target]:
             damage_text,
         ),
         "intrinsics JSON": Target("file.json", lenses, read_intrinsics, damage_json),
+        "cameras TOML": Target("file.toml", [CALIBRATION_TOML], read_rig, damage_text),
         "cameras JSON": Target(
             "file.json",
             [cameras.read_bytes()],

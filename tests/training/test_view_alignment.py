@@ -31,6 +31,14 @@ def test_a_view_is_a_lens() -> None:
     assert alignment.views_of(camera, 6, options).tolist() == [0, 1, 0, 0, 1, 0]  # a lone pose: the largest
     assert alignment.views_of(camera, 6, replace(options, max_views=2)).tolist() == [0] * 6
     assert alignment.views_of(Camera(focal[:1], torch.zeros(1, 2)), 4, options).tolist() == [0] * 4
+    # Cameras that are known are views of their own, even behind one lens.
+    number = torch.tensor([0, 0, 1, 1])
+    assert alignment.views_of(Camera(focal[:1], torch.zeros(1, 2)), 4, options, number).tolist() == [
+        0,
+        0,
+        1,
+        1,
+    ]
 
 
 class WriteFromItself(TorchDispatchMode):
