@@ -170,11 +170,18 @@ AS_ON_CUDA: tuple[tuple[Any, str, Any], ...] = ((Dropout, "forward", _drop_on_cu
 
 
 @contextmanager
-def counting(launches: Launches) -> Iterator[None]:
-    """Within, the parts of steps are counted, as on CUDA."""
+def as_on_cuda() -> Iterator[None]:
+    """Within, steps do the work that they do on CUDA."""
     with ExitStack() as stack:
         for owner, name, call in AS_ON_CUDA:
             stack.enter_context(patch.object(owner, name, call))
+        yield
+
+
+@contextmanager
+def counting(launches: Launches) -> Iterator[None]:
+    """Within, the parts of steps are counted, as on CUDA."""
+    with as_on_cuda(), ExitStack() as stack:
         for owner, name, part in PARTS:
             stack.enter_context(patch.object(owner, name, launches.wrap(part, getattr(owner, name))))
         begin = register_optimizer_step_pre_hook(lambda *_: launches.enter("optimiser"))
