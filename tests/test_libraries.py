@@ -60,7 +60,7 @@ def test_a_standard_library_linked_in_stays_inside(tmp_path: Path) -> None:
     for program in ("cmake", "ninja"):
         if shutil.which(program) is None:
             pytest.skip(f"needs {program}")
-    environment = {**os.environ, "LDFLAGS": "-static-libstdc++"}
+    environment = {**os.environ, "LDFLAGS": "-static-libgcc -static-libstdc++"}
     pybind = subprocess.run(
         [sys.executable, "-m", "pybind11", "--cmakedir"], capture_output=True, text=True, check=True
     ).stdout.strip()
@@ -72,6 +72,7 @@ def test_a_standard_library_linked_in_stays_inside(tmp_path: Path) -> None:
     library = tmp_path / "libposeda_ops.so"
     needed = subprocess.run(["readelf", "-d", library], capture_output=True, text=True, check=True).stdout
     assert "libstdc++" not in needed, "it was linked in"
+    assert "libgcc_s" in needed, "exceptions need one unwinder in a process"
     assert exported(library) == set()
     refused = subprocess.run(
         [sys.executable, "-P", "-c", REFUSED, library], capture_output=True, text=True, check=True

@@ -1,12 +1,12 @@
 """How many CUDA kernels a training step launches, counted on a CPU: ``python -m benchmarks.step.launches``.
 
-A captured step costs about 2 us a kernel, whatever the kernel does. So the number of kernels is the time of a
-small step. It needs no GPU: torch dispatches the same operators on every device, but for the few of
+A captured step costs about 2 us a kernel, however little a kernel does. So the number of kernels is the time
+of a small step. It needs no GPU: torch dispatches the same operators on every device, but for the few of
 :data:`AS_ON_CUDA`. A step's operators are counted forward and backward, each by the kernels that it launches:
 
 - views, and operators that only make or describe a tensor, launch none;
-- :data:`SEVERAL` names the operators of several kernels, as the source of torch 2.13 has them. Where their
-  number depends on sizes, it is the least;
+- :data:`SEVERAL` names the operators of several kernels, as the source of torch has them. Where their number
+  depends on sizes, it is the least;
 - an operator on a list of tensors launches one kernel a full list (:data:`LIST_LENGTHS`);
 - every other operator, the fused ones of this package too, launches one.
 
@@ -170,11 +170,18 @@ AS_ON_CUDA: tuple[tuple[Any, str, Any], ...] = ((Dropout, "forward", _drop_on_cu
 
 
 @contextmanager
-def counting(launches: Launches) -> Iterator[None]:
-    """Within, the parts of steps are counted, as on CUDA."""
+def as_on_cuda() -> Iterator[None]:
+    """Within, steps do the work that they do on CUDA."""
     with ExitStack() as stack:
         for owner, name, call in AS_ON_CUDA:
             stack.enter_context(patch.object(owner, name, call))
+        yield
+
+
+@contextmanager
+def counting(launches: Launches) -> Iterator[None]:
+    """Within, the parts of steps are counted, as on CUDA."""
+    with as_on_cuda(), ExitStack() as stack:
         for owner, name, part in PARTS:
             stack.enter_context(patch.object(owner, name, launches.wrap(part, getattr(owner, name))))
         begin = register_optimizer_step_pre_hook(lambda *_: launches.enter("optimiser"))

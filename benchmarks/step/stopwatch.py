@@ -90,7 +90,7 @@ class Stopwatch:
 PARTS: tuple[tuple[Any, str, str], ...] = (
     (Shuffle, "at", "indices"),
     (TargetPlacements, "sample", "indices"),
-    (Generator, "forward", "generator"),
+    (Generator, "changes", "generator"),
     (ops, "augment", "augmentation"),
     (compilation, "lift_windows", "forward"),
     (losses, "lifter_loss", "forward"),

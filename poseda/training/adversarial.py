@@ -135,7 +135,7 @@ class GeneratorPhase:
         source = self.data.source.pose_3d[middle(rows)]
         proposal = self.generator(source, self.generator.noise(source, self.rng))
         augmented = self._augment(middle(rows), where, proposal)
-        fakes = self._beside_anchors(augmented, middle(rows), where)
+        fakes = self._beside_anchors(augmented, source, middle(rows), where)
         distance = losses.bone_cosine_distance(
             bone_directions(source, self.data.skeleton), proposal.bone_rotation
         )
@@ -158,15 +158,17 @@ class GeneratorPhase:
     def _augment(self, rows: Tensor, where: Tensor, proposal: Proposal) -> AugmentedPose:
         return augment_pairs(self.data, rows, where, proposal, self.recipe.placement, self.config)
 
-    def _beside_anchors(self, augmented: AugmentedPose, index: Tensor, where: Tensor) -> AnchoredFakes:
+    def _beside_anchors(
+        self, augmented: AugmentedPose, source: Tensor, index: Tensor, where: Tensor
+    ) -> AnchoredFakes:
         """Put each fake beside its anchors, with the unseen joints of its 2D anchor hidden."""
-        source, placements = self.data.source, self.data.placements
+        placements = self.data.placements
         if self.recipe.anchor_2d == "target":
             root = self.data.skeleton.parents.index(-1)
             fake_2d, anchor_2d = placements.hide(augmented.pose_2d, where, root), placements.pose_2d[where]
         else:
-            fake_2d, anchor_2d = augmented.pose_2d, source.pose_2d[index]
-        return AnchoredFakes(augmented.pose_3d, source.pose_3d[index], fake_2d, anchor_2d, augmented.valid)
+            fake_2d, anchor_2d = augmented.pose_2d, self.data.source.pose_2d[index]
+        return AnchoredFakes(augmented.pose_3d, source, fake_2d, anchor_2d, augmented.valid)
 
     def _penalties(self, proposal: Proposal, distance: Tensor) -> dict[str, Tensor]:
         """Losses that keep proposals within the range of human motion."""

@@ -17,6 +17,7 @@ from poseda.lifters import directions, mirror
 from poseda.lifters.flip import negate_first
 from poseda.lifters.observation import Observation
 from poseda.lifters.wide import WideLifter
+from poseda.method import losses
 from poseda.method.bodies import anatomical_scale, group_lengths
 from poseda.method.detector import Detector
 from poseda.method.draws import Chance, Column, Draws, Normal
@@ -184,22 +185,22 @@ class WidePhase(LifterPhase):
             at = truth.shape[1] // 2
             truth = truth[:, at : at + 1]
         distance = (lifted.pose_3d - truth).norm(dim=-1)
-        weight = views.valid / views.valid.sum().clamp_min(1)
-        pose_loss = (distance.mean((1, 2)) * weight).sum()
+        weight, options = losses.weights_of(views.valid), self.wide
+        pose_loss = torch.dot(distance.mean((1, 2)), weight)
         own = distance[:, distance.shape[1] // 2]
-        told = DIMENSIONS * (own * (-lifted.log_error).exp() + lifted.log_error)
-        classes = directions.soft_classes((lifted.turn * views.up[:, None]).sum(-1))
-        up_loss = -((classes * lifted.up).sum(1) * weight).sum()
-        options = self.wide
-        loss = (
-            pose_loss
-            # A found pose fits its views better than the truth would: it says nothing of errors.
-            + options.weight_error * (told[:, 1:].mean(1) * weight * views.true).sum()
-            + options.weight_up * up_loss
-        )
-        self._follow_prior((classes * weight[:, None]).sum(0))
+        told = torch.addcmul(lifted.log_error, own, (-lifted.log_error).exp())
+        # A found pose fits its views better than the truth would: it says nothing of errors.
+        error_loss = torch.dot(told[:, 1:].mean(1), weight * views.true)
+        classes = directions.soft_classes((lifted.turn * views.up[:, None]).sum(-1)) * weight[:, None]
+        up_loss = -(classes * lifted.up).sum()
+        loss = pose_loss + DIMENSIONS * options.weight_error * error_loss + options.weight_up * up_loss
+        self._follow_prior(classes.sum(0))
         self._update_weights(loss, step, rate)
-        return {"lifter_loss": pose_loss, "up_loss": up_loss, "valid_share": views.valid.float().mean()}
+        return {
+            "lifter_loss": pose_loss,
+            "up_loss": up_loss,
+            "valid_share": views.valid.mean(dtype=torch.float32),
+        }
 
     @torch.no_grad()
     def _follow_prior(self, share: Tensor) -> None:

@@ -12,6 +12,7 @@ import torch
 
 from poseda.config import Arm, ConfigError, RunConfig, WideConfig, from_json, to_json
 from poseda.datasets import Domains, OwnDomains
+from poseda.geometry.skeleton import H36M16
 from poseda.inference import AdaptedLifter
 from poseda.lifters.sizes import build_wide
 from poseda.lifters.wide import WideLifter
@@ -21,7 +22,7 @@ from poseda.runs.verdict import source_model
 from poseda.training.found_poses import with_found
 from poseda.training.pairs import TrainingData
 from poseda.training.preparation import prepare
-from poseda.training.wide import ViewSource
+from poseda.training.wide import Views, ViewSource
 from tests.shared.runs import equal, short_run, weights
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -201,3 +202,30 @@ def test_the_options_of_the_arm_are_kept_with_the_run() -> None:
 def test_windows_of_frames_are_not_taught_by_single_frames() -> None:
     with pytest.raises(ConfigError, match="frames: expected 1 with the arm wide_target"):
         short_run(Path("unused"), "wide_target", wide=SHORT, frames=3)
+
+
+def views_of(domains: Domains, frames: int = 1, flip: bool = True) -> Views:
+    run = short_run(Path("unused"), "wide")
+    config = replace(run, wide=replace(SHORT, batch=400), training=replace(run.training, flip=flip))
+    data = TrainingData.load(domains.adaptation(), torch.device("cpu"), frames)
+    source = ViewSource(data, config, 0, torch.Generator().manual_seed(0))
+    return source.draw(*source.indices(0))
+
+
+def test_half_of_the_people_are_mirrored_and_the_others_stay(domains: Domains) -> None:
+    mirrored, plain = views_of(domains), views_of(domains, flip=False)
+    same = (mirrored.pose_3d == plain.pose_3d).all((1, 2, 3))
+    assert 0.4 < same.float().mean() < 0.6
+    lengths, others = (bone_lengths(views.pose_3d[~same]) for views in (mirrored, plain))
+    order = [joint - 1 for joint in H36M16.mirror[1:]]
+    torch.testing.assert_close(lengths, others[..., order], rtol=1e-3, atol=1e-4)
+
+
+def bone_lengths(pose_3d: torch.Tensor) -> torch.Tensor:
+    return (pose_3d[..., 1:, :] - pose_3d[..., list(H36M16.parents[1:]), :]).norm(dim=-1)
+
+
+def test_the_joints_of_a_window_are_hidden_together(domains: Domains) -> None:
+    seen = views_of(domains, frames=3).observation.seen
+    assert seen.shape == (400, 3, 16) and not seen.all()
+    assert torch.equal(seen, seen[:, :1].expand_as(seen))
