@@ -3,7 +3,8 @@
 
 from poseda.inference.footage import lift_footage, why_not_lifted
 from poseda.inference.model import AdaptedLifter, LiftOptions
-from poseda.inference.stream import LineLifter, StreamSummary, serve
+from poseda.inference.serving import StreamSummary, serve
+from poseda.inference.stream import LineLifter
 from poseda.inference.wide import lift_wide
 
 __all__ = [

@@ -19,6 +19,10 @@ from poseda.lifters.wide import WideLifter
 from poseda.runs import RunFolder
 from poseda.runs.verdict import preferred
 
+AXIS_SHARE = 2 / 3
+"""Standard deviation along an axis over the mean distance, of errors as the lifter's loss takes them: each
+coordinate has a Laplace distribution in space of a third of the mean distance, rounded up."""
+
 
 @dataclass(frozen=True)
 class LiftOptions:
@@ -30,6 +34,7 @@ class LiftOptions:
     two_passes: bool = True
     camera_pitch: float | None = None
     camera_roll: float = 0.0
+    moving_camera: bool = False
     fit: bool = True
     stature: float | None = None
     root: str = "none"
@@ -53,6 +58,7 @@ class LiftOptions:
             config.two_passes,
             config.camera_pitch,
             config.camera_roll,
+            config.moving_camera,
             config.fit,
             config.stature,
             config.root,

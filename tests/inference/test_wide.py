@@ -18,7 +18,7 @@ from poseda.datasets.lens import find_lens
 from poseda.datasets.synthetic.embedded import EmbeddedDomains
 from poseda.geometry.camera import denormalize_screen
 from poseda.geometry.skeleton import H36M16
-from poseda.inference import AdaptedLifter, LineLifter, StreamSummary, lift_footage, serve
+from poseda.inference import AdaptedLifter, LiftOptions, LineLifter, StreamSummary, lift_footage, serve
 from poseda.inference.smoothing import savgol
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -66,17 +66,42 @@ def lift(run: Path, source: Path, output: Path, *options: str) -> dict[str, np.n
 def test_every_view_with_enough_joints_is_lifted_with_all_joints_and_their_errors(
     run: Path, seated: Path, tmp_path: Path
 ) -> None:
-    lifted = lift(run, seated, tmp_path / "out.npz")
+    lifted = lift(run, seated, tmp_path / "out.npz", "--max-gap", "0")
     assert len(lifted["valid"]) == 20
     assert np.flatnonzero(~lifted["valid"]).tolist() == [3, 5]
     there = lifted["valid"]
     assert np.isfinite(lifted["pose_3d"][there]).all() and np.isnan(lifted["pose_3d"][~there]).all()
     assert not lifted["visible"][:, LEGS].any() and lifted["visible"][there].sum(1).min() == 12
-    assert (lifted["error"][there] > 0).all() and np.isnan(lifted["error"][~there]).all()
+    assert (lifted["error"][there, 1:] > 0).all() and np.isnan(lifted["error"][~there]).all()
+    assert (lifted["error"][there, 0] == 0).all(), "the root is the origin"
+
+
+def without(source: Path, frames: range, name: str) -> Path:
+    """The same detections without those of some frames."""
+    items = [item for item in json.loads(source.read_text()) if item["image_id"] not in frames]
+    path = source.with_name(name)
+    path.write_text(json.dumps(items))
+    return path
+
+
+def test_short_gaps_are_bridged_as_guesses_that_are_said_and_long_gaps_stay(
+    run: Path, seated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = without(seated, range(10, 14), "gap.json")
+    lifted = lift(run, source, tmp_path / "out.npz", "--max-gap", "4", "--root", "exact")
+    assert "6 frames bridged by motion" in " ".join(capsys.readouterr().out.split())
+    assert lifted["valid"].all() and np.isfinite(lifted["root"]).all()
+    assert np.isfinite(lifted["pose_2d"]).all() and not lifted["visible"][10:14].any()
+    wrist, error = H36M16.joint("left_wrist"), lifted["error"]
+    assert error[11, wrist] > error[10, wrist] > error[9, wrist]
+    assert error[12, wrist] > error[13, wrist] > error[14, wrist]
+    long = lift(run, source, tmp_path / "long.npz", "--max-gap", "3")
+    assert np.flatnonzero(~long["valid"]).tolist() == [10, 11, 12, 13]
+    assert np.isnan(long["pose_3d"][10:14]).all()
 
 
 def test_fewer_joints_are_enough_where_the_user_says_so(run: Path, seated: Path, tmp_path: Path) -> None:
-    lifted = lift(run, seated, tmp_path / "out.npz", "--min-joints", "3")
+    lifted = lift(run, seated, tmp_path / "out.npz", "--min-joints", "3", "--no-fit")
     assert np.flatnonzero(~lifted["valid"]).tolist() == [5]
 
 
@@ -174,7 +199,8 @@ def test_from_python_lift_footage_takes_a_wide_lifter_and_lift_refuses_it(run: P
     model = AdaptedLifter.load(run)
     detections = read_detections(seated, SIZE, layout="h36m16")
     lens = find_lens(detections, model.skeleton, fov=60)
-    assert lift_footage(model, detections, lens).valid.sum() == 18
+    assert lift_footage(model, detections, lens).valid.sum() == 20
+    assert lift_footage(model, detections, lens, LiftOptions(fit=False)).valid.sum() == 18
     with pytest.raises(ValueError, match="got arm wide; use lift_footage"):
         model.lift(torch.zeros(1, 16, 2))
 
