@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from poseda.inference.model import AXIS_SHARE
+from poseda.inference.model import axis_error
 
 REST, RISE = 0.5, 4.0
 """Change of a velocity within a second, m/s, standard deviation: at rest, and more for each m/s of speed."""
@@ -22,9 +22,6 @@ FADING = 0.3
 
 DEPTH = 2.0
 """Errors of lifted joints along the camera's axis, over those across."""
-
-GUESSED = 4.0
-"""A guess of an unseen joint errs alike for many frames. It weighs as if its error were larger by this."""
 
 FIRST_SPEED = 0.3
 """Of a person who appears, along each axis: m/s, standard deviation."""
@@ -65,19 +62,15 @@ class MotionFilter:
         """(J,) metres, standard deviation of the joints' distance from where they are taken to be."""
         return np.asarray(np.sqrt(self._variance.sum(1)))
 
-    def __call__(
-        self, value: np.ndarray, sigma: np.ndarray, seen: np.ndarray | None = None, frames: int = 1
-    ) -> np.ndarray:
+    def __call__(self, value: np.ndarray, sigma: np.ndarray, frames: int = 1) -> np.ndarray:
         """Filter the next measurement.
 
         Args:
             value: (J, 3) metres.
             sigma: (J,) metres, standard deviation of its error along an axis across the view.
-            seen: (J,) bool, or None where all joints are seen.
             frames: since the one before.
         """
-        guessed = 1.0 if seen is None else np.where(seen, 1.0, GUESSED)
-        noise = ((sigma * guessed)[:, None] * self._along) ** 2
+        noise = (sigma[:, None] * self._along) ** 2
         if self._place is None:
             self._place, self._velocity = value.astype(np.float64), np.zeros(value.shape)
             self._variance, self._shared = noise, np.zeros(value.shape)
@@ -179,7 +172,7 @@ class PersonFilter:
             return Steadied(coasted, place, self._error, False)
         error = np.full(len(pose_3d), USUAL_ERROR) if error is None else error
         seen = np.ones(len(pose_3d), bool) if seen is None else seen
-        filtered = self._joints(pose_3d, np.maximum(AXIS_SHARE * error, SMALLEST), seen, frames)
+        filtered = self._joints(pose_3d, np.maximum(axis_error(error, seen), SMALLEST), frames)
         latest = error if self._error is None else self._error
         self._error = np.where(seen, error, np.maximum(np.maximum(latest, error), self._joints.spread))
         return Steadied(filtered, self._placed(root, frames), self._error, True)
@@ -192,4 +185,4 @@ class PersonFilter:
             self._root = MotionFilter(self._rate, ROOT_DEPTH)
             return None
         sigma = np.array([max(ROOT_ERROR * float(np.linalg.norm(root)), SMALLEST)])
-        return np.asarray(self._root(root[None], sigma, None, frames)[0])
+        return np.asarray(self._root(root[None], sigma, frames)[0])

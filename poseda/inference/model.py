@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -22,6 +23,14 @@ from poseda.runs.verdict import preferred
 AXIS_SHARE = 2 / 3
 """Standard deviation along an axis over the mean distance, of errors as the lifter's loss takes them: each
 coordinate has a Laplace distribution in space of a third of the mean distance, rounded up."""
+
+GUESSED = 4.0
+"""A guess of an unseen joint errs alike for many frames. It weighs as if its error were larger by this."""
+
+
+def axis_error(error: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Standard deviation along an axis, as poses weigh over time, of expected errors (F, J) of joints."""
+    return np.asarray(AXIS_SHARE * error * np.where(seen, 1.0, GUESSED), np.float32)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from poseda.geometry.skeleton import Skeleton
 from poseda.inference.bridging import filled, short_gaps, widened
 from poseda.inference.circumstances import circumstances
 from poseda.inference.fit import FitOptions, Fitted, fit, noise_of_size
-from poseda.inference.model import AXIS_SHARE, AdaptedLifter, LiftOptions
+from poseda.inference.model import AdaptedLifter, LiftOptions, axis_error
 from poseda.inference.moving import lift_moving
 from poseda.inference.smoothing import filtered
 from poseda.lifters.observation import Observation
@@ -127,7 +127,9 @@ def lift_wide(
     error = widened(error, gap, timeline.frame / options.rate, FitOptions.acceleration)
     placed, summary = torch.from_numpy(filled(pose_3d, gap)[sight.held]), None
     if options.fit:
-        sigma = torch.from_numpy(np.where(gap[:, None], UNTOLD, AXIS_SHARE * error)[sight.held])
+        sigma = torch.from_numpy(
+            np.where(gap[:, None], np.float32(UNTOLD), axis_error(error, seen))[sight.held]
+        )
         summary = _fitted(placed, sigma, sight, timeline, model.skeleton, options)
         placed, where = summary.pose_3d, summary.root
     else:
