@@ -42,14 +42,11 @@ from poseda.lifters.observation import Observation
 from poseda.lifters.wide import WideLifter
 from poseda.method.two_passes import ONE_PASS, LiftedFootage, Told, lift_frames
 
-RATE = 20.0
-"""Frames a second of the motion-capture benchmarks."""
-
 PIXEL, NOISE, LASTING = 2 / 1000, 5.0, 0.8
 """Screen units of a pixel, pixels of noise, and how much of a lasting error is left in the next frame."""
 
-HIDDEN_SHARE, HIDDEN_FRAMES = 0.1, 10
-"""Share of the time for which a limb's outer half is unseen, and for how many frames at once."""
+HIDDEN_SHARE, HIDDEN_SECONDS = 0.1, 0.5
+"""Share of the time for which a limb's outer half is unseen, and for how long at once."""
 
 TURN = 30.0
 """Degrees by which the moving camera pans and tilts in a clip."""
@@ -59,6 +56,9 @@ LONGEST = 100
 
 SLOWEST = 6
 """Frames; no way is looked at for a longer delay."""
+
+SAME = 0.001
+"""Seconds; frames nearer in time are one."""
 
 CASES = ("independent noise", "lasting noise", "limbs unseen")
 
@@ -76,6 +76,7 @@ class Clips:
         truth: (F, J, 3) metres, camera axes.
         camera: F rows.
         clip, frame: (F,) int64. Numbers of frames rise; some are missing.
+        rate: frames a second.
         skeleton: of the poses.
     """
 
@@ -83,6 +84,7 @@ class Clips:
     camera: Camera
     clip: Tensor
     frame: Tensor
+    rate: float
     skeleton: Skeleton
 
     @property
@@ -99,7 +101,10 @@ def film_again(poses: LabelledPoses, skeleton: Skeleton, longest: int) -> Clips:
     into the axes of one camera.
     """
     clip, camera = poses.clip.numpy(), poses.columns["camera"]
-    frame = np.rint(poses.columns["time"] * RATE).astype(np.int64)
+    time = poses.columns["time"]
+    apart = np.diff(np.unique(time[clip == clip[0]]))
+    rate = float(np.rint(1 / apart[apart > SAME].min()))
+    frame = np.rint(time * rate).astype(np.int64)
     turn = poses.columns["rotation"].astype(np.float64)
     world = np.einsum("nji,nkj->nki", turn, poses.pose_3d.double().numpy())
     place = _stations(world[:, 0], camera, np.stack([clip, frame], 1))
@@ -123,6 +128,7 @@ def film_again(poses: LabelledPoses, skeleton: Skeleton, longest: int) -> Clips:
         poses.camera.rows(torch.from_numpy(np.concatenate(rows))),
         torch.from_numpy(clip[index].astype(np.int64)),
         torch.from_numpy(frame[index]),
+        rate,
         skeleton,
     )
 
@@ -164,19 +170,17 @@ def detected(clips: Clips, case: str, seed: int = 0) -> tuple[Tensor, Tensor]:
         if not new[row]:
             left = LASTING ** int(step[row])
             noise[row] = left * noise[row - 1] + (1 - left**2) ** 0.5 * noise[row]
-    seen = torch.ones(screen.shape[:2], dtype=torch.bool)
+    seen, frames = torch.ones(screen.shape[:2], dtype=torch.bool), round(HIDDEN_SECONDS * clips.rate)
     if case == "limbs unseen":
         limbs = [
             [clips.skeleton.joint(f"{side}_{joint}") for joint in ends]
             for side in ("left", "right")
             for ends in (("elbow", "wrist"), ("knee", "ankle"))
         ]
-        begins = torch.rand((len(screen), len(limbs)), generator=draw) < HIDDEN_SHARE / HIDDEN_FRAMES
+        begins = torch.rand((len(screen), len(limbs)), generator=draw) < HIDDEN_SHARE / frames
         for row, limb in begins.nonzero().tolist():
-            later = slice(row, row + HIDDEN_FRAMES)
-            burst = (clips.clip[later] == clips.clip[row]) & (
-                clips.frame[later] < clips.frame[row] + HIDDEN_FRAMES
-            )
+            later = slice(row, row + frames)
+            burst = (clips.clip[later] == clips.clip[row]) & (clips.frame[later] < clips.frame[row] + frames)
             seen[later][:, limbs[limb]] &= ~burst[:, None]
     return screen + NOISE * PIXEL * noise, seen
 
@@ -209,15 +213,15 @@ def smoothed_by(name: str, clips: Clips, lifted: LiftedFootage, seen: Tensor) ->
     error[there] = lifted.error.numpy()[row]
     error[there, 0] = 0
     at = (timeline.frame, timeline.person, timeline.clip)
-    poses = LiftedPoses(pose, None, there.copy(), visible, *at, clips.skeleton, RATE, error=error)
-    options = LiftOptions(smooth=SmoothingConfig(filter=name), rate=RATE)  # type: ignore[arg-type]
+    poses = LiftedPoses(pose, None, there.copy(), visible, *at, clips.skeleton, clips.rate, error=error)
+    options = LiftOptions(smooth=SmoothingConfig(filter=name), rate=clips.rate)  # type: ignore[arg-type]
     return torch.from_numpy(filtered(poses, timeline, options).pose_3d[there])
 
 
 def fitted(clips: Clips, lifted: LiftedFootage, rays: Tensor, seen: Tensor) -> Tensor:
     """Poses (F, J, 3) after the fit of `poseda lift`."""
     sigma = torch.from_numpy(axis_error(lifted.error.numpy(), seen.numpy()))
-    options = FitOptions(rate=RATE)
+    options = FitOptions(rate=clips.rate)
     known = (lifted.pose_3d, sigma, rays, seen, clips.clip, clips.frame, clips.skeleton)
     return fit(*known, noise=noise_of_size(rays, seen), options=options).pose_3d
 
@@ -299,7 +303,7 @@ def moving(model: AdaptedLifter, clips: Clips) -> list[tuple[str, float]]:
     frames = Observation.of(screen, clips.camera, seen, clips.skeleton.num_groups)
     lifter, flip, told = wide_of(model), model.config.training.flip, Told(find_lengths=False)
     clip = clips.clip.numpy()
-    second = clips.frame.numpy() / RATE
+    second = clips.frame.numpy() / clips.rate
     ways: dict[str, Callable[[], LiftedFootage]] = {
         "not found": lambda: lift_frames(lifter, frames, clips.clip, clips.clip, ONE_PASS, average=flip),
         "one vote a clip": lambda: lift_frames(lifter, frames, clips.clip, clips.clip, told, average=flip),

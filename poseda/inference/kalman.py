@@ -120,6 +120,17 @@ class Steadied(NamedTuple):
     measured: bool
 
 
+class _Uncertainty(NamedTuple):
+    """Expected errors (J,) and the filter's spread (J,) at a moment, metres."""
+
+    error: np.ndarray
+    spread: np.ndarray
+
+    def grown(self, spread: np.ndarray) -> np.ndarray:
+        """Errors later, when the spread has grown."""
+        return np.sqrt(self.error**2 + np.maximum(spread**2 - self.spread**2, 0))
+
+
 class PersonFilter:
     """Filters the lifted poses of a person and bridges short gaps by motion.
 
@@ -136,7 +147,8 @@ class PersonFilter:
     def reset(self) -> None:
         """Forget the past."""
         self._joints, self._root = MotionFilter(self._rate), MotionFilter(self._rate, ROOT_DEPTH)
-        self._error: np.ndarray | None = None
+        self._latest: _Uncertainty | None = None
+        self._seen: _Uncertainty | None = None
 
     def __call__(
         self,
@@ -158,24 +170,32 @@ class PersonFilter:
         Returns:
             The filtered pose; None in a gap that is not bridged.
         """
-        if self._error is not None:
+        if self._latest is not None:
             self._step = min(self._step, frames)
             missing = (self._joints.unmeasured + frames) / self._step - (pose_3d is not None)
             if missing > self._max_gap:
                 self.reset()
         if pose_3d is None:
-            if self._error is None:
+            if self._latest is None:
                 return None
             place = self._root.coast(frames)[0] if self._root.started else None
             coasted = self._joints.coast(frames)
-            self._error = np.maximum(self._error, self._joints.spread)
-            return Steadied(coasted, place, self._error, False)
+            return Steadied(coasted, place, self._latest.grown(self._joints.spread), False)
         error = np.full(len(pose_3d), USUAL_ERROR) if error is None else error
         seen = np.ones(len(pose_3d), bool) if seen is None else seen
         filtered = self._joints(pose_3d, np.maximum(axis_error(error, seen), SMALLEST), frames)
-        latest = error if self._error is None else self._error
-        self._error = np.where(seen, error, np.maximum(np.maximum(latest, error), self._joints.spread))
-        return Steadied(filtered, self._placed(root, frames), self._error, True)
+        return Steadied(filtered, self._placed(root, frames), self._told(error, seen), True)
+
+    def _told(self, error: np.ndarray, seen: np.ndarray) -> np.ndarray:
+        """Errors (J,) of a measured frame: the lifter's, or less for joints that were seen just before."""
+        spread = self._joints.spread
+        never = _Uncertainty(np.full_like(error, np.inf), spread)
+        before = self._seen or never
+        told = np.minimum(before.grown(spread), np.maximum(error, before.error))
+        told = np.where(seen | np.isinf(before.error), error, told)
+        known, at = np.where(seen, error, before.error), np.where(seen, spread, before.spread)
+        self._seen, self._latest = _Uncertainty(known, at), _Uncertainty(told, spread)
+        return told
 
     def _placed(self, root: np.ndarray | None, frames: int) -> np.ndarray | None:
         """The filtered root; an unknown one moves on."""

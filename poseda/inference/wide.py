@@ -63,8 +63,7 @@ class Found:
 
     def sentence(self) -> str:
         """In words."""
-        bridged = f"; {counted(self.bridged, 'frame')} bridged by motion" if self.bridged else ""
-        return self.tilt() + ("" if self.fit is None else f"; {self._fit(self.fit)}") + bridged
+        return self.tilt() + ("" if self.fit is None else f"; {self._fit(self.fit)}")
 
     def _fit(self, fit: Fitted) -> str:
         lost = f", {fit.unconverged} not converged" if fit.unconverged else ""
