@@ -258,6 +258,20 @@ def fits(name: str) -> Table:
     return table(read(name))
 
 
+def over_time(name: str) -> Table:
+    """Poses over time by every way."""
+    from benchmarks.steady import table
+
+    return table(read(name))
+
+
+def moving_cameras() -> Table:
+    """Errors from cameras that pan and tilt."""
+    from benchmarks.steady import moving_table
+
+    return moving_table({pair: read(f"steady_{pair}") for pair in ("p1", "p2")})
+
+
 TABLES: dict[str, Callable[[], Table]] = {
     "door-results": door_results,
     "door-speed": door_speed,
@@ -283,6 +297,9 @@ TABLES: dict[str, Callable[[], Table]] = {
     "bf16": bf16,
     "fit": lambda: fits("fit"),
     "fit-lifter": lambda: fits("fit_lifter"),
+    "steady-p1": lambda: over_time("steady_p1"),
+    "steady-p2": lambda: over_time("steady_p2"),
+    "moving": moving_cameras,
 }
 """Every table by the name in its mark."""
 
