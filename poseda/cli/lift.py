@@ -75,9 +75,8 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
     from poseda.datasets.joint_map import JointMap
     from poseda.datasets.lens import find_lens
     from poseda.datasets.people import choose_people
-    from poseda.datasets.timeline import FEWEST_SEEN
     from poseda.export import bridged_frames, skipped_tracks, world_note
-    from poseda.inference import LiftOptions, lift_footage, lift_wide, why_not_lifted
+    from poseda.inference import LiftOptions, guessed_frames, lift_footage, lift_wide, why_not_lifted
 
     assert config.output is not None
     _check_endings(config)
@@ -103,7 +102,7 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
         tilt, guessed = found.sentence(), found.bridged
     else:
         poses = lift_footage(model, detections, lens, options, LateBar("lifting"))
-        guessed = int((poses.valid & (poses.visible.mean(1) < FEWEST_SEEN)).sum())
+        guessed = guessed_frames(poses)
     skipped, written = skipped_tracks(config.output, poses), _write(config, poses)
     _show(
         {
