@@ -343,7 +343,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def table(record: dict[str, Any]) -> tuple[Sequence[str], list[Sequence[str]]]:
     """A record's rows."""
     cells: list[Sequence[str]] = [
-        [case, way, "yes" if past else "no", *(f"{value:.1f}" if value == value else "" for value in values)]
+        [
+            case,
+            way,
+            "yes" if past else "no",
+            *(f"{round(value, 1) + 0:.1f}" if value == value else "" for value in values),
+        ]
         for case, way, past, *values in record["rows"]
     ]
     return HEADINGS, cells
