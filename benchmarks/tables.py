@@ -265,6 +265,21 @@ def fits(name: str) -> Table:
     return table(read(name))
 
 
+def over_time(name: str) -> Table:
+    """Poses over time by every way."""
+    from benchmarks.steady import table
+
+    return table(read(name))
+
+
+def moving_cameras() -> Table:
+    """Errors from cameras that pan and tilt."""
+    from benchmarks.steady import moving_table
+
+    titles = {"p1": "p1", "p2": "p2", "package": "p1, the package's lifter"}
+    return moving_table({title: read(f"steady_{name}") for name, title in titles.items()})
+
+
 TABLES: dict[str, Callable[[], Table]] = {
     "door-results": door_results,
     "door-speed": door_speed,
@@ -291,6 +306,10 @@ TABLES: dict[str, Callable[[], Table]] = {
     "bf16": bf16,
     "fit": lambda: fits("fit"),
     "fit-lifter": lambda: fits("fit_lifter"),
+    "steady-p1": lambda: over_time("steady_p1"),
+    "steady-p2": lambda: over_time("steady_p2"),
+    "steady-package": lambda: over_time("steady_package"),
+    "moving": moving_cameras,
 }
 """Every table by the name in its mark."""
 

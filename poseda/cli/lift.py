@@ -102,7 +102,7 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
     from poseda.datasets.lens import find_lens
     from poseda.datasets.people import choose_people
     from poseda.export import bridged_frames, skipped_tracks, world_note
-    from poseda.inference import LiftOptions, lift_footage, lift_wide, why_not_lifted
+    from poseda.inference import LiftOptions, guessed_frames, lift_footage, lift_wide, why_not_lifted
 
     assert config.output is not None
     _check_endings(config)
@@ -127,9 +127,10 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
     tilt = None
     if model.wide:
         poses, found = lift_wide(model, detections, lens, options, LateBar("lifting"))
-        tilt = found.sentence()
+        tilt, guessed = found.sentence(), found.bridged
     else:
         poses = lift_footage(model, detections, lens, options, LateBar("lifting"))
+        guessed = guessed_frames(poses)
     skipped, written = skipped_tracks(config.output, poses), _write(config, poses)
     _show(
         {
@@ -137,6 +138,7 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
             "frames": len(poses),
             "valid": int(poses.valid.sum()),
             "people": len(list(poses.tracks())),
+            "guessed": guessed,
             "skipped": len(skipped),
             "bridged": [
                 {"clip": poses.clip_name(clip), "person": person, "frames": stretches}
@@ -206,6 +208,8 @@ def _clips(poses: LiftedPoses) -> list[dict[str, Any]]:
 
 def _show(summary: dict[str, Any], skipped: list[str], as_json: bool) -> None:
     """Print what was lifted, where it is and who was left out."""
+    from poseda.datasets.tracking import counted
+
     left_out = ", ".join(skipped[:NAMED]) + (f" and {len(skipped) - NAMED} more" if skipped[NAMED:] else "")
     missing = "; ".join(f"{count} frames: {reason}" for reason, count in summary["dropped"].items())
     bridged = [
@@ -220,6 +224,7 @@ def _show(summary: dict[str, Any], skipped: list[str], as_json: bool) -> None:
         "camera: {camera}\n".format_map(summary)
         + f"clips: {', '.join(named)}{more}\n"
         + (f"not lifted: {missing}\n" if missing else "")
+        + (f"{counted(summary['guessed'], 'frame')} bridged by motion\n" if summary["guessed"] else "")
         + f"written: {', '.join(summary['written'])}"
         + (f"\nworld: {summary['world']}" if summary["world"] else "")
         + (f"\ngaps bridged, frames of {'; '.join(bridged)}" if bridged else "")

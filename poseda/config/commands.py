@@ -179,10 +179,11 @@ class BenchConfig:
 
 @dataclass(frozen=True)
 class SmoothingConfig:
-    """A filter over time, off by default. Frames without a pose interrupt it."""
+    """A filter over time, off by default. Long gaps interrupt every filter, short ones all but kalman."""
 
-    filter: Literal["none", "savgol", "one_euro"] = "none"
-    """savgol: Savitzky-Golay, cubic, without delay, for files. one_euro: from past frames only."""
+    filter: Literal["none", "savgol", "one_euro", "kalman"] = "none"
+    """savgol: Savitzky-Golay, cubic, without delay, for files. one_euro and kalman: from past frames only.
+    kalman weighs the lifter's errors, and joints that are not seen move on."""
     window: Annotated[int, AtLeast(5), Odd()] = 9
     """Frames in the window of savgol, odd and at least 5."""
     cutoff: Annotated[float, Above(0)] = 1.5
@@ -243,7 +244,8 @@ class LiftConfig:
     """Confidence below which a detected joint counts as unseen, 0 to 1. Default: as in the run."""
     max_gap: Annotated[int, AtLeast(0)] = 5
     """Most frames over which an unseen joint is filled in, linearly (from stdin: held). Frames that lack half
-    the joints, or a joint for longer, are marked as not valid and hold NaN, null or nothing."""
+    the joints, or a joint for longer, are marked as not valid and hold NaN, null or nothing. Arm wide: most
+    frames without a pose that the fit bridges by motion. So does --smooth.filter kalman, for every arm."""
     min_joints: Annotated[int, AtLeast(3)] = 8
     """Arm wide: fewest seen joints of a frame that is lifted. The others stay gaps."""
     two_passes: bool = True
@@ -253,6 +255,9 @@ class LiftConfig:
     precedence over the angle that is found."""
     camera_roll: Annotated[float, AtLeast(-180), AtMost(180, "degrees")] = 0.0
     """How far the camera is rolled beside --camera-pitch, degrees, clockwise as it looks."""
+    moving_camera: bool = False
+    """Arm wide, files: the camera pans or tilts. Its tilt is found second by second, with a smooth path
+    between."""
     fit: bool = True
     """Arm wide, files: give each person of a clip bones of one length, and a smooth motion on the seen rays.
     The root, if asked for, is then that of the fit."""
@@ -277,10 +282,15 @@ class LiftConfig:
         check_fields(self)
         if self.output is None and not self.streams:
             raise ConfigError("output", "expected a file, as <input> is not a stream, got none", "input")
+        if self.moving_camera and self.camera_pitch is not None:
+            wanted = f"expected none with <moving_camera>, got {self.camera_pitch:g}"
+            raise ConfigError("camera_pitch", wanted, "moving_camera")
+        if self.moving_camera and not self.two_passes:
+            raise ConfigError("two_passes", "expected true with <moving_camera>, got false", "moving_camera")
         if self.streams and self.overlay is not None:
             raise ConfigError("overlay", "expected a recording, got <input> -, a stream", "input")
         if self.streams and self.smooth.filter == "savgol":
-            wanted = f"expected one_euro or none for <input> {self.input}, got savgol"
+            wanted = f"expected one_euro, kalman or none for <input> {self.input}, got savgol"
             raise ConfigError("smooth.filter", wanted, "input")
         if self.streams and self.people != "all":
             raise ConfigError("people", f"expected all for <input> {self.input}, got {self.people}", "input")

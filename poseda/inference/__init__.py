@@ -1,9 +1,10 @@
 """A run's lifter at work: on recordings (:mod:`poseda.inference.footage`) and line by line
 (:mod:`poseda.inference.stream`)."""
 
-from poseda.inference.footage import lift_footage, why_not_lifted
+from poseda.inference.footage import guessed_frames, lift_footage, why_not_lifted
 from poseda.inference.model import AdaptedLifter, LiftOptions
-from poseda.inference.stream import LineLifter, StreamSummary, serve
+from poseda.inference.serving import StreamSummary, serve
+from poseda.inference.stream import LineLifter
 from poseda.inference.wide import lift_wide
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "LiftOptions",
     "LineLifter",
     "StreamSummary",
+    "guessed_frames",
     "lift_footage",
     "lift_wide",
     "serve",

@@ -89,6 +89,12 @@ def why_not_lifted(poses: LiftedPoses, max_gap: int, min_joints: int | None = No
     return {reason: count for reason, count in counts.items() if count}
 
 
+def guessed_frames(poses: LiftedPoses) -> int:
+    """How many frames a filter bridged: they hold a pose, but not the 2D of all joints."""
+    assert poses.pose_2d is not None
+    return int((poses.valid & np.isnan(poses.pose_2d).any((1, 2))).sum())
+
+
 @dataclass(frozen=True)
 class _Frames:
     """F frames of a recording, with short gaps filled in.

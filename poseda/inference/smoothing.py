@@ -1,4 +1,4 @@
-"""Filters over time: Savitzky and Golay's without delay for recordings, One-Euro for streams."""
+"""Filters over time: Savitzky and Golay's without delay for recordings, One-Euro and Kalman's for streams."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import numpy as np
 from poseda.config import SmoothingConfig
 from poseda.datasets.timeline import Timeline
 from poseda.export import LiftedPoses
+from poseda.inference.kalman import PersonFilter
 from poseda.inference.model import LiftOptions
 
 ORDER = 3
@@ -83,9 +84,11 @@ def smoothed(values: np.ndarray, config: SmoothingConfig, rate: float) -> np.nda
 
 
 def filtered(poses: LiftedPoses, timeline: Timeline, options: LiftOptions) -> LiftedPoses:
-    """Smooth, in place, each stretch of successive frames."""
+    """Smooth, in place, each stretch of successive frames. Kalman's filter also bridges gaps, by motion."""
     if options.smooth.filter == "none":
         return poses
+    if options.smooth.filter == "kalman":
+        return _steadied(poses, timeline, options)
     for rows in timeline.stretches(poses.valid):
         rate = options.rate / max(int(timeline.step[rows.start]), 1)
         poses.pose_3d[rows] = smoothed(poses.pose_3d[rows], options.smooth, rate)
@@ -93,4 +96,26 @@ def filtered(poses: LiftedPoses, timeline: Timeline, options: LiftOptions) -> Li
         for rows in timeline.stretches(np.isfinite(poses.root).all(1)):
             rate = options.rate / max(int(timeline.step[rows.start]), 1)
             poses.root[rows] = smoothed(poses.root[rows], options.smooth, rate)
+    return poses
+
+
+def _steadied(poses: LiftedPoses, timeline: Timeline, options: LiftOptions) -> LiftedPoses:
+    """Filter each person in place, as a stream would; short gaps get the poses to which motion leads."""
+    for _, _, rows in poses.tracks():
+        step = int(timeline.step[rows.start])
+        if step == 0:
+            continue  # single pictures
+        person = PersonFilter(options.rate / step, options.max_gap)
+        for row in range(rows.start, rows.stop):
+            valid = bool(poses.valid[row])
+            error = None if poses.error is None else poses.error[row]
+            root = None if poses.root is None else poses.root[row]
+            result = person(poses.pose_3d[row] if valid else None, error, poses.visible[row], root)
+            if result is None:
+                continue
+            poses.pose_3d[row], poses.valid[row] = result.pose_3d, True
+            if poses.error is not None:
+                poses.error[row] = result.error
+            if poses.root is not None and result.root is not None:
+                poses.root[row] = result.root
     return poses

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
-from typing import Any, BinaryIO, TextIO
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -29,6 +27,7 @@ from poseda.datasets.timeline import FEWEST_SEEN
 from poseda.datasets.tracking import UNTRACKED
 from poseda.export.tables import pose_object
 from poseda.geometry.camera import Camera
+from poseda.inference.kalman import PersonFilter
 from poseda.inference.model import AdaptedLifter, LiftOptions
 from poseda.inference.smoothing import OneEuro
 from poseda.inference.trajectory import root_position
@@ -36,9 +35,6 @@ from poseda.inference.wide import lift_line
 
 STDIN = Path("stdin")
 """Name of the input in messages."""
-
-MAX_LINE = 1 << 20
-"""Longest line read, bytes; the rest of a longer one is passed over."""
 
 MAX_PERSONS = 256
 """Persons of whom the past is kept; the one unseen for longest is forgotten first."""
@@ -52,9 +48,6 @@ USED = {
 MOST_NAMED = 20
 """Most fields that one notice names."""
 
-KEPT_TIMES = 1 << 16
-"""Latest answers of which the time is kept for the median."""
-
 
 @dataclass
 class _Past:
@@ -63,60 +56,26 @@ class _Past:
     Args:
         pose_2d: (J, 2) where each joint was last seen, screen coordinates.
         age: (J,) for how many frames each joint is unseen.
+        steadied: Kalman's filter, where it was asked for.
+        frame: of the latest line, or None before the first.
         filters: by the name of what they filter.
         window: the latest poses without a gap, at most as many as the lifter sees.
     """
 
     pose_2d: np.ndarray
     age: np.ndarray
+    steadied: PersonFilter | None = None
+    frame: int | None = None
     filters: dict[str, OneEuro] = field(default_factory=dict)
     window: deque[np.ndarray] = field(default_factory=deque)
 
 
-@dataclass
-class StreamSummary:
-    """How a stream went.
+class _Lifted(NamedTuple):
+    """A lifted pose (J, 3), its root (3,), NaN where unknown, or None, and expected errors (J,) or None."""
 
-    Args:
-        lines: answered, errors among them.
-        errors: lines without a readable pose.
-        valid: poses lifted.
-        seconds: spent between having read lines and having written their answers.
-        latest: seconds of each of the latest lines.
-    """
-
-    lines: int = 0
-    errors: int = 0
-    valid: int = 0
-    seconds: float = 0.0
-    latest: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT_TIMES))
-
-    @property
-    def frames_per_second(self) -> float:
-        """Lines answered in a second of work, waiting for input left out."""
-        return self.lines / self.seconds if self.seconds > 0 else 0.0
-
-    @property
-    def median_milliseconds(self) -> float:
-        """From a line read to its answer written."""
-        return 1000 * median(self.latest) if self.latest else 0.0
-
-    def as_dict(self) -> dict[str, float]:
-        """For JSON."""
-        return {
-            "lines": self.lines,
-            "errors": self.errors,
-            "valid": self.valid,
-            "frames_per_second": round(self.frames_per_second, 1),
-            "median_milliseconds": round(self.median_milliseconds, 3),
-        }
-
-    def sentence(self) -> str:
-        """In words."""
-        return (
-            f"{self.lines} lines, {self.valid} poses lifted, {self.errors} errors; "
-            f"{self.frames_per_second:.0f} frames/s of work, median {self.median_milliseconds:.2f} ms a line"
-        )
+    pose_3d: np.ndarray
+    root: np.ndarray | None
+    error: np.ndarray | None
 
 
 class LineLifter:
@@ -129,7 +88,7 @@ class LineLifter:
         image_size: width and height in pixels, where there are no intrinsics.
         layout: of the joints, or None: their names or their number decide it.
         joints: the user's names of joints.
-        options: gaps, root, filter.
+        options: gaps, root, filter. Kalman's takes numbers of frames for times and bridges gaps by motion.
         notice: gets a sentence, once, about fields that are not used and people who are not told apart.
 
     Raises:
@@ -207,14 +166,12 @@ class LineLifter:
         past = self._remembered(person)
         past.age = np.where(seen, 0, past.age + 1)
         past.pose_2d = np.where(seen[:, None], pose, past.pose_2d)
-        key = {"frame": frame, "person": person}
-        if self.model.wide:
-            return key | self._lifted_wide(past, pose, seen, camera)
-        if (past.age > self.options.max_gap).any() or seen.mean() < FEWEST_SEEN:
-            past.filters.clear()  # neither a filter nor a window goes over a gap
-            past.window.clear()
-            return key | pose_object(None, None, self.model.skeleton)
-        return key | pose_object(*self._placed(past, camera), self.model.skeleton)
+        lifted = (self._lifted_wide if self.model.wide else self._lifted_plain)(past, pose, seen, camera)
+        key, frames = {"frame": frame, "person": person}, 1 if past.frame is None else frame - past.frame
+        past.frame = frame
+        if self.options.smooth.filter == "kalman":
+            return key | self._steadied(past, lifted, seen, frames)
+        return key | self._filtered(past, lifted)
 
     def _people(self, content: Field) -> Sightings:
         """The person of a line, in any of the forms that files of detections have.
@@ -293,40 +250,64 @@ class LineLifter:
         return self._past[person]
 
     @torch.inference_mode()
-    def _placed(self, past: _Past, camera: Camera) -> tuple[np.ndarray, np.ndarray | None]:
-        """The filtered pose (J, 3) and root (3,), metres."""
+    def _lifted_plain(
+        self, past: _Past, pose: np.ndarray, seen: np.ndarray, camera: Camera
+    ) -> _Lifted | None:
+        """The pose and root of a lifter of whole people; None in a gap, over which no window goes."""
+        if (past.age > self.options.max_gap).any() or seen.mean() < FEWEST_SEEN:
+            past.window.clear()
+            return None
         past.window.append(past.pose_2d)
         before = [past.window[0]] * (self.model.frames - len(past.window))
         window, skeleton = torch.from_numpy(np.stack([*before, *past.window])), self.model.skeleton
-        lifted, pose_2d = self.model.lift_latest(window), window[-1:]
-        pose_3d, root = self._filtered(past, "pose_3d", lifted[0].numpy()), None
+        lifted, root = self.model.lift_latest(window), None
         if self.options.root != "none":
-            root = root_position(lifted, pose_2d, camera, skeleton, self.options.root)[0].numpy()
-            if np.isfinite(root).all():
-                root = self._filtered(past, "root", root)
-            else:
-                past.filters.pop("root", None)
-        return pose_3d, root
+            root = root_position(lifted, window[-1:], camera, skeleton, self.options.root)[0].numpy()
+        return _Lifted(lifted[0].numpy(), root, None)
 
     @torch.inference_mode()
-    def _lifted_wide(self, past: _Past, pose: np.ndarray, seen: np.ndarray, camera: Camera) -> dict[str, Any]:
+    def _lifted_wide(self, past: _Past, pose: np.ndarray, seen: np.ndarray, camera: Camera) -> _Lifted | None:
         """The pose of a lifter that reads masks: of the joints that are seen now, in one pass."""
-        skeleton = self.model.skeleton
         if seen.sum() < self.options.min_joints:
-            past.filters.clear()
-            return pose_object(None, None, skeleton)
-        lifted = lift_line(self.model, pose, seen, camera, self.options)
-        pose_3d, root = self._filtered(past, "pose_3d", lifted[0][0]), None
-        if self.options.root != "none" and np.isfinite(lifted[1]).all():
-            root = self._filtered(past, "root", lifted[1][0])
-        return pose_object(pose_3d, root, skeleton)
+            return None
+        pose_3d, root, error = lift_line(self.model, pose, seen, camera, self.options)
+        return _Lifted(pose_3d, root if self.options.root != "none" else None, error)
 
-    def _filtered(self, past: _Past, name: str, value: np.ndarray) -> np.ndarray:
+    def _filtered(self, past: _Past, lifted: _Lifted | None) -> dict[str, Any]:
+        """The answer with a pose as lifted, or after One-Euro, which no gap passes."""
+        if lifted is None:
+            past.filters.clear()
+            return pose_object(None, None, self.model.skeleton)
+        pose_3d, root = self._one_euro(past, "pose_3d", lifted.pose_3d), lifted.root
+        if root is not None and np.isfinite(root).all():
+            root = self._one_euro(past, "root", root)
+        else:
+            past.filters.pop("root", None)
+        return pose_object(pose_3d, root, self.model.skeleton)
+
+    def _one_euro(self, past: _Past, name: str, value: np.ndarray) -> np.ndarray:
         if self.options.smooth.filter != "one_euro":
             return value
         if name not in past.filters:
             past.filters[name] = OneEuro(self.options.smooth, self.options.rate)
         return past.filters[name](value)
+
+    def _steadied(self, past: _Past, lifted: _Lifted | None, seen: np.ndarray, frames: int) -> dict[str, Any]:
+        """The answer after Kalman's filter, which says which joints are seen and how far off all may be."""
+        if past.steadied is None or frames < 1:  # a frame that is not later begins anew
+            past.steadied, frames = PersonFilter(self.options.rate, self.options.max_gap), 1
+        skeleton = self.model.skeleton
+        if lifted is None:
+            result = past.steadied(None, frames=frames)
+        else:
+            result = past.steadied(lifted.pose_3d, lifted.error, seen, lifted.root, frames)
+        if result is None:
+            return pose_object(None, None, skeleton)
+        names = skeleton.joint_names
+        return pose_object(result.pose_3d, result.root, skeleton) | {
+            "seen": [name for name, there in zip(names, seen, strict=True) if there],
+            "error": dict(zip(names, result.error.astype(float).round(4).tolist(), strict=True)),
+        }
 
 
 def _person(content: Field, found: Sightings) -> str | int:
@@ -350,37 +331,3 @@ def _has_confidences(content: Field) -> bool:
     points = next((content.value[name] for name in POINTS if name in content), None)
     first = points[0] if isinstance(points, list) and points else points
     return not (isinstance(first, list) and len(first) == 2)
-
-
-def serve(lifter: LineLifter, source: BinaryIO, sink: TextIO, summary: StreamSummary) -> None:
-    """Answer every line of a source, at once and in order; ends with the source.
-
-    Args:
-        lifter: answers.
-        source: JSON lines; empty lines are passed over.
-        sink: gets one line for each, flushed.
-        summary: kept up to date.
-    """
-    number = 0
-    while line := source.readline(MAX_LINE + 1):
-        began = time.perf_counter()
-        number += 1
-        if len(line) > MAX_LINE:
-            while not line.endswith(b"\n") and (line := source.readline(MAX_LINE)):
-                pass
-            answer: dict[str, Any] = {
-                "line": number,
-                "error": f"stdin: line {number}: expected at most {MAX_LINE} bytes, found more",
-            }
-        elif not line.strip():
-            continue
-        else:
-            answer = lifter.answer(line, number)
-        sink.write(json.dumps(answer) + "\n")
-        sink.flush()
-        summary.lines += 1
-        summary.errors += "error" in answer
-        summary.valid += bool(answer.get("valid"))
-        seconds = time.perf_counter() - began
-        summary.seconds += seconds
-        summary.latest.append(seconds)

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from poseda.datasets.checks import usable
 from poseda.datasets.conversion import enough_seen
 from poseda.datasets.detections import Detections2D
 from poseda.datasets.errors import DataError
 from poseda.datasets.lens import Lens
+from poseda.datasets.records import UnlabelledPoses
 from poseda.datasets.screen import on_screen
 from poseda.datasets.timeline import Timeline
 from poseda.datasets.tracking import counted
@@ -21,20 +23,21 @@ from poseda.export import LiftedPoses
 from poseda.geometry.camera import Camera, project, tilted_up
 from poseda.geometry.placements import locate
 from poseda.geometry.skeleton import Skeleton
+from poseda.inference.bridging import filled, short_gaps, widened
 from poseda.inference.circumstances import circumstances
 from poseda.inference.fit import FitOptions, Fitted, fit, noise_of_size
-from poseda.inference.model import AdaptedLifter, LiftOptions
+from poseda.inference.model import AdaptedLifter, LiftOptions, axis_error
+from poseda.inference.moving import lift_moving
 from poseda.inference.smoothing import filtered
 from poseda.lifters.observation import Observation
 from poseda.lifters.wide import WideLifter
 from poseda.method.two_passes import LiftedFootage, Told, lift_frames
 
-AXIS_SHARE = 0.57
-"""Standard deviation along an axis over the distance within which 68 % of the errors lie, for errors as the
-lifter's loss takes them: a Laplace distribution in space."""
-
 REFINEMENTS = 3
 """Gauss-Newton steps of the root."""
+
+UNTOLD = 10.0
+"""Metres, the error of poses that stand in gaps until the fit moves them: motion alone counts there."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,9 @@ class Found:
         pitch, roll: degrees by clip; NaN where too few frames tell.
         error: degrees by clip, the uncertainty of the direction; 0 where it was given.
         fit: how the fit of bones of one length went, or None where it was not asked for.
-        up: upward direction in camera axes by clip, of those whose tilt is known.
+        up: upward direction in camera axes by clip, of resting cameras whose tilt is known.
+        moved: least and greatest pitch by clip, of moving cameras; no one direction is upward there.
+        bridged: frames without enough seen joints that motion bridges.
     """
 
     pitch: dict[int, float]
@@ -53,6 +58,8 @@ class Found:
     error: dict[int, float]
     fit: Fitted | None
     up: dict[int, tuple[float, float, float]] = field(default_factory=dict)
+    moved: dict[int, tuple[float, float]] = field(default_factory=dict)
+    bridged: int = 0
 
     def sentence(self) -> str:
         """In words."""
@@ -71,12 +78,16 @@ class Found:
         known = [clip for clip, pitch in self.pitch.items() if math.isfinite(pitch)]
         if not known:
             return "camera tilt unknown: too few frames tell it"
-        shown = ", ".join(
-            f"{self.pitch[clip]:.0f} degrees down, rolled {self.roll[clip]:.0f} (+- {self.error[clip]:.0f})"
-            for clip in known[:3]
-        )
+        shown = ", ".join(self._tilt_of(clip) for clip in known[:3])
         more = f", and {len(known) - 3} clips more" if len(known) > 3 else ""
         return f"camera tilt: {shown}{more}"
+
+    def _tilt_of(self, clip: int) -> str:
+        spread = f"(+- {self.error[clip]:.0f})"
+        if clip in self.moved:
+            least, most = self.moved[clip]
+            return f"{least:.0f} to {most:.0f} degrees down {spread}"
+        return f"{self.pitch[clip]:.0f} degrees down, rolled {self.roll[clip]:.0f} {spread}"
 
 
 def lift_wide(
@@ -86,19 +97,70 @@ def lift_wide(
     options: LiftOptions,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[LiftedPoses, Found]:
-    """Lift every person of every clip; frames with fewer than ``options.min_joints`` seen joints stay gaps.
+    """Lift every person of every clip. Gaps are frames with fewer than ``options.min_joints`` seen joints.
+
+    The fit bridges gaps of up to ``options.max_gap`` frames by motion. No joint is marked as seen there, but
+    those that were, and expected errors grow with the time to frames with a pose.
 
     Args:
         model: with a :class:`WideLifter`.
-        detections: of one resting camera for each clip.
+        detections: of one camera for each clip.
         lens: that camera.
-        options: joints, tilt, root.
+        options: joints, gaps, tilt, fit, root, filter.
         progress: called with the number of frames lifted so far and of all.
 
     Raises:
         DataError: if no frame has enough seen joints.
     """
     assert isinstance(model.lifter, WideLifter)
+    timeline = Timeline.of(detections)
+    screen, seen, enough = _seen(detections, lens, model, timeline, options)
+    gap = short_gaps(timeline, enough, options.max_gap if options.fit else 0)
+    sight = _Sight.of(screen, timeline, seen, enough | gap, model.skeleton)
+    lifted = _lifted(model, sight, timeline, enough, options)
+    if progress is not None:
+        progress(int(enough.sum()), int(enough.sum()))
+    pose_3d, error = np.full((*seen.shape, 3), np.nan, np.float32), np.full(seen.shape, np.nan, np.float32)
+    pose_3d[enough], error[enough] = lifted.pose_3d.cpu().numpy(), lifted.error.cpu().numpy()
+    error[enough, model.skeleton.parents.index(-1)] = 0  # poses have their origin there
+    error = widened(error, gap, timeline.frame / options.rate, FitOptions.acceleration)
+    placed, summary = torch.from_numpy(filled(pose_3d, gap)[sight.held]), None
+    if options.fit:
+        sigma = torch.from_numpy(
+            np.where(gap[:, None], np.float32(UNTOLD), axis_error(error, seen))[sight.held]
+        )
+        summary = _fitted(placed, sigma, sight, timeline, model.skeleton, options)
+        placed, where = summary.pose_3d, summary.root
+    else:
+        where = locate(placed, sight.place, sight.camera, sight.shown, REFINEMENTS)
+    pose_3d[sight.held] = placed.numpy()
+    found = _found(lifted, timeline.clip[enough], summary, options)
+    facts = circumstances(detections, lens, model)
+    facts["camera"] = f"{lens.note}; {found.tilt()}"
+    at = timeline
+    poses = LiftedPoses(
+        *(pose_3d, None, enough | gap, seen, at.frame, at.person, at.clip, model.skeleton, options.rate),
+        error=error,
+        pose_2d=sight.spread(
+            torch.where(sight.shown[..., None], sight.place, sight.projected(placed, where))
+        ),
+        up=found.up,
+        **facts,
+    )
+    if options.root != "none":
+        poses = replace(poses, root=sight.spread(where))
+    poses = filtered(poses, timeline, options)
+    return poses, replace(found, bridged=int((poses.valid & ~enough).sum()))
+
+
+def _seen(
+    detections: Detections2D, lens: Lens, model: AdaptedLifter, timeline: Timeline, options: LiftOptions
+) -> tuple[UnlabelledPoses, np.ndarray, np.ndarray]:
+    """Detections on the screen, seen joints (F, J), and which frames (F,) have enough of them.
+
+    Raises:
+        DataError: if none has.
+    """
     screen = on_screen(
         detections,
         model.skeleton,
@@ -106,79 +168,98 @@ def lift_wide(
         fov=lens.fov,
         min_confidence=options.min_confidence,
     )
-    timeline = Timeline.of(detections)
     visible = np.ones(screen.pose_2d.shape[:2], bool) if screen.shown is None else screen.shown.numpy()
-    seen = visible[timeline.row] & (timeline.row >= 0)[:, None]
-    detected = usable(detections, options.min_confidence)[timeline.row] & (timeline.row >= 0)[:, None]
-    valid = enough_seen(detected, seen, options.min_joints)
-    if not valid.any():
+    there = (timeline.row >= 0)[:, None]
+    seen = visible[timeline.row] & there
+    detected = usable(detections, options.min_confidence)[timeline.row] & there
+    enough = enough_seen(detected, seen, options.min_joints)
+    if not enough.any():
         raise DataError(
             f"{detections.path}: joints: expected a frame with {options.min_joints} seen joints "
             f"(--min-joints), found none; the most seen in a frame is {int(detected.sum(1).max(initial=0))}"
         )
-    row = torch.from_numpy(timeline.row[valid])
-    place, camera = screen.pose_2d[row], screen.camera.rows(row)
-    shown = torch.from_numpy(seen[valid])
-    frames = Observation.of(place, camera, shown, model.skeleton.num_groups)
-    run = _runs(timeline, valid)
-    lifted = lift_frames(
-        model.lifter,
-        frames.to(model.device),
-        torch.from_numpy(timeline.clip[valid]),
-        torch.from_numpy(timeline.track[valid]),
-        told_by(options),
-        torch.from_numpy(run),
-        model.config.training.flip,
-    )
-    if progress is not None:
-        progress(len(row), len(row))
-    placed = lifted.pose_3d.cpu()
-    where = locate(placed, place, camera, shown, REFINEMENTS)
-    summary = None
-    if options.fit:
-        fitted = _fitted(lifted, frames, timeline, valid, model.skeleton, options)
-        placed, where, summary = fitted.pose_3d, fitted.root, fitted
-    pose_3d, error = np.full((*seen.shape, 3), np.nan, np.float32), np.full(seen.shape, np.nan, np.float32)
-    pose_3d[valid], error[valid] = placed.numpy(), lifted.error.cpu().numpy()
-    root = None
-    if options.root != "none":
-        root = np.full((len(seen), 3), np.nan, np.float32)
-        root[valid] = where.numpy()
-    found = _found(lifted, timeline.clip[valid], summary)
-    shown_2d = np.full((*seen.shape, 2), np.nan, np.float32)
-    shown_2d[valid] = torch.where(shown[..., None], place, project(placed + where[:, None], camera)).numpy()
-    facts = circumstances(detections, lens, model)
-    facts["camera"] = f"{lens.note}; {found.tilt()}"
-    at = timeline
-    poses = LiftedPoses(
-        *(pose_3d, root, valid, seen, at.frame, at.person, at.clip, model.skeleton, options.rate),
-        error=error,
-        pose_2d=shown_2d,
-        up=found.up,
-        **facts,
-    )
-    return filtered(poses, timeline, options), found
+    return screen, seen, enough
+
+
+@dataclass(frozen=True)
+class _Sight:
+    """What the camera saw in H of F frames.
+
+    Args:
+        held: (F,) bool, these frames.
+        place: (H, J, 2) screen coordinates.
+        shown: (H, J) bool, seen joints.
+        camera: H cameras. A frame without a detection has that of the frame before.
+        frames: H single frames.
+    """
+
+    held: np.ndarray
+    place: Tensor
+    shown: Tensor
+    camera: Camera
+    frames: Observation
+
+    @classmethod
+    def of(
+        cls,
+        screen: UnlabelledPoses,
+        timeline: Timeline,
+        seen: np.ndarray,
+        held: np.ndarray,
+        skeleton: Skeleton,
+    ) -> _Sight:
+        latest = np.maximum.accumulate(np.where(timeline.row >= 0, np.arange(len(held)), 0))
+        row = torch.from_numpy(timeline.row[latest][held])
+        place, camera = screen.pose_2d[row], screen.camera.rows(row)
+        shown = torch.from_numpy(seen[held])
+        return cls(held, place, shown, camera, Observation.of(place, camera, shown, skeleton.num_groups))
+
+    def projected(self, pose_3d: Tensor, root: Tensor) -> Tensor:
+        """(H, J, 2) where the camera shows poses (H, J, 3) with roots (H, 3)."""
+        return project(pose_3d + root[:, None], self.camera)
+
+    def spread(self, values: Tensor) -> np.ndarray:
+        """Values (H, ...) of these frames among all (F, ...), NaN in the others."""
+        out = np.full((len(self.held), *values.shape[1:]), np.nan, np.float32)
+        out[self.held] = values.numpy()
+        return out
+
+
+def _lifted(
+    model: AdaptedLifter, sight: _Sight, timeline: Timeline, enough: np.ndarray, options: LiftOptions
+) -> LiftedFootage:
+    """Lift the frames with enough seen joints (F,)."""
+    assert isinstance(model.lifter, WideLifter)
+    frames = sight.frames.rows(torch.from_numpy(enough[sight.held])).to(model.device)
+    clip, track = timeline.clip[enough], timeline.track[enough]
+    run = torch.from_numpy(_runs(timeline, enough))
+    average = model.config.training.flip
+    if options.moving_camera and options.two_passes:
+        seconds = timeline.frame[enough] / options.rate
+        return lift_moving(model.lifter, frames, clip, track, seconds, run, average)
+    numbers = torch.from_numpy(clip), torch.from_numpy(track)
+    return lift_frames(model.lifter, frames, *numbers, told_by(options), run, average)
 
 
 def _fitted(
-    lifted: LiftedFootage,
-    frames: Observation,
+    pose_3d: Tensor,
+    sigma: Tensor,
+    sight: _Sight,
     timeline: Timeline,
-    valid: np.ndarray,
     skeleton: Skeleton,
     options: LiftOptions,
 ) -> Fitted:
     """Fit bones of one length to each person of a clip; in single pictures each person is a track."""
-    track, alone = timeline.track[valid], timeline.step[valid] == 0
+    track, alone = timeline.track[sight.held], timeline.step[sight.held] == 0
     track = np.where(alone, timeline.track.max() + 1 + np.arange(len(track)), track)
-    rays, seen = frames.rays[:, 0], frames.seen[:, 0]
+    rays, seen = sight.frames.rays[:, 0], sight.shown
     return fit(
-        lifted.pose_3d,
-        AXIS_SHARE * lifted.error,
+        pose_3d,
+        sigma,
         rays,
         seen,
         torch.from_numpy(track),
-        torch.from_numpy(timeline.frame[valid]),
+        torch.from_numpy(timeline.frame[sight.held]),
         skeleton,
         noise=noise_of_size(rays, seen),
         stature=options.stature,
@@ -188,8 +269,12 @@ def _fitted(
 
 def lift_line(
     model: AdaptedLifter, pose_2d: np.ndarray, seen: np.ndarray, camera: Camera, options: LiftOptions
-) -> tuple[np.ndarray, np.ndarray]:
-    """Lift one pose (J, 2) of seen joints (J,) in one pass: (1, J, 3) and its root (1, 3), NaN if unknown."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lift one pose (J, 2) of seen joints (J,) in one pass.
+
+    Returns:
+        The pose (J, 3), its root (3,), NaN if unknown, and the expected errors (J,); metres.
+    """
     assert isinstance(model.lifter, WideLifter)
     place, shown = torch.from_numpy(pose_2d)[None], torch.from_numpy(seen)[None]
     frames = Observation.of(place, camera, shown, model.skeleton.num_groups)
@@ -197,7 +282,9 @@ def lift_line(
     told = told_by(replace(options, two_passes=False))
     lifted = lift_frames(model.lifter, frames.to(model.device), one, one, told)
     pose_3d = lifted.pose_3d.cpu()
-    return pose_3d.numpy(), locate(pose_3d, place, camera, shown, REFINEMENTS).numpy()
+    error = lifted.error[0].cpu().numpy()
+    error[model.skeleton.parents.index(-1)] = 0
+    return pose_3d[0].numpy(), locate(pose_3d, place, camera, shown, REFINEMENTS)[0].numpy(), error
 
 
 def told_by(options: LiftOptions) -> Told:
@@ -220,15 +307,19 @@ def _runs(timeline: Timeline, valid: np.ndarray) -> np.ndarray:
     return number[valid]
 
 
-def _found(lifted: LiftedFootage, clip: np.ndarray, fitted: Fitted | None) -> Found:
-    pitch, roll, error, known = {}, {}, {}, {}
+def _found(lifted: LiftedFootage, clip: np.ndarray, fitted: Fitted | None, options: LiftOptions) -> Found:
+    pitch, roll, error, known, moved = {}, {}, {}, {}, {}
     up, spread = lifted.up.cpu().numpy(), np.degrees(lifted.up_error.cpu().numpy())
-    for number in np.unique(clip):
-        first = int(np.flatnonzero(clip == number)[0])
-        x, y, z = up[first]
-        pitch[int(number)] = float(np.degrees(-np.arcsin(np.clip(z, -1, 1))))
-        roll[int(number)] = float(np.degrees(np.arctan2(x, -y)))
-        error[int(number)] = float(spread[first])
-        if np.isfinite(up[first]).all():
-            known[int(number)] = (float(x), float(y), float(z))
-    return Found(pitch, roll, error, fitted, known)
+    for number in np.unique(clip).tolist():
+        rows = np.flatnonzero(clip == number)
+        pitches = np.degrees(-np.arcsin(np.clip(up[rows, 2], -1, 1)))
+        x, y, _ = up[rows[0]]
+        pitch[number] = float(pitches.mean())
+        roll[number] = float(np.degrees(np.arctan2(x, -y)))
+        error[number] = float(spread[rows].mean())
+        if np.isfinite(up[rows]).all():
+            if options.moving_camera:
+                moved[number] = (float(pitches.min()), float(pitches.max()))
+            else:
+                known[number] = (float(x), float(y), float(up[rows[0], 2]))
+    return Found(pitch, roll, error, fitted, known, moved)

@@ -235,6 +235,28 @@ def test_smoothing_calms_the_motion(
     assert jerk[0] < 0.8 * jerk[1] and np.abs(smooth - rough).max() < 0.2
 
 
+def test_kalmans_filter_calms_the_motion_and_counts_the_frames_that_it_bridges(
+    run: Path, write: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrist = H36M16.joint("left_wrist")
+    source = write(skip={12, 13}, hide={(frame, wrist) for frame in range(3, 9)})
+    summaries, poses = [], []
+    for name, options in (("raw", []), ("kalman", ["--smooth.filter", "kalman"])):
+        capsys.readouterr()
+        output = tmp_path / f"{name}.npz"
+        assert lift(run, source, output, "--max-gap", "2", "--root", "exact", "--json", *options) == 0
+        summaries.append(json.loads(capsys.readouterr().out))
+        with np.load(output) as arrays:
+            poses.append(dict(arrays))
+    raw, steady = poses
+    assert np.flatnonzero(~raw["valid"]).tolist() == [*range(3, 9), 12, 13]
+    assert np.flatnonzero(~steady["valid"]).tolist() == [5, 6, 7, 8], "two frames of each gap are bridged"
+    assert [summary["guessed"] for summary in summaries] == [0, 4]
+    assert np.isfinite(steady["root"][steady["valid"]]).all()
+    jerk = [np.abs(np.diff(pose["pose_3d"][14:], 3, axis=0)).mean() for pose in poses]
+    assert jerk[1] < 0.8 * jerk[0]
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [
@@ -248,7 +270,7 @@ def test_smoothing_calms_the_motion(
         ),
         (["--min-confidence", "1.5"], "--min-confidence: expected a share from 0 to 1, got 1.5"),
         (["--rate", "0"], "--rate: expected a number of at least 0.001, got 0.0"),
-        (["--input", "-", "--smooth.filter", "savgol"], "--smooth.filter: expected one_euro or none"),
+        (["--input", "-", "--smooth.filter", "savgol"], "--smooth.filter: expected one_euro, kalman or none"),
         (["--input", "-", "--fov", "estimate"], "--fov: expected degrees for --input -"),
     ],
 )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from poseda.datasets.lens import find_lens
 from poseda.datasets.synthetic.embedded import EmbeddedDomains
 from poseda.geometry.camera import denormalize_screen
 from poseda.geometry.skeleton import H36M16
-from poseda.inference import AdaptedLifter, LineLifter, StreamSummary, lift_footage, serve
+from poseda.inference import AdaptedLifter, LiftOptions, LineLifter, StreamSummary, lift_footage, serve
 from poseda.inference.smoothing import savgol
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -66,17 +68,42 @@ def lift(run: Path, source: Path, output: Path, *options: str) -> dict[str, np.n
 def test_every_view_with_enough_joints_is_lifted_with_all_joints_and_their_errors(
     run: Path, seated: Path, tmp_path: Path
 ) -> None:
-    lifted = lift(run, seated, tmp_path / "out.npz")
+    lifted = lift(run, seated, tmp_path / "out.npz", "--max-gap", "0")
     assert len(lifted["valid"]) == 20
     assert np.flatnonzero(~lifted["valid"]).tolist() == [3, 5]
     there = lifted["valid"]
     assert np.isfinite(lifted["pose_3d"][there]).all() and np.isnan(lifted["pose_3d"][~there]).all()
     assert not lifted["visible"][:, LEGS].any() and lifted["visible"][there].sum(1).min() == 12
-    assert (lifted["error"][there] > 0).all() and np.isnan(lifted["error"][~there]).all()
+    assert (lifted["error"][there, 1:] > 0).all() and np.isnan(lifted["error"][~there]).all()
+    assert (lifted["error"][there, 0] == 0).all(), "the root is the origin"
+
+
+def without(source: Path, frames: range, name: str) -> Path:
+    """The same detections without those of some frames."""
+    items = [item for item in json.loads(source.read_text()) if item["image_id"] not in frames]
+    path = source.with_name(name)
+    path.write_text(json.dumps(items))
+    return path
+
+
+def test_short_gaps_are_bridged_as_guesses_that_are_said_and_long_gaps_stay(
+    run: Path, seated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = without(seated, range(10, 14), "gap.json")
+    lifted = lift(run, source, tmp_path / "out.npz", "--max-gap", "4", "--root", "exact")
+    assert "6 frames bridged by motion" in " ".join(capsys.readouterr().out.split())
+    assert lifted["valid"].all() and np.isfinite(lifted["root"]).all()
+    assert np.isfinite(lifted["pose_2d"]).all() and not lifted["visible"][10:14].any()
+    wrist, error = H36M16.joint("left_wrist"), lifted["error"]
+    assert error[11, wrist] > error[10, wrist] > error[9, wrist]
+    assert error[12, wrist] > error[13, wrist] > error[14, wrist]
+    long = lift(run, source, tmp_path / "long.npz", "--max-gap", "3")
+    assert np.flatnonzero(~long["valid"]).tolist() == [10, 11, 12, 13]
+    assert np.isnan(long["pose_3d"][10:14]).all()
 
 
 def test_fewer_joints_are_enough_where_the_user_says_so(run: Path, seated: Path, tmp_path: Path) -> None:
-    lifted = lift(run, seated, tmp_path / "out.npz", "--min-joints", "3")
+    lifted = lift(run, seated, tmp_path / "out.npz", "--min-joints", "3", "--no-fit")
     assert np.flatnonzero(~lifted["valid"]).tolist() == [5]
 
 
@@ -150,17 +177,21 @@ def test_roots_stand_where_the_seen_joints_are(run: Path, seated: Path, tmp_path
     assert (lifted["root"][lifted["valid"], 2] > 0.5).all()
 
 
-def test_a_line_of_a_stream_is_lifted_in_one_pass(run: Path, seated: Path, tmp_path: Path) -> None:
-    items = json.loads(seated.read_text())
+def streamed(run: Path, source: Path, options: LiftOptions | None = None) -> list[dict[str, Any]]:
+    """The answers to the detections of a file, line by line."""
     lines = [
         json.dumps({"frame": item["image_id"], "keypoints": np.reshape(item["keypoints"], (16, 3)).tolist()})
-        for item in items
+        for item in json.loads(source.read_text())
     ]
     model = AdaptedLifter.load(run)
-    lifter = LineLifter(model, image_size=SIZE, layout=Layout.named("h36m16"))
+    lifter = LineLifter(model, image_size=SIZE, layout=Layout.named("h36m16"), options=options)
     sink, summary = io.StringIO(), StreamSummary()
     serve(lifter, io.BytesIO("\n".join(lines).encode()), sink, summary)
-    answers = [json.loads(line) for line in sink.getvalue().splitlines()]
+    return [json.loads(line) for line in sink.getvalue().splitlines()]
+
+
+def test_a_line_of_a_stream_is_lifted_in_one_pass(run: Path, seated: Path, tmp_path: Path) -> None:
+    answers = streamed(run, seated)
     once = lift(run, seated, tmp_path / "once.npz", "--no-two-passes", "--no-fit")
     for answer in answers:
         row = int(np.flatnonzero(once["frame"] == answer["frame"])[0])
@@ -170,11 +201,56 @@ def test_a_line_of_a_stream_is_lifted_in_one_pass(run: Path, seated: Path, tmp_p
             np.testing.assert_allclose(pose, once["pose_3d"][row], atol=6e-5)
 
 
+def test_a_stream_through_kalmans_filter_gives_what_the_recording_gives(
+    run: Path, seated: Path, tmp_path: Path
+) -> None:
+    kalman = LiftOptions(smooth=SmoothingConfig(filter="kalman"), root="exact", max_gap=2)
+    source = without(seated, range(10, 14), "gap.json")
+    answers = streamed(run, source, kalman)
+    words = ["--no-two-passes", "--no-fit", "--smooth.filter", "kalman", "--max-gap", "2", "--root", "exact"]
+    whole = lift(run, source, tmp_path / "whole.npz", *words)
+    assert np.flatnonzero(~whole["valid"]).tolist() == [12, 13], "two frames are bridged"
+    assert len(answers) == 15 and all(answer["valid"] for answer in answers)
+    for answer in answers:
+        row = answer["frame"]
+        pose, error = ([*answer[name].values()] for name in ("pose_3d", "error"))
+        np.testing.assert_allclose(pose, whole["pose_3d"][row], atol=2e-4)
+        np.testing.assert_allclose(error, whole["error"][row], atol=2e-4)
+        np.testing.assert_allclose(answer["root"], whole["root"][row], atol=1e-2)
+        assert len(answer["seen"]) == whole["visible"][row].sum()
+    raw = lift(run, source, tmp_path / "raw.npz", "--no-two-passes", "--no-fit")
+
+    def trembling(poses: dict[str, np.ndarray]) -> float:
+        return float(np.abs(np.diff(poses["pose_3d"][14:], 2, axis=0)).mean())
+
+    assert trembling(whole) < 0.7 * trembling(raw)
+    there = raw["valid"]
+    np.testing.assert_allclose(whole["error"][there], raw["error"][there], atol=1e-6)
+
+
+def test_a_moving_camera_has_a_tilt_for_each_moment(
+    run: Path, seated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rest = lift(run, seated, tmp_path / "rest.npz", "--rate", "10")
+    capsys.readouterr()
+    moves = lift(run, seated, tmp_path / "moves.npz", "--rate", "10", "--moving-camera")
+    said = " ".join(capsys.readouterr().out.split())
+    assert re.search(r"camera tilt: -?\d+ to -?\d+ degrees down \(\+- \d+\)", said)
+    assert "up" in rest and len(rest["up"]) == 1 and np.isfinite(rest["up"]).all()
+    assert not np.isfinite(moves["up"]).any(), "no one direction is upward"
+    command = ["lift", "--model", str(run), "--input", str(seated), "--output", str(tmp_path / "o.npz")]
+    assert main([*command, *SCREEN, "--moving-camera", "--camera-pitch", "10"]) == 2
+    assert "--camera-pitch: expected none with --moving-camera, got 10" in capsys.readouterr().err
+    assert main([*command, *SCREEN, "--moving-camera", "--no-two-passes"]) == 2
+    assert "--two-passes: expected true with --moving-camera" in capsys.readouterr().err
+
+
 def test_from_python_lift_footage_takes_a_wide_lifter_and_lift_refuses_it(run: Path, seated: Path) -> None:
     model = AdaptedLifter.load(run)
     detections = read_detections(seated, SIZE, layout="h36m16")
     lens = find_lens(detections, model.skeleton, fov=60)
-    assert lift_footage(model, detections, lens).valid.sum() == 18
+    assert lift_footage(model, detections, lens).valid.sum() == 20
+    assert lift_footage(model, detections, lens, LiftOptions(fit=False)).valid.sum() == 18
     with pytest.raises(ValueError, match="got arm wide; use lift_footage"):
         model.lift(torch.zeros(1, 16, 2))
 
