@@ -10,9 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from poseda.cli.options import read
-from poseda.cli.program import Program, UsageError
+from poseda.cli.program import Given, Program, UsageError
 from poseda.cli.progress import ProgressLines, TimeLeft
-from poseda.cli.recipe import open_chosen, resolve
+from poseda.cli.recipe import (
+    open_chosen,
+    recorded_arms,
+    recorded_options,
+    resolve,
+    without_small_target,
+)
 from poseda.cli.screen import (
     ProgressBars,
     complain,
@@ -58,7 +64,7 @@ def run(arguments: list[str]) -> int:
 
 def _lead(arguments: list[str]) -> int:
     """The command in the process that speaks to the user."""
-    config = parse_run(arguments)
+    config, arms_named = _asked(arguments)
     from poseda import training
     from poseda.runs.card import protocol_card
 
@@ -68,11 +74,15 @@ def _lead(arguments: list[str]) -> int:
     domains = open_chosen(config)
     for line in getattr(domains, "source_account", ()):
         console.print(line, highlight=False)
-    phases = training.plan(config)
-    observer = (
-        ProgressBars(console, TimeLeft(phases)) if console.is_terminal else ProgressLines(console, phases)
-    )
     try:
+        if not arms_named:
+            config, left_out = without_small_target(config, domains)
+            if left_out is not None:
+                console.print(left_out, highlight=False)
+        phases = training.plan(config)
+        observer = (
+            ProgressBars(console, TimeLeft(phases)) if console.is_terminal else ProgressLines(console, phases)
+        )
         prepared = training.prepare(config, domains, observer)
     except ValueError as error:
         raise PROGRAM.refusal(error) from error
@@ -210,4 +220,16 @@ def parse_run(arguments: list[str]) -> RunConfig:
     Raises:
         UsageError: if they are not understood or do not fit.
     """
-    return read(PROGRAM, arguments, lambda given: resolve(given.values))
+    return _asked(arguments)[0]
+
+
+def _asked(arguments: list[str]) -> tuple[RunConfig, bool]:
+    """The run that arguments ask for, and whether they, or the run to resume, name its arms."""
+    named = False
+
+    def make(given: Given) -> RunConfig:
+        nonlocal named
+        named = "arms" in recorded_arms(recorded_options(given.values)) | dict(given.values)
+        return resolve(given.values)
+
+    return read(PROGRAM, arguments, make), named

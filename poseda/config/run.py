@@ -65,15 +65,17 @@ NamedArm = Annotated[Arm, Renamed(RENAMED_ARMS)]
 """An arm in the type of an option, which also takes the name that the arm had before."""
 
 TABLE_ARMS: tuple[Arm, ...] = ("source_only", "gpa", "lpa", "gpa_lpa", "oracle")
-"""What a run on labelled domains compares by default."""
+"""The arms of the paper, for any lifter and any number of frames: the default of a configuration."""
+
+LABELLED_ARMS: tuple[Arm, ...] = ("source_only", "gpa_lpa", "wide", "wide_target", "oracle")
+"""What `poseda adapt` compares on labelled domains by default: the paper's method, and ours."""
 
 FOOTAGE_ARMS: tuple[Arm, ...] = (*("source_only", "gpa", "gpa_lpa", "gpa_lpa_view", "wide", "wide_target"),)
-"""What a run on footage of one's own compares by default."""
+"""What `poseda adapt` compares on footage by default."""
 
 SINGLE_FRAME_ARMS: tuple[Arm, ...] = ("gpa_lpa_view", "wide", "wide_target")
 """Of these, what a run of lifters of several frames leaves out: the first aligns single frames, the lifter of
 the others sees them."""
-
 
 TAUGHT_ARMS: tuple[Arm, ...] = ("wide_target",)
 """Of these, what a run with the package's own lifter leaves out: without its source the lifter forgets it."""
@@ -89,6 +91,9 @@ def arm_name(name: str) -> str:
 
 PACKAGED = ("wide.lifter", "wide.width", "wide.blocks")
 """Options that the package's own lifter has decided."""
+
+TEACHING = ("wide.rounds", "wide.target_steps", "wide.target_rate", "wide.target_share")
+"""Options of the arm wide_target alone."""
 
 
 @dataclass(frozen=True)
@@ -134,8 +139,9 @@ class RunConfig:
     """Read every N-th frame of --source. 2 takes every second one."""
     arms: Annotated[tuple[NamedArm, ...], Distinct()] = TABLE_ARMS
     """Arms to compare: source_only, gpa, lpa, gpa_lpa (the method), gpa_lpa_view, wide, wide_target (ours),
-    random, poseaug, oracle. With --target: source_only, gpa, gpa_lpa, gpa_lpa_view, wide, and
-    with --source wide_target."""
+    random, poseaug, oracle. Default of adapt: source_only, gpa_lpa, wide, wide_target, oracle. With several
+    frames: source_only, gpa, lpa, gpa_lpa, oracle. With --target: source_only, gpa, gpa_lpa, gpa_lpa_view,
+    wide, and with --source wide_target."""
     gate: Literal["report", "on", "off"] = "report"
     """Ask from 2D alone whether adapting can help. report: train all arms and recommend one.
     on: train the source model alone if the answer is no. off: do not ask."""
@@ -248,6 +254,14 @@ class RunConfig:
         """Whether the arm wide is the package's own lifter: footage without a source of its own."""
         own = self.target is not None and self.source is None
         return own and not self.from_scratch and self.frames == 1
+
+
+def usual_arms(config: RunConfig) -> tuple[Arm, ...]:
+    """The arms that `poseda adapt` compares where none are named."""
+    if config.target is None:
+        return LABELLED_ARMS if config.frames == 1 else TABLE_ARMS
+    left_out = SINGLE_FRAME_ARMS if config.frames > 1 else TAUGHT_ARMS if config.packaged else ()
+    return tuple(arm for arm in FOOTAGE_ARMS if arm not in left_out)
 
 
 def preset(name: Preset) -> RunConfig:

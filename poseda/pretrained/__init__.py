@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from poseda.config import RunConfig, from_json
+from poseda.config import PACKAGED, ConfigError, RunConfig, from_json
 
 FOLDER = Path(__file__).parent
 """The run folder; it is only read."""
@@ -23,6 +24,24 @@ CARD = FOLDER / "card.json"
 def config() -> RunConfig:
     """The options that the lifter was trained with."""
     return from_json(json.loads((FOLDER / "config.json").read_text())["config"])
+
+
+def size() -> dict[str, Any]:
+    """The options that the lifter has decided: its family and size, by name."""
+    own = config().wide
+    return {name: getattr(own, name.removeprefix("wide.")) for name in PACKAGED}
+
+
+def check_size(options: Mapping[str, Any]) -> None:
+    """Check that a run's options fit the lifter; those that are not there fit.
+
+    Raises:
+        ConfigError: naming the first of another family or size.
+    """
+    for name, there in size().items():
+        if options.get(name, there) != there:
+            wanted = f"expected {there}, that of the package's lifter, or <from_scratch>, got {options[name]}"
+            raise ConfigError(name, wanted, "from_scratch")
 
 
 def card() -> dict[str, Any]:

@@ -21,6 +21,15 @@ TILES = {
 """Label-free number to title, unit and explanation."""
 
 
+NOT_ADAPTED = "This run trained no model that adapts."
+
+NOT_ADAPTED_WIDE = (
+    "No model of this run learned from the target. This one is for every camera: it finds tilt and bone "
+    "lengths in the 2D that it lifts."
+)
+"""Of a run of the arm wide alone, which is its own source model."""
+
+
 @dataclass(frozen=True)
 class Models:
     """The models that the page is about.
@@ -76,7 +85,7 @@ def verdict(record: RunRecord, models: Models) -> dict[str, Any]:
     if models.recommended != models.source:
         reasons += _comparison(record, models)
     elif kind == "adapt":
-        reasons.append("This run trained no model that adapts.")
+        reasons.append(NOT_ADAPTED_WIDE if models.recommended == "wide" else NOT_ADAPTED)
     return {
         "kind": kind,
         "model": models.recommended,

@@ -6,11 +6,14 @@ from dataclasses import replace
 
 from torch import nn
 
-from poseda.config import RunConfig
+from poseda import pretrained
+from poseda.config import WIDE_ARMS, ConfigError, RunConfig, to_json
+from poseda.config.fields import flatten
 from poseda.datasets import Domains
 from poseda.datasets.sequences import check_sequences
 from poseda.evaluation import gate
 from poseda.evaluation.evaluate import labelled_splits
+from poseda.geometry.skeleton import H36M16, Skeleton
 from poseda.lifters.check import check_lifter
 from poseda.lifters.predict import target_frame
 from poseda.lifters.sizes import build_lifter
@@ -69,6 +72,8 @@ def _prepare(
     if "gpa_lpa_view" in config.arms:
         check_skeleton(domains.skeleton)
     adaptation = disturb(domains.adaptation(), config.target_data)
+    if config.packaged and set(config.arms) & set(WIDE_ARMS):
+        check_packaged(config, domains.skeleton)
     if "wide_target" in config.arms:
         check_target(adaptation.target)
     data = TrainingData.load(adaptation, fabric.device, config.frames, target_frame(built, config.frames))
@@ -84,3 +89,15 @@ def _prepare(
         config = folder.open(config, domains, splits, verdict)
     config = fabric.broadcast(config)
     return Run(domains, data, config, fabric, folder, observer, splits, verdict, lifter)
+
+
+def check_packaged(config: RunConfig, skeleton: Skeleton) -> None:
+    """Check that the package's lifter can be the arm wide of a run.
+
+    Raises:
+        ConfigError: if it has another size, or another skeleton.
+    """
+    if skeleton != H36M16:
+        wanted = f"expected it with {skeleton.name}, as the package's lifter has {H36M16.name}"
+        raise ConfigError("from_scratch", wanted)
+    pretrained.check_size(flatten(to_json(config)))

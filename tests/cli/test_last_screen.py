@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,20 @@ def test_the_time_left_is_that_of_all_phases() -> None:
     assert left.seconds() == pytest.approx(4 * (20 + 40) + 3 * 60)
     assert left.position == "phase 4 of 8"
     assert "about 7 min of the run left" in left.words()
+
+
+def test_the_phases_of_the_wide_arms_take_the_same_time_a_step() -> None:
+    clock, phases = Clock(), plan(replace(preset("tiny"), arms=("wide", "wide_target", "oracle")))
+    left = TimeLeft(phases, clock)
+    names = [(phase.arm, phase.name) for phase in phases]
+    assert names[1:4] == [("wide", "lifter"), ("wide_target", "round1"), ("wide_target", "lifter")]
+    left.begins(phases[0].title, 0)
+    clock.now = 60.0
+    left.advanced(60)  # a second a step
+    left.begins(phases[1].title, 0)
+    clock.now = 180.0
+    left.advanced(30)  # four seconds a step
+    assert left.seconds() == pytest.approx(4 * (30 + 2 * 40) + 60)
 
 
 def test_a_resumed_phase_counts_only_the_steps_of_this_run() -> None:
