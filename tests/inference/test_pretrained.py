@@ -109,7 +109,7 @@ def test_a_lifter_can_be_trained_from_scratch(footage: Path, tmp_path: Path) -> 
         (["--target", "{file}", "--wide.steps", "9"], "--wide.steps: expected --from-scratch beside it"),
         (
             ["--target", "{file}", "--views.lowest", "3"],
-            "--views.lowest: expected --from-scratch or the arm wide_target beside it, as the package's lifter",
+            "--views.lowest: expected --from-scratch or the arm wide_target beside it, as",
         ),
         (
             ["--target", "{file}", "--detector.noise", "0"],
