@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from poseda.datasets import Domains
+    from poseda.report import Summary
     from poseda.training.run import Run
 
 PROGRAM = Program(
@@ -171,7 +172,7 @@ def _show(console: Console, prepared: Run, outcome: Outcome, domains: Domains) -
     split = report.shown_split(outcome.results)
     if config.target is None:
         title = f"{domains.name}: {report.SPLIT_TITLES[split]}"
-        print_table(console, report.summarise(outcome.results, split), title)
+        _show_labelled(console, config, report.summarise(outcome.results, split), title)
     found = FoundAlignment.read(prepared.folder, config.seeds)
     if found is not None:
         console.print(report.describe_alignment(found), highlight=False)
@@ -186,6 +187,18 @@ def _show(console: Console, prepared: Run, outcome: Outcome, domains: Domains) -
         if (account := getattr(domains, "account", None)) is not None:
             summary["account"] = account.as_json()
         print_json(summary | {"gate": prepared.folder.verdict.read(), "results": outcome.results})
+
+
+def _show_labelled(console: Console, config: RunConfig, summaries: list[Summary], title: str) -> None:
+    """Print the errors of the arms, the best first; the recommended one and why; what labels say of it."""
+    from poseda.report import RunRecord, by_labels, ranked
+    from poseda.runs.verdict import why
+
+    gate = RunRecord.read(config.out).gate
+    print_table(console, ranked(summaries), title, None if gate is None else gate["recommended"])
+    if gate is not None:
+        console.print(why(gate["recommended"], gate["finding"]), highlight=False)
+        console.print(by_labels(summaries, gate["recommended"]), highlight=False)
 
 
 def _show_footage(console: Console, config: RunConfig, name: str) -> None:

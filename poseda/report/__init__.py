@@ -10,10 +10,12 @@ from poseda.report.summary import (
     MOTION,
     SPLIT_TITLES,
     Summary,
+    by_labels,
     cells,
     columns_of,
     headings,
     markdown,
+    ranked,
     shown_split,
     summarise,
 )
@@ -35,12 +37,14 @@ __all__ = [
     "SPLIT_TITLES",
     "RunRecord",
     "Summary",
+    "by_labels",
     "cells",
     "columns_of",
     "describe_alignment",
     "headings",
     "labelfree_table",
     "markdown",
+    "ranked",
     "shown_split",
     "summarise",
     "write_report",
@@ -77,7 +81,11 @@ def labelfree_table(record: RunRecord) -> Table | None:
 def summary_text(record: RunRecord) -> str:
     """The table of arms, the verdict and the protocol card as Markdown."""
     split = shown_split(record.results)
-    lines = ["# poseda run\n", markdown(summarise(record.results, split)), f"\nOn {SPLIT_TITLES[split]}.\n"]
+    lines = [
+        "# poseda run\n",
+        markdown(ranked(summarise(record.results, split))),
+        f"\nOn {SPLIT_TITLES[split]}.\n",
+    ]
     if record.gate is not None:
         lines.append(f"{record.gate['sentence']}\n")
     lines += [f"- {name}: {value}" for name, value in record.card.items()]

@@ -7,7 +7,7 @@ from typing import Any
 
 from poseda.config import from_json
 from poseda.report.arms import meaning_of, tone_of
-from poseda.report.summary import shown_split, summarise
+from poseda.report.summary import by_labels, shown_split, summarise
 from poseda.report.tables import change_of
 from poseda.runs.record import RunRecord
 from poseda.runs.verdict import preferred
@@ -86,11 +86,14 @@ def verdict(record: RunRecord, models: Models) -> dict[str, Any]:
         reasons += _comparison(record, models)
     elif kind == "adapt":
         reasons.append(NOT_ADAPTED_WIDE if models.recommended == "wide" else NOT_ADAPTED)
+    split = shown_split(record.results)
+    if split == "target_test":
+        reasons.append(by_labels(summarise(record.results, split), str(models.recommended)))
     return {
         "kind": kind,
         "model": models.recommended,
         "tone": tone_of(str(models.recommended)),
-        "reasons": reasons,
+        "reasons": [reason for reason in reasons if reason],
         "numbers": gate["numbers"],
     }
 

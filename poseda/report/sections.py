@@ -10,7 +10,7 @@ from poseda.report import charts
 from poseda.report.alignment import signed
 from poseda.report.curves import PANELS, curves
 from poseda.report.headline import Models
-from poseda.report.summary import cells, headings, shown_split, summarise
+from poseda.report.summary import cells, headings, ranked, shown_split, summarise
 from poseda.report.tables import MINUS, Row, Table, arm_keys, arm_row, change_of
 from poseda.runs.record import RunRecord
 
@@ -86,7 +86,7 @@ def results(record: RunRecord, models: Models) -> dict[str, Any] | None:
     if not record.results:
         return None
     split = shown_split(record.results)
-    summaries = summarise(record.results, split)
+    summaries = ranked(summarise(record.results, split))
     means = {summary.arm: summary.mean["mpjpe"] for summary in summaries}
     gap = any(summary.gap_closed is not None for summary in summaries)
     rows = []
