@@ -48,3 +48,28 @@ def card() -> dict[str, Any]:
     """What the lifter learned from, who made it, its licence and its errors."""
     found: dict[str, Any] = json.loads(CARD.read_text())
     return found
+
+
+def described() -> dict[str, str]:
+    """The card in a few lines, by title."""
+    own = card()
+    lines = {
+        "package's lifter": own["lifter"],
+        "learned from": f"{'; '.join(own['trained_on'])} ({own['poses']:,} poses)",
+        "attribution": own["attribution"],
+    }
+    if views := own.get("views"):
+        errors = [row["found"] for row in views["mm"]]
+        lines["errors by camera"] = (
+            f"{len(errors)} real views, tilt found: mean {sum(errors) / len(errors):.0f} mm, "
+            f"{min(errors):.0f} to {max(errors):.0f} mm"
+        )
+        lines |= {
+            f"  {row['view']}": f"{row['found']:.0f} mm; one pass {row['one_pass']:.0f}, "
+            f"tilt given {row['given']:.0f}"
+            for row in views["mm"]
+        }
+    if domains := own.get("domains"):
+        lines |= {f"  {row['domain']}": f"{row['mpjpe']:.0f} mm, simulated 2D" for row in domains["mm"]}
+        lines["note"] = domains["note"]
+    return lines
