@@ -243,6 +243,6 @@ def _asked(arguments: list[str]) -> tuple[RunConfig, bool]:
     def make(given: Given) -> RunConfig:
         nonlocal named
         named = "arms" in recorded_arms(recorded_options(given.values)) | dict(given.values)
-        return resolve(given.values)
+        return resolve(given.values, demo=True)
 
     return read(PROGRAM, arguments, make), named

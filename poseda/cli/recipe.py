@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from poseda.datasets import Domains
 
 
-def resolve(given: Mapping[str, Any]) -> RunConfig:
+def resolve(given: Mapping[str, Any], demo: bool = False) -> RunConfig:
     """The run that options ask for.
 
     Defaults come from the preset. Preset and precision ``auto`` follow from the device. The arms follow from
@@ -37,6 +37,7 @@ def resolve(given: Mapping[str, Any]) -> RunConfig:
 
     Args:
         given: values of the given options by name, such as ``training.batch``.
+        demo: on a CPU, take the preset demo between the embedded domains.
 
     Raises:
         ConfigError: if a value is out of range or two values do not fit.
@@ -51,7 +52,9 @@ def resolve(given: Mapping[str, Any]) -> RunConfig:
 
     device = choose(config.device)
     if name == "auto":
-        config = _by_preset(recorded.get("preset", "full" if device.type == "cuda" else "default"), given)
+        embedded = config.data is None and config.target is None
+        usual = "full" if device.type == "cuda" else "demo" if demo and embedded else "default"
+        config = _by_preset(recorded.get("preset", usual), given)
     if config.precision == "auto":
         precision = recorded.get("precision") or precision_of(config.precision, device)
         config = changed(config, {"precision": precision})

@@ -49,7 +49,7 @@ Arm = Literal[
     "oracle",
 ]
 Precision = Literal["auto", "tf32", "32-true", "bf16-mixed", "16-mixed"]
-Preset = Literal["auto", "tiny", "default", "full"]
+Preset = Literal["auto", "tiny", "demo", "default", "full"]
 Compile = Literal["auto", "on", "off"]
 Graphs = Literal["auto", "on", "off"]
 VideoDetector = Literal["mediapipe", "rtmpose"]
@@ -153,8 +153,9 @@ class RunConfig:
     seeds: Annotated[tuple[Seed, ...], Distinct()] = (0,)
     """Seeds of the training. The table shows mean and standard deviation over them."""
     preset: Preset = "auto"
-    """Where defaults come from: tiny (a minute, to try it out), default (minutes) or full (hours, on a GPU
-    minutes). auto: full on CUDA, default on a CPU, tiny never."""
+    """Where defaults come from: tiny (a minute, to try it out), demo (three minutes), default (minutes for an
+    arm) or full (hours, on a GPU minutes). auto: full on CUDA. On a CPU it is default, and demo between the
+    embedded domains."""
     out: Path = Path("poseda-run")
     """Folder for results, report and checkpoints. It must be new or empty, unless --resume is given."""
     resume: bool = False
@@ -283,6 +284,14 @@ def preset(name: Preset) -> RunConfig:
             wide=WideConfig(width=32, blocks=1, steps=60, batch=64, ema=0.9, target_steps=40),
             log_every=20,
             save_every=20,
+        )
+    if name == "demo":
+        return RunConfig(
+            preset="demo",
+            training=LifterTrainingConfig(pretrain_steps=600, adapt_steps=600, ema=0.99),
+            generator_training=GeneratorTrainingConfig(steps=1000),
+            alignment=AlignmentConfig(steps=400),
+            wide=WideConfig(width=256, steps=2000, ema=0.995, target_steps=500),
         )
     if name == "full":
         return RunConfig(

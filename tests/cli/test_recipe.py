@@ -278,6 +278,11 @@ def test_preset_and_precision_follow_from_the_device(
     assert (run.preset, run.precision, run.graphs) == (name, precision, "auto")
     assert run.training == preset(name).training  # type: ignore[arg-type]
     assert resolve({"preset": "auto"}) == run
+    between = {"cpu": "demo", "cuda": "full"}[
+        device
+    ]  # the embedded domains, where adapt is asked for nothing
+    assert parse_run([]).preset == between
+    assert resolve({"target": Path("footage.json")}, demo=True).preset == name
     chosen = resolve({"preset": "tiny", "precision": "bf16-mixed"})
     assert (chosen.preset, chosen.precision) == ("tiny", "bf16-mixed")
 
