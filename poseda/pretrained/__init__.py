@@ -69,6 +69,7 @@ def described() -> dict[str, str]:
             f"tilt given {row['given']:.0f}"
             for row in views["mm"]
         }
+        lines["  not scored"] = ", ".join(views["left_out"]) or "none"
     if domains := own.get("domains"):
         lines |= {f"  {row['domain']}": f"{row['mpjpe']:.0f} mm, simulated 2D" for row in domains["mm"]}
         lines["note"] = domains["note"]

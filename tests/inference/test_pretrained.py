@@ -55,6 +55,24 @@ def test_its_card_names_the_data_their_makers_and_its_size() -> None:
     assert json.loads(text)["config"]["out"] == "poseda-run" and "/" not in json.loads(text)["data"]["name"]
 
 
+def test_its_card_has_errors_by_camera_and_says_which_cannot_be_compared(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    card = pretrained.card()
+    views, domains = card["views"], card["domains"]
+    assert len(views["mm"]) > 20 and len({row["view"] for row in views["mm"]}) == len(views["mm"])
+    assert all(20 < row[way] < 400 for row in views["mm"] for way in ("one_pass", "found", "given"))
+    assert "none of which was learned from" in views["what"] and "not comparable" in domains["note"]
+    assert main(["info"]) == 0
+    shown = capsys.readouterr().out
+    errors = [row["found"] for row in views["mm"]]
+    assert f"mean {sum(errors) / len(errors):.0f} mm, {min(errors):.0f} to {max(errors):.0f} mm" in shown
+    assert all(row["view"] in shown for row in views["mm"]) and domains["note"] in shown
+    assert all(name in shown for name in views["left_out"])
+    assert main(["info", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["package's lifter"] == card
+
+
 @pytest.mark.usefixtures("one_thread")
 def test_it_lifts_people_and_cameras_that_it_never_saw() -> None:
     model = AdaptedLifter.load()
