@@ -136,14 +136,14 @@ def errors(options: PretrainedOptions) -> dict[str, Any]:
         found["views"] = {"what": VIEWS, "left_out": left_out, "mm": scored}
     if options.domains:
         model = AdaptedLifter.load(options.install)
-        rows = [domain_errors(model, path) for path in options.domains]
-        found["domains"] = {"what": DOMAINS, "note": options.domains_note, "mm": rows}
+        of_domains = [domain_errors(model, path) for path in options.domains]
+        found["domains"] = {"what": DOMAINS, "note": options.domains_note, "mm": of_domains}
     return found
 
 
 VIEWS = (
-    "MPJPE of twelve limb joints about the middle of the hips, mm, by camera, on the second halves of real "
-    "detections, none of which was learned from: in one pass, with the tilt that is found, with the true tilt"
+    "MPJPE of twelve limb joints about the middle of the hips, mm, by camera: in one pass, with the tilt that "
+    "is found, with the true tilt; on the second halves of real detections that the lifter did not learn from"
 )
 """What the errors of views are."""
 

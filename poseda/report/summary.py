@@ -65,14 +65,14 @@ def ranked(summaries: Sequence[Summary]) -> list[Summary]:
 
 
 def by_labels(summaries: Sequence[Summary], recommended: str) -> str:
-    """What labels say of the recommended arm beside others that saw none; empty where there are none."""
+    """What labels say of the recommended arm beside other arms that saw no label; empty without others."""
     arms = [one for one in ranked(summaries) if one.arm != ORACLE]
     own = next((one for one in arms if one.arm == recommended), None)
     if own is None or len(arms) < 2:
         return ""
     if own is arms[0]:
         return (
-            f"By the target's labels, {recommended} is the best arm that saw none of them: MPJPE "
+            f"By the target's labels, {recommended} is the best arm that saw no label: MPJPE "
             f"{own.mean['mpjpe']:.1f} mm, then {arms[1].arm} with {arms[1].mean['mpjpe']:.1f} mm."
         )
     return (

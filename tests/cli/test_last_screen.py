@@ -163,7 +163,7 @@ def test_a_recommended_arm_that_labels_show_to_be_worse_is_said_to_be_worse() ->
         "By the target's labels, gpa is better than wide: MPJPE 60.0 mm against 70.0 mm."
     )
     assert by_labels(rows, "gpa") == (
-        "By the target's labels, gpa is the best arm that saw none of them: "
+        "By the target's labels, gpa is the best arm that saw no label: "
         "MPJPE 60.0 mm, then wide with 70.0 mm."
     )
     assert by_labels(rows, "pretrained") == by_labels(rows[2:], "gpa") == ""

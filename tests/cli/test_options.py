@@ -189,9 +189,9 @@ def test_a_shell_learns_commands_and_options(shell: str, capsys: pytest.CaptureF
 
 def test_bash_completes_an_option_and_its_values(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["--completion", "bash"]) == 0
-    (tmp_path / "script").write_text(capsys.readouterr().out)
+    (tmp_path / "poseda.bash").write_text(capsys.readouterr().out)
     typed = """
-        source script
+        source ./poseda.bash
         COMP_WORDS=(poseda "$@") COMP_CWORD=$#
         $(complete -p poseda | sed 's/.*-F \\([^ ]*\\) .*/\\1/')
         echo "${COMPREPLY[*]}"

@@ -242,7 +242,7 @@ def test_the_headline_says_by_how_much_the_recommended_model_is_better(record: R
     ]
     labelled = shown(dataclasses.replace(record, results=rows))
     assert "its MPJPE is 70.0 mm; that of source_only is 90.0 mm" in labelled
-    assert "gpa_lpa is the best arm that saw none of them: MPJPE 70.0 mm, then gpa with 80.0 mm" in labelled
+    assert "gpa_lpa is the best arm that saw no label: MPJPE 70.0 mm, then gpa with 80.0 mm" in labelled
     worse = [{**row, "mpjpe": 60.0} if row["arm"] == "gpa" else row for row in rows]
     said = "By the target's labels, gpa is better than gpa_lpa: MPJPE 60.0 mm against 70.0 mm."
     assert said in shown(dataclasses.replace(record, results=worse))
