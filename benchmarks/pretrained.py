@@ -143,7 +143,7 @@ def errors(options: PretrainedOptions) -> dict[str, Any]:
 
 VIEWS = (
     "MPJPE of twelve limb joints about the middle of the hips, mm, by camera: in one pass, with the tilt that "
-    "is found, with the true tilt; on the second halves of real detections that the lifter did not learn from"
+    "is found, with the true tilt; on second halves of real detections that the lifter did not learn from"
 )
 """What the errors of views are."""
 

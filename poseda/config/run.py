@@ -153,9 +153,9 @@ class RunConfig:
     seeds: Annotated[tuple[Seed, ...], Distinct()] = (0,)
     """Seeds of the training. The table shows mean and standard deviation over them."""
     preset: Preset = "auto"
-    """Where defaults come from: tiny (a minute, to try it out), demo (three minutes), default (minutes for an
-    arm) or full (hours, on a GPU minutes). auto: full on CUDA. On a CPU it is default, and demo between the
-    embedded domains."""
+    """Where defaults come from: tiny (a minute), demo (three minutes), default (minutes for an arm) or full
+    (hours, on a GPU minutes). auto: full on CUDA. On a CPU it is default, and demo between the embedded
+    domains."""
     out: Path = Path("poseda-run")
     """Folder for results, report and checkpoints. It must be new or empty, unless --resume is given."""
     resume: bool = False
