@@ -142,8 +142,8 @@ def errors(options: PretrainedOptions) -> dict[str, Any]:
 
 
 VIEWS = (
-    "MPJPE of twelve limb joints about the middle of the hips, mm, by camera: in one pass, with the tilt that "
-    "is found, with the true tilt; on second halves of real detections that the lifter did not learn from"
+    "MPJPE of twelve limb joints about the middle of the hips, mm, by camera: one pass, tilt found, true "
+    "tilt given; on second halves of real detections that the lifter did not learn from"
 )
 """What the errors of views are."""
 
