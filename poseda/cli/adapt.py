@@ -17,7 +17,6 @@ from poseda.cli.recipe import (
     recorded_arms,
     recorded_options,
     resolve,
-    without_small_target,
 )
 from poseda.cli.screen import (
     ProgressBars,
@@ -77,7 +76,7 @@ def _lead(arguments: list[str]) -> int:
         console.print(line, highlight=False)
     try:
         if not arms_named:
-            config, left_out = without_small_target(config, domains)
+            config, left_out = training.without_small_target(config, domains)
             if left_out is not None:
                 console.print(left_out, highlight=False)
         phases = training.plan(config)

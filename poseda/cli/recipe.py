@@ -140,27 +140,6 @@ def recorded_arms(recorded: Mapping[str, Any]) -> dict[str, Any]:
     return {"arms": names} if names and set(names) <= set(ARMS) else {}
 
 
-def without_small_target(config: RunConfig, domains: Domains) -> tuple[RunConfig, str | None]:
-    """A run whose arms were not named, without wide_target where the target is too small for it.
-
-    Returns:
-        the run, and a sentence that says what was left out and why, or None.
-    """
-    from poseda.training.disturbance import disturb
-    from poseda.training.found_poses import FEWEST_FRAMES, most_of_a_camera
-
-    if "wide_target" not in config.arms:
-        return config, None
-    most = most_of_a_camera(disturb(domains.adaptation(), config.target_data).target)
-    if most >= FEWEST_FRAMES:
-        return config, None
-    arms = tuple(arm for arm in config.arms if arm != "wide_target")
-    return replace(config, arms=arms), (
-        f"The arm wide_target is left out: it needs a target camera with at least {FEWEST_FRAMES} poses, and "
-        f"the largest has {most}."
-    )
-
-
 def open_chosen(config: RunConfig) -> Domains:
     """The data of a run.
 

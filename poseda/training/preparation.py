@@ -20,7 +20,7 @@ from poseda.lifters.sizes import build_lifter
 from poseda.runs import RunFolder
 from poseda.training.disturbance import disturb
 from poseda.training.fabric import start_fabric
-from poseda.training.found_poses import check_target
+from poseda.training.found_poses import FEWEST_FRAMES, check_target, most_of_a_camera
 from poseda.training.loggers import check_logger
 from poseda.training.pairs import TrainingData, recipe_of
 from poseda.training.parallel import follows
@@ -89,6 +89,24 @@ def _prepare(
         config = folder.open(config, domains, splits, verdict)
     config = fabric.broadcast(config)
     return Run(domains, data, config, fabric, folder, observer, splits, verdict, lifter)
+
+
+def without_small_target(config: RunConfig, domains: Domains) -> tuple[RunConfig, str | None]:
+    """A run whose arms were not named, without wide_target where the target is too small for it.
+
+    Returns:
+        the run, and a sentence that says what was left out and why, or None.
+    """
+    if "wide_target" not in config.arms:
+        return config, None
+    most = most_of_a_camera(disturb(domains.adaptation(), config.target_data).target)
+    if most >= FEWEST_FRAMES:
+        return config, None
+    arms = tuple(arm for arm in config.arms if arm != "wide_target")
+    return replace(config, arms=arms), (
+        f"The arm wide_target is left out: it needs a target camera with at least {FEWEST_FRAMES} poses, and "
+        f"the largest has {most}."
+    )
 
 
 def check_packaged(config: RunConfig, skeleton: Skeleton) -> None:
