@@ -80,6 +80,9 @@ def labelfree_table(record: RunRecord) -> Table | None:
 
 def summary_text(record: RunRecord) -> str:
     """The table of arms, the verdict and the protocol card as Markdown."""
+    from poseda.report.headline import Models
+    from poseda.report.sections import protocol
+
     split = shown_split(record.results)
     lines = [
         "# poseda run\n",
@@ -88,6 +91,7 @@ def summary_text(record: RunRecord) -> str:
     ]
     if record.gate is not None:
         lines.append(f"{record.gate['sentence']}\n")
-    lines += [f"- {name}: {value}" for name, value in record.card.items()]
+    card = protocol(record, Models.of(record))["card"]
+    lines += [f"- {name}: {value}" for name, value in card.items()]
     lines += [f"- footage: {line}" for line in record.account.lines()] if record.account else []
     return "\n".join(lines) + "\n"

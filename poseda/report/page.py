@@ -38,7 +38,7 @@ def build_page(record: RunRecord) -> str:
         alignment=sections.alignment(record),
         results=sections.results(record, models),
         training=sections.training(record),
-        protocol=sections.protocol(record),
+        protocol=sections.protocol(record, models),
     )
 
 

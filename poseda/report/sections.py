@@ -10,7 +10,7 @@ from poseda.report import charts
 from poseda.report.alignment import signed
 from poseda.report.curves import PANELS, curves
 from poseda.report.headline import Models
-from poseda.report.summary import cells, headings, ranked, shown_split, summarise
+from poseda.report.summary import by_camera, cells, headings, ranked, shown_split, summarise
 from poseda.report.tables import MINUS, Row, Table, arm_keys, arm_row, change_of
 from poseda.runs.record import RunRecord
 
@@ -133,8 +133,10 @@ def training(record: RunRecord) -> dict[str, Any] | None:
     }
 
 
-def protocol(record: RunRecord) -> dict[str, Any]:
+def protocol(record: RunRecord, models: Models) -> dict[str, Any]:
     """The protocol card, what was read of the user's footage, and where the run came from."""
     origin = {**record.config["versions"], "data SHA-256": record.config["data"]["sha256"]}
     footage = list(record.account.lines()) if record.account else []
-    return {"card": dict(record.card), "footage": footage, "origin": origin}
+    cameras = by_camera(record.results, models.chosen or models.source)
+    card = dict(record.card) | ({"errors by camera": cameras} if cameras else {})
+    return {"card": card, "footage": footage, "origin": origin}

@@ -81,6 +81,15 @@ def by_labels(summaries: Sequence[Summary], recommended: str) -> str:
     )
 
 
+def by_camera(results: Sequence[dict[str, Any]], arm: str) -> str:
+    """An arm's MPJPE in every camera of the shown split, mean over seeds; empty where it is not recorded."""
+    split = shown_split(results)
+    own = [row for row in results if (row["arm"], row["split"]) == (arm, split) and "per_camera" in row]
+    rows = [row["per_camera"] for row in own]
+    cameras = [f"{name} {mean(row[name] for row in rows):.1f}" for name in (rows[0] if rows else ())]
+    return f"{arm}, MPJPE mm by number of camera: {', '.join(cameras)}" if cameras else ""
+
+
 def columns_of(rows: Sequence[dict[str, Any]]) -> list[str]:
     """The metrics that a table of these rows shows: those of motion, too, if all are of several frames."""
     moving = all(row.get("frames", 1) > 1 and row.keys() >= MOTION.keys() for row in rows)

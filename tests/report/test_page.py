@@ -30,7 +30,7 @@ from poseda.datasets import from_arrays
 from poseda.datasets.account import account_of
 from poseda.export import poses_page
 from poseda.geometry.skeleton import H36M16
-from poseda.report import RunRecord, headline, page
+from poseda.report import RunRecord, headline, page, sections
 from poseda.report.arms import ARMS, PAGE, colours
 from poseda.report.tables import change_of
 
@@ -254,6 +254,18 @@ def test_the_headline_says_by_how_much_the_recommended_model_is_better(record: R
     told = shown(dataclasses.replace(record, results=unlabelled, labelfree=labelfree))
     assert "Of 4 numbers that need no labels, 1 are better than those of source_only and 1 are worse" in told
     assert "its MPJPE is" not in told and "They do not say which model suits the target." in told
+
+
+def test_the_card_has_the_errors_of_the_recommended_model_by_camera(record: RunRecord) -> None:
+    rows = [{**row, "per_camera": {"0": 50.0, "7": 61.26}} for row in record.results]
+    models = headline.Models.of(record)
+    card = sections.protocol(dataclasses.replace(record, results=rows), models)["card"]
+    assert card["errors by camera"] == "gpa_lpa, MPJPE mm by number of camera: 0 50.0, 7 61.3"
+    older = [{name: row[name] for name in row if name != "per_camera"} for row in rows]
+    assert (
+        "errors by camera"
+        not in sections.protocol(dataclasses.replace(record, results=older), models)["card"]
+    )
 
 
 def test_a_run_of_wide_alone_is_not_told_that_it_trained_nothing(record: RunRecord) -> None:
