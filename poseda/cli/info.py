@@ -23,7 +23,7 @@ def run(arguments: list[str]) -> int:
 
     info = build_info()
     if options.json:
-        print_json(info | {"package's lifter": pretrained.card()})
+        print_json(info | {"pretrained": pretrained.card()})
         return 0
     info |= pretrained.described()
     width = max(map(len, info))

@@ -71,7 +71,7 @@ def test_its_card_has_errors_by_camera_and_says_which_cannot_be_compared(
     assert all(row["view"] in shown for row in views["mm"]) and domains["note"] in shown
     assert all(name in shown for name in views["left_out"])
     assert main(["info", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["package's lifter"] == card
+    assert json.loads(capsys.readouterr().out)["pretrained"] == card
 
 
 @pytest.mark.usefixtures("one_thread")
