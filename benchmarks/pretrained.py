@@ -1,11 +1,13 @@
 """The lifter that the package brings: ``python -m benchmarks.pretrained --motion FILES --out FOLDER``.
 
 It trains the arm wide on the embedded source domain and on motion capture, and puts what `poseda lift` needs
-into ``--install``, with a card. No picture, no detection and no 3D of any footage is learned from.
+into ``--install``, with a card. No picture, no detection and no 3D of any footage is learned from. Clips and
+domains are lifted for the card's errors alone; with ``--score-only`` they are all that is done.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,13 +21,15 @@ from poseda.cli.recipe import resolve
 from poseda.cli.screen import say
 from poseda.config import RunConfig, to_json
 from poseda.config.fields import fields_of
-from poseda.config.limits import Distinct, Found, check_fields
+from poseda.config.limits import ConfigError, Found, check_fields
 from poseda.pretrained import CARD, FOLDER
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from benchmarks.real.clips import View
     from poseda.datasets import LabelledPoses, OwnDomains
+    from poseda.inference import AdaptedLifter
 
 NAME = "benchmarks.pretrained"
 """What the program calls itself."""
@@ -38,19 +42,36 @@ SET_HERE = ("arms", "gate", "seeds", "data", "target", "source", "lifter", "fram
 class PretrainedOptions:
     """The lifter that the package brings: trained on motion capture, packed with its card."""
 
-    motion: Annotated[tuple[Annotated[Path, Found()], ...], Distinct()]
+    motion: tuple[Annotated[Path, Found()], ...] = ()
     """Sources of 3D poses beside the embedded one, as for --source of adapt."""
-    attribution: str
+    attribution: str = ""
     """Who made the motion capture, and its licence, for the card."""
-    described: str
+    described: str = ""
     """What the motion capture is, for the card."""
-    out: Path
+    out: Path | None = None
     """Folder of the run. A command that was stopped continues where it stopped."""
     install: Path = FOLDER
     """Folder to pack the lifter into. Default: that of the package."""
+    score_only: bool = False
+    """Train nothing: score the lifter in --install and write its errors into the card."""
+    clips: tuple[Annotated[Path, Found()], ...] = ()
+    """Real detections with 3D, as for benchmarks.real, to score each view of."""
+    domains: tuple[Annotated[Path, Found()], ...] = ()
+    """Domain files to score the test clips of."""
+    domains_note: str = ""
+    """What a reader must know of --domains, for the card: what the lifter has seen of their people."""
 
     def __post_init__(self) -> None:
         check_fields(self)
+        for name in ("motion", "attribution", "described", "out"):
+            if not self.score_only and not getattr(self, name):
+                raise ConfigError(name, "expected a value, or <score_only>, got none", "score_only")
+        if self.score_only and not (self.clips or self.domains):
+            raise ConfigError(
+                "score_only", "expected <clips> or <domains> beside it, got none", "clips", "domains"
+            )
+        if self.domains and not self.domains_note:
+            raise ConfigError("domains", "expected <domains_note> beside it, got none", "domains_note")
 
 
 PROGRAM = Program(
@@ -77,15 +98,88 @@ def run(arguments: list[str]) -> int:
 
     options, recipe = read(PROGRAM, arguments, make)
     try:
-        card = train(options, recipe)
+        card = read_card(options.install) if options.score_only else train(options, recipe)
+        card |= errors(options)
     except ValueError as error:
         raise UsageError(str(error)) from error
+    from poseda.runs.atomic import write_json
+
+    write_json(options.install / CARD.name, card)
     say(f"{options.install}: {card['poses']:,} poses, {card['bytes']:,} bytes")
     return 0
 
 
+def read_card(folder: Path) -> dict[str, Any]:
+    """The card of a lifter that was packed before.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    try:
+        found: dict[str, Any] = json.loads((folder / CARD.name).read_text())
+    except (OSError, ValueError) as error:
+        raise ValueError(f"--install: expected a packed lifter with its card, got {folder}") from error
+    return found
+
+
+def errors(options: PretrainedOptions) -> dict[str, Any]:
+    """The card's entries of the errors of the packed lifter: of views and of domains that were asked for."""
+    from benchmarks.real.clips import views
+    from poseda.inference import AdaptedLifter
+
+    found: dict[str, Any] = {}
+    if options.clips:
+        model = AdaptedLifter.load(options.install)
+        rows = {view.name: view_errors(model, view) for path in options.clips for view in views(path)}
+        scored = [row for row in rows.values() if row is not None]
+        left_out = [name for name, row in rows.items() if row is None]
+        found["views"] = {"what": VIEWS, "left_out": left_out, "mm": scored}
+    if options.domains:
+        model = AdaptedLifter.load(options.install)
+        of_domains = [domain_errors(model, path) for path in options.domains]
+        found["domains"] = {"what": DOMAINS, "note": options.domains_note, "mm": of_domains}
+    return found
+
+
+VIEWS = (
+    "MPJPE of twelve limb joints about the middle of the hips, mm, by camera: one pass, tilt found, true "
+    "tilt given; on second halves of real detections that the lifter did not learn from"
+)
+"""What the errors of views are."""
+
+DOMAINS = "MPJPE and PA-MPJPE of all joints on the test clips, mm; the 2D is simulated"
+"""What the errors of domains are."""
+
+
+def view_errors(model: AdaptedLifter, view: View) -> dict[str, Any] | None:
+    """The errors of one view in every way of lifting; None where too few frames can be compared."""
+    from benchmarks.real.score import WAYS, score
+
+    scores = {way: score(model, view.half(second=True), way) for way in WAYS}
+    found = {way: one for way, one in scores.items() if one is not None}
+    if len(found) < len(WAYS):
+        return None
+    tilt = found["found"]["tilt_off"]
+    return {
+        "view": view.name,
+        "frames": found["found"]["lifted"],
+        **{way: round(one["mpjpe"], 1) for way, one in found.items()},
+        "tilt_off_degrees": None if tilt is None else round(tilt, 1),
+    }
+
+
+def domain_errors(model: AdaptedLifter, path: Path) -> dict[str, Any]:
+    """The errors on the test clips of a domain file."""
+    from poseda.datasets import open_domains
+    from poseda.evaluation.evaluate import evaluate
+
+    found = evaluate(model.lifter, open_domains(path).evaluation(), model.skeleton, model.config)
+    return {"domain": path.stem} | {name: round(found[name], 1) for name in ("mpjpe", "pa_mpjpe")}
+
+
 def train(options: PretrainedOptions, recipe: RunConfig) -> dict[str, Any]:
     """Train the lifter and pack it; returns its card."""
+    assert options.out is not None  # the options see to it
     from poseda import training
     from poseda.runs import RunFolder
     from poseda.runs.atomic import write_json
@@ -105,7 +199,7 @@ def train(options: PretrainedOptions, recipe: RunConfig) -> dict[str, Any]:
     record["config"] = to_json(replace(neutral, **kept))
     write_json(packed.path / "config.json", record | {"earlier_versions": []})
     size = packed.weights(0, "wide", "lifter").path.stat().st_size
-    card = {
+    return {
         "lifter": "wide, for every camera and mask; H36M16, single frames",
         "trained_on": ["embedded source domain", options.described],
         "attribution": options.attribution,
@@ -115,8 +209,6 @@ def train(options: PretrainedOptions, recipe: RunConfig) -> dict[str, Any]:
         "versions": versions(),
         "source_val_mm": next(row["mpjpe"] for row in results if row["split"] == "source_val"),
     }
-    write_json(packed.path / CARD.name, card)
-    return card
 
 
 def sources(motion: Sequence[Path], size: float) -> OwnDomains:

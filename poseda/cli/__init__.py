@@ -31,7 +31,7 @@ COMMANDS = {
     "export": "write a lifter of a run as an ONNX file",
     "bench": "time the fused op against its rivals",
     "doctor": "test whether all that is installed works",
-    "info": "show versions, instruction set, CUDA library and threads",
+    "info": "show versions, instruction set, CUDA library, threads and the lifter of the package",
 }
 """What each command does; its module has the same name."""
 

@@ -11,9 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from poseda.cli.options import read
-from poseda.cli.program import Program, UsageError
+from poseda.cli.program import Given, Program, UsageError
 from poseda.cli.progress import ProgressLines, TimeLeft
-from poseda.cli.recipe import open_chosen, resolve
+from poseda.cli.recipe import (
+    open_chosen,
+    recorded_arms,
+    recorded_options,
+    resolve,
+)
 from poseda.cli.screen import (
     ProgressBars,
     complain,
@@ -31,7 +36,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from poseda.datasets import Domains
-    from poseda.report import RunRecord
+    from poseda.report import RunRecord, Summary
     from poseda.training.run import Run
 
 PROGRAM = Program(
@@ -60,7 +65,7 @@ def run(arguments: list[str]) -> int:
 
 def _lead(arguments: list[str]) -> int:
     """The command in the process that speaks to the user."""
-    config = parse_run(arguments)
+    config, arms_named = _asked(arguments)
     from poseda import training
     from poseda.runs.card import protocol_card
 
@@ -70,11 +75,15 @@ def _lead(arguments: list[str]) -> int:
     domains = open_chosen(config)
     for line in getattr(domains, "source_account", ()):
         console.print(line, highlight=False)
-    phases = training.plan(config)
-    observer = (
-        ProgressBars(console, TimeLeft(phases)) if console.is_terminal else ProgressLines(console, phases)
-    )
     try:
+        if not arms_named:
+            config, left_out = training.without_small_target(config, domains)
+            if left_out is not None:
+                console.print(left_out, highlight=False)
+        phases = training.plan(config)
+        observer = (
+            ProgressBars(console, TimeLeft(phases)) if console.is_terminal else ProgressLines(console, phases)
+        )
         prepared = training.prepare(config, domains, observer)
     except ValueError as error:
         raise PROGRAM.refusal(error) from error
@@ -162,7 +171,7 @@ def _show(console: Console, prepared: Run, outcome: Outcome, domains: Domains) -
     split = report.shown_split(outcome.results)
     if not config.target:
         title = f"{domains.name}: {report.SPLIT_TITLES[split]}"
-        print_table(console, report.summarise(outcome.results, split), title)
+        _show_labelled(console, config, report.summarise(outcome.results, split), title)
     found = FoundAlignment.read(prepared.folder, config.seeds)
     if found is not None:
         console.print(report.describe_alignment(found), highlight=False)
@@ -177,6 +186,18 @@ def _show(console: Console, prepared: Run, outcome: Outcome, domains: Domains) -
         if accounts := getattr(domains, "accounts", {}):
             summary["account"] = accounts_as_json(accounts)
         print_json(summary | {"gate": prepared.folder.verdict.read(), "results": outcome.results})
+
+
+def _show_labelled(console: Console, config: RunConfig, summaries: list[Summary], title: str) -> None:
+    """Print the errors of the arms, the best first; the recommended one and why; what labels say of it."""
+    from poseda.report import RunRecord, by_labels, ranked
+    from poseda.runs.verdict import why
+
+    gate = RunRecord.read(config.out).gate
+    print_table(console, ranked(summaries), title, None if gate is None else gate["recommended"])
+    if gate is not None:
+        console.print(why(gate["recommended"], gate["finding"]), highlight=False)
+        console.print(by_labels(summaries, gate["recommended"]), highlight=False)
 
 
 def _show_footage(console: Console, config: RunConfig, name: str) -> None:
@@ -224,4 +245,16 @@ def parse_run(arguments: list[str]) -> RunConfig:
     Raises:
         UsageError: if they are not understood or do not fit.
     """
-    return read(PROGRAM, arguments, lambda given: resolve(given.values))
+    return _asked(arguments)[0]
+
+
+def _asked(arguments: list[str]) -> tuple[RunConfig, bool]:
+    """The run that arguments ask for, and whether they, or the run to resume, name its arms."""
+    named = False
+
+    def make(given: Given) -> RunConfig:
+        nonlocal named
+        named = "arms" in recorded_arms(recorded_options(given.values)) | dict(given.values)
+        return resolve(given.values, demo=True)
+
+    return read(PROGRAM, arguments, make), named

@@ -33,6 +33,7 @@ def run(arguments: list[str]) -> int:
     try:
         evaluated = _published if options.protocol is not None else _domains
         name, card, data, rows = evaluated(options, folder)
+        recommended = (folder.verdict.read() or {}).get("recommended")
     except (ValueError, OSError) as error:
         raise PROGRAM.refusal(error) from error
     console = open_console(options.json)
@@ -45,7 +46,7 @@ def run(arguments: list[str]) -> int:
         ) from error
     print_card(console, card)
     split = rows[0]["split"]
-    print_table(console, report.summarise(rows, split), f"{name}: {split}")
+    print_table(console, report.summarise(rows, split), f"{name}: {split}", recommended)
     console.print(f"written: {folder.evaluation.path}", highlight=False)
     if options.json:
         print_json(evaluation)

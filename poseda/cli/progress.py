@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from poseda.config import WIDE_ARMS
+
 if TYPE_CHECKING:
     from poseda.training.plan import PlannedPhase
 
@@ -18,7 +20,7 @@ Clock = Callable[[], float]
 class TimeLeft:
     """Guesses the rest of a run from the steps that it has done.
 
-    Phases of one kind take the same time a step: lifters of the same arm kind, generators, and the arm wide.
+    Phases of one kind take the same time a step: lifters, generators, and all phases of the wide arms.
     A kind that has not begun yet is taken to be as fast as the others.
 
     Args:
@@ -79,7 +81,7 @@ class TimeLeft:
 
 
 def _kind(phase: PlannedPhase) -> str:
-    return phase.arm if phase.arm == "wide" else phase.name
+    return "wide" if phase.arm in WIDE_ARMS else phase.name
 
 
 def duration(seconds: float) -> str:

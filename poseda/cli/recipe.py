@@ -11,36 +11,41 @@ from typing import TYPE_CHECKING, Any
 from poseda import pretrained
 from poseda.cli.program import UsageError, option_name
 from poseda.config import (
-    FOOTAGE_ARMS,
-    PACKAGED,
-    SINGLE_FRAME_ARMS,
-    TAUGHT_ARMS,
+    ARMS,
+    FIELD_VIEWS,
+    TEACHING,
+    WIDE_ARMS,
     ConfigError,
     RunConfig,
+    arm_name,
     preset,
+    to_json,
+    usual_arms,
 )
-from poseda.config.fields import changed
+from poseda.config.fields import changed, fields_of, flatten
 from poseda.config.run import Preset
 
 if TYPE_CHECKING:
     from poseda.datasets import Domains
 
 
-def resolve(given: Mapping[str, Any]) -> RunConfig:
+def resolve(given: Mapping[str, Any], demo: bool = False) -> RunConfig:
     """The run that options ask for.
 
-    Defaults come from the preset. Preset and precision ``auto`` follow from the device, or are those of the
-    run to resume. With footage, the arms are those that need no labels. The size of the network follows from
-    lifter and device. Every option that is given wins over all of these.
+    Defaults come from the preset. Preset and precision ``auto`` follow from the device. The arms follow from
+    the data. A run to resume keeps all three. The size of the network follows from lifter and device. Every
+    option that is given wins over all of these.
 
     Args:
         given: values of the given options by name, such as ``training.batch``.
+        demo: on a CPU, take the preset demo between the embedded domains.
 
     Raises:
         ConfigError: if a value is out of range or two values do not fit.
         ValueError: if the device is unknown or not there.
     """
-    name, recorded = given.get("preset", "auto"), _recorded(given)
+    name, recorded = given.get("preset", "auto"), recorded_options(given)
+    given = recorded_arms(recorded) | dict(given)
     # A mistake is refused before torch is loaded.
     config = _by_preset(recorded.get("preset", name) if name == "auto" else name, given)
 
@@ -48,7 +53,9 @@ def resolve(given: Mapping[str, Any]) -> RunConfig:
 
     device = choose(config.device)
     if name == "auto":
-        config = _by_preset(recorded.get("preset", "full" if device.type == "cuda" else "default"), given)
+        embedded = config.data is None and not config.target
+        usual = "full" if device.type == "cuda" else "demo" if demo and embedded else "default"
+        config = _by_preset(recorded.get("preset", usual), given)
     if config.precision == "auto":
         precision = recorded.get("precision") or precision_of(config.precision, device)
         config = changed(config, {"precision": precision})
@@ -69,27 +76,51 @@ def _sized_as_packaged(config: RunConfig, given: Mapping[str, Any]) -> RunConfig
     Raises:
         ConfigError: if another was asked for.
     """
-    own = pretrained.config().wide
-    size = {name: getattr(own, name.removeprefix("wide.")) for name in PACKAGED}
-    if "wide.steps" in given:
-        wanted = "expected <from_scratch> beside it, as the package's lifter is trained already"
-        raise ConfigError("wide.steps", wanted, "from_scratch")
-    for name, there in size.items():
-        if given.get(name, there) != there:
-            wanted = f"expected {there}, that of the package's lifter, or <from_scratch>, got {given[name]}"
-            raise ConfigError(name, wanted, "from_scratch")
-    return changed(config, size)
+    _refuse_idle(config, given)
+    pretrained.check_size(given)
+    return changed(config, pretrained.size())
+
+
+def _refuse_idle(config: RunConfig, given: Mapping[str, Any]) -> None:
+    """Refuse options that the package's lifter, trained already, leaves without effect.
+
+    Raises:
+        ConfigError: naming the first, and what would give it an effect.
+    """
+    if not set(WIDE_ARMS) & set(config.arms):
+        return
+    taught, usual = "wide_target" in config.arms, flatten(to_json(preset(config.preset)))
+    for name in (entry.name for entry in fields_of(RunConfig) if entry.section in VIEWED):
+        trains = name in ("wide.steps", "wide.learning_rate")
+        if (
+            name in pretrained.size()
+            or (taught and not trains)
+            or given.get(name, usual[name]) == usual[name]
+        ):
+            continue
+        remedy = "<from_scratch>" if trains else "the arm wide_target" if name in TEACHING else EITHER
+        raise ConfigError(
+            name, f"expected {remedy} beside it, as the package's lifter is trained already", "from_scratch"
+        )
+
+
+VIEWED = ("wide", "views", "detector")
+"""Sections that the wide arms alone read."""
+
+EITHER = "<from_scratch> or the arm wide_target"
+"""What makes a run with the package's lifter train on views."""
 
 
 def _by_preset(name: Preset, given: Mapping[str, Any]) -> RunConfig:
-    config = changed(preset(name), {option: value for option, value in given.items() if option != "preset"})
-    if not config.target or "arms" in given:
+    usual = FIELD_VIEWS if given.get("target") else {}
+    own = {option: value for option, value in given.items() if option != "preset"}
+    config = changed(preset(name), usual | own)
+    if "arms" in given:
         return config
-    left_out = SINGLE_FRAME_ARMS if config.frames > 1 else TAUGHT_ARMS if config.packaged else ()
-    return replace(config, arms=tuple(arm for arm in FOOTAGE_ARMS if arm not in left_out))
+    return replace(config, arms=usual_arms(config))
 
 
-def _recorded(given: Mapping[str, Any]) -> dict[str, Any]:
+def recorded_options(given: Mapping[str, Any]) -> dict[str, Any]:
     """The options of the run to resume. None if there is none, or its record is damaged: refused later."""
     if not given.get("resume"):
         return {}
@@ -98,6 +129,18 @@ def _recorded(given: Mapping[str, Any]) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError):
         return {}
     return record if isinstance(record, dict) else {}
+
+
+def recorded_arms(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """The arms of the run to resume, as an option; nothing where there is none.
+
+    Nothing, too, where the gate was on: the record may then hold those that it left, not those asked for.
+    """
+    if recorded.get("gate") == "on":
+        return {}
+    arms = recorded.get("arms")
+    names = tuple(arm_name(str(arm)) for arm in arms) if isinstance(arms, list) else ()
+    return {"arms": names} if names and set(names) <= set(ARMS) else {}
 
 
 def open_chosen(config: RunConfig) -> Domains:

@@ -145,13 +145,13 @@ def print_plain_table(console: Any, title: str, table: Any) -> None:
     _print_rows(console, title, list(table.headings), rows)
 
 
-def print_table(console: Any, summaries: Sequence[Any], title: str) -> None:
-    """The errors of a run's arms."""
+def print_table(console: Any, summaries: Sequence[Any], title: str, chosen: str | None = None) -> None:
+    """The errors of a run's arms; the row of the chosen one is bold."""
     from poseda.report import cells, headings
 
     # Where the row is too long, mean and deviation stand below each other.
     rows = [
-        ([one.arm, *(cell.replace("± ", "±") for cell in cells(one))], "bold" * (one.arm == "gpa_lpa"))
+        ([one.arm, *(cell.replace("± ", "±") for cell in cells(one))], "bold" * (one.arm == chosen))
         for one in summaries
     ]
     _print_rows(console, title, headings(summaries), rows)

@@ -22,17 +22,17 @@ from poseda.config.limits import ConfigError, picture_size
 from poseda.config.record import check_resumable, from_json, to_json
 from poseda.config.run import (
     ARMS,
-    FOOTAGE_ARMS,
+    FIELD_VIEWS,
     PACKAGED,
     RENAMED_ARMS,
-    SINGLE_FRAME_ARMS,
-    TAUGHT_ARMS,
+    TEACHING,
     WIDE_ARMS,
     Arm,
     Compile,
     RunConfig,
     arm_name,
     preset,
+    usual_arms,
 )
 from poseda.config.sections import (
     SMALLEST_BATCH,
@@ -53,12 +53,11 @@ from poseda.config.sections import (
 
 __all__ = [
     "ARMS",
-    "FOOTAGE_ARMS",
+    "FIELD_VIEWS",
     "PACKAGED",
     "RENAMED_ARMS",
-    "SINGLE_FRAME_ARMS",
     "SMALLEST_BATCH",
-    "TAUGHT_ARMS",
+    "TEACHING",
     "WIDE_ARMS",
     "AdversaryConfig",
     "AlignmentConfig",
@@ -93,4 +92,5 @@ __all__ = [
     "picture_size",
     "preset",
     "to_json",
+    "usual_arms",
 ]

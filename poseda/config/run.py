@@ -51,7 +51,7 @@ Arm = Literal[
     "oracle",
 ]
 Precision = Literal["auto", "tf32", "32-true", "bf16-mixed", "16-mixed"]
-Preset = Literal["auto", "tiny", "default", "full"]
+Preset = Literal["auto", "tiny", "demo", "default", "full"]
 Compile = Literal["auto", "on", "off"]
 Graphs = Literal["auto", "on", "off"]
 VideoDetector = Literal["mediapipe", "rtmpose"]
@@ -70,15 +70,17 @@ NamedArm = Annotated[Arm, Renamed(RENAMED_ARMS)]
 """An arm in the type of an option, which also takes the name that the arm had before."""
 
 TABLE_ARMS: tuple[Arm, ...] = ("source_only", "gpa", "lpa", "gpa_lpa", "oracle")
-"""What a run on labelled domains compares by default."""
+"""The arms of the paper, for any lifter and any number of frames: the default of a configuration."""
+
+LABELLED_ARMS: tuple[Arm, ...] = ("source_only", "gpa_lpa", "wide", "wide_target", "oracle")
+"""What `poseda adapt` compares on labelled domains by default: the paper's method, and ours."""
 
 FOOTAGE_ARMS: tuple[Arm, ...] = (*("source_only", "gpa", "gpa_lpa", "gpa_lpa_view", "wide", "wide_target"),)
-"""What a run on footage of one's own compares by default."""
+"""What `poseda adapt` compares on footage by default."""
 
 SINGLE_FRAME_ARMS: tuple[Arm, ...] = ("gpa_lpa_view", "wide", "wide_target")
 """Of these, what a run of lifters of several frames leaves out: the first aligns single frames, the lifter of
 the others sees them."""
-
 
 TAUGHT_ARMS: tuple[Arm, ...] = ("wide_target",)
 """Of these, what a run with the package's own lifter leaves out: without its source the lifter forgets it."""
@@ -94,6 +96,9 @@ def arm_name(name: str) -> str:
 
 PACKAGED = ("wide.lifter", "wide.width", "wide.blocks")
 """Options that the package's own lifter has decided."""
+
+TEACHING = ("wide.rounds", "wide.target_steps", "wide.target_rate", "wide.target_share")
+"""Options of the arm wide_target alone."""
 
 
 @dataclass(frozen=True)
@@ -141,8 +146,9 @@ class RunConfig:
     """Read every N-th frame of --source. 2 takes every second one."""
     arms: Annotated[tuple[NamedArm, ...], Distinct()] = TABLE_ARMS
     """Arms to compare: source_only, gpa, lpa, gpa_lpa (the method), gpa_lpa_view, wide, wide_target (ours),
-    random, poseaug, oracle. With --target: source_only, gpa, gpa_lpa, gpa_lpa_view, wide, and
-    with --source wide_target."""
+    random, poseaug, oracle. Default of adapt: source_only, gpa_lpa, wide, wide_target, oracle. With several
+    frames: source_only, gpa, lpa, gpa_lpa, oracle. With --target: source_only, gpa, gpa_lpa, gpa_lpa_view,
+    wide, and with --source wide_target."""
     gate: Literal["report", "on", "off"] = "report"
     """Ask from 2D alone whether adapting can help. report: train all arms and recommend one.
     on: train the source model alone if the answer is no. off: do not ask."""
@@ -154,8 +160,9 @@ class RunConfig:
     seeds: Annotated[tuple[Seed, ...], Distinct()] = (0,)
     """Seeds of the training. The table shows mean and standard deviation over them."""
     preset: Preset = "auto"
-    """Where defaults come from: tiny (a minute, to try it out), default (minutes) or full (hours, on a GPU
-    minutes). auto: full on CUDA, default on a CPU, tiny never."""
+    """Where defaults come from: tiny (a minute), demo (three minutes), default (minutes for an arm) or full
+    (hours, on a GPU minutes). auto: full on CUDA. On a CPU it is default, and demo between the embedded
+    domains."""
     out: Path = Path("poseda-run")
     """Folder for results, report and checkpoints. It must be new or empty, unless --resume is given."""
     resume: bool = False
@@ -259,6 +266,23 @@ class RunConfig:
         return own and not self.from_scratch and self.frames == 1
 
 
+FIELD_VIEWS: dict[str, float] = {
+    "views.anatomical": 0.9,
+    "views.hips": 0.45,
+    "views.knees": 25.0,
+    "views.lean": 0.5,
+}
+"""What `poseda adapt` draws for footage by default: detectors mark other joints than motion capture does."""
+
+
+def usual_arms(config: RunConfig) -> tuple[Arm, ...]:
+    """The arms that `poseda adapt` compares where none are named."""
+    if not config.target:
+        return LABELLED_ARMS if config.frames == 1 else TABLE_ARMS
+    left_out = SINGLE_FRAME_ARMS if config.frames > 1 else TAUGHT_ARMS if config.packaged else ()
+    return tuple(arm for arm in FOOTAGE_ARMS if arm not in left_out)
+
+
 def preset(name: Preset) -> RunConfig:
     """The options of a preset; those of auto are those of default. `poseda adapt` resolves it by the device.
 
@@ -278,6 +302,14 @@ def preset(name: Preset) -> RunConfig:
             wide=WideConfig(width=32, blocks=1, steps=60, batch=64, ema=0.9, target_steps=40),
             log_every=20,
             save_every=20,
+        )
+    if name == "demo":
+        return RunConfig(
+            preset="demo",
+            training=LifterTrainingConfig(pretrain_steps=600, adapt_steps=600, ema=0.99),
+            generator_training=GeneratorTrainingConfig(steps=1000),
+            alignment=AlignmentConfig(steps=400),
+            wide=WideConfig(width=256, steps=2000, ema=0.995, target_steps=500),
         )
     if name == "full":
         return RunConfig(

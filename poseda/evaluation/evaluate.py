@@ -6,6 +6,8 @@ from collections.abc import Callable
 from itertools import product
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 
 from poseda.config import RunConfig
@@ -16,7 +18,7 @@ from poseda.evaluation import metrics
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters.predict import predict
 from poseda.lifters.wide import WideLifter
-from poseda.method.two_passes import lift_poses
+from poseda.method.two_passes import lenses, lift_poses
 from poseda.runs import RunFolder
 
 SPLITS = ("source_val", "target_test")
@@ -48,7 +50,27 @@ def evaluate(
         prediction = predict(lifter, screen, skeleton, config.training.flip, config.frames, run_of_row)
     prediction, truth = prediction.cpu(), poses.pose_3d.cpu()
     scores = measure(prediction, truth, skeleton, poses.clip.cpu()) | {"frames": config.frames}
+    scores["per_camera"] = by_camera(metrics.mpjpe(prediction, truth), poses)
     return scores if run_of_row is None else scores | metrics.evaluate_motion(prediction, truth, run_of_row)
+
+
+def by_camera(errors: Tensor, poses: LabelledPoses) -> dict[str, float]:
+    """Mean error by camera; empty for more than :data:`MOST_CAMERAS`.
+
+    Args:
+        errors: (N,) of each pose.
+        poses: N. Cameras are told apart by the column ``camera`` where there is one, else by their lenses.
+    """
+    column = poses.columns.get("camera")
+    numbers = column if column is not None and column.ndim == 1 else lenses(poses).cpu().numpy()
+    names = np.unique(numbers)
+    if len(names) > MOST_CAMERAS:
+        return {}
+    return {str(name): float(errors[torch.from_numpy(numbers == name)].mean()) for name in names}
+
+
+MOST_CAMERAS = 32
+"""Cameras whose errors are kept one by one."""
 
 
 def evaluate_folder(

@@ -25,7 +25,7 @@ SPREAD = 5.0
 """Relative differences of bone lengths are multiplied by this, so that they are about as large as places."""
 
 
-@dataclass(frozen=True)
+@dataclass  # not frozen: Fabric makes a copy with fields of its own precision
 class Observation:
     """N windows of T frames of one person each.
 

@@ -11,10 +11,12 @@ from poseda.report.summary import (
     MOTION,
     SPLIT_TITLES,
     Summary,
+    by_labels,
     cells,
     columns_of,
     headings,
     markdown,
+    ranked,
     shown_split,
     summarise,
 )
@@ -37,12 +39,14 @@ __all__ = [
     "SPLIT_TITLES",
     "RunRecord",
     "Summary",
+    "by_labels",
     "cells",
     "columns_of",
     "describe_alignment",
     "headings",
     "labelfree_table",
     "markdown",
+    "ranked",
     "shown_split",
     "summarise",
     "write_report",
@@ -83,10 +87,18 @@ def labelfree_table(record: RunRecord) -> Table | None:
 
 def summary_text(record: RunRecord) -> str:
     """The table of arms, the verdict and the protocol card as Markdown."""
+    from poseda.report.headline import Models
+    from poseda.report.sections import protocol
+
     split = shown_split(record.results)
-    lines = ["# poseda run\n", markdown(summarise(record.results, split)), f"\nOn {SPLIT_TITLES[split]}.\n"]
+    lines = [
+        "# poseda run\n",
+        markdown(ranked(summarise(record.results, split))),
+        f"\nOn {SPLIT_TITLES[split]}.\n",
+    ]
     if record.gate is not None:
         lines.append(f"{record.gate['sentence']}\n")
-    lines += [f"- {name}: {value}" for name, value in record.card.items()]
+    card = protocol(record, Models.of(record))["card"]
+    lines += [f"- {name}: {value}" for name, value in card.items()]
     lines += [f"- footage: {line}" for line in account_lines(record.accounts)]
     return "\n".join(lines) + "\n"

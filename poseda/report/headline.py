@@ -7,7 +7,7 @@ from typing import Any
 
 from poseda.config import from_json
 from poseda.report.arms import meaning_of, tone_of
-from poseda.report.summary import shown_split, summarise
+from poseda.report.summary import by_labels, shown_split, summarise
 from poseda.report.tables import change_of
 from poseda.runs.record import RunRecord
 from poseda.runs.verdict import preferred
@@ -19,6 +19,15 @@ TILES = {
     "implausible_percent": ("Implausible poses", "%", "poses with a joint outside its range"),
 }
 """Label-free number to title, unit and explanation."""
+
+
+NOT_ADAPTED = "This run trained no model that adapts."
+
+NOT_ADAPTED_WIDE = (
+    "No model of this run learned from the target. This one is for every camera: it finds tilt and bone "
+    "lengths in the 2D that it lifts."
+)
+"""Of a run of the arm wide alone, which is its own source model."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +85,15 @@ def verdict(record: RunRecord, models: Models) -> dict[str, Any]:
     if models.recommended != models.source:
         reasons += _comparison(record, models)
     elif kind == "adapt":
-        reasons.append("This run trained no model that adapts.")
+        reasons.append(NOT_ADAPTED_WIDE if models.recommended == "wide" else NOT_ADAPTED)
+    split = shown_split(record.results)
+    if split == "target_test":
+        reasons.append(by_labels(summarise(record.results, split), str(models.recommended)))
     return {
         "kind": kind,
         "model": models.recommended,
         "tone": tone_of(str(models.recommended)),
-        "reasons": reasons,
+        "reasons": [reason for reason in reasons if reason],
         "numbers": gate["numbers"],
     }
 

@@ -20,26 +20,25 @@ from poseda.runs.record import RunRecord
 def build_page(record: RunRecord) -> str:
     """The page of a run; sections for which the run has nothing are left out."""
     models = headline.Models.of(record)
-    return (
-        _templates()
-        .get_template("page.html")
-        .render(
-            colours=colours(),
-            target_tone=TARGET,
-            header=headline.header(record),
-            verdict=headline.verdict(record, models),
-            arms=headline.arms(record, models),
-            glance=headline.tiles(record, models),
-            viewer=viewer_data(record, models),
-            labelfree=sections.labelfree(record, models),
-            placements=samples.placements(record),
-            examples=samples.examples(record),
-            generator=samples.generator(record),
-            alignment=sections.alignment(record),
-            results=sections.results(record, models),
-            training=sections.training(record),
-            protocol=sections.protocol(record),
-        )
+    header = headline.header(record)
+    return _page(
+        "report.html",
+        kicker="poseda report",
+        name=header["name"],
+        facts=[f"{name} {value}" for name, value in header["facts"].items()],
+        widget=False,
+        verdict=headline.verdict(record, models),
+        arms=headline.arms(record, models),
+        glance=headline.tiles(record, models),
+        viewer=viewer_data(record, models),
+        labelfree=sections.labelfree(record, models),
+        placements=samples.placements(record),
+        examples=samples.examples(record),
+        generator=samples.generator(record),
+        alignment=sections.alignment(record),
+        results=sections.results(record, models),
+        training=sections.training(record),
+        protocol=sections.protocol(record, models),
     )
 
 
@@ -52,13 +51,20 @@ def build_viewer(name: str, facts: Sequence[str], viewer: dict[str, Any], widget
         viewer: what viewer.js reads, with a title and a lead.
         widget: leave out the title, for a page within another.
     """
-    return (
-        _templates()
-        .get_template("lifted.html")
-        .render(
-            colours=colours(), target_tone=TARGET, name=name, facts=list(facts), viewer=viewer, widget=widget
-        )
+    return _page(
+        "viewer.html",
+        kicker="poseda: lifted poses",
+        name=name,
+        facts=list(facts),
+        viewer=viewer,
+        widget=widget,
     )
+
+
+def _page(content: str, **values: Any) -> str:
+    """A page around the template of its content."""
+    template = _templates().get_template("page.html")
+    return template.render(content=content, colours=colours(), target_tone=TARGET, **values)
 
 
 @cache

@@ -11,7 +11,7 @@ from poseda.report import charts
 from poseda.report.alignment import signed
 from poseda.report.curves import PANELS, curves
 from poseda.report.headline import Models
-from poseda.report.summary import cells, headings, shown_split, summarise
+from poseda.report.summary import by_camera, cells, headings, ranked, shown_split, summarise
 from poseda.report.tables import MINUS, Row, Table, arm_keys, arm_row, change_of
 from poseda.runs.record import RunRecord
 
@@ -90,7 +90,7 @@ def results(record: RunRecord, models: Models) -> dict[str, Any] | None:
     if not record.results:
         return None
     split = shown_split(record.results)
-    summaries = summarise(record.results, split)
+    summaries = ranked(summarise(record.results, split))
     means = {summary.arm: summary.mean["mpjpe"] for summary in summaries}
     gap = any(summary.gap_closed is not None for summary in summaries)
     rows = []
@@ -137,8 +137,10 @@ def training(record: RunRecord) -> dict[str, Any] | None:
     }
 
 
-def protocol(record: RunRecord) -> dict[str, Any]:
+def protocol(record: RunRecord, models: Models) -> dict[str, Any]:
     """The protocol card, what was read of the user's footage, and where the run came from."""
     origin = {**record.config["versions"], "data SHA-256": record.config["data"]["sha256"]}
     footage = list(account_lines(record.accounts))
-    return {"card": dict(record.card), "footage": footage, "origin": origin}
+    cameras = by_camera(record.results, models.chosen or models.source)
+    card = dict(record.card) | ({"errors by camera": cameras} if cameras else {})
+    return {"card": card, "footage": footage, "origin": origin}

@@ -14,6 +14,10 @@ MOTION = {"mpjve": "MPJVE mm", "acceleration_error": "accel. mm"}
 """Columns more for lifters that see several frames: errors a frame and a frame squared."""
 
 
+ORACLE = "oracle"
+"""The arm that learned from the target's labels."""
+
+
 @dataclass(frozen=True)
 class Summary:
     """One arm on one split.
@@ -53,6 +57,37 @@ def summarise(results: Sequence[dict[str, Any]], split: str = "target_test") -> 
         )
         for arm, group in rows.items()
     ]
+
+
+def ranked(summaries: Sequence[Summary]) -> list[Summary]:
+    """The arms from the best MPJPE to the worst; the oracle, a bound, comes last."""
+    return sorted(summaries, key=lambda one: (one.arm == ORACLE, one.mean["mpjpe"]))
+
+
+def by_labels(summaries: Sequence[Summary], recommended: str) -> str:
+    """What labels say of the recommended arm beside other arms that saw no label; empty without others."""
+    arms = [one for one in ranked(summaries) if one.arm != ORACLE]
+    own = next((one for one in arms if one.arm == recommended), None)
+    if own is None or len(arms) < 2:
+        return ""
+    if own is arms[0]:
+        return (
+            f"By the target's labels, {recommended} is the best arm that saw no label: MPJPE "
+            f"{own.mean['mpjpe']:.1f} mm, then {arms[1].arm} with {arms[1].mean['mpjpe']:.1f} mm."
+        )
+    return (
+        f"By the target's labels, {arms[0].arm} is better than {recommended}: MPJPE "
+        f"{arms[0].mean['mpjpe']:.1f} mm against {own.mean['mpjpe']:.1f} mm."
+    )
+
+
+def by_camera(results: Sequence[dict[str, Any]], arm: str) -> str:
+    """An arm's MPJPE in every camera of the shown split, mean over seeds; empty where it is not recorded."""
+    split = shown_split(results)
+    own = [row for row in results if (row["arm"], row["split"]) == (arm, split) and "per_camera" in row]
+    rows = [row["per_camera"] for row in own]
+    cameras = [f"{name} {mean(row[name] for row in rows):.1f}" for name in (rows[0] if rows else ())]
+    return f"{arm}, MPJPE mm by number of camera: {', '.join(cameras)}" if cameras else ""
 
 
 def columns_of(rows: Sequence[dict[str, Any]]) -> list[str]:

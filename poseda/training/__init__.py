@@ -11,7 +11,7 @@ from __future__ import annotations
 from poseda.runs import FolderError
 from poseda.training.errors import CollapseError, NonFiniteError, NothingValidError, TrainingError
 from poseda.training.plan import PlannedPhase, plan
-from poseda.training.preparation import prepare
+from poseda.training.preparation import prepare, without_small_target
 from poseda.training.run import Run
 from poseda.training.stage import Observer
 
@@ -26,4 +26,5 @@ __all__ = [
     "TrainingError",
     "plan",
     "prepare",
+    "without_small_target",
 ]

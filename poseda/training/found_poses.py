@@ -45,12 +45,17 @@ def check_target(target: UnlabelledPoses) -> None:
     Raises:
         ValueError: if no camera has the frames that tell an upward direction.
     """
-    most = int(lenses(target).bincount().max())
+    most = most_of_a_camera(target)
     if most < FEWEST_FRAMES:
         raise ValueError(
             f"arms: expected a target camera with at least {FEWEST_FRAMES} poses for wide_target, "
             f"got {most}; name other arms, such as wide"
         )
+
+
+def most_of_a_camera(target: UnlabelledPoses) -> int:
+    """Number of poses of the camera that has the most."""
+    return int(lenses(target).bincount().max())
 
 
 @torch.no_grad()

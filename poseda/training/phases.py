@@ -14,7 +14,7 @@ from poseda import pretrained
 from poseda.config import LifterTrainingConfig, RunConfig
 from poseda.datasets import LabelledPoses
 from poseda.datasets.sequences import windows_of
-from poseda.geometry.skeleton import H36M16, Skeleton
+from poseda.geometry.skeleton import Skeleton
 from poseda.lifters.sizes import build_lifter, build_wide
 from poseda.method.bodies import group_lengths
 from poseda.method.generator import Generator
@@ -86,7 +86,7 @@ class Phases:
 
         def build(rng: torch.Generator) -> Phase:
             lifter = build_wide(self.config, self.skeleton)
-            if self.config.packaged and self.skeleton == H36M16:
+            if self.config.packaged:
                 weights, _ = RunFolder(pretrained.FOLDER).weights(0, "wide", "lifter").load()
                 unpack_module("lifter", lifter, weights)
                 views = ViewSource(data, self.config, rng.initial_seed(), rng)

@@ -6,18 +6,21 @@ from dataclasses import replace
 
 from torch import nn
 
-from poseda.config import RunConfig
+from poseda import pretrained
+from poseda.config import WIDE_ARMS, ConfigError, RunConfig, to_json
+from poseda.config.fields import flatten
 from poseda.datasets import Domains
 from poseda.datasets.sequences import check_sequences
 from poseda.evaluation import gate
 from poseda.evaluation.evaluate import labelled_splits
+from poseda.geometry.skeleton import H36M16, Skeleton
 from poseda.lifters.check import check_lifter
 from poseda.lifters.predict import target_frame
 from poseda.lifters.sizes import build_lifter
 from poseda.runs import RunFolder
 from poseda.training.disturbance import disturb
 from poseda.training.fabric import start_fabric
-from poseda.training.found_poses import check_target
+from poseda.training.found_poses import FEWEST_FRAMES, check_target, most_of_a_camera
 from poseda.training.loggers import check_logger
 from poseda.training.pairs import TrainingData, recipe_of
 from poseda.training.parallel import follows
@@ -69,6 +72,8 @@ def _prepare(
     if "gpa_lpa_view" in config.arms:
         check_skeleton(domains.skeleton)
     adaptation = disturb(domains.adaptation(), config.target_data)
+    if config.packaged and set(config.arms) & set(WIDE_ARMS):
+        check_packaged(config, domains.skeleton)
     if "wide_target" in config.arms:
         check_target(adaptation.target)
     data = TrainingData.load(adaptation, fabric.device, config.frames, target_frame(built, config.frames))
@@ -84,3 +89,33 @@ def _prepare(
         config = folder.open(config, domains, splits, verdict)
     config = fabric.broadcast(config)
     return Run(domains, data, config, fabric, folder, observer, splits, verdict, lifter)
+
+
+def without_small_target(config: RunConfig, domains: Domains) -> tuple[RunConfig, str | None]:
+    """A run whose arms were not named, without wide_target where the target is too small for it.
+
+    Returns:
+        the run, and a sentence that says what was left out and why, or None.
+    """
+    if "wide_target" not in config.arms:
+        return config, None
+    most = most_of_a_camera(disturb(domains.adaptation(), config.target_data).target)
+    if most >= FEWEST_FRAMES:
+        return config, None
+    arms = tuple(arm for arm in config.arms if arm != "wide_target")
+    return replace(config, arms=arms), (
+        f"The arm wide_target is left out: it needs a target camera with at least {FEWEST_FRAMES} poses, and "
+        f"the largest has {most}."
+    )
+
+
+def check_packaged(config: RunConfig, skeleton: Skeleton) -> None:
+    """Check that the package's lifter can be the arm wide of a run.
+
+    Raises:
+        ConfigError: if it has another size, or another skeleton.
+    """
+    if skeleton != H36M16:
+        wanted = f"expected it with {skeleton.name}, as the package's lifter has {H36M16.name}"
+        raise ConfigError("from_scratch", wanted)
+    pretrained.check_size(flatten(to_json(config)))

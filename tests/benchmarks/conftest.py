@@ -1,4 +1,4 @@
-"""A folder of motion files for the tests of the benchmarks."""
+"""Motion files and a clip of real detections, made up for the tests of the benchmarks."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from two_cameras import SIZE, rig
 
 from benchmarks.mocap.motion import BODY_DONORS
 from poseda.datasets.filming import look_at
 from poseda.datasets.synthetic.repertoire import FRAMES, TARGET_REPERTOIRE, draw_clips
 from poseda.geometry import anatomy
+from poseda.geometry.skeleton import H36M16
 
 MOCAP_SUBJECTS = {
     "cmu": [*BODY_DONORS, "cmu01", "cmu86"] * 4,
@@ -78,3 +80,42 @@ def mocap_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         _write_motion(path / f"{name}.npz", subjects, rng)
     (path / "cameras.json").write_text(json.dumps(_calibrations(rng)))
     return path
+
+
+@pytest.fixture
+def clip(tmp_path: Path, bodies: np.ndarray) -> Path:
+    """Forty frames of a person before two cameras; the left wrist is hidden in the second half."""
+    rotation, shift = rig()
+    matrix = np.array([[1500.0, 0, 960], [0, 1500, 540], [0, 0, 1]])
+    keypoints = np.zeros((2, 40, 16, 3))
+    for camera in range(2):
+        seen = bodies @ rotation[camera].T + shift[camera]
+        picture = seen @ matrix.T
+        keypoints[camera, ..., :2] = picture[..., :2] / picture[..., 2:]
+        keypoints[camera, ..., 2] = 0.9
+    keypoints[:, 20:, H36M16.joint("left_wrist"), 2] = 0
+    path = tmp_path / "someone.npz"
+    np.savez(
+        path,
+        keypoints=keypoints,
+        joint_names_2d=np.array(H36M16.joint_names),
+        image_size=np.array([SIZE, SIZE]),
+        K=np.stack([matrix, matrix]),
+        dist=np.zeros((2, 5)),
+        R=rotation,
+        t=shift,
+        pose_3d=bodies,
+        joint_names_3d=np.array(H36M16.joint_names),
+        frame=np.arange(40),
+    )
+    return path
+
+
+@pytest.fixture
+def bodies() -> np.ndarray:
+    """(40, 16, 3) metres in a world with z up, the pelvis 1 m high."""
+    rng = np.random.default_rng(0)
+    middle = anatomy.RANGES.mean(1) * 0.3
+    angles = middle + 10 * rng.standard_normal((40, len(anatomy.DEGREES)))
+    lengths = np.full((40, 15), 0.3)
+    return anatomy.posed(angles, lengths, rng.uniform(0, 360, 40)) + np.array([0, 0, 1.0])

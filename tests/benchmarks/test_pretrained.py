@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks.pretrained import main
+from poseda import pretrained
 from poseda.geometry.anatomy import DEGREES, RANGES, posed
 from poseda.inference import AdaptedLifter
 
@@ -30,3 +32,62 @@ def test_a_lifter_is_trained_and_packed_with_its_card(
     assert card["bytes"] == file.stat().st_size and f"{card['bytes']:,} bytes" in capsys.readouterr().out
     assert AdaptedLifter.load(packed).wide
     assert str(tmp_path) not in (packed / "config.json").read_text()
+
+
+@pytest.fixture
+def packed(tmp_path: Path) -> Path:
+    """A copy of the package's lifter."""
+    return Path(shutil.copytree(pretrained.FOLDER, tmp_path / "packed"))
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_lifter_is_scored_by_camera_and_on_domains_without_training(
+    packed: Path, clip: Path, members: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    before = json.loads((packed / "card.json").read_text())
+    weights = (packed / "seed0" / "wide" / "lifter.safetensors").read_bytes()
+    np.savez(tmp_path / "p9.npz", **members)
+    given = ["--score-only", "--install", str(packed)]
+    assert main([*given, "--clips", str(clip)]) == 0
+    domains = ["--domains", str(tmp_path / "p9.npz"), "--domains-note", "made up"]
+    assert main([*given, *domains]) == 0
+    card = json.loads((packed / "card.json").read_text())
+    assert (packed / "seed0" / "wide" / "lifter.safetensors").read_bytes() == weights
+    views = card["views"]
+    assert [(row["view"], row["frames"]) for row in views["mm"]] == [("someone 0", 20), ("someone 1", 20)]
+    assert all(0 < row[way] < 1000 for row in views["mm"] for way in ("one_pass", "found", "given"))
+    assert views["left_out"] == [] and "did not learn from" in views["what"]
+    assert card["domains"]["note"] == "made up" and card["domains"]["mm"][0]["domain"] == "p9"
+    assert 0 < card["domains"]["mm"][0]["pa_mpjpe"] <= card["domains"]["mm"][0]["mpjpe"] < 200
+    assert {name: card[name] for name in before if name not in ("views", "domains")} == {
+        name: before[name] for name in before if name not in ("views", "domains")
+    }
+
+
+def test_a_view_of_too_few_frames_is_named(packed: Path, clip: Path, tmp_path: Path) -> None:
+    with np.load(clip) as held:
+        changed = {name: held[name] for name in held.files}
+    changed["keypoints"][1, 20:, :, 2] = 0  # the second camera sees nobody in the second half
+    np.savez(tmp_path / "one.npz", **changed)
+    given = ["--score-only", "--install", str(packed), "--clips", str(tmp_path / "one.npz")]
+    assert main(given) == 0
+    views = json.loads((packed / "card.json").read_text())["views"]
+    assert [row["view"] for row in views["mm"]] == ["one 0"] and views["left_out"] == ["one 1"]
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (["--score-only"], "--score-only: expected --clips or --domains beside it, got none"),
+        ([], "--motion: expected a value, or --score-only, got none"),
+        (["--score-only", "--domains", "{file}"], "--domains: expected --domains-note beside it, got none"),
+        (["--score-only", "--clips", "{file}", "--install", "{file}"], "--install: expected a packed lifter"),
+    ],
+)
+def test_what_is_missing_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], given: list[str], sentence: str
+) -> None:
+    file = tmp_path / "file.npz"
+    file.touch()
+    assert main([option.format(file=file) for option in given]) == 2
+    assert sentence in capsys.readouterr().err

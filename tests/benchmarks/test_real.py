@@ -7,63 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from two_cameras import rig
 
 from benchmarks.real.clips import LIMBS, first_halves, views
 from benchmarks.real.program import main
-from poseda.geometry.anatomy import posed
 from poseda.geometry.skeleton import H36M16
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-SIZE = (1920, 1080)
-
-
-def rig() -> tuple[np.ndarray, np.ndarray]:
-    """World-to-camera rotations and shifts of two level cameras, 4 m away and at right angles."""
-    front = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
-    side = np.array([[0, 1.0, 0], [0, 0, -1], [-1, 0, 0]])
-    return np.stack([front, side]), np.array([[0, 1.0, 4.0], [0, 1.0, 4.0]])
-
-
-@pytest.fixture
-def clip(tmp_path: Path, bodies: np.ndarray) -> Path:
-    """Forty frames of a person before two cameras; the left wrist is hidden in the second half."""
-    rotation, shift = rig()
-    matrix = np.array([[1500.0, 0, 960], [0, 1500, 540], [0, 0, 1]])
-    keypoints = np.zeros((2, 40, 16, 3))
-    for camera in range(2):
-        seen = bodies @ rotation[camera].T + shift[camera]
-        picture = seen @ matrix.T
-        keypoints[camera, ..., :2] = picture[..., :2] / picture[..., 2:]
-        keypoints[camera, ..., 2] = 0.9
-    keypoints[:, 20:, H36M16.joint("left_wrist"), 2] = 0
-    path = tmp_path / "someone.npz"
-    np.savez(
-        path,
-        keypoints=keypoints,
-        joint_names_2d=np.array(H36M16.joint_names),
-        image_size=np.array([SIZE, SIZE]),
-        K=np.stack([matrix, matrix]),
-        dist=np.zeros((2, 5)),
-        R=rotation,
-        t=shift,
-        pose_3d=bodies,
-        joint_names_3d=np.array(H36M16.joint_names),
-        frame=np.arange(40),
-    )
-    return path
-
-
-@pytest.fixture
-def bodies() -> np.ndarray:
-    """(40, 16, 3) metres in a world with z up, the pelvis 1 m high."""
-    from poseda.geometry.anatomy import DEGREES, RANGES
-
-    rng = np.random.default_rng(0)
-    middle = RANGES.mean(1) * 0.3
-    angles = middle + 10 * rng.standard_normal((40, len(DEGREES)))
-    lengths = np.full((40, 15), 0.3)
-    return posed(angles, lengths, rng.uniform(0, 360, 40)) + np.array([0, 0, 1.0])
 
 
 def test_a_clip_gives_a_view_for_each_camera_with_its_truth_in_camera_axes(

@@ -33,12 +33,16 @@ def test_a_run_leaves_results_logs_reports_and_how_it_came_about(run: Path) -> N
     results = json.loads((run / "results.json").read_text())
     assert len(results) == 5 * 2 * 2  # arms, seeds, splits
     assert {"arm", "seed", "split", "mpjpe", "pa_mpjpe", "pck", "auc", "per_joint"} <= results[0].keys()
+    assert all(len(row["per_camera"]) > 1 and min(row["per_camera"].values()) > 0 for row in results)
+    assert (
+        "- errors by camera: wide_target, MPJPE mm by number of camera: " in (run / "report.md").read_text()
+    )
     record = json.loads((run / "config.json").read_text())
     assert record["config"]["training"]["adapt_steps"] == 10 and record["seeds"] == [0, 1]
     assert record["versions"]["torch"] == torch.__version__ and len(record["data"]["sha256"]) == 64
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert all({"step", "phase"} <= line.keys() for line in lines)
-    assert {line["phase"] for line in lines} == {"lifter", "generator"}
+    assert {line["phase"] for line in lines} == {"lifter", "generator", "round1"}
     card = json.loads((run / "protocol.json").read_text())
     assert {"joints", "frames", "test-time flip", "target", "selection", "seeds"} <= card.keys()
     assert "Recommended model" in (run / "report.html").read_text()
@@ -56,7 +60,7 @@ def test_evaluate_repeats_the_numbers_of_the_run(run: Path, capsys: pytest.Captu
 
 def test_resuming_a_finished_run_changes_nothing(run: Path) -> None:
     before = (run / "results.json").read_bytes(), (run / "metrics.jsonl").read_bytes()
-    again = [*TINY, *SHORT, "--out", str(run), "--resume", "--arms", "gpa"]
+    again = [*TINY, *SHORT, "--out", str(run), "--resume", "--arms", "gpa_lpa"]
     assert main(again) == 0
     assert before == ((run / "results.json").read_bytes(), (run / "metrics.jsonl").read_bytes())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from poseda.cli import main
 from poseda.cli.progress import PERIOD, ProgressLines, TimeLeft, duration
 from poseda.cli.screen import ProgressBars, print_table
 from poseda.config import RunConfig, preset
-from poseda.report import Summary
+from poseda.report import Summary, by_labels, ranked
 from poseda.runs.verdict import why
 from poseda.training import plan
 
@@ -41,7 +42,9 @@ def test_the_plan_is_what_the_run_does(
     assert main(["adapt", *line]) == 0
     from poseda.cli.adapt import parse_run
 
-    lines = capsys.readouterr().out.splitlines()
+    shown = capsys.readouterr().out
+    lines = shown.splitlines()
+    assert "is recommended: " in shown and (len(arms) == 1) != ("By the target's labels, " in shown)
     done = [
         title for title, _, rest in (line.partition(": ") for line in lines) if rest.startswith("done in")
     ]
@@ -65,6 +68,20 @@ def test_the_time_left_is_that_of_all_phases() -> None:
     assert left.seconds() == pytest.approx(4 * (20 + 40) + 3 * 60)
     assert left.position == "phase 4 of 8"
     assert "about 7 min of the run left" in left.words()
+
+
+def test_the_phases_of_the_wide_arms_take_the_same_time_a_step() -> None:
+    clock, phases = Clock(), plan(replace(preset("tiny"), arms=("wide", "wide_target", "oracle")))
+    left = TimeLeft(phases, clock)
+    names = [(phase.arm, phase.name) for phase in phases]
+    assert names[1:4] == [("wide", "lifter"), ("wide_target", "round1"), ("wide_target", "lifter")]
+    left.begins(phases[0].title, 0)
+    clock.now = 60.0
+    left.advanced(60)  # a second a step
+    left.begins(phases[1].title, 0)
+    clock.now = 180.0
+    left.advanced(30)  # four seconds a step
+    assert left.seconds() == pytest.approx(4 * (30 + 2 * 40) + 60)
 
 
 def test_a_resumed_phase_counts_only_the_steps_of_this_run() -> None:
@@ -119,6 +136,37 @@ def test_the_widest_table_fits_eighty_columns_without_losing_a_letter() -> None:
     text = shown.getvalue()
     assert max(map(len, text.splitlines())) <= 80 and "…" not in text
     assert text.count("123.4") == 18 and text.count("±12.3") == 18 and text.count("gpa_lpa_view") == 1
+
+
+def summary(arm: str, mpjpe: float) -> Summary:
+    return Summary(arm, 1, {"mpjpe": mpjpe}, {"mpjpe": 0.0}, None)
+
+
+def test_the_best_arm_stands_on_top_and_a_bound_at_the_end() -> None:
+    rows = [
+        summary("oracle", 40.0),
+        summary("source_only", 90.0),
+        summary("wide", 60.0),
+        summary("gpa", 70.0),
+    ]
+    assert [row.arm for row in ranked(rows)] == ["wide", "gpa", "source_only", "oracle"]
+
+
+def test_a_recommended_arm_that_labels_show_to_be_worse_is_said_to_be_worse() -> None:
+    rows = [
+        summary("source_only", 90.0),
+        summary("wide", 70.0),
+        summary("gpa", 60.0),
+        summary("oracle", 40.0),
+    ]
+    assert by_labels(rows, "wide") == (
+        "By the target's labels, gpa is better than wide: MPJPE 60.0 mm against 70.0 mm."
+    )
+    assert by_labels(rows, "gpa") == (
+        "By the target's labels, gpa is the best arm that saw no label: "
+        "MPJPE 60.0 mm, then wide with 70.0 mm."
+    )
+    assert by_labels(rows, "pretrained") == by_labels(rows[2:], "gpa") == ""
 
 
 def test_footage_ends_with_numbers_without_labels_a_reason_and_the_command(

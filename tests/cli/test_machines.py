@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from poseda import pretrained
 from poseda.bench import op as bench
 from poseda.cli import main
 from poseda.ops._native import build_info
@@ -40,7 +41,8 @@ def test_adapt_and_evaluate_print_their_results_as_json(
 
 def test_info_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(build_info()))
+    wanted = build_info() | {"pretrained": pretrained.card()}
+    assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(wanted))
 
 
 def test_bench_prints_its_record_on_stdout(

@@ -187,6 +187,25 @@ def test_a_shell_learns_commands_and_options(shell: str, capsys: pytest.CaptureF
     assert "generator-training.steps" in script and "smooth.filter" in script
 
 
+def test_bash_completes_an_option_and_its_values(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["--completion", "bash"]) == 0
+    (tmp_path / "poseda.bash").write_text(capsys.readouterr().out)
+    typed = """
+        source ./poseda.bash
+        COMP_WORDS=(poseda "$@") COMP_CWORD=$#
+        $(complete -p poseda | sed 's/.*-F \\([^ ]*\\) .*/\\1/')
+        echo "${COMPREPLY[*]}"
+    """
+    for words, completed in {
+        ("adap",): "adapt",
+        ("adapt", "--pres"): "--preset",
+        ("adapt", "--preset", "t"): "tiny",
+    }.items():
+        shell = ["bash", "-c", typed, "bash", *words]
+        found = subprocess.run(shell, cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert found.stdout.strip() == completed
+
+
 def test_an_unknown_shell_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--completion", "bsh"]) == 2
     assert capsys.readouterr().err.startswith("poseda: --completion: expected one of bash, zsh, fish")

@@ -17,6 +17,7 @@ from poseda.cli.options import parse
 from poseda.cli.recipe import resolve
 from poseda.config import ConfigError, check_resumable, preset, to_json
 from poseda.config.fields import flatten
+from poseda.config.run import FOOTAGE_ARMS, LABELLED_ARMS, TABLE_ARMS
 
 
 def run_of(line: str) -> dict[str, object]:
@@ -36,6 +37,7 @@ def test_the_later_of_two_presets_counts_in_every_number() -> None:
     assert run_of("--preset full --preset=tiny --device cpu") == tiny | {
         "device": "cpu",
         "precision": "32-true",
+        "arms": list(LABELLED_ARMS),
     }
 
 
@@ -63,7 +65,7 @@ def test_words_of_a_file_stay_words_and_null_is_not_given(tmp_path: Path) -> Non
     path = written(tmp_path, "preset: tiny\ngate: on\ncompile: off\nresume: yes\ntarget: null\ndata:\n")
     run = run_of(f"--config {path}")
     assert (run["gate"], run["compile"], run["resume"]) == ("on", "off", True)
-    assert run["target"] is None and run["data"] is None and run["arms"] == list(preset("tiny").arms)
+    assert run["target"] is None and run["data"] is None and run["arms"] == list(LABELLED_ARMS)
 
 
 def test_a_printed_configuration_asks_for_the_same_run(
@@ -210,7 +212,7 @@ def test_footage_is_aligned_too_unless_the_lifter_sees_several_frames() -> None:
     several = resolve(target | {"lifter": "videopose3d", "frames": 9})
     assert several.frames == 9 and several.arms == ("source_only", "gpa", "gpa_lpa")
     assert resolve(target | {"arms": ("lpa",)}).arms == ("lpa",)
-    assert resolve({"preset": "tiny"}).arms == preset("tiny").arms
+    assert resolve({"preset": "tiny"}).arms == LABELLED_ARMS
 
 
 @pytest.mark.parametrize(
@@ -276,6 +278,11 @@ def test_preset_and_precision_follow_from_the_device(
     assert (run.preset, run.precision, run.graphs) == (name, precision, "auto")
     assert run.training == preset(name).training  # type: ignore[arg-type]
     assert resolve({"preset": "auto"}) == run
+    between = {"cpu": "demo", "cuda": "full"}[
+        device
+    ]  # the embedded domains, where adapt is asked for nothing
+    assert parse_run([]).preset == between
+    assert resolve({"target": Path("footage.json")}, demo=True).preset == name
     chosen = resolve({"preset": "tiny", "precision": "bf16-mixed"})
     assert (chosen.preset, chosen.precision) == ("tiny", "bf16-mixed")
 
@@ -307,3 +314,34 @@ def test_a_wide_lifter_that_an_older_run_trained_is_not_taken_for_the_packages()
     with pytest.raises(ConfigError, match="from_scratch: the run to resume has True, got False"):
         check_resumable(config, older)
     check_resumable(config, to_json(config))
+
+
+def test_the_arms_follow_from_the_data(tmp_path: Path) -> None:
+    clip = tmp_path / "clip.npz"
+    clip.touch()
+    tiny = "--preset tiny --device cpu"
+    assert tuple(run_of(tiny)["arms"]) == LABELLED_ARMS  # type: ignore[arg-type]
+    assert tuple(run_of(f"{tiny} --lifter stgcn --frames 9")["arms"]) == TABLE_ARMS  # type: ignore[arg-type]
+    footage = run_of(f"{tiny} --target {clip} --source {clip}")["arms"]
+    assert tuple(footage) == FOOTAGE_ARMS  # type: ignore[arg-type]
+    packaged = run_of(f"{tiny} --target {clip}")["arms"]
+    assert "wide" in packaged and "wide_target" not in packaged  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("recorded", "gate", "arms"),
+    [
+        (["gpa", "plus"], "report", ["gpa", "gpa_lpa_view"]),  # a name of 0.1.0
+        (["source_only"], "on", list(LABELLED_ARMS)),  # what the gate left is not what was asked for
+        (["ours"], "report", list(LABELLED_ARMS)),
+        (3, "report", list(LABELLED_ARMS)),
+    ],
+)
+def test_a_resumed_run_keeps_its_arms_where_none_are_named(
+    tmp_path: Path, recorded: object, gate: str, arms: list[str]
+) -> None:
+    record = to_json(preset("tiny")) | {"arms": recorded, "gate": gate}
+    (tmp_path / "config.json").write_text(json.dumps({"config": record}))
+    line = f"--device cpu --resume --out {tmp_path}"
+    assert run_of(line)["arms"] == arms
+    assert run_of(f"{line} --arms gpa")["arms"] == ["gpa"]

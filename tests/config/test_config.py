@@ -23,7 +23,7 @@ from poseda.config import (
 )
 
 
-@pytest.mark.parametrize("name", ["tiny", "default", "full"])
+@pytest.mark.parametrize("name", ["tiny", "demo", "default", "full"])
 def test_a_preset_survives_json(name: str) -> None:
     config = dataclasses.replace(preset(name), data=Path("somewhere/p1.npz"), seeds=(1, 2), arms=("gpa",))
     assert config.preset == name
@@ -66,7 +66,7 @@ def test_a_preset_survives_json(name: str) -> None:
         (lambda: RunConfig(arms=()), ["arms", "at least one"]),
         (lambda: RunConfig(frames=4), ["frames", "odd", "got 4"]),
         (lambda: RunConfig(frames=-1), ["frames", "above 0", "got -1"]),
-        (lambda: preset("huge"), ["preset", "tiny, default, full", "'huge'"]),  # type: ignore[arg-type]
+        (lambda: preset("huge"), ["preset", "tiny, demo, default, full", "'huge'"]),  # type: ignore[arg-type]
     ],
 )
 def test_values_that_do_not_fit_are_named(build: object, names: list[str]) -> None:

@@ -2,12 +2,16 @@
 
 import json
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from poseda.datasets.synthetic.embedded import EmbeddedDomains
 from poseda.evaluation import metrics
+from poseda.evaluation.evaluate import by_camera
 from poseda.geometry.rotation import rotation_matrix
 from poseda.geometry.skeleton import H36M16, Skeleton
 from poseda.ops import procrustes_align
@@ -261,3 +265,17 @@ def test_evaluate_poses_refuses_empty_sets_and_other_skeletons():
         metrics.evaluate_poses(torch.zeros(2, 17, 3), torch.zeros(2, 17, 3), H36M16)
     with pytest.raises(ValueError, match=r"clip: expected shape \(2,\), got \(3,\)"):
         metrics.evaluate_poses(poses(2), poses(2), H36M16, clip=torch.zeros(3, dtype=torch.int64))
+
+
+def test_errors_by_camera_average_to_the_error_of_all():
+    labelled = EmbeddedDomains(size=0.05).evaluation()
+    errors = torch.rand(len(labelled), dtype=torch.float64)
+    found = by_camera(errors, labelled)
+    camera = labelled.columns["camera"]
+    assert list(found) == sorted(map(str, set(camera.tolist()))) and len(found) > 1
+    pooled = sum(found[str(number)] for number in camera.tolist()) / len(labelled)
+    assert pooled == pytest.approx(errors.mean().item())
+    by_lens = by_camera(errors, replace(labelled, columns={}))
+    assert sorted(by_lens.values()) == pytest.approx(sorted(found.values()))
+    many = {"camera": np.arange(len(labelled))}
+    assert by_camera(errors, replace(labelled, columns=many)) == {}

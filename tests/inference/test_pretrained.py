@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from poseda import pretrained
+from benchmarks.pretrained import VIEWS
+from poseda import pretrained, training
 from poseda.cli import main
+from poseda.config import RunConfig, WideConfig, preset
+from poseda.datasets import OwnDomains
 from poseda.datasets.synthetic.embedded import EmbeddedDomains
 from poseda.evaluation.evaluate import evaluate
 from poseda.geometry.camera import denormalize_screen
+from poseda.geometry.skeleton import Skeleton
 from poseda.inference import AdaptedLifter
 from poseda.runs import RunFolder
+from poseda.training.preparation import check_packaged
 from tests.shared.runs import equal, weights
 
 SIZE = (640, 480)
@@ -47,6 +54,24 @@ def test_its_card_names_the_data_their_makers_and_its_size() -> None:
     assert card["poses"] > 50_000 and "embedded source domain" in card["trained_on"]
     text = (pretrained.FOLDER / "config.json").read_text()
     assert json.loads(text)["config"]["out"] == "poseda-run" and "/" not in json.loads(text)["data"]["name"]
+
+
+def test_its_card_has_errors_by_camera_and_says_which_cannot_be_compared(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    card = pretrained.card()
+    views, domains = card["views"], card["domains"]
+    assert len(views["mm"]) > 20 and len({row["view"] for row in views["mm"]}) == len(views["mm"])
+    assert all(20 < row[way] < 400 for row in views["mm"] for way in ("one_pass", "found", "given"))
+    assert views["what"] == VIEWS and "not comparable" in domains["note"]
+    assert main(["info"]) == 0
+    shown = capsys.readouterr().out
+    errors = [row["found"] for row in views["mm"]]
+    assert f"mean {sum(errors) / len(errors):.0f} mm, {min(errors):.0f} to {max(errors):.0f} mm" in shown
+    assert all(row["view"] in shown for row in views["mm"]) and domains["note"] in shown
+    assert all(name in shown for name in views["left_out"])
+    assert main(["info", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["pretrained"] == card
 
 
 @pytest.mark.usefixtures("one_thread")
@@ -101,6 +126,22 @@ def test_a_lifter_can_be_trained_from_scratch(footage: Path, tmp_path: Path) -> 
             "--wide.width: expected 512, that of the package's lifter",
         ),
         (["--target", "{file}", "--wide.steps", "9"], "--wide.steps: expected --from-scratch beside it"),
+        (
+            ["--target", "{file}", "--views.lowest", "3"],
+            "--views.lowest: expected --from-scratch or the arm wide_target beside it, as",
+        ),
+        (
+            ["--target", "{file}", "--detector.noise", "0"],
+            "--detector.noise: expected --from-scratch or the arm wide_target beside it",
+        ),
+        (
+            ["--target", "{file}", "--wide.target-steps", "9"],
+            "--wide.target-steps: expected the arm wide_target beside it",
+        ),
+        (
+            ["--target", "{file}", "--arms", "wide_target", "--wide.learning-rate", "1"],
+            "--wide.learning-rate: expected --from-scratch beside it",
+        ),
         (["--from-scratch"], "--from-scratch: expected --target without --source, where it has an effect"),
     ],
 )
@@ -111,3 +152,35 @@ def test_what_does_not_fit_it_is_refused(
     assert main(["adapt", *given, *SCREEN[2:] * ("--target" in given), "--out", str(tmp_path / "r")]) == 2
     assert sentence in capsys.readouterr().err
     assert not (tmp_path / "r").exists()
+
+
+def test_a_printed_configuration_of_a_run_with_it_asks_for_the_same_run(
+    footage: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["adapt", "--preset", "tiny", "--target", str(footage), *SCREEN]
+    assert main([*given, "--print-config"]) == 0
+    printed = capsys.readouterr().out
+    (tmp_path / "run.yaml").write_text(printed)
+    assert main(["adapt", "--config", str(tmp_path / "run.yaml"), "--print-config"]) == 0
+    assert capsys.readouterr().out == printed
+
+
+def on_footage(out: Path, **options: Any) -> RunConfig:
+    """A run that a program asks for: the preset tiny with footage, whose file nobody reads here."""
+    clip = out.with_suffix(".npz")
+    clip.touch()
+    return replace(preset("tiny"), target=clip, arms=("wide",), device="cpu", out=out, **options)
+
+
+def test_a_program_that_asks_for_another_size_is_told_before_anything_is_written(tmp_path: Path) -> None:
+    data = EmbeddedDomains(size=0.05).adaptation()
+    own = OwnDomains("gym", data, "0" * 64, {})
+    with pytest.raises(ValueError, match=r"wide\.width: expected 512, that of the package's lifter, or"):
+        training.prepare(on_footage(tmp_path / "r"), own)
+    fits = replace(WideConfig(), **{k.removeprefix("wide."): v for k, v in pretrained.size().items()})
+    dog = Skeleton.declare("dog", {"hip": None, "chest": "hip", "nose": "chest", "tail": "hip"})
+    with pytest.raises(ValueError, match="from_scratch: expected it with dog, as the package's lifter has"):
+        check_packaged(on_footage(tmp_path / "r", wide=fits), dog)
+    assert not (tmp_path / "r").exists()
+    training.prepare(on_footage(tmp_path / "r", wide=fits), own)
+    training.prepare(on_footage(tmp_path / "s", from_scratch=True), own)

@@ -30,7 +30,7 @@ from poseda.datasets import from_arrays
 from poseda.datasets.account import account_of
 from poseda.export import poses_page
 from poseda.geometry.skeleton import H36M16
-from poseda.report import RunRecord, page
+from poseda.report import RunRecord, headline, page, sections
 from poseda.report.arms import ARMS, PAGE, colours
 from poseda.report.tables import change_of
 
@@ -242,6 +242,10 @@ def test_the_headline_says_by_how_much_the_recommended_model_is_better(record: R
     ]
     labelled = shown(dataclasses.replace(record, results=rows))
     assert "its MPJPE is 70.0 mm; that of source_only is 90.0 mm" in labelled
+    assert "gpa_lpa is the best arm that saw no label: MPJPE 70.0 mm, then gpa with 80.0 mm" in labelled
+    worse = [{**row, "mpjpe": 60.0} if row["arm"] == "gpa" else row for row in rows]
+    said = "By the target's labels, gpa is better than gpa_lpa: MPJPE 60.0 mm against 70.0 mm."
+    assert said in shown(dataclasses.replace(record, results=worse))
     unlabelled = [row for row in rows if row["split"] == "source_val"]
     assert record.labelfree is not None
     models = {arm: {**numbers} for arm, numbers in record.labelfree["models"].items()}
@@ -250,6 +254,28 @@ def test_the_headline_says_by_how_much_the_recommended_model_is_better(record: R
     told = shown(dataclasses.replace(record, results=unlabelled, labelfree=labelfree))
     assert "Of 4 numbers that need no labels, 1 are better than those of source_only and 1 are worse" in told
     assert "its MPJPE is" not in told and "They do not say which model suits the target." in told
+
+
+def test_the_card_has_the_errors_of_the_recommended_model_by_camera(record: RunRecord) -> None:
+    rows = [{**row, "per_camera": {"0": 50.0, "7": 61.26}} for row in record.results]
+    models = headline.Models.of(record)
+    card = sections.protocol(dataclasses.replace(record, results=rows), models)["card"]
+    assert card["errors by camera"] == "gpa_lpa, MPJPE mm by number of camera: 0 50.0, 7 61.3"
+    older = [{name: row[name] for name in row if name != "per_camera"} for row in rows]
+    assert (
+        "errors by camera"
+        not in sections.protocol(dataclasses.replace(record, results=older), models)["card"]
+    )
+
+
+def test_a_run_of_wide_alone_is_not_told_that_it_trained_nothing(record: RunRecord) -> None:
+    assert record.gate is not None and record.labelfree is not None
+    config = {**record.config, "config": {**record.config["config"], "arms": ["wide"]}}
+    found = {**record.labelfree, "source_model": "wide"}
+    gate = {**record.gate, "verdict": "adapt", "recommended": "wide"}
+    alone = dataclasses.replace(record, config=config, gate=gate, labelfree=found, results=[])
+    reasons = headline.verdict(alone, headline.Models.of(alone))["reasons"]
+    assert reasons[1].startswith("No model of this run learned from the target. This one is for every camera")
 
 
 # --------------------------------------------------------------------------------------------- a real browser

@@ -291,6 +291,27 @@ def test_half_precision_resumes_with_its_gradient_scale(
     assert equal(weights(whole.out, "gpa"), weights(cut.out, "gpa"))
 
 
+# ------------------------------------------------------------------------------------------ small targets
+
+
+def test_an_arm_that_the_target_is_too_small_for_is_left_out_unless_it_was_named(
+    tmp_path: Path, members: dict[str, np.ndarray], capsys: pytest.CaptureFixture[str]
+) -> None:
+    focal = members["target_train_focal"] * (1 + np.arange(len(members["target_train_focal"]))[:, None] / 1e3)
+    path = write(tmp_path / "lenses.npz", members, target_train_focal=focal)  # every pose has its own camera
+    given = [*TINY, "--wide.steps", "4", "--data", str(path), "--gate", "off", "--out", str(tmp_path / "r")]
+    named = refused(capsys, *given, "--arms", "wide", "wide_target")
+    assert "expected a target camera with at least 8 poses for wide_target, got 1" in named
+    assert not (tmp_path / "r").exists()
+    assert main(given) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    wanted = "wide_target is left out: it needs a target camera with at least 8 poses, and the largest has 1."
+    assert wanted in said
+    assert json.loads((tmp_path / "r" / "config.json").read_text())["config"]["arms"] == [
+        *("source_only", "gpa_lpa", "wide", "oracle")
+    ]
+
+
 # ------------------------------------------------------------------------------------------ own footage
 
 
