@@ -19,7 +19,7 @@ from poseda.cli.options import read
 from poseda.cli.program import Given, Program, UsageError
 from poseda.cli.recipe import resolve
 from poseda.cli.screen import say
-from poseda.config import RunConfig, to_json
+from poseda.config import FIELD_VIEWS, RunConfig, to_json
 from poseda.config.fields import fields_of
 from poseda.config.limits import ConfigError, Found, check_fields
 from poseda.pretrained import CARD, FOLDER
@@ -93,7 +93,7 @@ def run(arguments: list[str]) -> int:
     """Train what is missing, then pack it."""
 
     def make(given: Given) -> tuple[PretrainedOptions, RunConfig]:
-        recipe = resolve(given.without(PretrainedOptions))
+        recipe = resolve(FIELD_VIEWS | given.without(PretrainedOptions))
         return given.build(PretrainedOptions), replace(recipe, gate="off", arms=("wide",), seeds=(0,))
 
     options, recipe = read(PROGRAM, arguments, make)

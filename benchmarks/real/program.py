@@ -15,8 +15,8 @@ from poseda.cli.options import read
 from poseda.cli.program import Given, Program, UsageError
 from poseda.cli.recipe import resolve
 from poseda.cli.screen import print_json, say
+from poseda.config import FIELD_VIEWS, RunConfig, to_json
 from poseda.config import WIDE_ARMS as ARMS
-from poseda.config import RunConfig, to_json
 from poseda.config.fields import fields_of
 from poseda.config.limits import Distinct, Found, check_fields
 from poseda.config.run import Seed
@@ -66,7 +66,7 @@ def run(arguments: list[str]) -> int:
     """Train what is missing, score every view, and print the tables."""
 
     def make(given: Given) -> tuple[RealOptions, RunConfig]:
-        recipe = resolve(given.without(RealOptions))
+        recipe = resolve(FIELD_VIEWS | given.without(RealOptions))
         return given.build(RealOptions), replace(recipe, gate="off", arms=ARMS)
 
     options, recipe = read(PROGRAM, arguments, make)
