@@ -63,6 +63,7 @@ def draw_views(
     options: ViewsConfig,
     rng: torch.Generator | None = None,
     physique: Tensor | None = None,
+    seen_up: Tensor | None = None,
 ) -> View:
     """Draw a view for each of N source poses.
 
@@ -73,9 +74,11 @@ def draw_views(
         rng: of the draws.
         physique: (G,) or (N, G) factors of lengths towards which people's proportions are drawn; None
             keeps the source's.
+        seen_up: (N, 3) upward unit vectors in camera axes, where the cameras are known; None draws them.
     """
     draw = _Draws(up, rng)
-    seen_up = tilted_up(torch.cat([_pitch(draw, options), _roll(draw, options)], 1))
+    if seen_up is None:
+        seen_up = tilted_up(torch.cat([_pitch(draw, options), _roll(draw, options)], 1))
     # The heading is uniform about the vertical, so any rotation that brings upward into the camera will do.
     heading = up * draw.between(-math.pi, math.pi, 1)
     distance = draw.between(math.log(options.nearest), math.log(options.farthest), 1).exp()

@@ -119,6 +119,63 @@ class Verdict:
         }
 
 
+@dataclass(frozen=True)
+class PredictedError:
+    """The error that is expected of an arm on the target.
+
+    Args:
+        error: mean over seen joints, millimetres.
+        low, high: ends of the interval of 90 %.
+    """
+
+    error: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.error:.0f} mm ({self.low:.0f} to {self.high:.0f})"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of the arms after training, without labels of the target.
+
+    Args:
+        rows: target rows that it rests on.
+        targets: simulated targets that it was learned from.
+        errors: predicted error by arm; empty where there are too few rows.
+        prior: the arm that the fixed order puts first.
+        recommended: the arm that the evidence recommends.
+        sure: chance that no other arm is better by a twentieth, 0 to 1; None where there is no other.
+    """
+
+    rows: int
+    targets: int
+    errors: dict[str, PredictedError]
+    prior: str
+    recommended: str
+    sure: float | None
+
+    @property
+    def sentence(self) -> str:
+        """In words."""
+        if not self.errors:
+            return (
+                f"Only {self.rows} rows of the target can be judged, so no error is predicted, and "
+                f"{self.recommended} is recommended"
+            )
+        by_error = sorted(self.errors.items(), key=lambda entry: entry[1].error)
+        listed = ", ".join(f"{arm} {error}" for arm, error in by_error)
+        sure = ""
+        if self.sure is not None:
+            sure = f"; no other arm is better by 5 %, with a chance of {100 * self.sure:.0f} %"
+        return f"Predicted errors, with intervals of 90 %: {listed}{sure}"
+
+    def to_json(self) -> dict[str, Any]:
+        """What gate.json holds of it."""
+        return {**asdict(self), "sentence": self.sentence}
+
+
 def source_model(arms: Sequence[Arm]) -> str:
     """Name of the source model: the arm, or the pre-trained lifter where that arm was not asked for.
 
@@ -206,6 +263,11 @@ class VerdictFile:
                 f"{self.file.path}: expected the verdict of the gate, found none that can be read"
             ) from error
         return record
+
+    def add(self, evidence: Evidence) -> None:
+        """Put the evidence into the file, and recommend what it recommends."""
+        record = self.file.read()
+        self.file.write(record | {"recommended": evidence.recommended, "evidence": evidence.to_json()})
 
     def write(self, verdict: Verdict | None, arms: Sequence[Arm], packaged: bool = False) -> None:
         """Keep a verdict and the model that it recommends.
