@@ -191,7 +191,8 @@ def _show_footage(console: Console, config: RunConfig, name: str) -> None:
     if table is not None:
         print_plain_table(console, f"{name}: the lifted poses, without labels; low is good", table)
     if record.gate is not None:
-        console.print(why(record.gate["recommended"], record.gate["finding"]), highlight=False)
+        reason = why(record.gate["recommended"], record.gate["finding"], record.gate.get("evidence"))
+        console.print(reason, highlight=False)
     # Alone in its line, so that it can be copied.
     console.print(f"To lift the footage, type:\n{lift_command(config)}", highlight=False, soft_wrap=True)
 

@@ -27,7 +27,6 @@ from poseda.config import RunConfig
 from poseda.datasets import AdaptationData, UnlabelledPoses
 from poseda.evaluation import labelfree
 from poseda.evaluation.error_model import ErrorModel
-from poseda.evaluation.metrics import MILLIMETRES
 from poseda.evaluation.simulated_target import SimulatedTarget, Simulator, placed_rows
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters.predict import predict
@@ -57,7 +56,7 @@ TRANSFER = 0.12
 Simulated targets cannot show it. Measured on first halves of real views (benchmarks/README.md)."""
 
 DOUBT = 1.645
-"""Standard deviations on either side of an interval of 90 %; the evidence must be as strong to be followed."""
+"""Standard deviations on either side of an interval of 90 %. Evidence as strong is followed."""
 
 ALIKE = 0.05
 """Arms whose errors differ by less are equally good choices."""
@@ -79,7 +78,13 @@ class Lifts:
 
 
 def gather(
-    data: AdaptationData, models: Mapping[str, nn.Module], config: RunConfig, prior: str, seed: int = 0
+    data: AdaptationData,
+    models: Mapping[str, nn.Module],
+    config: RunConfig,
+    prior: str,
+    seed: int = 0,
+    rows: int = ROWS,
+    targets: int = TARGETS,
 ) -> Evidence:
     """Predict the error of every arm on the target, and recommend one.
 
@@ -89,12 +94,14 @@ def gather(
         config: of the run.
         prior: the arm that is recommended unless the evidence against it is strong.
         seed: of the draws.
+        rows: most target rows that are read.
+        targets: how many are simulated.
     """
     usable = placed_rows(data.target, data.skeleton)
     source = source_model(config.arms)
     if len(usable) < FEWEST_ROWS:
         return Evidence(len(usable), 0, {}, prior, "wide" if "wide" in models else source, None)
-    at = torch.linspace(0, len(usable) - 1, min(ROWS, len(usable))).round().long()
+    at = torch.linspace(0, len(usable) - 1, min(rows, len(usable))).round().long()
     target = data.target.rows(usable[at.to(usable.device)]).to("cpu")
     lifted = _lift(models, target, data.skeleton, config)
     simulator = Simulator(
@@ -104,7 +111,7 @@ def gather(
     scores = scores_of(lifted, target, data.skeleton, source)
     noise = _noise(simulator, models[source], scores[source], config, seed)
     seen, true = [], []
-    for _ in range(TARGETS):
+    for _ in range(targets):
         simulated = simulator.draw(noise * 2 * float(torch.rand((), generator=rng)), rng)
         poses = _lift(models, simulated.poses, data.skeleton, config)
         seen.append(scores_of(poses, simulated.poses, data.skeleton, source))
@@ -119,7 +126,7 @@ def _lift(
 
 
 def _noise(simulator: Simulator, model: nn.Module, scores: np.ndarray, config: RunConfig, seed: int) -> float:
-    """The detector's noise, as a multiple of a usual one's, at which a model fits the picture as it does here.
+    """The detector's noise in units of a usual one's: that at which a model fits the picture as it does here.
 
     Postures that the model does not know fit worse, too, and are then taken for noise.
     """

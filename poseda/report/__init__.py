@@ -79,7 +79,9 @@ def summary_text(record: RunRecord) -> str:
     split = shown_split(record.results)
     lines = ["# poseda run\n", markdown(summarise(record.results, split)), f"\nOn {SPLIT_TITLES[split]}.\n"]
     if record.gate is not None:
+        evidence = record.gate.get("evidence")
         lines.append(f"{record.gate['sentence']}\n")
+        lines += [f"{evidence['sentence']}.\n"] if evidence else []
     lines += [f"- {name}: {value}" for name, value in record.card.items()]
     lines += [f"- footage: {line}" for line in record.account.lines()] if record.account else []
     return "\n".join(lines) + "\n"

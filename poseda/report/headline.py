@@ -72,11 +72,16 @@ def verdict(record: RunRecord, models: Models) -> dict[str, Any]:
     if gate is None:
         return {"kind": "off", "model": None, "reasons": [], "numbers": ""}
     kind = "adapt" if gate["verdict"] == "adapt" else "keep"
+    evidence = gate.get("evidence")
     reasons = [f"{gate['finding']}."]
+    if evidence is not None and evidence["reason"]:
+        reasons.insert(0, f"{models.recommended} is recommended: {evidence['reason']}.")
     if models.recommended != models.source:
         reasons += _comparison(record, models)
     elif kind == "adapt":
         reasons.append("This run trained no model that adapts.")
+    if evidence is not None and evidence["errors"]:
+        reasons.append(f"{evidence['sentence']}.")
     return {
         "kind": kind,
         "model": models.recommended,

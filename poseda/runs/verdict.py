@@ -1,8 +1,12 @@
-"""The verdict of the do-no-harm gate, as a run folder keeps it, and the model that it recommends."""
+"""The verdict of a run, as its folder keeps it: what the gate found, the evidence, the recommended model.
+
+The gate compares 2D before training. The evidence is of the trained arms
+(:mod:`poseda.evaluation.predicted_error`), and may overturn what the gate and the fixed order recommend.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -157,23 +161,35 @@ class Evidence:
     sure: float | None
 
     @property
+    def reason(self) -> str | None:
+        """Why this arm is recommended; None where the fixed order alone says so."""
+        if not self.errors:
+            return f"only {self.rows} rows of the target can be judged, too few to compare arms"
+        if self.recommended == self.prior:
+            return None
+        return (
+            f"its predicted error is lower than that of {self.prior} by more than chance and what simulation "
+            f"lacks explain"
+        )
+
+    @property
     def sentence(self) -> str:
         """In words."""
         if not self.errors:
-            return (
-                f"Only {self.rows} rows of the target can be judged, so no error is predicted, and "
-                f"{self.recommended} is recommended"
-            )
+            return f"No error is predicted: {self.reason}"
         by_error = sorted(self.errors.items(), key=lambda entry: entry[1].error)
         listed = ", ".join(f"{arm} {error}" for arm, error in by_error)
         sure = ""
         if self.sure is not None:
-            sure = f"; no other arm is better by 5 %, with a chance of {100 * self.sure:.0f} %"
-        return f"Predicted errors, with intervals of 90 %: {listed}{sure}"
+            sure = (
+                f"; the chance that no other arm is better than {self.recommended} by 5 % is "
+                f"{100 * self.sure:.0f} %"
+            )
+        return f"Predicted errors with intervals of 90 %, from {self.rows} rows: {listed}{sure}"
 
     def to_json(self) -> dict[str, Any]:
         """What gate.json holds of it."""
-        return {**asdict(self), "sentence": self.sentence}
+        return {**asdict(self), "reason": self.reason, "sentence": self.sentence}
 
 
 def source_model(arms: Sequence[Arm]) -> str:
@@ -204,19 +220,23 @@ def recommend(verdict: Verdict | None, arms: Sequence[Arm], packaged: bool = Fal
     return keep
 
 
-def why(recommended: str, finding: str) -> str:
-    """The reason of a recommendation, in one sentence.
+def why(recommended: str, finding: str, evidence: Mapping[str, Any] | None = None) -> str:
+    """The reason of a recommendation and the errors that are predicted, in a sentence or two.
 
     Args:
         recommended: the arm.
         finding: of the gate, as :attr:`Verdict.finding` gives it.
+        evidence: as :meth:`Evidence.to_json` gives it; None in runs older than it is.
     """
     reason = finding.partition(": ")[2] or finding
     if recommended == "wide":
         reason = "it was better than other arms wherever labels could show it, and lifts people partly seen"
     if recommended == "wide_target":
         reason = "it was better than wide, which is better than other arms, wherever labels could show it"
-    return f"{recommended} is recommended: {reason}."
+    if evidence is None:
+        return f"{recommended} is recommended: {reason}."
+    numbers = f" {evidence['sentence']}." if evidence["errors"] else ""
+    return f"{recommended} is recommended: {evidence['reason'] or reason}.{numbers}"
 
 
 def preferred(arms: Sequence[Arm], packaged: bool = False) -> Arm | None:
@@ -258,6 +278,8 @@ class VerdictFile:
             record["recommended"] = arm_name(record["recommended"])
             if record["recommended"] not in (*PREFERRED, PRETRAINED):
                 raise ValueError(record["recommended"])
+            if "evidence" in record:  # older files have none
+                record["evidence"]["errors"], record["evidence"]["reason"], record["evidence"]["sentence"]
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 f"{self.file.path}: expected the verdict of the gate, found none that can be read"

@@ -148,7 +148,9 @@ class Run:
         if self.verdict is not None:
             candidates = {arm: model for arm, model in models.items() if arm != "oracle"}
             prior = recommend(self.verdict, arms, self.config.packaged)
-            self.folder.verdict.add(gather(learned_from, candidates, self.config, prior))
+            evidence = gather(learned_from, candidates, self.config, prior)
+            self.folder.verdict.add(evidence)
+            self.folder.card.write({**self.folder.card.read(), "evidence": evidence.sentence})
 
     def _sample_generator(self) -> Generator | None:
         """The first seed's generator of the method, or of whichever arm has one."""
