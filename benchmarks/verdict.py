@@ -266,7 +266,7 @@ def markdown(scenes: Sequence[dict[str, Any]]) -> str:
 KEY = (
     "Good: within 5 % of the better arm.",
     "Worst against wide: by how much the recommended arm was worse than wide, at most.",
-    "Ratio: wide_target's error over that of wide, mean log, and the root mean square of the prediction's error.",
+    "Ratio: wide_target's error over that of wide, mean log, and the root mean square of the misprediction.",
     "Errors: of wide, log of true over predicted, mean and standard deviation.",
 )
 """How to read the table."""
