@@ -228,7 +228,7 @@ def judge(home: Home, scene: Scene, options: VerdictOptions) -> dict[str, Any]:
 
     scene = scene.thinned(options.rows)
     data = AdaptationData(H36M16, home.held, home.held, scene.poses)
-    evidence = gather(data, home.models, home.config, "wide_target", 0, options.rows, options.targets)
+    evidence = gather(data, home.models, home.config, "wide", 0, options.rows, options.targets)
     true = {
         arm: _error(lift_rows(model, scene.poses, H36M16, home.config).pose_3d, scene.truth, home.limbs)
         for arm, model in home.models.items()

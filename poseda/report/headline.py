@@ -74,7 +74,7 @@ def verdict(record: RunRecord, models: Models) -> dict[str, Any]:
     kind = "adapt" if gate["verdict"] == "adapt" else "keep"
     evidence = gate.get("evidence")
     reasons = [f"{gate['finding']}."]
-    if evidence is not None and evidence["reason"]:
+    if evidence is not None:
         reasons.insert(0, f"{models.recommended} is recommended: {evidence['reason']}.")
     if models.recommended != models.source:
         reasons += _comparison(record, models)

@@ -148,9 +148,9 @@ class Evidence:
         rows: target rows that it rests on.
         targets: simulated targets that it was learned from.
         errors: predicted error by arm; empty where there are too few rows.
-        prior: the arm that the fixed order puts first.
+        prior: the arm that is recommended unless another's predicted error is lower by enough.
         recommended: the arm that the evidence recommends.
-        sure: chance that no other arm is better by a twentieth, 0 to 1; None where there is no other.
+        sure: chance that no other arm is better by 5 %, 0 to 1; None where there is no other.
     """
 
     rows: int
@@ -161,16 +161,16 @@ class Evidence:
     sure: float | None
 
     @property
-    def reason(self) -> str | None:
-        """Why this arm is recommended; None where the fixed order alone says so."""
+    def reason(self) -> str:
+        """Why this arm is recommended."""
         if not self.errors:
             return f"only {self.rows} rows of the target can be judged, too few to compare arms"
+        if len(self.errors) == 1:
+            return "it is the only arm"
         if self.recommended == self.prior:
-            return None
-        return (
-            f"its predicted error is lower than that of {self.prior} by more than chance and what simulation "
-            f"lacks explain"
-        )
+            return "no other arm is predicted to be better by enough"
+        gain = 1 - self.errors[self.recommended].error / self.errors[self.prior].error
+        return f"its predicted error is {100 * gain:.0f} % lower than that of {self.prior}"
 
     @property
     def sentence(self) -> str:
@@ -236,7 +236,7 @@ def why(recommended: str, finding: str, evidence: Mapping[str, Any] | None = Non
     if evidence is None:
         return f"{recommended} is recommended: {reason}."
     numbers = f" {evidence['sentence']}." if evidence["errors"] else ""
-    return f"{recommended} is recommended: {evidence['reason'] or reason}.{numbers}"
+    return f"{recommended} is recommended: {evidence['reason']}.{numbers}"
 
 
 def preferred(arms: Sequence[Arm], packaged: bool = False) -> Arm | None:

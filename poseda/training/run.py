@@ -147,7 +147,7 @@ class Run:
         measure_without_labels(self.folder, learned_from, models, self.config)
         if self.verdict is not None:
             candidates = {arm: model for arm, model in models.items() if arm != "oracle"}
-            prior = recommend(self.verdict, arms, self.config.packaged)
+            prior = "wide" if "wide" in candidates else recommend(self.verdict, arms)
             evidence = gather(learned_from, candidates, self.config, prior)
             self.folder.verdict.add(evidence)
             self.folder.card.write({**self.folder.card.read(), "evidence": evidence.sentence})
