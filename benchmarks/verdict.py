@@ -22,7 +22,7 @@ from poseda.cli.options import read
 from poseda.cli.program import Given, Program, UsageError
 from poseda.cli.screen import print_json, say
 from poseda.config import WIDE_ARMS as ARMS
-from poseda.config.limits import AtLeast, Distinct, Found, check_fields
+from poseda.config.limits import AtLeast, Found, check_fields
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -48,7 +48,7 @@ class VerdictOptions:
     """File of the record, json. A command that was stopped continues where it stopped."""
     real: Annotated[Path, Found()] | None = None
     """Folder of `python -m benchmarks.real`, of which the first seed is read. Needs --clips and --motion."""
-    clips: Annotated[tuple[Path, ...], Distinct()] = ()
+    clips: tuple[Path, ...] = ()
     """The clips of that folder."""
     motion: Annotated[Path, Found()] | None = None
     """The motion of that folder."""
