@@ -60,7 +60,8 @@ class ErrorModel:
             kept = np.arange(len(y)) != left_out
             error, score, weight, _ = _regression(x[kept], y[kept])
             residual[left_out] = y[left_out] - error - _away(x[left_out], score) @ weight
-        return cls(arms, *_regression(x, y), residual)
+        error, score, weight, spread = _regression(x, y)
+        return cls(arms, error, score, weight, spread, residual)
 
     def predict(self, scores: Scores) -> tuple[np.ndarray, np.ndarray]:
         """Log errors (A,) on a target with these scores, and their covariance (A, A)."""
@@ -73,7 +74,7 @@ class ErrorModel:
         ) + unit * away @ self.spread @ away.T
 
 
-def _regression(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
+def _regression(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Means (A,) and (A, K), weights (K,) and their covariance, of scores (S, A, K) and log errors (S, A)."""
     known = np.isfinite(x)
     count = known.sum(0)
