@@ -180,7 +180,9 @@ def _home(path: Path, held: LabelledPoses, listed: tuple[Scene, ...], limbs: boo
 
     folder = RunFolder(path)
     config = folder.read_config()
-    models = {arm: folder.lifter(config.seeds[0], arm, config, H36M16).eval() for arm in ARMS}
+    models: dict[str, nn.Module] = {
+        arm: folder.lifter(config.seeds[0], arm, config, H36M16).eval() for arm in ARMS
+    }
     return Home(config, models, held, listed, limbs)
 
 
