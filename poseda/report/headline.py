@@ -41,12 +41,13 @@ class Models:
     def of(cls, record: RunRecord) -> Models:
         """Find them in the record of a run."""
         arms = list(record.config["config"]["arms"])
-        adapted = [arm for arm in arms if arm not in ("source_only", "oracle")]
+        source = str(record.labelfree["source_model"]) if record.labelfree else "source_only"
+        adapted = [arm for arm in arms if arm not in ("source_only", "oracle", source)]
         recommended = None if record.gate is None else str(record.gate["recommended"])
         packaged = from_json(record.config["config"]).packaged
         chosen, best = recommended or preferred(arms, packaged), preferred(adapted, packaged)
         return cls(
-            source=str(record.labelfree["source_model"]) if record.labelfree else "source_only",
+            source=source,
             recommended=recommended,
             chosen=chosen,
             compared=chosen if chosen in adapted else best or next(iter(adapted), None),
@@ -78,7 +79,7 @@ def verdict(record: RunRecord, models: Models) -> dict[str, Any]:
         reasons.insert(0, f"{models.recommended} is recommended: {evidence['reason']}.")
     if models.recommended != models.source:
         reasons += _comparison(record, models)
-    elif kind == "adapt":
+    elif kind == "adapt" and models.compared is None:
         reasons.append("This run trained no model that adapts.")
     if evidence is not None and evidence["errors"]:
         reasons.append(f"{evidence['sentence']}.")

@@ -203,7 +203,7 @@ def source_model(arms: Sequence[Arm]) -> str:
 
 
 def recommend(verdict: Verdict | None, arms: Sequence[Arm], packaged: bool = False) -> str:
-    """The model to use: a wide arm if one was trained, else the source model unless the verdict is to adapt.
+    """The model to use without evidence: a wide arm, else the source model unless the verdict is to adapt.
 
     Both wide arms were better than every other on all labelled pairs and real cameras that were tried
     (benchmarks/README.md). There wide_target was better than wide, too, but for one camera of 21. That holds
