@@ -92,7 +92,8 @@ def test_a_simulated_target_is_seen_by_the_targets_cameras_where_its_people_stan
     again = project(drawn.truth + root[:, None], poses.camera.to(torch.float64))
     torch.testing.assert_close(again, poses.pose_2d.double(), atol=1e-3, rtol=0)
     # Rows may be left out, so each root is looked up among the target's.
-    assert torch.cdist(poses.pose_2d[:, 0], made.target.pose_2d[:, 0]).amin(1).max() < 1e-4
+    found, there = poses.pose_2d[:, 0].double(), made.target.pose_2d[:, 0].double()
+    assert torch.cdist(found, there).amin(1).max() < 1e-4
 
 
 def test_people_of_a_simulated_target_stand_upright_before_the_targets_camera(data: AdaptationData) -> None:
