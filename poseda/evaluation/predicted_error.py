@@ -44,8 +44,8 @@ TARGETS = 12
 """Simulated targets."""
 
 NOISIEST = 1.5
-"""Most noise that is simulated, as a multiple of a usual detector's. Each target draws its own share of it, so
-that the regression learns what a worse fit to the picture means, and reads the target's noise from it."""
+"""Most noise that is simulated, as a multiple of a usual detector's. Each target draws its own share of it.
+So the regression learns what a worse fit to the picture means, and reads the target's noise from it."""
 
 SCORES = ("expected", "reprojection", "asymmetry", "inconstancy", "implausible", "apart")
 """Names of the numbers: the source model's expected error, then those of the arm itself."""
