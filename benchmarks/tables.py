@@ -112,6 +112,13 @@ def wide_real() -> Table:
     return by_view(read("real"))
 
 
+def verdict() -> Table:
+    """The recommendation against labels."""
+    from benchmarks.verdict import by_group
+
+    return by_group(read("verdict")["scenes"])
+
+
 def rivals(arm: str) -> Table:
     """One arm against others, run by run."""
     cells = []
@@ -289,6 +296,7 @@ TABLES: dict[str, Callable[[], Table]] = {
     "rivals-gpa_lpa_view": lambda: rivals("gpa_lpa_view"),
     "wide-pairs": wide_pairs,
     "wide-real": wide_real,
+    "verdict": verdict,
     "ablations": lambda: variants("ablations", 3, change=True),
     "baseline": lambda: variants("baseline", 4, change=False),
     "lifters-p1": lambda: lifters("p1"),

@@ -213,7 +213,8 @@ def _show_footage(console: Console, config: RunConfig, name: str) -> None:
     if table is not None:
         print_plain_table(console, f"{name}: the lifted poses, without labels; low is good", table)
     if record.gate is not None:
-        console.print(why(record.gate["recommended"], record.gate["finding"]), highlight=False)
+        reason = why(record.gate["recommended"], record.gate["finding"], record.gate.get("evidence"))
+        console.print(reason, highlight=False)
     # Alone in their lines, so that they can be copied.
     commands = "\n".join(lift_commands(config, record))
     console.print(f"To lift the footage, type:\n{commands}", highlight=False, soft_wrap=True)

@@ -124,6 +124,7 @@ def draw_views(
     drawn: Mapping[str, Tensor],
     physique: Tensor | None = None,
     own: Tensor | None = None,
+    seen_up: Tensor | None = None,
 ) -> View:
     """Make a view for each of N source poses.
 
@@ -136,11 +137,13 @@ def draw_views(
         physique: (G,) or (N, G) factors of lengths towards which people's proportions are drawn; None
             keeps the source's.
         own: (N,) bool, whether the legs are as motion capture has them. None: all are.
+        seen_up: (N, 3) upward unit vectors in camera axes, where the cameras are known; None draws them.
     """
-    most = math.radians(options.roll)
-    pitch = torch.where(drawn["level"], drawn["near_level"], drawn["pitch"])
-    rolled = torch.where(drawn["slight"], drawn["slight_roll"].clamp(-most, most), drawn["roll"])
-    seen_up = tilted_up(torch.cat([pitch, rolled], 1))
+    if seen_up is None:
+        most = math.radians(options.roll)
+        pitch = torch.where(drawn["level"], drawn["near_level"], drawn["pitch"])
+        rolled = torch.where(drawn["slight"], drawn["slight_roll"].clamp(-most, most), drawn["roll"])
+        seen_up = tilted_up(torch.cat([pitch, rolled], 1))
     distance = drawn["log_distance"].exp()
     length = drawn["build"] * drawn["stature"]
     if physique is not None:

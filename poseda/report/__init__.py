@@ -97,7 +97,9 @@ def summary_text(record: RunRecord) -> str:
         f"\nOn {SPLIT_TITLES[split]}.\n",
     ]
     if record.gate is not None:
+        evidence = record.gate.get("evidence")
         lines.append(f"{record.gate['sentence']}\n")
+        lines += [f"{evidence['sentence']}.\n"] if evidence else []
     card = protocol(record, Models.of(record))["card"]
     lines += [f"- {name}: {value}" for name, value in card.items()]
     lines += [f"- footage: {line}" for line in account_lines(record.accounts)]

@@ -50,12 +50,13 @@ class Models:
     def of(cls, record: RunRecord) -> Models:
         """Find them in the record of a run."""
         arms = list(record.config["config"]["arms"])
-        adapted = [arm for arm in arms if arm not in ("source_only", "oracle")]
+        source = str(record.labelfree["source_model"]) if record.labelfree else "source_only"
+        adapted = [arm for arm in arms if arm not in ("source_only", "oracle", source)]
         recommended = None if record.gate is None else str(record.gate["recommended"])
         packaged = from_json(record.config["config"]).packaged
         chosen, best = recommended or preferred(arms, packaged), preferred(adapted, packaged)
         return cls(
-            source=str(record.labelfree["source_model"]) if record.labelfree else "source_only",
+            source=source,
             recommended=recommended,
             chosen=chosen,
             compared=chosen if chosen in adapted else best or next(iter(adapted), None),
@@ -81,14 +82,19 @@ def verdict(record: RunRecord, models: Models) -> dict[str, Any]:
     if gate is None:
         return {"kind": "off", "model": None, "reasons": [], "numbers": ""}
     kind = "adapt" if gate["verdict"] == "adapt" else "keep"
+    evidence = gate.get("evidence")
     reasons = [f"{gate['finding']}."]
+    if evidence is not None:
+        reasons.insert(0, f"{models.recommended} is recommended: {evidence['reason']}.")
     if models.recommended != models.source:
         reasons += _comparison(record, models)
-    elif kind == "adapt":
+    elif kind == "adapt" and models.compared is None:
         reasons.append(NOT_ADAPTED_WIDE if models.recommended == "wide" else NOT_ADAPTED)
     split = shown_split(record.results)
     if split == "target_test":
         reasons.append(by_labels(summarise(record.results, split), str(models.recommended)))
+    if evidence is not None and evidence["errors"]:
+        reasons.append(f"{evidence['sentence']}.")
     return {
         "kind": kind,
         "model": models.recommended,

@@ -1,8 +1,12 @@
-"""The verdict of the do-no-harm gate, as a run folder keeps it, and the model that it recommends."""
+"""The verdict of a run, as its folder keeps it: what the gate found, the evidence, the recommended model.
+
+The gate compares 2D before training. The evidence is of the trained arms
+(:mod:`poseda.evaluation.predicted_error`), and may overturn what the gate and the fixed order recommend.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -119,6 +123,75 @@ class Verdict:
         }
 
 
+@dataclass(frozen=True)
+class PredictedError:
+    """The error that is expected of an arm on the target.
+
+    Args:
+        error: mean over seen joints, millimetres.
+        low, high: ends of the interval of 90 %.
+    """
+
+    error: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.error:.0f} mm ({self.low:.0f} to {self.high:.0f})"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of the arms after training, without labels of the target.
+
+    Args:
+        rows: target rows that it rests on.
+        targets: simulated targets that it was learned from.
+        errors: predicted error by arm; empty where there are too few rows.
+        prior: the arm that is recommended unless another's predicted error is lower by enough.
+        recommended: the arm that the evidence recommends.
+        sure: chance that no other arm is better by 5 %, 0 to 1; None where there is no other.
+    """
+
+    rows: int
+    targets: int
+    errors: dict[str, PredictedError]
+    prior: str
+    recommended: str
+    sure: float | None
+
+    @property
+    def reason(self) -> str:
+        """Why this arm is recommended."""
+        if not self.errors:
+            return f"only {self.rows} rows of the target can be judged, too few to compare arms"
+        if len(self.errors) == 1:
+            return "it is the only arm"
+        if self.recommended == self.prior:
+            return "no other arm is predicted to be better by enough"
+        gain = 1 - self.errors[self.recommended].error / self.errors[self.prior].error
+        return f"its predicted error is {100 * gain:.0f} % lower than that of {self.prior}"
+
+    @property
+    def sentence(self) -> str:
+        """In words."""
+        if not self.errors:
+            return f"No error is predicted: {self.reason}"
+        by_error = sorted(self.errors.items(), key=lambda entry: entry[1].error)
+        listed = ", ".join(f"{arm} {error}" for arm, error in by_error)
+        sure = ""
+        if self.sure is not None:
+            sure = (
+                f"; the chance that no other arm is better than {self.recommended} by 5 % is "
+                f"{100 * self.sure:.0f} %"
+            )
+        return f"Predicted errors with intervals of 90 %, from {self.rows} rows: {listed}{sure}"
+
+    def to_json(self) -> dict[str, Any]:
+        """What gate.json holds of it."""
+        return {**asdict(self), "reason": self.reason, "sentence": self.sentence}
+
+
 def source_model(arms: Sequence[Arm]) -> str:
     """Name of the source model: the arm, or the pre-trained lifter where that arm was not asked for.
 
@@ -130,7 +203,7 @@ def source_model(arms: Sequence[Arm]) -> str:
 
 
 def recommend(verdict: Verdict | None, arms: Sequence[Arm], packaged: bool = False) -> str:
-    """The model to use: a wide arm if one was trained, else the source model unless the verdict is to adapt.
+    """The model to use without evidence: a wide arm, else the source model unless the verdict is to adapt.
 
     Both wide arms were better than every other on all labelled pairs and real cameras that were tried
     (benchmarks/README.md). There wide_target was better than wide, too, but for one camera of 21. That holds
@@ -147,19 +220,23 @@ def recommend(verdict: Verdict | None, arms: Sequence[Arm], packaged: bool = Fal
     return keep
 
 
-def why(recommended: str, finding: str) -> str:
-    """The reason of a recommendation, in one sentence.
+def why(recommended: str, finding: str, evidence: Mapping[str, Any] | None = None) -> str:
+    """The reason of a recommendation and the errors that are predicted, in a sentence or two.
 
     Args:
         recommended: the arm.
         finding: of the gate, as :attr:`Verdict.finding` gives it.
+        evidence: as :meth:`Evidence.to_json` gives it; None in runs older than it is.
     """
     reason = finding.partition(": ")[2] or finding
     if recommended == "wide":
         reason = "it was better than other arms wherever labels could show it, and lifts people partly seen"
     if recommended == "wide_target":
         reason = "it was better than wide, which is better than other arms, wherever labels could show it"
-    return f"{recommended} is recommended: {reason}."
+    if evidence is None:
+        return f"{recommended} is recommended: {reason}."
+    numbers = f" {evidence['sentence']}." if evidence["errors"] else ""
+    return f"{recommended} is recommended: {evidence['reason']}.{numbers}"
 
 
 def preferred(arms: Sequence[Arm], packaged: bool = False) -> Arm | None:
@@ -201,11 +278,18 @@ class VerdictFile:
             record["recommended"] = arm_name(record["recommended"])
             if record["recommended"] not in (*PREFERRED, PRETRAINED):
                 raise ValueError(record["recommended"])
+            if "evidence" in record:  # older files have none
+                record["evidence"]["errors"], record["evidence"]["reason"], record["evidence"]["sentence"]
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 f"{self.file.path}: expected the verdict of the gate, found none that can be read"
             ) from error
         return record
+
+    def add(self, evidence: Evidence) -> None:
+        """Put the evidence into the file, and recommend what it recommends."""
+        record = self.file.read()
+        self.file.write(record | {"recommended": evidence.recommended, "evidence": evidence.to_json()})
 
     def write(self, verdict: Verdict | None, arms: Sequence[Arm], packaged: bool = False) -> None:
         """Keep a verdict and the model that it recommends.

@@ -13,9 +13,10 @@ from poseda.config import WIDE_ARMS, Arm, RunConfig
 from poseda.datasets import Domains
 from poseda.evaluation.evaluate import SPLITS, evaluate
 from poseda.evaluation.labelfree_run import measure_without_labels
+from poseda.evaluation.predicted_error import gather
 from poseda.method.generator import Generator
 from poseda.runs import RunFolder
-from poseda.runs.verdict import PRETRAINED, Verdict, source_model
+from poseda.runs.verdict import PRETRAINED, Verdict, recommend, source_model
 from poseda.training.aligned_source import AlignedSource
 from poseda.training.disturbance import disturb
 from poseda.training.pairs import Recipe, TrainingData, recipe_of
@@ -133,7 +134,7 @@ class Run:
         return self._aligned.data_of(seed, arm, self.data) if recipe.view_aligned else self.data
 
     def _show(self) -> None:
-        """Save what the report shows: samples, and the label-free numbers of the first seed's lifters."""
+        """Save what the report shows: samples, and what the target says of the first seed's lifters."""
         generator = self._sample_generator()
         if not self.folder.writes:
             return
@@ -144,6 +145,12 @@ class Run:
         }
         learned_from = disturb(self.domains.adaptation(), self.config.target_data)
         measure_without_labels(self.folder, learned_from, models, self.config)
+        if self.verdict is not None:
+            candidates = {arm: model for arm, model in models.items() if arm != "oracle"}
+            prior = "wide" if "wide" in candidates else recommend(self.verdict, arms)
+            evidence = gather(learned_from, candidates, self.config, prior)
+            self.folder.verdict.add(evidence)
+            self.folder.card.write({**self.folder.card.read(), "evidence": evidence.sentence})
 
     def _sample_generator(self) -> Generator | None:
         """The first seed's generator of the method, or of whichever arm has one."""
