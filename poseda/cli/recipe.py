@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 def resolve(given: Mapping[str, Any], demo: bool = False) -> RunConfig:
     """The run that options ask for.
 
-    Defaults come from the preset. Preset and precision ``auto`` follow from the device. The arms follow from
-    the data. A run to resume keeps all three. The size of the network follows from lifter and device. Every
-    option that is given wins over all of these.
+    Defaults come from the preset. Preset and precision ``auto`` follow from the device. Arms and views follow
+    from the data. A run to resume keeps all of these. The size of the network follows from lifter and device.
+    Every option that is given wins over all of these.
 
     Args:
         given: values of the given options by name, such as ``training.batch``.
@@ -45,7 +45,7 @@ def resolve(given: Mapping[str, Any], demo: bool = False) -> RunConfig:
         ValueError: if the device is unknown or not there.
     """
     name, recorded = given.get("preset", "auto"), recorded_options(given)
-    given = recorded_arms(recorded) | dict(given)
+    given = recorded_arms(recorded) | _usual_views(given, recorded) | dict(given)
     # A mistake is refused before torch is loaded.
     config = _by_preset(recorded.get("preset", name) if name == "auto" else name, given)
 
@@ -89,7 +89,7 @@ def _refuse_idle(config: RunConfig, given: Mapping[str, Any]) -> None:
     """
     if not set(WIDE_ARMS) & set(config.arms):
         return
-    taught, usual = "wide_target" in config.arms, flatten(to_json(preset(config.preset)))
+    taught, usual = "wide_target" in config.arms, flatten(to_json(preset(config.preset))) | FIELD_VIEWS
     for name in (entry.name for entry in fields_of(RunConfig) if entry.section in VIEWED):
         trains = name in ("wide.steps", "wide.learning_rate")
         if (
@@ -111,10 +111,22 @@ EITHER = "<from_scratch> or the arm wide_target"
 """What makes a run with the package's lifter train on views."""
 
 
+def _usual_views(given: Mapping[str, Any], recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """What views are drawn of where footage is the target: as field footage shows people.
+
+    A run to resume keeps its own.
+    """
+    if not given.get("target"):
+        return {}
+    if not recorded:
+        return dict(FIELD_VIEWS)
+    views = recorded.get("views")
+    there = views if isinstance(views, dict) else {}
+    return {name: there.get(name.partition(".")[2], 0.0) for name in FIELD_VIEWS}
+
+
 def _by_preset(name: Preset, given: Mapping[str, Any]) -> RunConfig:
-    usual = FIELD_VIEWS if given.get("target") else {}
-    own = {option: value for option, value in given.items() if option != "preset"}
-    config = changed(preset(name), usual | own)
+    config = changed(preset(name), {option: value for option, value in given.items() if option != "preset"})
     if "arms" in given:
         return config
     return replace(config, arms=usual_arms(config))

@@ -15,7 +15,7 @@ from poseda.cli.adapt import parse_run
 from poseda.cli.config_file import write
 from poseda.cli.options import parse
 from poseda.cli.recipe import resolve
-from poseda.config import ConfigError, check_resumable, preset, to_json
+from poseda.config import FIELD_VIEWS, ConfigError, check_resumable, preset, to_json
 from poseda.config.fields import flatten
 from poseda.config.run import FOOTAGE_ARMS, LABELLED_ARMS, TABLE_ARMS
 
@@ -345,3 +345,24 @@ def test_a_resumed_run_keeps_its_arms_where_none_are_named(
     line = f"--device cpu --resume --out {tmp_path}"
     assert run_of(line)["arms"] == arms
     assert run_of(f"{line} --arms gpa")["arms"] == ["gpa"]
+
+
+def test_footage_is_drawn_as_detectors_show_people_and_simulated_2d_is_not(tmp_path: Path) -> None:
+    (tmp_path / "target.npz").touch()
+    footage = resolve({"target": (tmp_path / "target.npz",), "device": "cpu", "from_scratch": True})
+    assert {name: flatten(to_json(footage))[name] for name in FIELD_VIEWS} == FIELD_VIEWS
+    own = resolve(
+        {"target": (tmp_path / "target.npz",), "device": "cpu", "from_scratch": True, "views.knees": 5.0}
+    )
+    assert own.views.knees == 5 and own.views.lean == FIELD_VIEWS["views.lean"]
+    assert not any(flatten(to_json(resolve({"device": "cpu"})))[name] for name in FIELD_VIEWS)
+
+
+def test_what_a_run_with_the_packages_lifter_prints_is_what_it_reads(tmp_path: Path) -> None:
+    (tmp_path / "target.npz").touch()
+    given = {"target": (tmp_path / "target.npz",), "device": "cpu"}
+    printed = flatten(to_json(resolve(given)))
+    again = resolve(
+        {name: value for name, value in printed.items() if name.startswith(("views.", "wide."))} | given
+    )
+    assert again == resolve(given)

@@ -52,7 +52,10 @@ def test_an_old_folder_holds_old_names_only(old: Path) -> None:
 def test_an_old_folder_is_read_as_if_written_today(old: Path, today: Path) -> None:
     found, expected = RunRecord.read(old), RunRecord.read(today)
     for name in ("config", "card", "results", "journal", "sample_notes", "gate", "labelfree", "clip_notes"):
-        assert getattr(found, name) == getattr(expected, name), name
+        there = getattr(expected, name)
+        if name in ("card", "gate"):  # 0.1.0 gathered no evidence
+            there = {key: value for key, value in there.items() if key != "evidence"}
+        assert getattr(found, name) == there, name
     for name in ("samples", "clips"):
         one, other = getattr(found, name), getattr(expected, name)
         assert one.keys() == other.keys() and all(np.array_equal(one[key], other[key]) for key in one)

@@ -61,6 +61,11 @@ def as_0_1_0_left_it(out: Path) -> Path:
             path.rename(path.with_name(first))
     for path in (*out.glob("*.json"), *out.glob("*.jsonl")):
         path.write_text(path.read_text().replace("gpa_lpa_view", "plus"))
+    for path in (out / "protocol.json", out / "gate.json"):
+        if path.exists():
+            record = json.loads(path.read_text())
+            record.pop("evidence", None)
+            path.write_text(json.dumps(record))
     clips = RunFolder(out).clips
     if clips.exists():
         tensors, notes = clips.load()
