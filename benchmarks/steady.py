@@ -35,7 +35,7 @@ from poseda.geometry.kinematics import root_relative
 from poseda.geometry.skeleton import Skeleton
 from poseda.inference import AdaptedLifter, LiftOptions
 from poseda.inference.fit import FitOptions, fit, noise_of_size
-from poseda.inference.model import axis_error
+from poseda.inference.model import axis_error, hidden_for_short
 from poseda.inference.moving import lift_moving
 from poseda.inference.smoothing import filtered
 from poseda.lifters.observation import Observation
@@ -220,7 +220,8 @@ def smoothed_by(name: str, clips: Clips, lifted: LiftedFootage, seen: Tensor) ->
 
 def fitted(clips: Clips, lifted: LiftedFootage, rays: Tensor, seen: Tensor) -> Tensor:
     """Poses (F, J, 3) after the fit of `poseda lift`."""
-    sigma = torch.from_numpy(axis_error(lifted.error.numpy(), seen.numpy()))
+    short = hidden_for_short(seen.numpy(), clips.clip.numpy(), clips.frame.numpy() / clips.rate)
+    sigma = torch.from_numpy(axis_error(lifted.error.numpy(), short))
     options = FitOptions(rate=clips.rate)
     known = (lifted.pose_3d, sigma, rays, seen, clips.clip, clips.frame, clips.skeleton)
     return fit(*known, noise=noise_of_size(rays, seen), options=options).pose_3d

@@ -183,7 +183,7 @@ class PersonFilter:
             return Steadied(coasted, place, self._latest.grown(self._joints.spread), False)
         error = np.full(len(pose_3d), USUAL_ERROR) if error is None else error
         seen = np.ones(len(pose_3d), bool) if seen is None else seen
-        filtered = self._joints(pose_3d, np.maximum(axis_error(error, seen), SMALLEST), frames)
+        filtered = self._joints(pose_3d, np.maximum(axis_error(error, ~seen), SMALLEST), frames)
         return Steadied(filtered, self._placed(root, frames), self._told(error, seen), True)
 
     def _told(self, error: np.ndarray, seen: np.ndarray) -> np.ndarray:

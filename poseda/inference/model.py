@@ -25,12 +25,41 @@ AXIS_SHARE = 0.57
 lifter's loss takes them: a Laplace distribution in space."""
 
 GUESSED = 4.0
-"""A guess of an unseen joint errs alike for many frames. It weighs as if its error were larger by this."""
+"""A guess of an unseen joint errs alike for many frames. Where motion knows better, it weighs as if its error
+were larger by this."""
+
+BRIDGED = 1.0
+"""Seconds between two frames that show a joint over which motion knows better than guesses."""
 
 
-def axis_error(error: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Standard deviation along an axis, as poses weigh over time, of expected errors (F, J) of joints."""
-    return np.asarray(AXIS_SHARE * error * np.where(seen, 1.0, GUESSED), np.float32)
+def axis_error(error: np.ndarray, guessed: np.ndarray) -> np.ndarray:
+    """Standard deviation along an axis, as poses weigh over time, of expected errors (F, J) of joints.
+
+    Args:
+        error: metres.
+        guessed: (F, J) bool, guesses that motion replaces.
+    """
+    return np.asarray(AXIS_SHARE * error * np.where(guessed, GUESSED, 1.0), np.float32)
+
+
+def hidden_for_short(seen: np.ndarray, track: np.ndarray, seconds: np.ndarray) -> np.ndarray:
+    """(F, J) bool, unseen joints that a track shows before and after, at most :data:`BRIDGED` apart.
+
+    A joint that is hidden for longer has nothing but its guesses: without their weight it would drift.
+
+    Args:
+        seen: (F, J) bool.
+        track: (F,) numbers of people; rows of one are in the order of time.
+        seconds: (F,).
+    """
+    short = np.zeros_like(seen)
+    for number in np.unique(track):
+        rows = np.flatnonzero(track == number)
+        there, time = seen[rows], seconds[rows, None]
+        before = np.maximum.accumulate(np.where(there, time, -np.inf))
+        after = np.minimum.accumulate(np.where(there, time, np.inf)[::-1])[::-1]
+        short[rows] = ~there & (after - before <= BRIDGED)
+    return short
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from poseda.geometry.skeleton import Skeleton
 from poseda.inference.bridging import filled, short_gaps, widened
 from poseda.inference.circumstances import circumstances
 from poseda.inference.fit import FitOptions, Fitted, fit, noise_of_size
-from poseda.inference.model import AdaptedLifter, LiftOptions, axis_error
+from poseda.inference.model import AdaptedLifter, LiftOptions, axis_error, hidden_for_short
 from poseda.inference.moving import lift_moving
 from poseda.inference.smoothing import filtered
 from poseda.lifters.observation import Observation
@@ -126,9 +126,9 @@ def lift_wide(
     error = widened(error, gap, timeline.frame / options.rate, FitOptions.acceleration)
     placed, summary = torch.from_numpy(filled(pose_3d, gap)[sight.held]), None
     if options.fit:
-        sigma = torch.from_numpy(
-            np.where(gap[:, None], np.float32(UNTOLD), axis_error(error, seen))[sight.held]
-        )
+        short = hidden_for_short(seen, timeline.track, timeline.frame / options.rate)
+        told = np.where(gap[:, None], np.float32(UNTOLD), axis_error(error, short))
+        sigma = torch.from_numpy(told[sight.held])
         summary = _fitted(placed, sigma, sight, timeline, model.skeleton, options)
         placed, where = summary.pose_3d, summary.root
     else:

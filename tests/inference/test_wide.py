@@ -21,6 +21,7 @@ from poseda.datasets.synthetic.embedded import EmbeddedDomains
 from poseda.geometry.camera import denormalize_screen
 from poseda.geometry.skeleton import H36M16
 from poseda.inference import AdaptedLifter, LiftOptions, LineLifter, StreamSummary, lift_footage, serve
+from poseda.inference.model import hidden_for_short
 from poseda.inference.smoothing import savgol
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -265,3 +266,14 @@ def test_numbers_of_unseen_joints_change_nothing(run: Path, seated: Path, tmp_pa
     other.write_text(json.dumps(items))
     one, two = lift(run, seated, tmp_path / "a.npz"), lift(run, other, tmp_path / "b.npz")
     assert np.array_equal(one["pose_3d"], two["pose_3d"], equal_nan=True)
+
+
+def test_guesses_lose_weight_only_where_a_joint_is_seen_again_soon() -> None:
+    seen = np.ones((8, 2), bool)
+    seen[2:4, 0] = False  # seen again after 0.6 s
+    seen[4:, 1] = False  # never seen again
+    track, seconds = np.array([5] * 6 + [9] * 2), 0.2 * np.arange(8)
+    expected = np.zeros_like(seen)
+    expected[2:4, 0] = True
+    assert np.array_equal(hidden_for_short(seen, track, seconds), expected)
+    assert not hidden_for_short(seen, track, 10 * seconds).any()
