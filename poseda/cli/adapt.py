@@ -196,7 +196,7 @@ def _show_labelled(console: Console, config: RunConfig, summaries: list[Summary]
     gate = RunRecord.read(config.out).gate
     print_table(console, ranked(summaries), title, None if gate is None else gate["recommended"])
     if gate is not None:
-        console.print(why(gate["recommended"], gate["finding"]), highlight=False)
+        console.print(why(gate["recommended"], gate["finding"], gate.get("evidence")), highlight=False)
         console.print(by_labels(summaries, gate["recommended"]), highlight=False)
 
 

@@ -53,7 +53,8 @@ def run(arguments: list[str]) -> int:
 
     try:
         model = AdaptedLifter.load(config.model, config.arm, config.seed, choose(config.device))
-        given = {name: _or_run(config, model, name) for name in ("image_size", "layout", "fov")}
+        given = {name: _or_run(config, model, name) for name in ("image_size", "layout")}
+        given["fov"] = _or_run(config, model, "fov") if config.intrinsics is None else config.fov
         if config.fov is None or config.intrinsics is not None:
             given["intrinsics"] = _or_run(config, model, "intrinsics")
         given |= {name: _or_run(config, model, name) for name in ("video_detector", "video_model")}

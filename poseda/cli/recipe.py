@@ -61,7 +61,7 @@ def resolve(given: Mapping[str, Any], demo: bool = False) -> RunConfig:
         config = changed(config, {"precision": precision})
 
     if config.packaged:
-        config = _sized_as_packaged(config, given)
+        config = _sized_as_packaged(config, given, _usual_views(given, recorded))
 
     from poseda.lifters.sizes import usual_size
 
@@ -70,32 +70,34 @@ def resolve(given: Mapping[str, Any], demo: bool = False) -> RunConfig:
     return changed(config, chosen)
 
 
-def _sized_as_packaged(config: RunConfig, given: Mapping[str, Any]) -> RunConfig:
+def _sized_as_packaged(config: RunConfig, given: Mapping[str, Any], kept: Mapping[str, Any]) -> RunConfig:
     """The run with a wide lifter of the family and size of the package's own.
 
     Raises:
         ConfigError: if another was asked for.
     """
-    _refuse_idle(config, given)
+    _refuse_idle(config, given, kept)
     pretrained.check_size(given)
     return changed(config, pretrained.size())
 
 
-def _refuse_idle(config: RunConfig, given: Mapping[str, Any]) -> None:
+def _refuse_idle(config: RunConfig, given: Mapping[str, Any], kept: Mapping[str, Any]) -> None:
     """Refuse options that the package's lifter, trained already, leaves without effect.
+
+    Values that nobody asked for are no reason: those of a preset, of footage, or ``kept`` of a run to resume.
 
     Raises:
         ConfigError: naming the first, and what would give it an effect.
     """
     if not set(WIDE_ARMS) & set(config.arms):
         return
-    taught, usual = "wide_target" in config.arms, flatten(to_json(preset(config.preset))) | FIELD_VIEWS
+    taught, usual = "wide_target" in config.arms, flatten(to_json(preset(config.preset)))
     for name in (entry.name for entry in fields_of(RunConfig) if entry.section in VIEWED):
         trains = name in ("wide.steps", "wide.learning_rate")
         if (
             name in pretrained.size()
             or (taught and not trains)
-            or given.get(name, usual[name]) == usual[name]
+            or given.get(name, usual[name]) in (usual[name], FIELD_VIEWS.get(name), kept.get(name))
         ):
             continue
         remedy = "<from_scratch>" if trains else "the arm wide_target" if name in TEACHING else EITHER

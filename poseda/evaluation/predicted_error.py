@@ -5,9 +5,9 @@ errors. :mod:`poseda.evaluation.error_model` learns how the one follows from the
 
 The numbers of an arm are how badly its poses fit the picture, how unequal left and right bones are, how much
 bone lengths vary over a camera's frames, how many poses no body can take, and how far its poses are from
-those of the nearest other arm. The error that the source model expects of itself says how hard the target
-is, to all arms alike. What wide_target expects of itself is left out: of what taught it, it expects too
-little. Rows stand by themselves, so no number depends on how the target is cut into clips.
+those of the nearest other arm. The error that wide, or else the source model, expects of itself says how
+hard the target is, to all arms alike. What wide_target expects of itself is left out: of what taught it, it
+expects too little. Rows stand by themselves, so no number depends on how the target is cut into clips.
 
 Simulated targets lack the target's own postures, which wide_target learned, and what else simulation lacks.
 Labelled targets showed how much this matters (:data:`LACKING`, :data:`TRANSFER`, :data:`GAIN`).
@@ -17,12 +17,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from poseda import pretrained
 from poseda.config import RunConfig
 from poseda.datasets import AdaptationData, UnlabelledPoses
 from poseda.evaluation import labelfree
@@ -48,7 +49,7 @@ NOISIEST = 1.5
 So the regression learns what a worse fit to the picture means, and reads the target's noise from it."""
 
 SCORES = ("expected", "reprojection", "asymmetry", "inconstancy", "implausible", "apart")
-"""Names of the numbers: the source model's expected error, then those of the arm itself."""
+"""Names of the numbers: the expected error of wide or the source model, then those of the arm itself."""
 
 LACKING = 0.25
 """Standard deviation of the log of true over predicted errors on labelled targets, beyond what simulated ones
@@ -110,16 +111,24 @@ def gather(
     at = torch.linspace(0, len(usable) - 1, min(rows, len(usable))).round().long()
     target = data.target.rows(usable[at.to(usable.device)]).to("cpu")
     lifted = _lift(models, target, data.skeleton, config)
+    # A wide lifter finds the cameras' tilt and says how hard the target is; others know neither.
+    reader = "wide" if "wide" in models else source
+    seen_by = pretrained.config() if config.packaged else config
     simulator = Simulator(
-        data.source_val.to("cpu"), target, lifted[source].up, data.skeleton, config.views, config.detector
+        data.source_val.to("cpu"),
+        target,
+        lifted[reader].up,
+        data.skeleton,
+        seen_by.views,
+        seen_by.detector,
     )
     rng = torch.Generator().manual_seed(seed)
-    scores = scores_of(lifted, target, data.skeleton, source)
+    scores = scores_of(lifted, target, data.skeleton, reader)
     seen, true = [], []
     for _ in range(targets):
         simulated = simulator.draw(NOISIEST * float(torch.rand((), generator=rng)), rng)
         poses = _lift(models, simulated.poses, data.skeleton, config)
-        seen.append(scores_of(poses, simulated.poses, data.skeleton, source))
+        seen.append(scores_of(poses, simulated.poses, data.skeleton, reader))
         true.append(true_errors(poses, simulated))
     return _judge(ErrorModel.fit(seen, true), scores, len(target), prior, config.packaged)
 
@@ -160,9 +169,7 @@ def lift_rows(model: nn.Module, target: UnlabelledPoses, skeleton: Skeleton, con
     What is not a number becomes 0, a joint on the root, whose error counts.
     """
     if isinstance(model, WideLifter):
-        pooled = UnlabelledPoses(
-            target.pose_2d, target.camera, lenses(target), target.visible, target.observed
-        )
+        pooled = replace(target, clip=lenses(target))  # cameras of a rig stay apart
         lifted = lift_poses(model, pooled, config.training.flip, None, Told(find_lengths=False, tried=False))
         return Lifts(lifted.pose_3d.cpu().nan_to_num(), lifted.error.cpu().nan_to_num(), lifted.up.cpu())
     screen = labelfree.hidden_on_root(target, skeleton).to(next(model.parameters()).device)
@@ -180,7 +187,7 @@ def scores_of(
         lifted: by arm.
         target: that was lifted.
         skeleton: of the poses.
-        source: the arm that is the source model.
+        source: the arm whose expected errors say how hard the target is.
     """
     seen, camera = labelfree.seen_joints(target), lenses(target)
     hard = lifted[source].error

@@ -130,7 +130,7 @@ def world_note(path: Path, poses: LiftedPoses) -> str:
     elif known:
         level = f"upright by the camera's tilt in {known} of {len(clips)} clips, the others taken for level"
     else:
-        level = "the camera taken for level (--camera-pitch gives its tilt)"
+        level = "the camera taken for level (--camera-pitch gives the tilt of one that rests)"
     where = "in their places" if poses.root is not None else "over the origin (--root gives their places)"
     return f"y up, on a floor, {where}; {level}"
 

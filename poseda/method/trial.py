@@ -44,11 +44,11 @@ def evidence(lift: Callable[[Observation], Tensor], frames: Observation, worth: 
     some = frames.rows(torch.linspace(0, len(frames) - 1, min(len(frames), TRIALS)).long())
     tilts = torch.cartesian_prod(torch.tensor(list(TRIED_PITCHES)), torch.tensor(list(TRIED_ROLLS)))
     directions = tilted_up(torch.deg2rad(tilts.float())).to(some.rays)
-    logs = []
-    for direction in directions:
-        pose = lift(some.told(direction.expand(len(some), 3)))
-        logs.append(_misfit(pose, some).nanmedian().clamp_min(SMALLEST).log())
-    table = -WEIGHT * worth * torch.stack(logs).reshape(len(TRIED_PITCHES), len(TRIED_ROLLS))
+    every = some.rows(torch.arange(len(some)).repeat(len(directions)))
+    pose = lift(every.told(directions.repeat_interleave(len(some), 0)))
+    off = _misfit(pose, every).reshape(len(directions), len(some)).nanmedian(1).values
+    logs = off.clamp_min(SMALLEST).log()
+    table = -WEIGHT * worth * logs.reshape(len(TRIED_PITCHES), len(TRIED_ROLLS))
     return Evidence(table.nan_to_num(0.0), TRIED_PITCHES, TRIED_ROLLS)
 
 

@@ -366,3 +366,14 @@ def test_what_a_run_with_the_packages_lifter_prints_is_what_it_reads(tmp_path: P
         {name: value for name, value in printed.items() if name.startswith(("views.", "wide."))} | given
     )
     assert again == resolve(given)
+
+
+def test_a_run_with_the_packages_lifter_goes_on_with_the_views_that_it_began_with(tmp_path: Path) -> None:
+    (tmp_path / "target.npz").touch()
+    line = f"--target {tmp_path / 'target.npz'} --device cpu --out {tmp_path / 'run'}"
+    began = to_json(parse_run(line.split()))
+    began["views"] |= {"anatomical": 0.0, "hips": 0.0, "knees": 0.0, "lean": 0.0}
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/config.json").write_text(json.dumps({"config": began}))
+    views = parse_run(f"{line} --resume".split()).views
+    assert views.knees == views.lean == views.hips == views.anatomical == 0

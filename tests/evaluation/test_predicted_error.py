@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from poseda.config import RunConfig
-from poseda.datasets import AdaptationData, UnlabelledPoses
+from poseda.datasets import AdaptationData, UnlabelledPoses, own_domains
 from poseda.datasets.synthetic.embedded import EmbeddedDomains
 from poseda.evaluation import predicted_error
 from poseda.evaluation.error_model import ErrorModel
@@ -22,9 +22,11 @@ from poseda.evaluation.simulated_target import Simulator, placed_rows
 from poseda.geometry.camera import project, tilted_up
 from poseda.geometry.placements import locate
 from poseda.geometry.rotation import angle_between
+from poseda.geometry.skeleton import H36M16
 from poseda.inference import AdaptedLifter
 from poseda.runs.atomic import JsonFile
 from poseda.runs.verdict import Evidence, Margin, PredictedError, Verdict, VerdictFile, why
+from tests.shared.rigs import film_rig
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -291,3 +293,14 @@ def test_the_evidence_is_kept_beside_the_gates_finding(tmp_path: Path) -> None:
     file.file.path.write_text(json.dumps(found | {"evidence": {"errors": {}}}))
     with pytest.raises(ValueError, match=r"gate\.json: expected the verdict of the gate"):
         file.read()
+
+
+def test_cameras_of_a_rig_with_one_lens_have_tilts_of_their_own(tmp_path: Path) -> None:
+    rig = film_rig(tmp_path / "rig", ((10, 0), (35, 5)))
+    domains = own_domains(rig.source, rig.paths, intrinsics=rig.calibration)
+    target = domains.adaptation().target
+    assert target.rig is not None
+    model = AdaptedLifter.load()
+    up = lift_rows(model.lifter, target, H36M16, model.config).up
+    off = angle_between(up, rig.up.float()[target.rig.camera]).rad2deg()
+    assert float(off.max()) < 12

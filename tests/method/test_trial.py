@@ -58,7 +58,7 @@ def test_poses_that_are_true_under_one_direction_alone_name_it() -> None:
         """The true pose, stretched by how wrong the direction is."""
         wrong = 1 + angle_between(some.up, up.expand_as(some.up))
         turn = rotation_matrix(shortest_rotation(embedded_poses(64, 0)[1], up.expand(64, 3)))
-        pose = torch.einsum("nij,nkj->nki", turn, truth)
+        pose = torch.einsum("nij,nkj->nki", turn, truth).repeat(len(some) // 64, 1, 1)
         return root_relative(pose * torch.stack([wrong, 1 / wrong, wrong], 1)[:, None])
 
     found = evidence(lift, frames, worth=10.0)
