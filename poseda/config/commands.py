@@ -179,7 +179,7 @@ class BenchConfig:
 
 @dataclass(frozen=True)
 class SmoothingConfig:
-    """A filter over time, off by default. Long gaps interrupt every filter, short ones all but kalman."""
+    """A filter over time, off by default. Gaps interrupt filters; kalman runs on for --max-gap frames."""
 
     filter: Literal["none", "savgol", "one_euro", "kalman"] = "none"
     """savgol: Savitzky-Golay, cubic, without delay, for files. one_euro and kalman: from past frames only.

@@ -7,7 +7,6 @@ import numpy as np
 from poseda.config import SmoothingConfig
 from poseda.datasets.timeline import Timeline
 from poseda.export import LiftedPoses
-from poseda.inference.bridging import short_gaps
 from poseda.inference.kalman import PersonFilter
 from poseda.inference.model import LiftOptions
 
@@ -101,8 +100,7 @@ def filtered(poses: LiftedPoses, timeline: Timeline, options: LiftOptions) -> Li
 
 
 def _steadied(poses: LiftedPoses, timeline: Timeline, options: LiftOptions) -> LiftedPoses:
-    """Filter each person in place, as a stream would; short gaps get the poses to which motion leads."""
-    bridged = short_gaps(timeline, poses.valid, options.max_gap)
+    """Filter each person in place, as a stream would. It runs on for ``max_gap`` frames of a gap."""
     for _, _, rows in poses.tracks():
         step = int(timeline.step[rows.start])
         if step == 0:
@@ -113,7 +111,7 @@ def _steadied(poses: LiftedPoses, timeline: Timeline, options: LiftOptions) -> L
             error = None if poses.error is None else poses.error[row]
             root = None if poses.root is None else poses.root[row]
             result = person(poses.pose_3d[row] if valid else None, error, poses.visible[row], root)
-            if result is None or not (valid or bridged[row]):
+            if result is None:
                 continue
             poses.pose_3d[row], poses.valid[row] = result.pose_3d, True
             if poses.error is not None:

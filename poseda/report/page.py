@@ -22,7 +22,7 @@ def build_page(record: RunRecord) -> str:
     models = headline.Models.of(record)
     header = headline.header(record)
     return _page(
-        "report.html",
+        "run.html",
         kicker="poseda report",
         name=header["name"],
         facts=[f"{name} {value}" for name, value in header["facts"].items()],

@@ -611,7 +611,10 @@ def test_people_stand_upright_by_the_pitch_that_is_given(
 ) -> None:
     source = write()
     assert lift(run, source, tmp_path / "level.bvh") == 0
-    assert "the camera taken for level (--camera-pitch gives its tilt)" in capsys.readouterr().out
+    assert (
+        "the camera taken for level (--camera-pitch gives the tilt of one that rests)"
+        in capsys.readouterr().out
+    )
     assert lift(run, source, tmp_path / "steep.bvh", "--camera-pitch", "30") == 0
     assert "upright by the camera's tilt" in capsys.readouterr().out
     level, steep = (read_bvh(tmp_path / f"{name}.bvh") for name in ("level", "steep"))

@@ -275,7 +275,8 @@ def test_a_run_of_wide_alone_is_not_told_that_it_trained_nothing(record: RunReco
     gate = {**record.gate, "verdict": "adapt", "recommended": "wide"}
     alone = dataclasses.replace(record, config=config, gate=gate, labelfree=found, results=[])
     reasons = headline.verdict(alone, headline.Models.of(alone))["reasons"]
-    assert reasons[1].startswith("No model of this run learned from the target. This one is for every camera")
+    text = "No model of this run learned from the target. This one is for every camera"
+    assert any(reason.startswith(text) for reason in reasons)
 
 
 # --------------------------------------------------------------------------------------------- a real browser

@@ -106,7 +106,7 @@ def _rig_file(path: Path) -> Field:
 
 
 def _of_camera(entry: Field) -> bool:
-    return any(name in entry for name in ("matrix", "K", "focal_length", "center"))
+    return any(name in entry for name in ("matrix", "K", "focal_length", "center", "width", "res_w"))
 
 
 def _rig_camera(name: str, camera: Field, note: str) -> RigCamera:

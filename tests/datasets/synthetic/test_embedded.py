@@ -224,7 +224,9 @@ def test_adapting_code_receives_no_3d_pose_of_the_target():
         "clip",
         "visible",
         "observed",
+        "rig",
     }
+    assert data.target.rig is None
     tensors = [data.target.pose_2d, data.target.clip]
     tensors += [
         v for f in dataclasses.fields(Camera) if (v := getattr(data.target.camera, f.name)) is not None
