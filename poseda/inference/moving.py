@@ -44,7 +44,7 @@ def lift_moving(
     number = np.floor(seconds / WINDOW).astype(np.int64)
     _, window = np.unique(np.stack([clip, number], 1), axis=0, return_inverse=True)
     window = window.reshape(-1)
-    told = Told(find_lengths=False, tried=False)  # windows are too many, and too short
+    told = Told(find_lengths=False)
     person = torch.from_numpy(track)
     votes = lift_frames(lifter, frames, torch.from_numpy(window), person, told, run_of_row, average)
     up, error = votes.up.cpu().numpy(), votes.up_error.cpu().numpy()

@@ -22,7 +22,7 @@ def calibrate(lifter: WideLifter, held: ViewSource) -> None:
     """Scale a lifter's expected errors so that :data:`SHARE` of the joints of new views lie within them.
 
     This is split conformal prediction with one number: the quantile of error over expected error. It holds
-    for views like these, of people that training did not see. On other people and postures errors are larger.
+    for views like these, of clips that training did not see. On other footage errors may be larger.
 
     Args:
         lifter: in evaluation mode. Its buffer ``log_error_scale`` is set.

@@ -95,9 +95,7 @@ def test_votes_by_window_find_the_tilt_of_a_camera_that_turns() -> None:
     frame = torch.arange(len(poses)) % FRAMES
     people = steady.Clips(poses.pose_3d, poses.camera, poses.clip, frame, 10.0, H36M16)
     found = dict(steady.moving(AdaptedLifter.load(), people))
-    # Clips of two seconds are too short for windows to gain (benchmarks/README.md). They must not lose.
-    assert found["--moving-camera"] < 1.05 * found["one vote a clip"]
-    assert len(set(found.values())) == len(found)
+    assert found["--moving-camera"] < found["one vote a clip"]
 
 
 def test_a_camera_turns_about_its_own_place(clips: steady.Clips) -> None:
