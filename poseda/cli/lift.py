@@ -126,6 +126,8 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
         detections, model.skeleton, given.get("intrinsics"), given["fov"], options.min_confidence
     )
     tilt = None
+    if config.moving_camera and not model.wide:
+        raise ConfigError("moving_camera", f"expected none for the arm {model.arm}, which finds no tilt")
     if model.wide:
         poses, found = lift_wide(model, detections, lens, options, LateBar("lifting"))
         tilt, guessed = found.sentence(), found.bridged

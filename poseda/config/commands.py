@@ -287,6 +287,11 @@ class LiftConfig:
             raise ConfigError("camera_pitch", wanted, "moving_camera")
         if self.moving_camera and not self.two_passes:
             raise ConfigError("two_passes", "expected true with <moving_camera>, got false", "moving_camera")
+        if self.streams and self.moving_camera:
+            wanted = (
+                f"expected none for <input> {self.input}, a stream, whose windows are not known beforehand"
+            )
+            raise ConfigError("moving_camera", wanted, "input")
         if self.streams and self.overlay is not None:
             raise ConfigError("overlay", "expected a recording, got <input> -, a stream", "input")
         if self.streams and self.smooth.filter == "savgol":

@@ -290,6 +290,16 @@ def test_mistakes_are_one_sentence(
     assert named in sentence and "\n" not in sentence and not (tmp_path / "o.npz").exists()
 
 
+def test_a_moving_camera_is_refused_where_it_would_have_no_effect(
+    run: Path, write: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert lift(run, write(), tmp_path / "o.npz", "--moving-camera") == 2
+    assert "--moving-camera: expected none for the arm" in capsys.readouterr().err
+    assert main(["lift", "--model", str(run), "--input", "-", *SCREEN, "--moving-camera"]) == 2
+    assert "--moving-camera: expected none for --input -, a stream" in capsys.readouterr().err
+    assert not (tmp_path / "o.npz").exists()
+
+
 def test_nothing_is_overwritten_unasked_and_nothing_lifted_is_said(
     run: Path, write: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
