@@ -36,11 +36,27 @@ def test_the_policy_is_set_before_torch_starts_and_the_users_counts(
     assert shown.stdout.splitlines()[-1] == policy
 
 
+@pytest.mark.parametrize(("load", "loops"), [(0.3, threads.MOMENT), (1.9, None)])
+def test_threads_loop_for_a_moment_only_where_cores_are_free(
+    monkeypatch: pytest.MonkeyPatch, load: float, loops: str | None
+) -> None:
+    for name in threads.ASKED:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delitem(sys.modules, "torch")
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, 0.0, 0.0))
+    monkeypatch.setattr(threads, "_cores", lambda: 2)
+    with monkeypatch.context() as kept:
+        kept.setattr(os, "environ", {})
+        threads.wait_asleep()
+        assert os.environ.get("GOMP_SPINCOUNT") == loops
+        assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+
+
 @pytest.mark.parametrize(("load", "cores", "said"), [(0.3, 2, False), (1.9, 2, True), (9.0, 1, False)])
 def test_busy_cores_are_said(monkeypatch: pytest.MonkeyPatch, load: float, cores: int, said: bool) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(os, "getloadavg", lambda: (load, 0.0, 0.0))
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(cores)))
+    monkeypatch.setattr(threads, "_cores", lambda: cores)
     sentence = threads.busy_cores()
     assert (sentence is not None) == said
     assert not said or f"load {load}" in str(sentence)
