@@ -1,8 +1,9 @@
 """The lifter that the package brings: ``python -m benchmarks.pretrained --motion FILES --out FOLDER``.
 
 It trains the arm wide on the embedded source domain and on motion capture, and puts what `poseda lift` needs
-into ``--install``, with a card. No picture, no detection and no 3D of any footage is learned from. Clips and
-domains are lifted for the card's errors alone; with ``--score-only`` they are all that is done.
+into ``--install``, with a card. Beside it goes a network that draws postures of the same motion, which the
+lifter rehearses while it learns a target. No picture, no detection and no 3D of any footage is learned from.
+Clips and domains are lifted for the card's errors alone; with ``--score-only`` they are all that is done.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from poseda.cli.screen import say
 from poseda.config import FIELD_VIEWS, RunConfig, to_json
 from poseda.config.fields import fields_of
 from poseda.config.limits import ConfigError, Found, check_fields
-from poseda.pretrained import CARD, FOLDER
+from poseda.pretrained import CARD, FOLDER, POSTURES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,6 +37,10 @@ NAME = "benchmarks.pretrained"
 
 SET_HERE = ("arms", "gate", "seeds", "data", "target", "source", "lifter", "frames", "resume", "json")
 """Options of adapt that this program sets itself."""
+
+
+TRAINING = ("motion", "attribution", "described", "out")
+"""Options without which no lifter is trained."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,8 @@ class PretrainedOptions:
     """Folder to pack the lifter into. Default: that of the package."""
     score_only: bool = False
     """Train nothing: score the lifter in --install and write its errors into the card."""
+    postures_only: bool = False
+    """Keep the lifter in --install, and learn anew the postures that it rehearses."""
     clips: tuple[Annotated[Path, Found()], ...] = ()
     """Real detections with 3D, as for benchmarks.real, to score each view of."""
     domains: tuple[Annotated[Path, Found()], ...] = ()
@@ -63,8 +70,11 @@ class PretrainedOptions:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        for name in ("motion", "attribution", "described", "out"):
-            if not self.score_only and not getattr(self, name):
+        if self.score_only and self.postures_only:
+            raise ConfigError("score_only", "expected it without <postures_only>, got both", "postures_only")
+        needed = () if self.score_only else ("motion",) if self.postures_only else TRAINING
+        for name in needed:
+            if not getattr(self, name):
                 raise ConfigError(name, "expected a value, or <score_only>, got none", "score_only")
         if self.score_only and not (self.clips or self.domains):
             raise ConfigError(
@@ -98,7 +108,10 @@ def run(arguments: list[str]) -> int:
 
     options, recipe = read(PROGRAM, arguments, make)
     try:
-        card = read_card(options.install) if options.score_only else train(options, recipe)
+        kept = options.score_only or options.postures_only
+        card = read_card(options.install) if kept else train(options, recipe)
+        if not options.score_only:
+            card["postures"] = learn_postures(options, recipe.domain_size)
         card |= errors(options)
     except ValueError as error:
         raise UsageError(str(error)) from error
@@ -208,6 +221,22 @@ def train(options: PretrainedOptions, recipe: RunConfig) -> dict[str, Any]:
         "bytes": size,
         "versions": versions(),
         "source_val_mm": next(row["mpjpe"] for row in results if row["split"] == "source_val"),
+    }
+
+
+def learn_postures(options: PretrainedOptions, size: float) -> dict[str, Any]:
+    """Train the network that draws postures and pack it; returns the card's entry."""
+    from benchmarks.postures import STEPS, account, learn
+    from poseda.runs.checkpoint import pack_module, save_checkpoint
+
+    data = sources(options.motion, size).adaptation()
+    network = learn(data.source, data.skeleton)
+    half = {name: value.half() for name, value in pack_module("postures", network).items()}
+    save_checkpoint(options.install / POSTURES.name, half, {"steps": STEPS})
+    return {
+        "steps": STEPS,
+        "bytes": (options.install / POSTURES.name).stat().st_size,
+        **account(network, data.source, data.source_val),
     }
 
 

@@ -13,6 +13,7 @@ from poseda.cli.program import UsageError, option_name
 from poseda.config import (
     ARMS,
     FIELD_VIEWS,
+    PACKAGED_TEACHING,
     TEACHING,
     WIDE_ARMS,
     ConfigError,
@@ -62,6 +63,7 @@ def resolve(given: Mapping[str, Any], demo: bool = False) -> RunConfig:
 
     if config.packaged:
         config = _sized_as_packaged(config, given, _usual_views(given, recorded))
+        config = changed(config, _usual_teaching(config.preset, given, recorded))
 
     from poseda.lifters.sizes import usual_size
 
@@ -125,6 +127,22 @@ def _usual_views(given: Mapping[str, Any], recorded: Mapping[str, Any]) -> dict[
     views = recorded.get("views")
     there = views if isinstance(views, dict) else {}
     return {name: there.get(name.partition(".")[2], 0.0) for name in FIELD_VIEWS}
+
+
+def _usual_teaching(name: str, given: Mapping[str, Any], recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """How long the package's lifter learns a target, where neither options nor another preset say it.
+
+    A run to resume keeps its own.
+    """
+    if name != "default":
+        return {}
+    wide = recorded.get("wide")
+    there = wide if isinstance(wide, dict) else {}
+    return {
+        option: there.get(option.partition(".")[2], usual)
+        for option, usual in PACKAGED_TEACHING.items()
+        if option not in given
+    }
 
 
 def _by_preset(name: Preset, given: Mapping[str, Any]) -> RunConfig:

@@ -214,8 +214,7 @@ class LiftConfig:
     Joints that were not detected are hollow. It needs poseda[overlay]."""
     arm: NamedArm | None = None
     """Arm of the lifter. Default: the one that the run's gate recommends. Without a gate, the first there is
-    of wide_target, wide, gpa_lpa_view, gpa_lpa, gpa, lpa, random, poseaug, source_only; never the oracle.
-    Where wide is the package's own lifter, it comes before wide_target."""
+    of wide_target, wide, gpa_lpa_view, gpa_lpa, gpa, lpa, random, poseaug, source_only; never the oracle."""
     seed: Seed | None = None
     """Seed of the lifter. Default: the first of the run."""
     image_size: Annotated[str, PictureSize()] | None = None

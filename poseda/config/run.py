@@ -82,11 +82,9 @@ SINGLE_FRAME_ARMS: tuple[Arm, ...] = ("gpa_lpa_view", "wide", "wide_target")
 """Of these, what a run of lifters of several frames leaves out: the first aligns single frames, the lifter of
 the others sees them."""
 
-TAUGHT_ARMS: tuple[Arm, ...] = ("wide_target",)
-"""Of these, what a run with the package's own lifter leaves out: without its source the lifter forgets it."""
-
 WIDE_ARMS: tuple[Arm, ...] = ("wide", "wide_target")
-"""Arms whose lifter sees rays and masks, from views of everywhere."""
+"""Arms whose lifter sees rays and masks, from views of everywhere. They are all that a run with the package's
+own lifter trains by default."""
 
 
 def arm_name(name: str) -> str:
@@ -147,8 +145,8 @@ class RunConfig:
     arms: Annotated[tuple[NamedArm, ...], Distinct()] = TABLE_ARMS
     """Arms to compare: source_only, gpa, lpa, gpa_lpa (the method), gpa_lpa_view, wide, wide_target (ours),
     random, poseaug, oracle. Default of adapt: source_only, gpa_lpa, wide, wide_target, oracle. With several
-    frames: source_only, gpa, lpa, gpa_lpa, oracle. With --target: source_only, gpa, gpa_lpa, gpa_lpa_view,
-    wide, and with --source wide_target."""
+    frames: source_only, gpa, lpa, gpa_lpa, oracle. With --target: wide and wide_target. With --source or
+    --from-scratch beside it: source_only, gpa, gpa_lpa, gpa_lpa_view, wide, wide_target."""
     gate: Literal["report", "on", "off"] = "report"
     """Ask from 2D alone whether adapting can help. report: train all arms and recommend one.
     on: train the source model alone if the answer is no. off: do not ask."""
@@ -275,11 +273,17 @@ FIELD_VIEWS: dict[str, float] = {
 """What `poseda adapt` draws for footage by default: detectors mark other joints than motion capture does."""
 
 
+PACKAGED_TEACHING: dict[str, int] = {"wide.rounds": 2, "wide.target_steps": 500}
+"""How long the package's own lifter learns a target by default: it has seen more already."""
+
+
 def usual_arms(config: RunConfig) -> tuple[Arm, ...]:
     """The arms that `poseda adapt` compares where none are named."""
     if not config.target:
         return LABELLED_ARMS if config.frames == 1 else TABLE_ARMS
-    left_out = SINGLE_FRAME_ARMS if config.frames > 1 else TAUGHT_ARMS if config.packaged else ()
+    if config.packaged:
+        return WIDE_ARMS
+    left_out = SINGLE_FRAME_ARMS if config.frames > 1 else ()
     return tuple(arm for arm in FOOTAGE_ARMS if arm not in left_out)
 
 

@@ -130,7 +130,7 @@ def gather(
         poses = _lift(models, simulated.poses, data.skeleton, config)
         seen.append(scores_of(poses, simulated.poses, data.skeleton, reader))
         true.append(true_errors(poses, simulated))
-    return _judge(ErrorModel.fit(seen, true), scores, len(target), prior, config.packaged)
+    return _judge(ErrorModel.fit(seen, true), scores, len(target), prior)
 
 
 def _lift(
@@ -139,9 +139,7 @@ def _lift(
     return {arm: lift_rows(model, target, skeleton, config) for arm, model in models.items()}
 
 
-def _judge(
-    model: ErrorModel, scores: Mapping[str, np.ndarray], rows: int, prior: str, packaged: bool
-) -> Evidence:
+def _judge(model: ErrorModel, scores: Mapping[str, np.ndarray], rows: int, prior: str) -> Evidence:
     """Recommend the prior, unless another arm's predicted error is lower by enough."""
     log_error, covariance = model.predict(scores)
     variance = np.diag(covariance)
@@ -153,7 +151,7 @@ def _judge(
     doubt = np.sqrt(variance[:, None] + variance - 2 * covariance + TRANSFER**2)
     first = model.arms.index(prior)
     needed = DOUBT * doubt[first]
-    if prior == "wide" and "wide_target" in model.arms and not packaged:
+    if prior == "wide" and "wide_target" in model.arms:
         needed[model.arms.index("wide_target")] = GAIN
     better = np.where(log_error[first] - log_error > needed, log_error, np.inf)
     chosen = int(better.argmin()) if np.isfinite(better).any() else first

@@ -19,6 +19,9 @@ FOLDER = Path(__file__).parent
 CARD = FOLDER / "card.json"
 """What the lifter learned from, who made it, its licence and its errors."""
 
+POSTURES = FOLDER / "postures.safetensors"
+"""Draws postures like those that the lifter learned from. It rehearses them while it learns a target."""
+
 
 @lru_cache(maxsize=1)
 def config() -> RunConfig:

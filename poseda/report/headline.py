@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from poseda.config import from_json
 from poseda.report.arms import meaning_of, tone_of
 from poseda.report.summary import by_labels, shown_split, summarise
 from poseda.report.tables import change_of
@@ -53,8 +52,7 @@ class Models:
         source = str(record.labelfree["source_model"]) if record.labelfree else "source_only"
         adapted = [arm for arm in arms if arm not in ("source_only", "oracle", source)]
         recommended = None if record.gate is None else str(record.gate["recommended"])
-        packaged = from_json(record.config["config"]).packaged
-        chosen, best = recommended or preferred(arms, packaged), preferred(adapted, packaged)
+        chosen, best = recommended or preferred(arms), preferred(adapted)
         return cls(
             source=source,
             recommended=recommended,

@@ -242,7 +242,7 @@ class RunFolder:
             self.card.write(protocol_card(config, domains, splits))
             if isinstance(domains, OwnDomains) and domains.accounts:
                 self.account.write(accounts_as_json(domains.accounts))
-            self.verdict.write(verdict, config.arms, config.packaged)
+            self.verdict.write(verdict, config.arms)
         except OSError as error:
             raise self._unusable(error) from error
         return config

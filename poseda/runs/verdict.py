@@ -202,19 +202,17 @@ def source_model(arms: Sequence[Arm]) -> str:
     return "source_only" if "source_only" in arms else PRETRAINED
 
 
-def recommend(verdict: Verdict | None, arms: Sequence[Arm], packaged: bool = False) -> str:
+def recommend(verdict: Verdict | None, arms: Sequence[Arm]) -> str:
     """The model to use without evidence: a wide arm, else the source model unless the verdict is to adapt.
 
     Both wide arms were better than every other on all labelled pairs and real cameras that were tried
-    (benchmarks/README.md). There wide_target was better than wide, too, but for one camera of 21. That holds
-    for a lifter that keeps learning from its own source: the package's lifter has left its source at home.
+    (benchmarks/README.md). There wide_target was better than wide, too, but for one camera of 21.
 
     Args:
         verdict: of the gate.
         arms: of the run.
-        packaged: whether the arm wide is the package's own lifter.
     """
-    keep, best = source_model(arms), preferred(arms, packaged)
+    keep, best = source_model(arms), preferred(arms)
     if best in WIDE_ARMS or verdict is None or verdict.adapt:
         return best or keep
     return keep
@@ -239,15 +237,9 @@ def why(recommended: str, finding: str, evidence: Mapping[str, Any] | None = Non
     return f"{recommended} is recommended: {evidence['reason']}.{numbers}"
 
 
-def preferred(arms: Sequence[Arm], packaged: bool = False) -> Arm | None:
-    """The first of :data:`PREFERRED` that is among the arms; None where there is none.
-
-    Args:
-        arms: to choose from.
-        packaged: whether the arm wide is the package's own lifter. It then comes first.
-    """
-    order: tuple[Arm, ...] = ("wide", *PREFERRED) if packaged else PREFERRED
-    return next((arm for arm in order if arm in arms), None)
+def preferred(arms: Sequence[Arm]) -> Arm | None:
+    """The first of :data:`PREFERRED` that is among the arms; None where there is none."""
+    return next((arm for arm in PREFERRED if arm in arms), None)
 
 
 @dataclass(frozen=True)
@@ -291,15 +283,14 @@ class VerdictFile:
         record = self.file.read()
         self.file.write(record | {"recommended": evidence.recommended, "evidence": evidence.to_json()})
 
-    def write(self, verdict: Verdict | None, arms: Sequence[Arm], packaged: bool = False) -> None:
+    def write(self, verdict: Verdict | None, arms: Sequence[Arm]) -> None:
         """Keep a verdict and the model that it recommends.
 
         Args:
             verdict: of the gate. None, where it was not asked, removes that of an earlier start.
             arms: of the run, among which one is recommended.
-            packaged: whether the arm wide is the package's own lifter.
         """
         if verdict is None:
             self.file.remove()
         else:
-            self.file.write(verdict.to_json(recommend(verdict, arms, packaged)))
+            self.file.write(verdict.to_json(recommend(verdict, arms)))

@@ -27,6 +27,7 @@ from poseda.training.calibration import calibrate
 from poseda.training.found_poses import with_found
 from poseda.training.lifting import LifterPhase, PairDraw
 from poseda.training.pairs import PairSource, Recipe, TrainingData, recipe_of
+from poseda.training.rehearsal import HELD, REHEARSED, rehearsal
 from poseda.training.stage import Build, Phase
 from poseda.training.view_alignment import ScoutPairs
 from poseda.training.wide import ViewSource, WidePhase, options_of
@@ -99,16 +100,24 @@ class Phases:
 
         return build
 
-    def taught(self, data: TrainingData, lifter: nn.Module) -> Build:
-        """A wide lifter learns from the target's poses as it finds them, beside those of the source."""
+    def taught(self, given: TrainingData, lifter: nn.Module) -> Build:
+        """A wide lifter learns from the target's poses as it finds them, beside those of the source.
+
+        The package's lifter rehearses the postures that it learned from, as its own source is not there.
+        """
 
         def build(rng: torch.Generator) -> Phase:
-            options = self.config.wide
+            options, data = self.config.wide, given
+            if self.config.packaged:
+                own = torch.Generator(rng.device).manual_seed(rng.initial_seed() + 2)
+                source, held = (rehearsal(count, self.skeleton, own) for count in (REHEARSED, HELD))
+                data = replace(data, source=source, held=held)
             found = with_found(data, lifter, options.target_share, rng.initial_seed(), self.config)
             views = ViewSource(found.data, self.config, rng.initial_seed(), rng, found.up, found.own)
             rate = replace(options_of(self.config), learning_rate=options.target_rate)
-            held = self._held(data, rng)
-            return self._wide_phase(copy.deepcopy(lifter), views, rate, options.target_steps, held)
+            return self._wide_phase(
+                copy.deepcopy(lifter), views, rate, options.target_steps, self._held(data, rng)
+            )
 
         return build
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from poseda.cli.options import parse
 from poseda.cli.recipe import resolve
 from poseda.config import FIELD_VIEWS, ConfigError, check_resumable, preset, to_json
 from poseda.config.fields import flatten
-from poseda.config.run import FOOTAGE_ARMS, LABELLED_ARMS, TABLE_ARMS
+from poseda.config.run import FOOTAGE_ARMS, LABELLED_ARMS, TABLE_ARMS, WIDE_ARMS
 
 
 def run_of(line: str) -> dict[str, object]:
@@ -324,8 +325,22 @@ def test_the_arms_follow_from_the_data(tmp_path: Path) -> None:
     assert tuple(run_of(f"{tiny} --lifter stgcn --frames 9")["arms"]) == TABLE_ARMS  # type: ignore[arg-type]
     footage = run_of(f"{tiny} --target {clip} --source {clip}")["arms"]
     assert tuple(footage) == FOOTAGE_ARMS  # type: ignore[arg-type]
+    scratch = run_of(f"{tiny} --target {clip} --from-scratch")["arms"]
+    assert tuple(scratch) == FOOTAGE_ARMS  # type: ignore[arg-type]
     packaged = run_of(f"{tiny} --target {clip}")["arms"]
-    assert "wide" in packaged and "wide_target" not in packaged  # type: ignore[operator]
+    assert tuple(packaged) == WIDE_ARMS  # type: ignore[arg-type]
+
+
+def test_the_packages_lifter_learns_a_target_for_less_long_than_one_of_the_run(tmp_path: Path) -> None:
+    def taught(**given: Any) -> tuple[int, int]:
+        wide = resolve({"target": (Path("clip.json"),), "device": "cpu", **given}).wide
+        return wide.rounds, wide.target_steps
+
+    assert taught() == (2, 500) and taught(from_scratch=True) == (2, 1500)
+    assert taught(**{"wide.rounds": 3}) == (3, 500) and taught(preset="tiny") == (2, 40)
+    older = to_json(resolve({"target": (Path("clip.json"),), "wide.target_steps": 1500, "wide.rounds": 2}))
+    (tmp_path / "config.json").write_text(json.dumps({"config": older}))
+    assert taught(resume=True, out=tmp_path) == (2, 1500)
 
 
 @pytest.mark.parametrize(

@@ -157,7 +157,7 @@ def test_the_margin_is_the_distance_over_the_limit() -> None:
     even = Margin(0.01, 0.02, 0.02)
     assert not Verdict({"placement": even}, "clips", 10, 7, 5).adapt
     both = ("gpa", "wide", "wide_target")
-    assert recommend(None, both) == "wide_target" and recommend(None, both, packaged=True) == "wide"
+    assert recommend(None, both) == "wide_target"
     assert recommend(None, ("oracle", "gpa")) == "gpa" and recommend(None, ("oracle",)) == "pretrained"
 
 
@@ -165,7 +165,6 @@ def test_the_preferred_arm_is_the_method_and_never_the_oracle() -> None:
     assert preferred(["source_only", "gpa_lpa", "oracle"]) == "gpa_lpa"
     assert preferred(["source_only", "lpa", "gpa", "oracle"]) == "gpa"
     assert preferred(["wide", "wide_target"]) == "wide_target"
-    assert preferred(["wide", "wide_target"], packaged=True) == "wide"
     assert preferred(["oracle"]) is None
 
 

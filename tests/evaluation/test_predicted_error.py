@@ -242,19 +242,18 @@ def test_a_run_without_wide_arms_is_judged_too(data: AdaptationData) -> None:
     )
 
 
-def judged(ratio: float, arms: tuple[str, str], packaged: bool = False) -> str:
+def judged(ratio: float, arms: tuple[str, str]) -> str:
     """The recommended arm where the second is predicted to have this share of the error of the first."""
     _, errors = law(30)
     same = [{arms[0]: one["good"], arms[1]: ratio * one["good"]} for one in errors]
     flat = [dict.fromkeys(arms, np.zeros(3)) for _ in errors]
     model = ErrorModel.fit(flat, same)
-    return predicted_error._judge(model, flat[0], 100, arms[0], packaged).recommended
+    return predicted_error._judge(model, flat[0], 100, arms[0]).recommended
 
 
 def test_wide_target_needs_a_gain_of_two_percent_and_other_arms_a_certain_one() -> None:
     pair = ("wide", "wide_target")
     assert judged(0.99, pair) == "wide" and judged(0.97, pair) == "wide_target"
-    assert judged(0.97, pair, packaged=True) == "wide" and judged(0.5, pair, packaged=True) == "wide_target"
     other = ("source_only", "gpa")
     assert judged(0.95, other) == "source_only" and judged(0.7, other) == "gpa"
 

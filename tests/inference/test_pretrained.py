@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks.pretrained import VIEWS
 from poseda import pretrained, training
@@ -16,12 +17,18 @@ from poseda.cli import main
 from poseda.config import RunConfig, WideConfig, preset
 from poseda.datasets import OwnDomains
 from poseda.datasets.synthetic.embedded import EmbeddedDomains
+from poseda.datasets.upright import find_up
 from poseda.evaluation.evaluate import evaluate
+from poseda.evaluation.labelfree import plausibility
 from poseda.geometry.camera import denormalize_screen
-from poseda.geometry.skeleton import Skeleton
+from poseda.geometry.skeleton import H36M16, Skeleton
+from poseda.geometry.standing import body_axis
 from poseda.inference import AdaptedLifter
+from poseda.method.bodies import group_lengths
+from poseda.method.postures import UP
 from poseda.runs import RunFolder
 from poseda.training.preparation import check_packaged
+from poseda.training.rehearsal import rehearsal
 from tests.shared.runs import equal, weights
 
 SIZE = (640, 480)
@@ -108,6 +115,23 @@ def test_adapting_to_footage_begins_with_it(adapted: Path) -> None:
     assert change < 0.1 * size  # taught further, not from the beginning
 
 
+def test_it_rehearses_postures_that_the_package_draws() -> None:
+    rows = rehearsal(2000, H36M16, torch.Generator().manual_seed(0))
+    again = rehearsal(2000, H36M16, torch.Generator().manual_seed(0))
+    assert torch.equal(rows.pose_3d, again.pose_3d)
+    assert pretrained.POSTURES.stat().st_size == pretrained.card()["postures"]["bytes"] < 2_000_000
+    up = find_up(rows, H36M16).up
+    assert torch.allclose(up, up.new_tensor(UP).expand_as(up), atol=1e-6)
+    # They are people: upright for the most part, of one body, each another.
+    assert float((body_axis(rows.pose_3d, H36M16) * up).sum(1).median()) > 0.9
+    lengths = group_lengths(rows.pose_3d, H36M16)
+    assert torch.allclose(lengths, lengths[:1].expand_as(lengths), atol=1e-4)
+    apart = torch.cdist(rows.root_relative.flatten(1)[:200], rows.root_relative.flatten(1)[:200])
+    assert float((apart + 9 * torch.eye(200)).min()) > 0.05
+    implausible = plausibility(rows.root_relative, H36M16)
+    assert implausible["any"] < 5, implausible  # percent
+
+
 def test_a_lifter_can_be_trained_from_scratch(footage: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     given = ["--target", str(footage), "--arms", "wide", "--from-scratch", "--wide.steps", "5"]
@@ -127,15 +151,15 @@ def test_a_lifter_can_be_trained_from_scratch(footage: Path, tmp_path: Path) -> 
         ),
         (["--target", "{file}", "--wide.steps", "9"], "--wide.steps: expected --from-scratch beside it"),
         (
-            ["--target", "{file}", "--views.lowest", "3"],
+            ["--target", "{file}", "--arms", "wide", "--views.lowest", "3"],
             "--views.lowest: expected --from-scratch or the arm wide_target beside it, as",
         ),
         (
-            ["--target", "{file}", "--detector.noise", "0"],
+            ["--target", "{file}", "--arms", "wide", "--detector.noise", "0"],
             "--detector.noise: expected --from-scratch or the arm wide_target beside it",
         ),
         (
-            ["--target", "{file}", "--wide.target-steps", "9"],
+            ["--target", "{file}", "--arms", "wide", "--wide.target-steps", "9"],
             "--wide.target-steps: expected the arm wide_target beside it",
         ),
         (
