@@ -242,7 +242,7 @@ class RunFolder:
             self.card.write(protocol_card(config, domains, splits))
             if isinstance(domains, OwnDomains) and domains.accounts:
                 self.account.write(accounts_as_json(domains.accounts))
-            self.verdict.write(verdict, config.arms, config.packaged)
+            self.verdict.write(verdict, config.arms, config.packaged and not config.weak_labels)
         except OSError as error:
             raise self._unusable(error) from error
         return config
@@ -261,7 +261,7 @@ class RunFolder:
                     f"--device: the run to resume has {name} unfinished on {begun}, got {device}"
                 )
 
-    def _examine(self, config: RunConfig, data: dict[str, str]) -> tuple[RunConfig, list[dict[str, str]]]:
+    def _examine(self, config: RunConfig, data: dict[str, Any]) -> tuple[RunConfig, list[dict[str, str]]]:
         """The configuration to run, and the versions a resumed run was computed with before.
 
         Raises:
@@ -311,7 +311,7 @@ class RunFolder:
         return FolderError(f"--out: expected a folder that can be written, got {self.path} ({reason})")
 
 
-def _resumed(config: RunConfig, saved: dict[str, Any], data: dict[str, str]) -> RunConfig:
+def _resumed(config: RunConfig, saved: dict[str, Any], data: dict[str, Any]) -> RunConfig:
     """The configuration with the arms and seeds of the run to resume before its own."""
     try:
         check_resumable(config, saved["config"])

@@ -105,7 +105,9 @@ class Phases:
         def build(rng: torch.Generator) -> Phase:
             options = self.config.wide
             found = with_found(data, lifter, options.target_share, rng.initial_seed(), self.config)
-            views = ViewSource(found.data, self.config, rng.initial_seed(), rng, found.up, found.own)
+            views = ViewSource(
+                found.data, self.config, rng.initial_seed(), rng, found.up, found.own, found.pictures
+            )
             rate = replace(options_of(self.config), learning_rate=options.target_rate)
             held = self._held(data, rng)
             return self._wide_phase(copy.deepcopy(lifter), views, rate, options.target_steps, held)
