@@ -273,6 +273,11 @@ class RunConfig:
         own = bool(self.target) and self.source is None
         return own and not self.from_scratch and self.frames == 1
 
+    @property
+    def wide_first(self) -> bool:
+        """Whether wide is preferred to wide_target: the package's lifter, without labels of the target."""
+        return self.packaged and not self.weak_labels
+
 
 def check_weak_labels(config: RunConfig) -> None:
     """Check that a run with weak labels has the arm that learns from them.

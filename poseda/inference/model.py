@@ -151,7 +151,7 @@ class AdaptedLifter:
         seed = config.seeds[0] if seed is None else seed
         there = [name for name in config.arms if folder.weights(seed, name, "lifter").exists()]
         verdict = None if arm is not None else folder.verdict.read()
-        chosen = arm or (preferred(there, config.packaged) if verdict is None else verdict["recommended"])
+        chosen = arm or (preferred(there, config.wide_first) if verdict is None else verdict["recommended"])
         if chosen is None or not folder.weights(seed, chosen, "lifter").exists():
             wanted = "an adapted lifter" if chosen is None else f"the lifter of arm {chosen}"
             advised = "" if verdict is None else f", which {folder.verdict.name} recommends,"

@@ -53,7 +53,7 @@ class Models:
         source = str(record.labelfree["source_model"]) if record.labelfree else "source_only"
         adapted = [arm for arm in arms if arm not in ("source_only", "oracle", source)]
         recommended = None if record.gate is None else str(record.gate["recommended"])
-        packaged = from_json(record.config["config"]).packaged
+        packaged = from_json(record.config["config"]).wide_first
         chosen, best = recommended or preferred(arms, packaged), preferred(adapted, packaged)
         return cls(
             source=source,

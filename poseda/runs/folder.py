@@ -242,7 +242,7 @@ class RunFolder:
             self.card.write(protocol_card(config, domains, splits))
             if isinstance(domains, OwnDomains) and domains.accounts:
                 self.account.write(accounts_as_json(domains.accounts))
-            self.verdict.write(verdict, config.arms, config.packaged and not config.weak_labels)
+            self.verdict.write(verdict, config.arms, config.wide_first)
         except OSError as error:
             raise self._unusable(error) from error
         return config
