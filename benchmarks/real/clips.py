@@ -45,6 +45,8 @@ class View:
         truth: (F, 12, 3) metres of :data:`LIMBS`, camera axes; NaN where unknown.
         up: (3,) upward, camera axes.
         rotation: (3, 3) world to camera.
+        body: (F, L, 3) all joints of the 3D, likewise.
+        joints: L names.
     """
 
     name: str
@@ -53,12 +55,15 @@ class View:
     truth: np.ndarray
     up: np.ndarray
     rotation: np.ndarray
+    body: np.ndarray
+    joints: tuple[str, ...]
 
     def half(self, second: bool) -> View:
         """The first or the second half of the frames."""
         frames = len(self.truth)
         rows = np.arange(frames // 2, frames) if second else np.arange(frames // 2)
-        return replace(self, detections=self.detections.rows(rows), truth=self.truth[rows])
+        detections = self.detections.rows(rows)
+        return replace(self, detections=detections, truth=self.truth[rows], body=self.body[rows])
 
 
 def views(path: Path) -> Iterator[View]:
@@ -100,6 +105,8 @@ def views(path: Path) -> Iterator[View]:
             limbs @ rotation[camera].T + shift[camera],
             rotation[camera] @ upward,
             rotation[camera],
+            world @ rotation[camera].T + shift[camera],
+            tuple(known),
         )
 
 
@@ -130,10 +137,16 @@ def first_halves(paths: Sequence[Path]) -> UnlabelledPoses:
 
 def shown_enough(view: View, min_confidence: float) -> UnlabelledPoses:
     """The 2D of the frames of a view that show enough joints."""
+    return frames_shown(view, min_confidence)[0]
+
+
+def frames_shown(view: View, min_confidence: float) -> tuple[UnlabelledPoses, np.ndarray]:
+    """The 2D of the frames of a view that show enough joints, and which frames these are."""
     screen = on_screen(view.detections, H36M16, intrinsics=view.intrinsics, min_confidence=min_confidence)
     if screen.shown is None:
-        return screen
-    return screen.rows((screen.shown.sum(1) >= FEWEST).nonzero()[:, 0])
+        return screen, np.arange(len(screen))
+    kept = (screen.shown.sum(1) >= FEWEST).nonzero()[:, 0]
+    return screen.rows(kept), kept.numpy()
 
 
 def joined(parts: Sequence[UnlabelledPoses]) -> UnlabelledPoses:

@@ -18,13 +18,25 @@ from poseda.cli.screen import print_json, say
 from poseda.config import FIELD_VIEWS, RunConfig, to_json
 from poseda.config import WIDE_ARMS as ARMS
 from poseda.config.fields import fields_of
-from poseda.config.limits import Distinct, Found, check_fields
+from poseda.config.limits import AtLeast, Distinct, Found, check_fields
 from poseda.config.run import Seed
 
 NAME = "benchmarks.real"
 """What the program calls itself."""
 
-SET_HERE = ("data", "target", "source", "resume", "domain_size", "gate", "arms", "seeds", "out", "json")
+SET_HERE = (
+    "data",
+    "target",
+    "source",
+    "weak_labels",
+    "resume",
+    "domain_size",
+    "gate",
+    "arms",
+    "seeds",
+    "out",
+    "json",
+)
 """Options of a run that this program sets itself or has of its own."""
 
 
@@ -35,11 +47,16 @@ class RealOptions:
     clips: Annotated[tuple[Path, ...], Distinct()]
     """Files of detections with cameras and 3D, a person each; see benchmarks/real/clips.py."""
     motion: Annotated[Path, Found()]
-    """Source of 3D poses to train on, as for --source of adapt. No 3D of the clips is learned from."""
+    """Source of 3D poses to train on, as for --source of adapt. Of the clips, it learns no 3D but
+    that of --weak-frames."""
     out: Path
     """Folder for runs and results. A command that was stopped continues where it stopped."""
     seeds: Annotated[tuple[Seed, ...], Distinct()] = (0, 1, 2)
     """Seeds of the training."""
+    weak_frames: Annotated[int, AtLeast(0)] = 0
+    """Moments of the first half of each clip whose 3D wide_target learns from as weak labels."""
+    weak_noise: Annotated[float, AtLeast(0)] = 0.04
+    """Noise on these: the distance by which a joint is off, root mean square, metres."""
     json: bool = False
     """Print JSON instead of Markdown."""
 
@@ -88,6 +105,7 @@ def measure(options: RealOptions, recipe: RunConfig) -> dict[str, Any]:
     """Every score, with what it depends on."""
     from benchmarks.real.clips import first_halves, views
     from benchmarks.real.score import WAYS, found_together, score
+    from benchmarks.real.weak import weak_labels
     from poseda import training
     from poseda.datasets import AdaptationData, OwnDomains, read_source
     from poseda.datasets.own import digest, split_source
@@ -100,7 +118,11 @@ def measure(options: RealOptions, recipe: RunConfig) -> dict[str, Any]:
     target = first_halves(options.clips)
     target = replace(target, clip=target.clip + 1 + max(int(source.clip.max()), int(held.clip.max())))
     files = [options.motion, *options.clips]
-    domains = OwnDomains("real", AdaptationData(H36M16, source, held, target), digest(files, ""), {})
+    weak = (
+        weak_labels(options.clips, options.weak_frames, options.weak_noise) if options.weak_frames else None
+    )
+    how = f"weak {options.weak_frames} {options.weak_noise:g}" if options.weak_frames else ""
+    domains = OwnDomains("real", AdaptationData(H36M16, source, held, target, weak), digest(files, how), {})
     scores = []
     for seed in options.seeds:
         config = replace(recipe, out=options.out / f"seed{seed}", seeds=(seed,))
@@ -114,7 +136,9 @@ def measure(options: RealOptions, recipe: RunConfig) -> dict[str, Any]:
                 found = score(model, view, way, together[model.arm][at] if way == "rig" else None)
                 if found is not None:
                     scores.append({"seed": seed, "view": view.name, "arm": model.arm, "way": way, **found})
-    asked = {"clips": [path.name for path in options.clips], "motion": options.motion.name}
+    asked: dict[str, Any] = {"clips": [path.name for path in options.clips], "motion": options.motion.name}
+    if options.weak_frames:
+        asked["weak"] = {"frames": options.weak_frames, "noise": options.weak_noise}
     return {"asked": asked, "versions": versions(), "recipe": own_recipe(recipe), "scores": scores}
 
 

@@ -44,10 +44,17 @@ def sentence(record: dict[str, Any]) -> str:
     """How to read the table, the share of the views that was lifted, and how right expected errors are."""
     lifted, there = (sum(_of(record, BEST, name)) for name in ("lifted", "views"))
     within = 100 * mean(_of(record, BEST, "within_error"))
+    weak = record["asked"].get("weak")
+    taught = ""
+    if weak is not None:
+        taught = (
+            f" wide_target learned from weak labels of {weak['frames']} moments of each first half, off by "
+            f"{1000 * weak['noise']:.0f} mm."
+        )
     return (
         f"MPJPE in mm of twelve limb joints about the middle of the hips. Second halves of the frames; seeds "
         f"{', '.join(map(str, _seeds(record)))}. Lifted {100 * lifted / there:.1f} % of the views with eight "
-        f"seen joints. {within:.0f} % of the joints are within their expected error."
+        f"seen joints. {within:.0f} % of the joints are within their expected error.{taught}"
     )
 
 

@@ -73,7 +73,8 @@ def _lead(arguments: list[str]) -> int:
     if (sentence := busy_cores()) is not None:
         console.print(sentence, highlight=False)
     domains = open_chosen(config)
-    for line in getattr(domains, "source_account", ()):
+    weak = getattr(domains, "weak", None)
+    for line in (*getattr(domains, "source_account", ()), *(() if weak is None else weak.account)):
         console.print(line, highlight=False)
     try:
         if not arms_named:
@@ -185,6 +186,8 @@ def _show(console: Console, prepared: Run, outcome: Outcome, domains: Domains) -
         summary: dict[str, Any] = {"run": str(config.out), "report": str(outcome.report)}
         if accounts := getattr(domains, "accounts", {}):
             summary["account"] = accounts_as_json(accounts)
+        if (weak := getattr(domains, "weak", None)) is not None:
+            summary["weak_labels"] = list(weak.account)
         print_json(summary | {"gate": prepared.folder.verdict.read(), "results": outcome.results})
 
 

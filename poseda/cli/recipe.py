@@ -24,7 +24,7 @@ from poseda.config import (
     usual_arms,
 )
 from poseda.config.fields import changed, fields_of, flatten
-from poseda.config.run import Preset
+from poseda.config.run import Preset, check_weak_labels
 
 if TYPE_CHECKING:
     from poseda.datasets import Domains
@@ -49,6 +49,8 @@ def resolve(given: Mapping[str, Any], demo: bool = False) -> RunConfig:
     given = recorded_arms(recorded) | _usual_views(given, recorded) | dict(given)
     # A mistake is refused before torch is loaded.
     config = _by_preset(recorded.get("preset", name) if name == "auto" else name, given)
+    if config.weak_labels:
+        check_weak_labels(config)
 
     from poseda.device import choose, precision_of
 
@@ -201,6 +203,7 @@ def open_chosen(config: RunConfig) -> Domains:
             layout=config.layout,
             people=config.people,
             joints=config.joints,
+            weak_labels=config.weak_labels,
             strict=config.strict,
             stride=config.stride,
         )

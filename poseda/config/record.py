@@ -29,7 +29,7 @@ def to_json(config: Any) -> dict[str, Any]:
     return found
 
 
-_FILES = ("target", "source", "cameras", "intrinsics")
+_FILES = ("target", "source", "cameras", "intrinsics", "weak_labels")
 _OWN = (
     *_FILES,
     "from_scratch",

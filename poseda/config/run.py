@@ -95,7 +95,7 @@ def arm_name(name: str) -> str:
 PACKAGED = ("wide.lifter", "wide.width", "wide.blocks")
 """Options that the package's own lifter has decided."""
 
-TEACHING = ("wide.rounds", "wide.target_steps", "wide.target_rate", "wide.target_share")
+TEACHING = ("wide.rounds", "wide.target_steps", "wide.target_rate", "wide.target_share", "wide.weak_share")
 """Options of the arm wide_target alone."""
 
 
@@ -131,6 +131,9 @@ class RunConfig:
     """2D detector that looks at the videos of --target. Its detections are kept beside --out."""
     video_model: Annotated[Path | None, Found()] = None
     """Pose landmarker (.task) for --video-detector mediapipe. Default: the model in its package."""
+    weak_labels: Annotated[tuple[Annotated[Path, Found()], ...], OneOrMore(), Distinct(0)] = ()
+    """Files of 3D poses of a few frames of --target, made by another model, for the arm wide_target: npz with
+    pose_3d, joint_names and frame, or what `poseda lift` writes. With several paths, one for each."""
     people: People = "all"
     """People of --target to adapt to: all, the largest of each clip, or the one with this number."""
     joints: tuple[str, ...] = ()
@@ -221,13 +224,18 @@ class RunConfig:
         if self.target and self.data is not None:
             both = f"expected <target> or <data>, got both {' '.join(map(str, self.target))} and {self.data}"
             raise ConfigError("target", both, "target", "data")
-        for name in ("source", "image_size", "fov", "cameras", "intrinsics", "layout"):
+        for name in ("source", "image_size", "fov", "cameras", "intrinsics", "layout", "weak_labels"):
             if not self.target and getattr(self, name) not in (None, ()):
                 raise ConfigError(name, "expected <target> beside it, got none", "target")
         for name in ("image_size", "fov", "intrinsics") if self.target else ():
             for_each(name, getattr(self, name), len(self.target))
         if not self.target and self.people != "all":
             raise ConfigError("people", "expected <target> beside it, got none", "target")
+        if self.weak_labels and self.gate == "on":
+            unread = (
+                "expected report or off with <weak_labels>, which a verdict from 2D alone may leave unread"
+            )
+            raise ConfigError("gate", f"{unread}, got on", "weak_labels")
         if "gpa_lpa_view" in self.arms and self.frames > 1:
             raise ConfigError(
                 "frames",
@@ -262,6 +270,19 @@ class RunConfig:
         """Whether the arm wide is the package's own lifter: footage without a source of its own."""
         own = bool(self.target) and self.source is None
         return own and not self.from_scratch and self.frames == 1
+
+
+def check_weak_labels(config: RunConfig) -> None:
+    """Check that a run with weak labels has the arm that learns from them.
+
+    Raises:
+        ConfigError: if not.
+    """
+    if "wide_target" not in config.arms:
+        wanted = (
+            f"expected wide_target among <arms>, which alone learns from them, got {' '.join(config.arms)}"
+        )
+        raise ConfigError("weak_labels", wanted, "arms")
 
 
 FIELD_VIEWS: dict[str, float] = {

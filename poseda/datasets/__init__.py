@@ -1,11 +1,13 @@
 """Two-domain data: labelled source poses, unlabelled target poses, and labels kept apart for evaluation.
 
-Adapting code receives an :class:`AdaptationData` and nothing else. It holds no 3D pose of the target.
+Adapting code receives an :class:`AdaptationData` and nothing else. It holds no 3D pose of the target
+but weak labels of a few rows, where the user gave some.
 README.md beside this file says which files are read.
 
 Imports go one way. From the bottom: errors, layouts, conversion, detections, formats of detections,
 detection_files and connectors (up to here without torch), records, screen, filming, formats of sources,
-lens, domain_file, synthetic, source_files, own, open. Names are loaded when they are first used.
+lens, weak_labels, target, domain_file, synthetic, source_files, own, open. Names are loaded when they are
+first used.
 """
 
 from __future__ import annotations
@@ -26,7 +28,14 @@ if TYPE_CHECKING:
     from poseda.datasets.errors import DataError
     from poseda.datasets.open import open_domains
     from poseda.datasets.own import NoLabelsError, OwnDomains, own_domains
-    from poseda.datasets.records import SPLITS, AdaptationData, Domains, LabelledPoses, UnlabelledPoses
+    from poseda.datasets.records import (
+        SPLITS,
+        AdaptationData,
+        Domains,
+        LabelledPoses,
+        UnlabelledPoses,
+        WeakLabels,
+    )
     from poseda.datasets.source_files import read_source
 
 __all__ = [
@@ -39,6 +48,7 @@ __all__ = [
     "NoLabelsError",
     "OwnDomains",
     "UnlabelledPoses",
+    "WeakLabels",
     "from_arrays",
     "from_mediapipe",
     "from_mmpose",

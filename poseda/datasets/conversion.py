@@ -8,7 +8,7 @@ each row takes the first way of which it sees every joint. The ways and their or
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -147,8 +147,7 @@ def conversion(source: Layout | str, target: Skeleton | str) -> Conversion:
     """
     source = Layout.named(source) if isinstance(source, str) else source
     target = Skeleton.named(target) if isinstance(target, str) else target
-    ways = ways_to if target.name in ("h36m16", "h36m17") else copies
-    recipes = {joint: ways(joint, source) for joint in target.joint_names}
+    recipes = _recipes(source, target)
     missing = [joint for joint in target.joint_names if not recipes[joint]]
     if missing:
         raise DataError(
@@ -157,6 +156,28 @@ def conversion(source: Layout | str, target: Skeleton | str) -> Conversion:
             f"--layout)"
         )
     return Conversion(source, target, recipes)
+
+
+def convert_known(pose: np.ndarray, source: Layout, target: Skeleton) -> tuple[np.ndarray, np.ndarray]:
+    """Convert poses of a layout that may lack joints of the skeleton altogether.
+
+    Args:
+        pose: (N, J_s, D), NaN where unknown.
+        source: of the poses.
+        target: to convert to.
+
+    Returns:
+        (N, J_t, D), zeros where unknown, and (N, J_t) bool.
+    """
+    missing = [joint for joint, ways in _recipes(source, target).items() if not ways]
+    whole = replace(source, joint_names=(*source.joint_names, *missing))
+    nothing = np.full((len(pose), len(missing), pose.shape[2]), np.nan, pose.dtype)
+    return conversion(whole, target)(np.concatenate([pose, nothing], 1))
+
+
+def _recipes(source: Layout, target: Skeleton) -> dict[str, tuple[Recipe, ...]]:
+    ways = ways_to if target.name in ("h36m16", "h36m17") else copies
+    return {joint: ways(joint, source) for joint in target.joint_names}
 
 
 FEWEST_OWN = 4

@@ -34,6 +34,7 @@ from poseda.datasets.source_files import SUFFIXES as SOURCE_SUFFIXES
 from poseda.datasets.source_files import read_source, source_account
 from poseda.datasets.synthetic.embedded import EmbeddedDomains
 from poseda.datasets.target import TargetOptions, read_target
+from poseda.datasets.weak_labels import WeakReading
 from poseda.geometry.skeleton import H36M16, Skeleton
 
 VALIDATION_SHARE = 0.1
@@ -61,6 +62,7 @@ class OwnDomains:
         camera: the target's camera or cameras, in words.
         accounts: of the target's detections, by the name of each path.
         source_account: how the source was read, in sentences.
+        weak: the files of weak labels, or None without any.
     """
 
     def __init__(
@@ -72,10 +74,11 @@ class OwnDomains:
         camera: str = "unknown",
         accounts: Mapping[str, Account] | None = None,
         source_account: Sequence[str] = (),
+        weak: WeakReading | None = None,
     ) -> None:
         self._name, self._data, self._fingerprint = name, data, fingerprint
         self.made_up, self.camera, self.accounts = dict(made_up), camera, dict(accounts or {})
-        self.source_account = tuple(source_account)
+        self.source_account, self.weak = tuple(source_account), weak
 
     @property
     def name(self) -> str:
@@ -125,6 +128,7 @@ def own_domains(
     layout: str | None = None,
     people: str | int = "all",
     joints: Mapping[str, str | int] | Sequence[str] | None = None,
+    weak_labels: str | Path | Sequence[str | Path] = (),
     stride: int = 1,
     seed: int = 0,
     strict: bool = False,
@@ -146,6 +150,7 @@ def own_domains(
         people: of the target, as :func:`poseda.datasets.people.choose_people` takes them.
         joints: our joint to its name in the target or the source, where names do not tell; or what an option
             holds, see :meth:`JointMap.read`.
+        weak_labels: files of 3D poses of a few frames of the target, which the arm wide_target learns from.
         stride: keep one frame of the source in this many.
         seed: of the split into source and source_val, and of the embedded studio.
         strict: refuse bad files of a folder.
@@ -155,9 +160,11 @@ def own_domains(
     """
     names = JointMap.of(joints or None)
     one_size = isinstance(image_size, tuple) and len(image_size) == 2 and isinstance(image_size[0], Real)
-    paths, fovs, lenses = map(_listed, (target, fov, intrinsics))
+    paths, fovs, lenses, labels = map(_listed, (target, fov, intrinsics, weak_labels))
     sizes: list[Any] = [image_size] if one_size else _listed(image_size)
-    asked = TargetOptions(skeleton, sizes, fovs, lenses, min_confidence, layout, people, names, strict=strict)
+    asked = TargetOptions(
+        skeleton, sizes, fovs, lenses, min_confidence, layout, people, names, strict, labels
+    )
     found = read_target(paths, asked)
     learn, hold = _source(source, skeleton, cameras, names, stride, seed, strict)
     names.check()
@@ -166,18 +173,23 @@ def own_domains(
     options += (layout, named, stride, seed)
     options += (names.order,) if names.order else ()
     options += () if people == "all" else (people,)
+    options += tuple(digest([Path(path)], "weak labels") for path in labels)
     # Of several paths each has a sum of its own: files that move from one to another change the whole.
     options += () if len(paths) == 1 else tuple(digest([Path(path)], "") for path in paths)
     alone = paths if len(paths) == 1 else []
     files = [Path(file) for file in (source, *alone, cameras, *lenses) if file is not None]
     return OwnDomains(
         " + ".join(names_of(paths)),
-        AdaptationData(skeleton, learn, hold, _numbered(found.poses, learn, hold)),
+        AdaptationData(
+            *(skeleton, learn, hold, _numbered(found.poses, learn, hold)),
+            weak=None if found.weak is None else found.weak.labels,
+        ),
         digest(files, repr(options)),
         found.made_up,
         found.camera,
         found.accounts,
         _account(learn, source, found.rates, stride),
+        found.weak,
     )
 
 

@@ -191,13 +191,56 @@ class UnlabelledPoses:
 
 
 @dataclass(frozen=True)
+class WeakLabels:
+    """3D poses of a few rows of a target that another model made, which the user trusts.
+
+    Args:
+        pose_3d: (W, J, 3) float32 in camera axes, relative to any point; zeros where unknown.
+        known: (W, J) bool.
+        row: (W,) int64 rows of the target, each once.
+        metric: (W,) bool, whether the pose is in metres; else its scale means nothing.
+    """
+
+    pose_3d: Tensor
+    known: Tensor
+    row: Tensor
+    metric: Tensor
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def among(self, rows: Tensor) -> WeakLabels:
+        """The labels of those rows (N,) that a target keeps, numbered anew."""
+        kept = torch.isin(self.row, rows)
+        order = rows.argsort()
+        row = order[torch.searchsorted(rows[order], self.row[kept])]
+        return replace(self.at(kept), row=row)
+
+    def at(self, index: Tensor) -> WeakLabels:
+        """Pick labels by an int64 or boolean index."""
+        return WeakLabels(self.pose_3d[index], self.known[index], self.row[index], self.metric[index])
+
+    def to(self, device: torch.device) -> WeakLabels:
+        """Move to a device."""
+        return WeakLabels(*(part.to(device) for part in (self.pose_3d, self.known, self.row, self.metric)))
+
+
+@dataclass(frozen=True)
 class AdaptationData:
-    """All the data that adapting code receives."""
+    """All the data that adapting code receives.
+
+    Args:
+        skeleton: of all poses.
+        source, source_val: labelled poses.
+        target: its 2D, without labels of ours.
+        weak: labels of a few of its rows that the user's own files gave, or None.
+    """
 
     skeleton: Skeleton
     source: LabelledPoses
     source_val: LabelledPoses
     target: UnlabelledPoses
+    weak: WeakLabels | None = None
 
 
 class Domains(Protocol):

@@ -22,7 +22,8 @@ from poseda.datasets.lens import Lens, find_cameras, find_lens
 from poseda.datasets.people import choose_people
 from poseda.datasets.records import UnlabelledPoses
 from poseda.datasets.rig import Rig, names_of
-from poseda.datasets.screen import unlabelled
+from poseda.datasets.screen import on_screen, unlabelled
+from poseda.datasets.weak_labels import Footage, WeakReading, read_weak_labels
 from poseda.geometry.camera import Camera
 from poseda.geometry.skeleton import Skeleton
 
@@ -40,6 +41,7 @@ class TargetOptions:
         people: see :func:`choose_people`.
         joints: what the files call our joints.
         strict: refuse bad files of a folder.
+        weak_labels: files of 3D poses of a few frames.
     """
 
     skeleton: Skeleton
@@ -51,6 +53,7 @@ class TargetOptions:
     people: str | int
     joints: JointMap
     strict: bool
+    weak_labels: Sequence[str | Path] = ()
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class Target:
         made_up: joints that the detections lack, and how each is made.
         camera: in words.
         rates: frames per second of each path, None where unknown.
+        weak: what the files of weak labels hold, or None without any.
     """
 
     poses: UnlabelledPoses
@@ -70,6 +74,7 @@ class Target:
     made_up: Mapping[str, str]
     camera: str
     rates: tuple[float | None, ...]
+    weak: WeakReading | None = None
 
 
 def read_target(paths: Sequence[str | Path], options: TargetOptions) -> Target:
@@ -105,8 +110,12 @@ def read_target(paths: Sequence[str | Path], options: TargetOptions) -> Target:
         )
         for detections, lens, rig in zip(found, lenses, rigs, strict=True)
     ]
+    whole, weak = _joined(poses), None
+    if options.weak_labels:
+        footage = _footage(names, found, lenses, options)
+        weak = read_weak_labels(options.weak_labels, footage, whole, options.skeleton, options.joints)
     return Target(
-        _joined(poses),
+        whole,
         {
             name: account_of(detections, options.skeleton, options.min_confidence)
             for name, detections in zip(names, found, strict=True)
@@ -114,7 +123,28 @@ def read_target(paths: Sequence[str | Path], options: TargetOptions) -> Target:
         conversion(found[0].layout, options.skeleton).made_up,
         _in_words(names, lenses),
         tuple(detections.reading.rate for detections in found),
+        weak,
     )
+
+
+def _footage(
+    names: Sequence[str], found: Sequence[Detections2D], lenses: Sequence[Lens], options: TargetOptions
+) -> list[Footage]:
+    """The detections of each path, and their rows in the target, which keeps those with a seen joint."""
+    footage, first = [], 0
+    for name, detections, lens in zip(names, found, lenses, strict=True):
+        seen = on_screen(
+            detections,
+            options.skeleton,
+            intrinsics=lens.intrinsics,
+            fov=lens.fov,
+            min_confidence=options.min_confidence,
+        ).visible
+        kept = np.ones(len(detections), bool) if seen is None else seen.any(1).numpy()
+        row = np.where(kept, first + kept.cumsum() - 1, -1)
+        footage.append(Footage(name, detections, row))
+        first += int(kept.sum())
+    return footage
 
 
 def _check_alike(read: Detections2D, before: Sequence[Detections2D]) -> None:

@@ -13,7 +13,12 @@ from poseda.runs.origin import describe_data
 def protocol_card(config: RunConfig, domains: Domains, splits: Sequence[str]) -> dict[str, str]:
     """What a reader must know to compare the numbers with others'; ``splits`` are those with labels."""
     skeleton = domains.skeleton
-    camera = {"target camera": domains.camera} if isinstance(domains, OwnDomains) else {}
+    camera, weak = {}, {}
+    if isinstance(domains, OwnDomains):
+        camera = {"target camera": domains.camera}
+        if domains.weak is not None:
+            account = ". ".join(domains.weak.account)
+            weak = {"weak labels": f"wide_target learns from 3D poses that another model made. {account}"}
     if "target_test" in splits:
         target = "inductive: unlabelled 2D of target_train is adapted on, target_test holds other clips"
     else:
@@ -39,6 +44,7 @@ def protocol_card(config: RunConfig, domains: Domains, splits: Sequence[str]) ->
         "scale fix": "none",
         "target": target,
         **camera,
+        **weak,
         **wide,
         "selection": "none: averaged weights of the last step; no target label in any choice",
         "seeds": ", ".join(map(str, config.seeds)),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 import torch
 
 from poseda import __version__
-from poseda.datasets import Domains
+from poseda.datasets import Domains, OwnDomains
 
 PACKAGES = ("torch", "numpy", "lightning", "safetensors")
 
@@ -26,6 +27,10 @@ def versions() -> dict[str, str]:
     return found
 
 
-def describe_data(domains: Domains) -> dict[str, str]:
-    """Which data: its name, skeleton and content hash."""
-    return {"name": domains.name, "skeleton": domains.skeleton.name, "sha256": domains.fingerprint()}
+def describe_data(domains: Domains) -> dict[str, Any]:
+    """Which data: its name, skeleton and content hash; files of weak labels and what was used of them."""
+    found = {"name": domains.name, "skeleton": domains.skeleton.name, "sha256": domains.fingerprint()}
+    weak = domains.weak if isinstance(domains, OwnDomains) else None
+    if weak is None:
+        return found
+    return {**found, "weak_labels": {"sha256": dict(weak.files), "account": list(weak.account)}}

@@ -20,13 +20,14 @@ def disturb(data: AdaptationData, config: TargetDataConfig) -> AdaptationData:
     Raises:
         ValueError: if the target has fewer poses than asked for.
     """
-    target, rng = data.target, torch.Generator().manual_seed(0)
+    target, weak, rng = data.target, data.weak, torch.Generator().manual_seed(0)
     if config.size > len(target):
         raise ValueError(
             f"target_data.size: expected at most the {len(target)} poses of the target, got {config.size}"
         )
     if config.size:
-        target = target.rows(torch.randperm(len(target), generator=rng)[: config.size].sort().values)
+        kept = torch.randperm(len(target), generator=rng)[: config.size].sort().values
+        target, weak = target.rows(kept), None if weak is None else weak.among(kept)
     if config.noise:
         noise = config.noise * torch.randn(target.pose_2d.shape, generator=rng)
         if target.visible is not None:
@@ -35,4 +36,4 @@ def disturb(data: AdaptationData, config: TargetDataConfig) -> AdaptationData:
     if config.focal_error:
         camera = replace(target.camera, focal=target.camera.focal * (1 + config.focal_error))
         target = replace(target, camera=camera)
-    return replace(data, target=target)
+    return replace(data, target=target, weak=weak)

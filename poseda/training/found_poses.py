@@ -2,7 +2,8 @@
 
 A lifted pose may be wrong about what the person did. It is still the pose of a body like those in the
 footage, and seen from a drawn camera its 2D fits it exactly. The lifter thus learns the target's postures
-from true pairs, and lifts the target better. No 3D of the target is read.
+from true pairs, and lifts the target better. No 3D of the target is read but weak labels of a few rows, where
+the user has some. Those stand among the found poses, and some are seen in their own pictures.
 """
 
 from __future__ import annotations
@@ -13,10 +14,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from poseda import ops
 from poseda.config import RunConfig
-from poseda.datasets import LabelledPoses, UnlabelledPoses
+from poseda.datasets import LabelledPoses, UnlabelledPoses, WeakLabels
 from poseda.datasets.records import concatenated
 from poseda.datasets.upright import find_up
+from poseda.geometry.kinematics import root_relative
+from poseda.geometry.skeleton import Skeleton
+from poseda.lifters.observation import Observation
 from poseda.lifters.wide import WideLifter
 from poseda.method.two_passes import FEWEST_FRAMES, Told, lenses, lift_poses
 from poseda.training.pairs import TrainingData
@@ -32,11 +37,13 @@ class FoundPoses(NamedTuple):
         data: the source's poses first.
         up: (S, 3) upward in the axes of each pose.
         own: how many poses are the source's.
+        pictures: what the detector saw of the last poses, which are weak labels; None without any.
     """
 
     data: TrainingData
     up: Tensor
     own: int
+    pictures: Observation | None = None
 
 
 def check_target(target: UnlabelledPoses) -> None:
@@ -62,7 +69,7 @@ def most_of_a_camera(target: UnlabelledPoses) -> int:
 def with_found(
     data: TrainingData, lifter: nn.Module, share: float, seed: int, config: RunConfig
 ) -> FoundPoses:
-    """Lift the target in two passes and put its poses beside those of the source.
+    """Lift the target in two passes and put its poses beside those of the source, the weak labels last.
 
     Lengths are found only where the lifter saw all joints: those of detections inherit the detector's hips.
     Where no upward direction was found, in cameras of few frames, poses are left out.
@@ -70,7 +77,7 @@ def with_found(
     Args:
         data: of the run.
         lifter: of the arm wide, or of the round before.
-        share: of the poses that shall be the target's.
+        share: of the poses that shall be the target's, found and labelled.
         seed: of the draw of target poses.
         config: of the run.
 
@@ -78,13 +85,74 @@ def with_found(
     assert isinstance(lifter, WideLifter) and data.target is not None
     complete = data.patterns is None
     lifted = lift_poses(lifter, data.target, config.training.flip, None, Told(find_lengths=complete))
-    known = lifted.up.isfinite().all(1).nonzero()[:, 0]
+    known = lifted.up.isfinite().all(1)
     generator = torch.Generator().manual_seed(seed)
     wanted = max(round(len(data.source) * share / (1 - share)), 1)
-    drawn = known.cpu()[torch.randint(len(known), (wanted,), generator=generator)].to(known.device)
-    pose = lifted.pose_3d[drawn] + lifted.pose_3d.new_tensor([0.0, 0.0, DISTANCE])
-    seen = data.target.to(pose.device).rows(drawn)
+    poses, row = lifted.pose_3d, _drawn(known.nonzero()[:, 0], wanted, generator)
+    weak = None if data.weak is None else data.weak.among(known.nonzero()[:, 0])
+    labelled = 0
+    if weak is not None and len(weak):
+        labelled = round(wanted * config.wide.weak_share)
+        chosen = _drawn(torch.arange(len(weak), device=row.device), labelled, generator)
+        row = torch.cat([row[labelled:], known.nonzero()[:, 0][weak.row[chosen]]])
+        whole = completed(weak, poses[known], data.target.clip.to(row.device)[known], data.skeleton)
+        poses = torch.cat([poses[row[: wanted - labelled]], whole[chosen]])
+    else:
+        poses = poses[row]
+    pose = poses + poses.new_tensor([0.0, 0.0, DISTANCE])
+    seen = data.target.to(pose.device).rows(row)
     found = LabelledPoses(pose, seen.pose_2d, seen.camera, seen.clip)
     source = replace(data.source, columns={})
-    up = torch.cat([find_up(data.source, data.skeleton).up, lifted.up[drawn]])
-    return FoundPoses(replace(data, source=concatenated([source, found])), up, len(source))
+    up = torch.cat([find_up(data.source, data.skeleton).up, lifted.up[row]])
+    pictures = None
+    if labelled:
+        last = seen.rows(torch.arange(wanted - labelled, wanted, device=row.device))
+        pictures = Observation.of(last.pose_2d, last.camera, last.shown, data.skeleton.num_groups)
+    return FoundPoses(replace(data, source=concatenated([source, found])), up, len(source), pictures)
+
+
+def _drawn(rows: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """As many of these rows, drawn with replacement."""
+    return rows.cpu()[torch.randint(len(rows), (count,), generator=generator)].to(rows.device)
+
+
+def completed(weak: WeakLabels, found: Tensor, person: Tensor, skeleton: Skeleton) -> Tensor:
+    """Whole poses in metres, root at the origin, of labels that may lack joints and scale: (W, J, 3).
+
+    A pose that is not in metres gets the person's usual lengths. Missing joints are those of the found pose
+    of the same row, laid onto the known joints.
+
+    Args:
+        weak: the labels.
+        found: (N, J, 3) metres, the target's poses as they were found.
+        person: (N,) int64; rows of one number show one person.
+        skeleton: of all poses.
+    """
+    pose, lengths = weak.pose_3d.double(), found.new_zeros(len(found), skeleton.num_bones)
+    bones = ops.bones(found.contiguous(), skeleton=skeleton).norm(dim=-1)
+    for number in person[weak.row].unique().tolist():
+        lengths[person == number] = bones[person == number].median(0).values
+    parents = torch.tensor(skeleton.parents[1:], device=pose.device)
+    there = (weak.known[:, 1:] & weak.known[:, parents]).double()
+    own = (pose[:, 1:] - pose[:, parents]).norm(dim=-1)
+    scale = (lengths[weak.row] * there).sum(1) / (own * there).sum(1).clamp_min(1e-9)
+    pose = pose * torch.where(weak.metric, 1.0, scale)[:, None, None]
+    filled = laid_onto(found[weak.row].double(), pose, weak.known)
+    return root_relative(torch.where(weak.known[..., None], pose, filled)).float()
+
+
+def laid_onto(pose: Tensor, target: Tensor, known: Tensor) -> Tensor:
+    """Poses (N, J, 3) turned, scaled and moved to fit the known joints (N, J) of others best.
+
+    S. Umeyama, "Least-squares estimation of transformation parameters between two point patterns", PAMI 13
+    (1991).
+    """
+    weight = known.to(pose.dtype)[..., None] / known.sum(1).clamp_min(1)[:, None, None]
+    middle, goal = (weight * pose).sum(1, keepdim=True), (weight * target).sum(1, keepdim=True)
+    spread = pose - middle
+    u, size, v = torch.linalg.svd(((target - goal) * weight).mT @ spread)
+    sign = torch.ones_like(size)
+    sign[:, 2] = torch.linalg.det(u @ v).sign()
+    turn = (u * sign[:, None]) @ v
+    scale = (size * sign).sum(1) / (weight * spread.square()).sum((1, 2)).clamp_min(1e-12)
+    return goal + scale[:, None, None] * spread @ turn.mT

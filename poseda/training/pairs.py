@@ -16,7 +16,7 @@ from torch import Tensor
 
 from poseda import ops
 from poseda.config import WIDE_ARMS, AdversaryConfig, Arm, RunConfig
-from poseda.datasets import AdaptationData, LabelledPoses, UnlabelledPoses
+from poseda.datasets import AdaptationData, LabelledPoses, UnlabelledPoses, WeakLabels
 from poseda.datasets.sequences import middle, rows_around, windows_of
 from poseda.geometry.placements import TargetPlacements, measure_seen
 from poseda.geometry.rotation import composed
@@ -138,6 +138,7 @@ class TrainingData:
         target: unlabelled poses, for the arm that lifts them.
         held: labelled source poses that nothing is trained on.
         cameras: (M,) the camera of each placement, where the target is filmed by several.
+        weak: labels of a few of the target's poses that another model made.
     """
 
     skeleton: Skeleton
@@ -149,6 +150,7 @@ class TrainingData:
     target: UnlabelledPoses | None = None
     held: LabelledPoses | None = None
     cameras: Tensor | None = None
+    weak: WeakLabels | None = None
 
     @classmethod
     def load(
@@ -181,6 +183,7 @@ class TrainingData:
             target=target,
             held=data.source_val.to(device),
             cameras=cameras,
+            weak=None if data.weak is None else data.weak.to(device),
         )
 
 

@@ -113,7 +113,9 @@ class Phases:
                 source, held = (rehearsal(count, self.skeleton, own) for count in (REHEARSED, HELD))
                 data = replace(data, source=source, held=held)
             found = with_found(data, lifter, options.target_share, rng.initial_seed(), self.config)
-            views = ViewSource(found.data, self.config, rng.initial_seed(), rng, found.up, found.own)
+            views = ViewSource(
+                found.data, self.config, rng.initial_seed(), rng, found.up, found.own, found.pictures
+            )
             rate = replace(options_of(self.config), learning_rate=options.target_rate)
             return self._wide_phase(
                 copy.deepcopy(lifter), views, rate, options.target_steps, self._held(data, rng)

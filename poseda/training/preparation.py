@@ -9,6 +9,7 @@ from torch import nn
 from poseda import pretrained
 from poseda.config import WIDE_ARMS, ConfigError, RunConfig, to_json
 from poseda.config.fields import flatten
+from poseda.config.run import check_weak_labels
 from poseda.datasets import Domains
 from poseda.datasets.sequences import check_sequences
 from poseda.evaluation import gate
@@ -74,6 +75,8 @@ def _prepare(
     adaptation = disturb(domains.adaptation(), config.target_data)
     if config.packaged and set(config.arms) & set(WIDE_ARMS):
         check_packaged(config, domains.skeleton)
+    if adaptation.weak is not None:
+        check_weak_labels(config)
     if "wide_target" in config.arms:
         check_target(adaptation.target)
     data = TrainingData.load(adaptation, fabric.device, config.frames, target_frame(built, config.frames))

@@ -148,6 +148,8 @@ class Run:
         if self.verdict is not None:
             candidates = {arm: model for arm, model in models.items() if arm != "oracle"}
             prior = "wide" if "wide" in candidates else recommend(self.verdict, arms)
+            if learned_from.weak is not None and "wide_target" in candidates:
+                prior = "wide_target"  # it alone learned from labels of the target
             evidence = gather(learned_from, candidates, self.config, prior)
             self.folder.verdict.add(evidence)
             self.folder.card.write({**self.folder.card.read(), "evidence": evidence.sentence})

@@ -28,6 +28,9 @@ from poseda.training.pairs import Shuffle, TrainingData
 PRIOR_STEP = 0.01
 """Share of a step's views in the running mean of upward directions."""
 
+PICTURED = 0.5
+"""Share of the views of weak labels that are their own pictures."""
+
 DIMENSIONS = 3.0
 """Of a joint's error. The loss of expected errors is the likelihood of a Laplace distribution in space."""
 
@@ -62,6 +65,31 @@ class Views(NamedTuple):
     true: Tensor
 
 
+class _Scene(NamedTuple):
+    """What a view shows before a detector looks at it.
+
+    Attributes:
+        rays: (N, T, J, 2).
+        seen: (N, J) bool.
+        pose_3d, up, valid: as in :class:`Views`.
+    """
+
+    rays: Tensor
+    seen: Tensor
+    pose_3d: Tensor
+    up: Tensor
+    valid: Tensor
+
+    def where(self, chosen: Tensor, other: _Scene) -> _Scene:
+        """This scene where ``chosen`` (N,) says so, else the other."""
+        return _Scene(
+            *(
+                torch.where(chosen.reshape(-1, *[1] * (one.dim() - 1)), one, two)
+                for one, two in zip(self, other, strict=True)
+            )
+        )
+
+
 class ViewSource:
     """Draws views of source poses, new ones for every step.
 
@@ -73,6 +101,7 @@ class ViewSource:
         up: (S, 3) upward in the axes of each source pose, where it is known.
         own: how many of the first poses are of the source's people, whose proportions are drawn towards those
             of anatomy. Default: all.
+        pictures: what the detector saw of the last poses, in the axes of these. Half of their views are such.
     """
 
     def __init__(
@@ -83,8 +112,9 @@ class ViewSource:
         rng: torch.Generator,
         up: Tensor | None = None,
         own: int | None = None,
+        pictures: Observation | None = None,
     ) -> None:
-        self.data, self.config, self.rng = data, config, rng
+        self.data, self.config, self.rng, self.pictures = data, config, rng, pictures
         self.up = find_up(data.source, data.skeleton).up if up is None else up
         self.own = len(data.source) if own is None else own
         lengths = group_lengths(data.source.pose_3d[: self.own], data.skeleton).median(0).values
@@ -107,6 +137,7 @@ class ViewSource:
             "length_error": Normal((skeleton.num_groups,), own.length_error),
             "lengths_known": Chance((), own.known),
             "mirrored": Chance((), 0.5 if self.config.training.flip else 0.0),
+            **({} if self.pictures is None else {"pictured": Chance((), PICTURED)}),
         }
 
     def indices(self, step: int) -> tuple[Tensor, ...]:
@@ -126,10 +157,42 @@ class ViewSource:
         physique = self._physique_of(centre)
         view = draw_views(at, up, skeleton, self.config.views, drawn, physique, own)
         seen = view.of(pose, skeleton)
-        truth = root_relative(seen.pose_3d)
-        rays = self.detector.disturb(seen.pose_2d, drawn)
-        observation = self._told(rays, truth, view.up, drawn)
-        return Views(observation, truth, view.up, seen.valid, own)
+        visible, truth = self.detector.seen(drawn), root_relative(seen.pose_3d)
+        scene = _Scene(seen.pose_2d, visible, truth, view.up, seen.valid)
+        if self.pictures is not None:
+            scene = self._pictured(scene, self.pictures, pose, up, centre, drawn)
+        return Views(self._told(scene, drawn), scene.pose_3d, scene.up, scene.valid, own)
+
+    def _pictured(
+        self,
+        scene: _Scene,
+        pictures: Observation,
+        pose: Tensor,
+        up: Tensor,
+        row: Tensor,
+        drawn: Mapping[str, Tensor],
+    ) -> _Scene:
+        """The scene with some weak labels in their own pictures.
+
+        Args:
+            scene: as it was drawn.
+            pictures: of the last rows.
+            pose: (N, 1, J, 3) in the axes of the picture, mirrored where the view is.
+            up: (N, 3) likewise.
+            row: (N,) of the source.
+            drawn: the numbers of the step.
+        """
+        first = len(self.data.source) - len(pictures)
+        picture, mirrored = pictures.rows((row - first).clamp_min(0)), drawn["mirrored"]
+        turned = picture.mirrored(self.data.skeleton)
+        rays = torch.where(mirrored[:, None, None, None], turned.rays, picture.rays)
+        shown = torch.where(mirrored[:, None, None], turned.seen, picture.seen)[:, 0]
+        seen = shown & scene.seen
+        few = seen.sum(1, keepdim=True) < self.config.detector.fewest
+        own = _Scene(
+            rays, torch.where(few, shown, seen), root_relative(pose), up, torch.ones_like(scene.valid)
+        )
+        return scene.where((row < first) | ~drawn["pictured"], own)
 
     def _physique_of(self, row: Tensor) -> Tensor:
         """What brings each person's lengths to those of anatomy: (G,), or (N, G) where it differs."""
@@ -137,13 +200,14 @@ class ViewSource:
             return self.physique
         return torch.where((row < self.own)[:, None], self.physique, self._unchanged)
 
-    def _told(self, rays: Tensor, truth: Tensor, up: Tensor, drawn: Mapping[str, Tensor]) -> Observation:
+    def _told(self, scene: _Scene, drawn: Mapping[str, Tensor]) -> Observation:
         """Tell the upward direction and the lengths in some views, with errors as if they were found."""
+        truth, rays = scene.pose_3d, self.detector.disturb(scene.rays, drawn)
         lengths = group_lengths(truth[:, truth.shape[1] // 2], self.data.skeleton)
         return Observation(
             rays,
-            self.detector.seen(drawn)[:, None].expand(rays.shape[:3]),
-            torch.nn.functional.normalize(up + drawn["up_error"], dim=1),
+            scene.seen[:, None].expand(rays.shape[:3]),
+            torch.nn.functional.normalize(scene.up + drawn["up_error"], dim=1),
             drawn["up_known"],
             torch.addcmul(lengths, lengths, drawn["length_error"]),
             drawn["lengths_known"],

@@ -11,6 +11,7 @@ from two_cameras import rig
 
 from benchmarks.real.clips import LIMBS, first_halves, views
 from benchmarks.real.program import main
+from benchmarks.real.weak import weak_labels
 from poseda.geometry.skeleton import H36M16
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -53,6 +54,35 @@ def test_the_command_trains_scores_and_goes_on(
     assert main([*command, *short]) == 0  # nothing is trained again
     assert next(out.rglob("lifter.safetensors")).read_bytes() == weights
     assert json.loads((out / "real.json").read_text())["scores"] == record["scores"]
+
+
+def test_weak_labels_are_of_the_first_halves_in_each_cameras_axes_and_off_as_asked(
+    clip: Path, bodies: np.ndarray
+) -> None:
+    exact, noisy = weak_labels([clip], 5, 0.0), weak_labels([clip], 5, 0.04)
+    assert exact.row.tolist() == [0, 5, 10, 14, 19, 20, 25, 30, 34, 39]  # of two cameras, 20 frames each
+    rotation, shift = rig()
+    pose = bodies[[0, 5, 10, 14, 19]] @ rotation[1].T + shift[1]
+    np.testing.assert_allclose(exact.pose_3d[5:], pose, atol=1e-5)
+    error = (noisy.pose_3d - exact.pose_3d).square().sum(-1)
+    assert error.mean().sqrt() == pytest.approx(0.04, rel=0.15)
+    # Both cameras have the same errors, as of a triangulation.
+    np.testing.assert_allclose(error[:5], error[5:], atol=1e-6)
+
+
+def test_the_command_teaches_weak_labels_and_says_so(
+    clip: Path, tmp_path: Path, bodies: np.ndarray, capsys: pytest.CaptureFixture[str]
+) -> None:
+    motion = tmp_path / "motion.npz"
+    np.savez(motion, positions=bodies.astype(np.float32), clip_index=np.arange(40) // 10)
+    command = ["--clips", str(clip), "--motion", str(motion), "--out", str(tmp_path / "out"), "--seeds", "0"]
+    short = ["--preset", "tiny", "--wide.steps", "20", "--wide.target-steps", "5", "--device", "cpu"]
+    assert main([*command, *short, "--weak-frames", "5", "--weak-noise", "0.02"]) == 0
+    assert "weak labels of 5 moments of each first half, off by 20 mm." in capsys.readouterr().out
+    record = json.loads((tmp_path / "out" / "real.json").read_text())
+    assert record["asked"]["weak"] == {"frames": 5, "noise": 0.02}
+    assert main([*command, *short]) == 2  # the run of the folder has them
+    assert "expected the data of the run to resume" in capsys.readouterr().err
 
 
 def test_a_file_that_is_no_clip_is_refused(

@@ -29,7 +29,7 @@ ROOT = "root_position"
 
 
 @dataclass(frozen=True)
-class _Export:
+class Export:
     """F frames of an export.
 
     Args:
@@ -37,7 +37,7 @@ class _Export:
         names: of J joints.
         pose: (F, J, 3) metres from the root, NaN in gaps.
         root: (F, 3) metres, camera frame, NaN where unknown.
-        track: (F,) number of each clip and person.
+        clip, person: F names or numbers each.
         frame: (F,) number.
         rate: frames per second, or None.
     """
@@ -46,7 +46,8 @@ class _Export:
     names: Sequence[str]
     pose: np.ndarray
     root: np.ndarray
-    track: np.ndarray
+    clip: Sequence[str | int]
+    person: Sequence[str | int]
     frame: np.ndarray
     rate: float | None = None
 
@@ -71,6 +72,11 @@ def is_own_csv(path: Path) -> bool:
 
 def read_own_npz(archive: Archive, skeleton: Skeleton, stride: int) -> LabelledPoses:
     """Poses of an npz of `poseda lift`, see :func:`_placed`."""
+    return _placed(export_of_npz(archive), skeleton, stride)
+
+
+def export_of_npz(archive: Archive) -> Export:
+    """What an npz of `poseda lift` holds."""
     pose = archive.read("pose_3d", ("N", "J", 3)).astype(np.float64)
     rows, joints = pose.shape[:2]
     names = archive.read("joint_names", (joints,), "U").tolist()
@@ -79,14 +85,17 @@ def read_own_npz(archive: Archive, skeleton: Skeleton, stride: int) -> LabelledP
         root = archive.read("root", (rows, 3)).astype(np.float64)
     pose[~archive.read("valid", (rows,), "b")] = np.nan
     clip, person, frame = (archive.read(name, (rows,), "iu").astype(np.int64) for name in KEY)
-    _, track = np.unique(np.stack([clip, person], -1), axis=0, return_inverse=True)
     rate = float(archive.read("rate", (), "fiu")) if "rate" in archive else None
-    export = _Export(Field(archive.path), names, pose, root, track.reshape(-1), frame, rate)
-    return _placed(export, skeleton, stride)
+    return Export(Field(archive.path), names, pose, root, clip.tolist(), person.tolist(), frame, rate)
 
 
 def read_own_json(file: Field, skeleton: Skeleton, stride: int) -> LabelledPoses:
     """Poses of JSON of `poseda lift`, see :func:`_placed`."""
+    return _placed(export_of_json(file), skeleton, stride)
+
+
+def export_of_json(file: Field) -> Export:
+    """What JSON of `poseda lift` holds."""
     rate = None
     if isinstance(file.value, dict):
         rate = file["rate"].number() if "rate" in file.value else None
@@ -103,12 +112,17 @@ def read_own_json(file: Field, skeleton: Skeleton, stride: int) -> LabelledPoses
         if row["root"].value is not None:
             root[at] = row["root"].numbers((3,))
     frame = np.array([row["frame"].whole() for row in rows], np.int64)
-    track = _numbered([(row["clip"].name(), row["person"].name()) for row in rows])
-    return _placed(_Export(file, names, pose, root, track, frame, rate), skeleton, stride)
+    clip, person = ([row[name].name() for row in rows] for name in ("clip", "person"))
+    return Export(file, names, pose, root, clip, person, frame, rate)
 
 
 def read_own_csv(path: Path, skeleton: Skeleton, stride: int) -> LabelledPoses:
     """Poses of a CSV of `poseda lift`, see :func:`_placed`."""
+    return _placed(export_of_csv(path), skeleton, stride)
+
+
+def export_of_csv(path: Path) -> Export:
+    """What a CSV of `poseda lift` holds."""
     file = Field(path)
     try:
         headings, *rows = list(csv.reader(read_text(path).splitlines()))
@@ -134,13 +148,15 @@ def read_own_csv(path: Path, skeleton: Skeleton, stride: int) -> LabelledPoses:
             raise file.at(f"row {at}").fail(f"{width} cells of numbers", str(error)[:60]) from error
     root = values[:, -1] if names[-1] == ROOT else np.full((len(rows), 3), np.nan)
     joints = len(names) - (names[-1] == ROOT)
-    frame = np.array([file.at(f"row {at}.frame", _whole(row[2])).whole() for at, row in enumerate(rows)])
-    track = _numbered([(row[0], row[1]) for row in rows])
-    return _placed(_Export(file, names[:joints], values[:, :joints], root, track, frame), skeleton, stride)
+    frame = np.array(
+        [file.at(f"row {at}.frame", _number_or_text(row[2])).whole() for at, row in enumerate(rows)]
+    )
+    clip, person = ([_number_or_text(row[at]) for row in rows] for at in (0, 1))
+    return Export(file, names[:joints], values[:, :joints], root, clip, person, frame)
 
 
-def _whole(text: str) -> float | str:
-    """The number that a cell holds, else its text, which is then refused."""
+def _number_or_text(text: str) -> int | str:
+    """The number that a cell holds, else its text."""
     return int(text) if text.removeprefix("-").isdecimal() and len(text) < 19 else text
 
 
@@ -150,7 +166,7 @@ def _numbered(keys: Sequence[Hashable]) -> np.ndarray:
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.int64)
 
 
-def _placed(export: _Export, skeleton: Skeleton, stride: int) -> LabelledPoses:
+def _placed(export: Export, skeleton: Skeleton, stride: int) -> LabelledPoses:
     """Poses where their roots stand, before a camera of the assumed field of view, which the file lacks.
 
     Raises:
@@ -171,10 +187,11 @@ def _placed(export: _Export, skeleton: Skeleton, stride: int) -> LabelledPoses:
     layout = named_layout(export.file.at("joint_names"), export.names)
     camera = Camera.from_field_of_view(DEFAULT_FIELD_OF_VIEW, 1, 1)
     columns = {"frame": export.frame[kept]}
+    track = _numbered(list(zip(export.clip, export.person, strict=True)))
     if export.rate:
         columns["time"] = export.frame[kept] / export.rate
     poses = labelled(
-        conversion(layout, skeleton)(pose[kept])[0], camera.to(torch.float64), export.track[kept], columns
+        conversion(layout, skeleton)(pose[kept])[0], camera.to(torch.float64), track[kept], columns
     )
     reasons = {"a gap": gap, "no root": homeless & ~gap, "behind the camera": behind}
     reading = SourceReading(
