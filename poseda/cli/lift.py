@@ -108,9 +108,9 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
     assert config.output is not None
     _check_endings(config)
     names = JointMap.of(config.joints or model.config.joints or None)
-    folders = [path for path in (config.model, config.output) if path is not None]
+    results = [path for path in (config.model, config.output.with_suffix("")) if path is not None]
     detections = read_detections(
-        with_detections(config.input, folders, given["video_detector"], given["video_model"]),
+        with_detections(config.input, results, given["video_detector"], given["video_model"]),
         given["image_size"],
         layout=given["layout"],
         joints=names,
