@@ -1,9 +1,9 @@
 """Where the time of a whole adaptation goes: ``python -m benchmarks.step.profile [options of adapt]``.
 
-Trains and evaluates as `poseda adapt` would, in a temporary folder. Two tables: seconds of each
-phase, of evaluating and of everything else; and the operators of PROFILED steps of each phase, by their own
-time. It is torch.profiler's time on the device, if there is one. The profiler slows those steps down, which
-shows in short phases. ``--json FILE`` records both.
+Trains and evaluates as `poseda adapt` would, in a temporary folder. Two tables: seconds of each phase, those
+that measure among them, and of everything else; and the operators of PROFILED steps of each phase that
+trains, by their own time. It is torch.profiler's time on the device, if there is one. The profiler slows
+those steps down, which shows in short phases. ``--json FILE`` records both.
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ from poseda.cli.program import Given, Program, UsageError
 from poseda.cli.recipe import open_chosen, resolve
 from poseda.config import RunConfig
 from poseda.device import peak_memory
-from poseda.training import run as running
 from poseda.training.stage import Phase, Silent, Stage
 
 NAME = "benchmarks.step.profile"
@@ -102,24 +101,16 @@ class Times(Silent):
 
 
 @contextmanager
-def watched(phases: dict[str, Profiled], device: torch.device) -> Iterator[dict[str, float]]:
-    """Within, phases are profiled; the seconds of evaluating come back in the record."""
-    spent = {"evaluation": 0.0}
-    make, evaluate = Stage._make, running.evaluate
+def watched(phases: dict[str, Profiled], device: torch.device) -> Iterator[None]:
+    """Within, phases that train are profiled."""
+    make = Stage._make
 
     def profiled(stage: Stage, start: str) -> Any:
         phases[stage.title] = Profiled(make(stage, start), device)
         return phases[stage.title]
 
-    def timed(*arguments: Any, **named: Any) -> Any:
-        began = time.perf_counter()
-        try:
-            return evaluate(*arguments, **named)
-        finally:
-            spent["evaluation"] += time.perf_counter() - began
-
-    with patch.object(Stage, "_make", profiled), patch.object(running, "evaluate", timed):
-        yield spent
+    with patch.object(Stage, "_make", profiled):
+        yield
 
 
 def measure(config: RunConfig) -> dict[str, Any]:
@@ -130,14 +121,13 @@ def measure(config: RunConfig) -> dict[str, Any]:
         began = time.perf_counter()
         run = training.prepare(replace(config, out=Path(folder) / "run"), domains, times)
         device = run.fabric.device
-        with watched(phases, device) as spent:
+        with watched(phases, device):
             run.train()
         total = time.perf_counter() - began
     rows = [
         {"phase": title, **entry, "operators": phases[title].operators() if title in phases else {}}
         for title, entry in times.phases.items()
     ]
-    rows.append({"phase": "evaluation", "steps": 0, "seconds": spent["evaluation"], "operators": {}})
     rest = total - sum(row["seconds"] for row in rows)
     rows.append({"phase": "everything else", "steps": 0, "seconds": rest, "operators": {}})
     record = {"machine": machine(str(device)), "threads": torch.get_num_threads(), "seconds": total}

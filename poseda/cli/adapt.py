@@ -28,6 +28,7 @@ from poseda.cli.screen import (
     print_json,
     print_plain_table,
     print_table,
+    print_text,
 )
 from poseda.cli.threads import busy_cores
 from poseda.config import RunConfig
@@ -48,7 +49,14 @@ PROGRAM = Program(
         *("data", "target", "source", "image_size", "fov", "arms", "lifter", "frames", "seeds"),
         *("preset", "out", "resume", "device", "json"),
     ),
+    follows=frozenset({"arms"}),
 )
+
+
+TRAINED_ALL_THE_SAME = (
+    "All arms are trained all the same, and judged again afterwards; --gate on trains the source model alone."
+)
+"""After a verdict to keep the source model, where training goes on."""
 
 
 def run(arguments: list[str]) -> int:
@@ -71,27 +79,28 @@ def _lead(arguments: list[str]) -> int:
 
     console = open_console(config.json)
     if (sentence := busy_cores()) is not None:
-        console.print(sentence, highlight=False)
+        print_text(console, sentence)
     domains = open_chosen(config)
     weak = getattr(domains, "weak", None)
     for line in (*getattr(domains, "source_account", ()), *(() if weak is None else weak.account)):
-        console.print(line, highlight=False)
+        print_text(console, line)
     try:
         if not arms_named:
             config, left_out = training.without_small_target(config, domains)
             if left_out is not None:
-                console.print(left_out, highlight=False)
-        phases = training.plan(config)
-        observer = (
-            ProgressBars(console, TimeLeft(phases)) if console.is_terminal else ProgressLines(console, phases)
-        )
+                print_text(console, left_out)
+        left = TimeLeft()
+        observer = ProgressBars(console, left) if console.is_terminal else ProgressLines(console, left)
         prepared = training.prepare(config, domains, observer)
+        left.phases = prepared.plan()
     except ValueError as error:
         raise PROGRAM.refusal(error) from error
     print_account(console, getattr(domains, "accounts", {}))
     print_card(console, protocol_card(prepared.config, domains, prepared.splits))
     if prepared.verdict is not None:
-        console.print(prepared.verdict.sentence, highlight=False)
+        print_text(console, prepared.verdict.sentence)
+        if not prepared.verdict.adapt and config.gate == "report":
+            print_text(console, TRAINED_ALL_THE_SAME)
     try:
         with _failures_in_words(prepared), prepared.folder.locked():
             outcome = _train(prepared, observer)
@@ -160,7 +169,7 @@ def _failures_in_words(prepared: Run) -> Iterator[None]:
 
 
 def _show(console: Console, prepared: Run, outcome: Outcome, domains: Domains) -> None:
-    """Print the table of arms, what `gpa_lpa_view` found, and where the files are."""
+    """Print the table of arms, what `gpa_lpa_view` found, where the files are, and what lifts the footage."""
     from rich.filesize import decimal
 
     from poseda import report
@@ -170,18 +179,22 @@ def _show(console: Console, prepared: Run, outcome: Outcome, domains: Domains) -
 
     config = prepared.config
     split = report.shown_split(outcome.results)
-    if not config.target:
+    if config.target:
+        _show_footage(console, config, domains.name)
+    else:
         title = f"{domains.name}: {report.SPLIT_TITLES[split]}"
         _show_labelled(console, config, report.summarise(outcome.results, split), title)
     found = FoundAlignment.read(prepared.folder, config.seeds)
     if found is not None:
-        console.print(report.describe_alignment(found), highlight=False)
+        print_text(console, report.describe_alignment(found))
     peak = peak_memory(prepared.fabric.device)
     if peak is not None:
-        console.print(f"device memory: {decimal(peak)} at most", highlight=False)
-    console.print(f"run folder: {config.out}   report: {outcome.report}", highlight=False, soft_wrap=True)
+        print_text(console, f"device memory: {decimal(peak)} at most")
+    print_text(console, f"run folder: {config.out}\nreport: {outcome.report}", whole=True)
     if config.target:
-        _show_footage(console, config, domains.name)
+        # Alone in their lines, so that they can be copied.
+        commands = "\n".join(lift_commands(config, report.RunRecord.read(config.out)))
+        print_text(console, f"To lift the footage, type:\n{commands}", whole=True)
     if config.json:
         summary: dict[str, Any] = {"run": str(config.out), "report": str(outcome.report)}
         if accounts := getattr(domains, "accounts", {}):
@@ -199,12 +212,13 @@ def _show_labelled(console: Console, config: RunConfig, summaries: list[Summary]
     gate = RunRecord.read(config.out).gate
     print_table(console, ranked(summaries), title, None if gate is None else gate["recommended"])
     if gate is not None:
-        console.print(why(gate["recommended"], gate["finding"], gate.get("evidence")), highlight=False)
-        console.print(by_labels(summaries, gate["recommended"]), highlight=False)
+        print_text(console, why(gate["recommended"], gate["finding"], gate.get("evidence")))
+        if labelled := by_labels(summaries, gate["recommended"]):
+            print_text(console, labelled)
 
 
 def _show_footage(console: Console, config: RunConfig, name: str) -> None:
-    """Print what can be known without labels, which model to take and why, and how to lift with it.
+    """Print what can be known without labels, and which model to take and why.
 
     Errors on the source's own clips say nothing about footage: they stand in the report alone.
     """
@@ -217,10 +231,7 @@ def _show_footage(console: Console, config: RunConfig, name: str) -> None:
         print_plain_table(console, f"{name}: the lifted poses, without labels; low is good", table)
     if record.gate is not None:
         reason = why(record.gate["recommended"], record.gate["finding"], record.gate.get("evidence"))
-        console.print(reason, highlight=False)
-    # Alone in their lines, so that they can be copied.
-    commands = "\n".join(lift_commands(config, record))
-    console.print(f"To lift the footage, type:\n{commands}", highlight=False, soft_wrap=True)
+        print_text(console, reason)
 
 
 def lift_commands(config: RunConfig, record: RunRecord) -> list[str]:

@@ -156,12 +156,13 @@ def _text(path: Path, name: str, value: Any) -> str | list[str]:
     raise ConfigFileError(f"{path}: {name}: expected a value or a list of values, got more levels than that")
 
 
-def write(*records: Any, without: frozenset[str] = frozenset()) -> str:
+def write(*records: Any, without: frozenset[str] = frozenset(), unset: frozenset[str] = frozenset()) -> str:
     """YAML of the options of records, as :func:`read` reads it.
 
     Args:
         records: of earlier ones win where names are the same.
         without: options and sections that are left out.
+        unset: options that are written as not given.
     """
     import yaml
 
@@ -170,5 +171,6 @@ def write(*records: Any, without: frozenset[str] = frozenset()) -> str:
     found: dict[str, Any] = {}
     for record in records:
         found = to_json(record) | found
+    found |= dict.fromkeys(unset & found.keys())
     kept = {name: value for name, value in found.items() if name not in without}
     return str(yaml.safe_dump(kept, sort_keys=False))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from poseda.cli.options import read
 from poseda.cli.program import Program, UsageError
-from poseda.cli.screen import open_console, print_card, print_json, print_table
+from poseda.cli.screen import open_console, print_card, print_json, print_table, print_text
 from poseda.config import EvaluateConfig
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def run(arguments: list[str]) -> int:
     print_card(console, card)
     split = rows[0]["split"]
     print_table(console, report.summarise(rows, split), f"{name}: {split}", recommended)
-    console.print(f"written: {folder.evaluation.path}", highlight=False)
+    print_text(console, f"written: {folder.evaluation.path}", whole=True)
     if options.json:
         print_json(evaluation)
     return 0

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 def kept_beside(result: Path) -> Path:
     """The folder of the detections that were made for a result: ``run-detections`` beside ``run``."""
-    return result.with_name(f"{result.stem}-detections")
+    named = result.resolve() if result.name in ("", "..") else result
+    return named.with_name(f"{named.name}-detections")
 
 
 def with_detections(
@@ -32,7 +33,8 @@ def with_detections(
 
     Args:
         path: of an option.
-        results: beside which detections may be kept; new ones are kept beside the last.
+        results: names, without endings, beside which detections may be kept; new ones are kept beside the
+            last.
         detector: of ``--video-detector``.
         model: of ``--video-model``.
         notice: gets sentences.
@@ -71,23 +73,26 @@ def with_detections(
 def with_all_detections(paths: Sequence[Path], result: Path, detector: str, model: Path | None) -> list[Path]:
     """Paths of detections for those of a target; see :func:`with_detections`.
 
-    Videos of one name in different folders keep their detections apart, below the names of their folders.
+    Videos of one name keep their detections apart: below the names of their folders, or below their own with
+    its ending.
 
     Raises:
         UsageError: if a video or the detector cannot be used.
     """
     from poseda.datasets.rig import names_of
 
-    stems = [path.resolve().stem for path in paths]
-    twice = {stem for stem in stems if stems.count(stem) > 1}
+    whole = [path.resolve().with_suffix("") for path in paths]
+    stems = [path.name for path in whole]
+
+    def below(path: Path, at: Path, name: str) -> str:
+        if stems.count(at.name) == 1:
+            return ""
+        return path.name if whole.count(at) > 1 else name.rpartition("/")[0]
+
     return [
-        with_detections(path, [result], detector, model, below=_folder(name) if stem in twice else "")
-        for path, stem, name in zip(paths, stems, names_of(paths), strict=True)
+        with_detections(path, [result], detector, model, below=below(path, at, name))
+        for path, at, name in zip(paths, whole, names_of(paths), strict=True)
     ]
-
-
-def _folder(name: str) -> str:
-    return name.rpartition("/")[0]
 
 
 def detector_of(name: str, model: Path | None) -> Detector:

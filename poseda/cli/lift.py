@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from poseda.cli.options import read
 from poseda.cli.program import INTERRUPTED, Program, UsageError
-from poseda.cli.screen import LateBar, complain, open_console, print_account, print_json
+from poseda.cli.screen import LateBar, complain, open_console, print_account, print_json, print_text
 from poseda.config import ConfigError, LiftConfig
 from poseda.config.limits import for_each
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 PROGRAM = Program(
     "poseda lift",
-    "Lift 2D detections with the lifter of a run, from files or line by line.",
+    "Lift 2D detections or videos to 3D poses, from files or line by line, with the lifter of a run or the "
+    "package's own.",
     (LiftConfig,),
     common=(
         *("model", "input", "output", "overlay", "arm", "image_size", "fov", "intrinsics"),
@@ -108,9 +109,9 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
     assert config.output is not None
     _check_endings(config)
     names = JointMap.of(config.joints or model.config.joints or None)
-    folders = [path for path in (config.model, config.output) if path is not None]
+    results = [path for path in (config.model, config.output.with_suffix("")) if path is not None]
     detections = read_detections(
-        with_detections(config.input, folders, given["video_detector"], given["video_model"]),
+        with_detections(config.input, results, given["video_detector"], given["video_model"]),
         given["image_size"],
         layout=given["layout"],
         joints=names,
@@ -222,19 +223,19 @@ def _show(summary: dict[str, Any], skipped: list[str], as_json: bool) -> None:
     bridged += ["…"] if summary["bridged"][NAMED:] else []
     named = [f"{clip['name']} {clip['valid']}/{clip['frames']}" for clip in summary["clips"][:NAMED]]
     more = " …" if summary["clips"][NAMED:] else ""
-    open_console(as_json).print(
+    lines = [
         "lifted {valid} of {frames} frames, {people} people, by {arm} of seed {seed}; "
-        "camera: {camera}\n".format_map(summary)
-        + f"clips: {', '.join(named)}{more}\n"
-        + (f"not lifted: {missing}\n" if missing else "")
-        + (f"{counted(summary['guessed'], 'frame')} bridged by motion\n" if summary["guessed"] else "")
-        + f"written: {', '.join(summary['written'])}"
-        + (f"\nworld: {summary['world']}" if summary["world"] else "")
-        + (f"\ngaps bridged, frames of {'; '.join(bridged)}" if bridged else "")
-        + (f"\nleft out, without a valid frame: {left_out}" if skipped else ""),
-        highlight=False,
-        soft_wrap=True,
-    )
+        "camera: {camera}".format_map(summary),
+        f"clips: {', '.join(named)}{more}",
+        *([f"not lifted: {missing}"] if missing else []),
+        *([f"{counted(summary['guessed'], 'frame')} bridged by motion"] if summary["guessed"] else []),
+        *([f"world: {summary['world']}"] if summary["world"] else []),
+        *([f"gaps bridged, frames of {'; '.join(bridged)}"] if bridged else []),
+        *([f"left out, without a valid frame: {left_out}"] if skipped else []),
+    ]
+    console = open_console(as_json)
+    print_text(console, "\n".join(lines))
+    print_text(console, f"written: {', '.join(summary['written'])}", whole=True)
     if as_json:
         print_json(summary)
 

@@ -38,7 +38,8 @@ def read(program: Program, arguments: list[str], make: Callable[[Given], Made]) 
     if wants_config:
         from poseda.cli.config_file import write
 
-        say(write(*(made if isinstance(made, tuple) else (made,)), without=program.sets).rstrip())
+        records = made if isinstance(made, tuple) else (made,)
+        say(write(*records, without=program.sets, unset=program.follows - given.values.keys()).rstrip())
         raise Finished
     return made
 

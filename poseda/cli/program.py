@@ -50,6 +50,7 @@ class Program:
         positional: the option that is given without its name, if there is one.
         sets: options and sections that the program sets itself and refuses.
         of_run: options that mean the same in the config.json of a run, which --config then reads.
+        follows: options that follow from the data where they are not given. --print-config leaves them open.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Program:
     positional: str = ""
     sets: frozenset[str] = frozenset()
     of_run: tuple[str, ...] = ()
+    follows: frozenset[str] = frozenset()
 
     @property
     def caller(self) -> str:

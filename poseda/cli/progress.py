@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from poseda.config import WIDE_ARMS
-
 if TYPE_CHECKING:
     from poseda.training.plan import PlannedPhase
 
@@ -18,20 +16,20 @@ Clock = Callable[[], float]
 
 
 class TimeLeft:
-    """Guesses the rest of a run from the steps that it has done.
+    """Guesses the rest of a run from the work that it has done.
 
-    Phases of one kind take the same time a step: lifters, generators, and all phases of the wide arms.
-    A kind that has not begun yet is taken to be as fast as the others.
+    Phases of one kind take the same time for the same work. A kind of training that has not begun yet is
+    taken to be as fast as the others.
 
     Args:
         phases: of the run in their order.
         clock: seconds.
     """
 
-    def __init__(self, phases: Sequence[PlannedPhase], clock: Clock = time.perf_counter) -> None:
+    def __init__(self, phases: Sequence[PlannedPhase] = (), clock: Clock = time.perf_counter) -> None:
         self.phases, self._clock = list(phases), clock
         self._at, self._first, self._done, self._began = -1, 0, 0, clock()
-        self._spent: dict[str, tuple[float, int]] = {}
+        self._spent: dict[str, tuple[float, float]] = {}
 
     def begins(self, title: str, done: int) -> None:
         """A phase begins, with ``done`` of its steps behind it; those before it in the plan are over."""
@@ -49,9 +47,10 @@ class TimeLeft:
     def _close(self) -> None:
         """Keep what the phase has shown about its kind."""
         if self._at >= 0 and self._done > self._first:
-            kind = _kind(self.phases[self._at])
-            seconds, steps = self._spent.get(kind, (0.0, 0))
-            self._spent[kind] = (seconds + self._clock() - self._began, steps + self._done - self._first)
+            phase = self.phases[self._at]
+            seconds, work = self._spent.get(phase.kind, (0.0, 0.0))
+            more = phase.work * (self._done - self._first)
+            self._spent[phase.kind] = (seconds + self._clock() - self._began, work + more)
             self._first, self._began = self._done, self._clock()
 
     @property
@@ -60,17 +59,25 @@ class TimeLeft:
         return f"phase {self._at + 1} of {len(self.phases)}"
 
     def seconds(self) -> float | None:
-        """Seconds until the last phase ends; None before anything is known."""
+        """Seconds until the last phase ends; None before enough is known."""
         self._close()
-        if not self._spent:
-            return None
-        paces = {kind: seconds / steps for kind, (seconds, steps) in self._spent.items()}
-        usual = sum(paces.values()) / len(paces)
-        rest = self.phases[self._at].steps - self._done
-        left = rest * paces.get(_kind(self.phases[self._at]), usual)
-        return left + sum(
-            phase.steps * paces.get(_kind(phase), usual) for phase in self.phases[self._at + 1 :]
-        )
+        left = 0.0
+        for at, phase in enumerate(self.phases):
+            steps = 0 if at < self._at else phase.steps - (self._done if at == self._at else 0)
+            pace = self._pace(phase) if steps else 0.0
+            if pace is None:
+                return None
+            left += steps * phase.work * pace
+        return left
+
+    def _pace(self, phase: PlannedPhase) -> float | None:
+        """Seconds for a unit of a phase's work; None before anything like it was done."""
+        seconds, work = self._spent.get(phase.kind, (0.0, 0.0))
+        if phase.guess is not None:  # it counts as much as one unit that was done
+            return (phase.guess + seconds) / (1 + work)
+        trained = {other.kind for other in self.phases if other.guess is None}
+        paces = {kind: seconds / work for kind, (seconds, work) in self._spent.items() if kind in trained}
+        return paces.get(phase.kind, sum(paces.values()) / len(paces) if paces else None)
 
     def words(self) -> str:
         """The rest of the run in words."""
@@ -78,10 +85,6 @@ class TimeLeft:
         return (
             "the rest is not known yet" if seconds is None else f"about {duration(seconds)} of the run left"
         )
-
-
-def _kind(phase: PlannedPhase) -> str:
-    return "wide" if phase.arm in WIDE_ARMS else phase.name
 
 
 def duration(seconds: float) -> str:
@@ -97,14 +100,12 @@ class ProgressLines:
 
     Args:
         console: where the lines go.
-        phases: of the run.
+        left: guesses the rest of the run.
         clock: seconds.
     """
 
-    def __init__(
-        self, console: Any, phases: Sequence[PlannedPhase], clock: Clock = time.perf_counter
-    ) -> None:
-        self._console, self._clock, self.left = console, clock, TimeLeft(phases, clock)
+    def __init__(self, console: Any, left: TimeLeft, clock: Clock = time.perf_counter) -> None:
+        self._console, self._clock, self._left = console, clock, left
         self._title, self._steps, self._began, self._said = "", 0, 0.0, clock()
 
     def __enter__(self) -> ProgressLines:
@@ -114,17 +115,17 @@ class ProgressLines:
 
     def phase_started(self, title: str, steps: int, done: int) -> None:
         self._title, self._steps, self._began = title, steps, self._clock()
-        self.left.begins(title, done)
+        self._left.begins(title, done)
 
     def advanced(self, step: int) -> None:
-        self.left.advanced(step)
+        self._left.advanced(step)
         if self._clock() - self._said >= PERIOD:
             self._said = self._clock()
-            self._say(f"step {step} of {self._steps}, {self.left.position}, {self.left.words()}")
+            self._say(f"step {step} of {self._steps}, {self._left.position}, {self._left.words()}")
 
     def phase_restarted(self, title: str, step: int, reason: str) -> None:
         self._say(f"collapsed ({reason}); starts again from step {step} with another seed")
-        self.left.begins(title, step)
+        self._left.begins(title, step)
 
     def phase_finished(self, title: str) -> None:
         self._say(f"done in {duration(self._clock() - self._began)}")

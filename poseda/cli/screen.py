@@ -67,17 +67,21 @@ class ProgressBars:
 
     def phase_started(self, title: str, steps: int, done: int) -> None:
         self._left.begins(title, done)
-        self._task = self._progress.add_task(title, total=steps, completed=done, rest="")
+        self._task = self._progress.add_task(title, total=steps, completed=done, rest=self._rest())
 
     def advanced(self, step: int) -> None:
         self._left.advanced(step)
+        self._progress.update(self._task, completed=step, rest=self._rest())
+
+    def _rest(self) -> str:
         seconds = self._left.seconds()
-        rest = "" if seconds is None else f"run: {duration(seconds)}"
-        self._progress.update(self._task, completed=step, rest=rest)
+        return "" if seconds is None else f"run: {duration(seconds)}"
 
     def phase_restarted(self, title: str, step: int, reason: str) -> None:
         self._progress.console.print(
-            f"{title}: collapsed ({reason}); starts again from step {step} with another seed", highlight=False
+            f"{title}: collapsed ({reason}); starts again from step {step} with another seed",
+            highlight=False,
+            markup=False,
         )
         self._left.begins(title, step)
         self._progress.update(self._task, completed=step)
@@ -121,21 +125,27 @@ class LateBar:
             complain(f"{self._title}: {done} of {total}, about {rest} left")
 
 
+def print_text(console: Any, text: str, whole: bool = False) -> None:
+    """Sentences for people, broken between words; whole lines are left for the terminal to break."""
+    console.print(text, highlight=False, markup=False, soft_wrap=whole)
+
+
 def print_account(console: Any, accounts: Mapping[str, Any]) -> None:
     """What was read of the footage, in a few lines for each path."""
     from poseda.datasets.account import account_lines
 
     for line in account_lines(accounts):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        print_text(console, line)
 
 
 def print_card(console: Any, card: dict[str, str]) -> None:
     """The protocol card: what a reader must know to compare the numbers with others'."""
     from rich.panel import Panel
+    from rich.text import Text
 
     width = max(map(len, card))
     lines = "\n".join(f"{name:<{width}}  {value}" for name, value in card.items())
-    console.print(Panel(lines, title="protocol", title_align="left", border_style="dim", expand=False))
+    console.print(Panel(Text(lines), title="protocol", title_align="left", border_style="dim", expand=False))
 
 
 def print_plain_table(console: Any, title: str, table: Any) -> None:
@@ -163,9 +173,15 @@ def _print_rows(
     """A table whose cells break between words alone, so that it fits 80 columns."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(
-        title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False, padding=0
+        title=Text(title),
+        title_justify="left",
+        header_style="bold",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        padding=0,
     )
     for at, heading in enumerate(headings):
         words = " ".join([heading, *(cells[at] for cells, _ in rows)]).split()

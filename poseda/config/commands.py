@@ -213,16 +213,16 @@ class LiftConfig:
     """Movie to write as well, .mp4 or .gif, one per clip: the skeleton on the picture and the people in 3D.
     Joints that were not detected are hollow. It needs poseda[overlay]."""
     arm: NamedArm | None = None
-    """Arm of the lifter. Default: the one that the run's gate recommends. Without a gate, the first there is
-    of wide_target, wide, gpa_lpa_view, gpa_lpa, gpa, lpa, random, poseaug, source_only; never the oracle."""
+    """Arm of the lifter. Default: the one that the run recommends. After --gate off, the first there is of
+    wide_target, wide, gpa_lpa_view, gpa_lpa, gpa, lpa, random, poseaug, source_only; never the oracle."""
     seed: Seed | None = None
     """Seed of the lifter. Default: the first of the run."""
     image_size: Annotated[str, PictureSize()] | None = None
     """Size of the pictures in pixels, as 1280x720, where the format does not give it. Default: as in the
     run."""
     fov: FieldOfView | None = None
-    """Horizontal field of view, degrees. estimate: from people who stand in view. Only --root needs it.
-    Default: as in the run."""
+    """Horizontal field of view, degrees. estimate: from people who stand in view. The arm wide and --root
+    need it. Default: as in the run."""
     intrinsics: Annotated[Path | None, Found()] = None
     """JSON or TOML of the camera. It takes precedence over --fov. Of a file of several cameras, the one that
     is named as the input. Default: as in the run, unless --fov is given."""
@@ -269,7 +269,7 @@ class LiftConfig:
     smooth: SmoothingConfig = field(default_factory=SmoothingConfig)
     """A filter over time."""
     rate: Annotated[float, AtLeast(SLOWEST), AtMost(FASTEST, "frames per second")] | None = None
-    """Frames per second, for filters and for BVH. Default: as in the file, else 30."""
+    """Frames per second, for filters, motion files and movies. Default: as in the file, else 30."""
     device: str = "auto"
     """Where to compute: auto, cpu, cuda or cuda:INDEX."""
     overwrite: bool = False

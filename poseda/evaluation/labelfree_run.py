@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -44,6 +44,7 @@ def measure_without_labels(
     data: AdaptationData,
     models: Mapping[str, nn.Module],
     config: RunConfig,
+    progress: Callable[[int], None] = lambda done: None,
 ) -> None:
     """Write the label-free numbers of a run and the clips to view.
 
@@ -52,6 +53,7 @@ def measure_without_labels(
         data: of both domains. The target is lifted.
         models: lifters by arm; the source model is among them, and the others are compared with it.
         config: of the run. The rows of a target clip count as successive frames.
+        progress: gets the number of models that are done.
     """
     skeleton = data.skeleton
     target = data.target.rows(_whole_clips(data.target.clip, ROWS)).to("cpu")
@@ -67,6 +69,7 @@ def measure_without_labels(
         else:
             screen = pose_2d.to(_device(model))
             lifted[arm] = predict(model, screen, skeleton, flip, frames, run_of_row).cpu()
+        progress(len(lifted))
     seen = labelfree.seen_joints(target)
     if target.rig is not None and target.rig.rotation is not None:
         for arm, pose in lifted.items():

@@ -16,7 +16,7 @@ Labelled targets showed how much this matters (:data:`LACKING`, :data:`TRANSFER`
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -92,6 +92,7 @@ def gather(
     seed: int = 0,
     rows: int = ROWS,
     targets: int = TARGETS,
+    progress: Callable[[int], None] = lambda done: None,
 ) -> Evidence:
     """Predict the error of every arm on the target, and recommend one.
 
@@ -103,6 +104,7 @@ def gather(
         seed: of the draws.
         rows: most target rows that are read.
         targets: how many are simulated.
+        progress: gets the number of targets that are lifted, the real one first.
     """
     usable = placed_rows(data.target, data.skeleton)
     source = source_model(config.arms)
@@ -125,11 +127,13 @@ def gather(
     rng = torch.Generator().manual_seed(seed)
     scores = scores_of(lifted, target, data.skeleton, reader)
     seen, true = [], []
-    for _ in range(targets):
+    for done in range(targets):
+        progress(1 + done)
         simulated = simulator.draw(NOISIEST * float(torch.rand((), generator=rng)), rng)
         poses = _lift(models, simulated.poses, data.skeleton, config)
         seen.append(scores_of(poses, simulated.poses, data.skeleton, reader))
         true.append(true_errors(poses, simulated))
+    progress(1 + targets)
     return _judge(ErrorModel.fit(seen, true), scores, len(target), prior)
 
 

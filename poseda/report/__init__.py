@@ -28,10 +28,10 @@ TERMINAL_COLUMNS = {
     "asymmetry_percent": ("asymmetry %", 1),
     "inconstancy_percent": ("inconstancy %", 1),
     "implausible_percent": ("implausible %", 1),
-    "moved_mm": ("moved mm", 0),
-    "disagreement_mm": ("apart mm", 0),
+    "disagreement_mm": ("cameras apart mm", 0),
 }
-"""Short headings and decimals of label-free numbers, which fit 80 columns."""
+"""Short headings and decimals of the label-free numbers that are good where they are low; they fit 80
+columns."""
 
 __all__ = [
     "COLUMNS",
@@ -76,12 +76,7 @@ def labelfree_table(record: RunRecord) -> Table | None:
     from poseda.report.headline import Models
     from poseda.report.sections import labelfree
 
-    columns = TERMINAL_COLUMNS
-    if any(
-        "disagreement_mm" in numbers for numbers in (record.labelfree or {"models": {}})["models"].values()
-    ):
-        columns = {name: of for name, of in columns.items() if name != "moved_mm"}  # there is room for five
-    shown = labelfree(record, Models.of(record), columns)
+    shown = labelfree(record, Models.of(record), TERMINAL_COLUMNS)
     return None if shown is None else shown["table"]
 
 

@@ -13,7 +13,7 @@ from poseda.runs.checkpoint import Checkpoint
 from poseda.training import view_alignment
 from poseda.training.pairs import TrainingData
 from poseda.training.phases import Phases
-from poseda.training.stage import Stages, stage_seed, title_of
+from poseda.training.stage import Stages, stage_seed
 from poseda.training.view_alignment import Estimate
 
 
@@ -49,15 +49,12 @@ class AlignedSource:
         file = folder.weights(seed, arm, "view_alignment")
         weights = self._stages.run(seed, arm, "scout", self._phases.probing(seed, without_tilt))
         if folder.writes and not file.exists():
-            observer, title = self._stages.observer, title_of(arm, "view alignment", seed)
-            observer.phase_started(title, 1, 0)
-            # Named as in 0.1.0, so that the random numbers stay the same.
-            rng = torch.Generator(fabric.device).manual_seed(stage_seed(seed, arm, "alignment"))
-            scout = self._phases.lifter_of(weights)
-            found = view_alignment.estimate(scout, without_tilt, self._stages.config, rng)
+            with self._stages.shown(seed, arm, "alignment"):
+                # Named as in 0.1.0, so that the random numbers stay the same.
+                rng = torch.Generator(fabric.device).manual_seed(stage_seed(seed, arm, "alignment"))
+                scout = self._phases.lifter_of(weights)
+                found = view_alignment.estimate(scout, without_tilt, self._stages.config, rng)
             file.save(found.pack(), found.describe(without_tilt.skeleton))
-            observer.advanced(1)
-            observer.phase_finished(title)
         fabric.barrier()
         return _read(file, fabric.device)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
+import torch
 from lightning.fabric import Fabric
 from torch import nn
 
@@ -13,7 +14,7 @@ from poseda.config import WIDE_ARMS, Arm, RunConfig
 from poseda.datasets import Domains
 from poseda.evaluation.evaluate import SPLITS, evaluate
 from poseda.evaluation.labelfree_run import measure_without_labels
-from poseda.evaluation.predicted_error import gather
+from poseda.evaluation.predicted_error import TARGETS, gather
 from poseda.method.generator import Generator
 from poseda.runs import RunFolder
 from poseda.runs.verdict import PRETRAINED, Verdict, recommend, source_model
@@ -21,8 +22,9 @@ from poseda.training.aligned_source import AlignedSource
 from poseda.training.disturbance import disturb
 from poseda.training.pairs import Recipe, TrainingData, recipe_of
 from poseda.training.phases import Phases
+from poseda.training.plan import PlannedPhase, Sizes, plan
 from poseda.training.samples import save_samples
-from poseda.training.stage import Observer, Silent, Stages
+from poseda.training.stage import Build, Observer, Phase, Silent, Stages
 
 
 class Run:
@@ -59,6 +61,10 @@ class Run:
         self._phases = Phases(config, fabric, folder, data.skeleton, lifter)
         self._aligned = AlignedSource(self._stages, self._phases)
 
+    def plan(self) -> list[PlannedPhase]:
+        """The phases of the run in their order, with the work of each."""
+        return plan(self.config, Sizes.of(self.data))
+
     def train(self) -> list[dict[str, Any]]:
         """Train every arm of every seed and evaluate it; return the rows of all.
 
@@ -87,11 +93,13 @@ class Run:
             lifter = self.adapt(seed, arm)
         if not self.folder.writes:
             return []
-        rows = [
-            {"arm": arm, "seed": seed, "split": split}
-            | evaluate(lifter, self.domains.evaluation(split), self.data.skeleton, self.config)
-            for split in self.splits
-        ]
+        rows = []
+        with self._stages.shown(seed, arm, "measuring", len(self.splits)) as advanced:
+            for split in self.splits:
+                poses = self.domains.evaluation(split)
+                scores = evaluate(lifter, poses, self.data.skeleton, self.config)
+                rows.append({"arm": arm, "seed": seed, "split": split} | scores)
+                advanced(len(rows))
         self.folder.results.append(rows)
         return rows
 
@@ -106,10 +114,20 @@ class Run:
 
     def teach_wide(self, seed: int, lifter: nn.Module) -> nn.Module:
         """The arm wide_target: the wide lifter learns from the target's poses as it finds them, in rounds."""
-        for name in self.config.wide.round_names:
-            weights = self._stages.run(seed, "wide_target", name, self._phases.taught(self.data, lifter))
+        for at, name in enumerate(self.config.wide.round_names, 1):
+            taught = self._phases.taught(self.data, lifter)
+            weights = self._stages.run(seed, "wide_target", name, self._lifting(seed, at, taught))
             lifter = self._phases.wide_of(weights)
         return lifter
+
+    def _lifting(self, seed: int, at: int, taught: Build) -> Build:
+        """Show that the target is lifted before a round."""
+
+        def build(rng: torch.Generator) -> Phase:
+            with self._stages.shown(seed, "wide_target", f"lifting {at}"):
+                return taught(rng)
+
+        return build
 
     def train_generator(self, seed: int, arm: Arm) -> Generator:
         """Stage 2: the generator of an arm, and before it a lifter only where one is needed."""
@@ -144,13 +162,15 @@ class Run:
             arm: self._phases.trained_lifter(seed, arm) for arm in dict.fromkeys((source_model(arms), *arms))
         }
         learned_from = disturb(self.domains.adaptation(), self.config.target_data)
-        measure_without_labels(self.folder, learned_from, models, self.config)
+        with self._stages.shown(seed, "target", "measuring", len(models)) as advanced:
+            measure_without_labels(self.folder, learned_from, models, self.config, advanced)
         if self.verdict is not None:
             candidates = {arm: model for arm, model in models.items() if arm != "oracle"}
             prior = "wide" if "wide" in candidates else recommend(self.verdict, arms)
             if learned_from.weak is not None and "wide_target" in candidates:
                 prior = "wide_target"  # it alone learned from labels of the target
-            evidence = gather(learned_from, candidates, self.config, prior)
+            with self._stages.shown(seed, "target", "predicted errors", TARGETS + 1) as advanced:
+                evidence = gather(learned_from, candidates, self.config, prior, progress=advanced)
             self.folder.verdict.add(evidence)
             self.folder.card.write({**self.folder.card.read(), "evidence": evidence.sentence})
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 from zlib import crc32
@@ -107,6 +108,14 @@ class Stages:
             TrainingError: if a value is no longer finite, nothing is valid, or too many restarts collapsed.
         """
         return Stage(self, seed, arm, name, build).run()
+
+    @contextmanager
+    def shown(self, seed: int, arm: str, name: str, steps: int = 1) -> Iterator[Callable[[int], None]]:
+        """Show the observer work that trains nothing; the function within takes the steps that are done."""
+        title = title_of(arm, name, seed)
+        self.observer.phase_started(title, steps, 0)
+        yield self.observer.advanced
+        self.observer.phase_finished(title)
 
 
 @dataclass(frozen=True)

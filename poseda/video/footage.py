@@ -68,7 +68,8 @@ def detect_all(
 
     Args:
         path: the video or folder.
-        kept: folders in which detections may be found. New ones go to the last.
+        kept: folders in which detections may be found, also in the folders below them: runs of several paths
+            keep detections of one name apart. New ones go to the last.
         open_detector: makes the detector; not called if all detections are there.
         asked: the detector as it was asked for; detections of another are made anew.
         notice: gets a sentence on what was found, made or doubtful.
@@ -80,19 +81,20 @@ def detect_all(
     Raises:
         DataError: if a video cannot be used.
     """
-    videos = {video: _digest(video) for video in ([path] if path.is_file() else _videos(path))}
-    for folder in kept:
-        below = folder if path.is_file() else folder / path.resolve().name
+    videos = [path] if path.is_file() else _videos(path)
+    facts = [{"video": video.name, "sha256": _digest(video), "asked": asked} for video in videos]
+    home = kept[-1] if path.is_file() else kept[-1] / path.resolve().name
+    for below in [place for folder in kept for place in _places(folder, path)]:
         files = [_kept_file(below, path, video) for video in videos]
-        facts = [{"video": video.name, "sha256": sha256, "asked": asked} for video, sha256 in videos.items()]
-        there = [fact.items() <= _made_by(file).items() for file, fact in zip(files, facts, strict=True)]
-        result = files[0] if path.is_file() else below
         others = path.is_dir() and _others(below, files)
-        if all(there) and not (others and folder != kept[-1]):  # those of another run stay as they are
+        if all(_there(files, facts)) and not (others and below != home):  # those of another run stay
             if path.is_dir():
                 _remove_others(below, files, notice)
+            result = files[0] if path.is_file() else below
             notice(f"{path}: its detections are there already, in {result}")
             return result
+    files = [_kept_file(home, path, video) for video in videos]
+    there = _there(files, facts)
     if len({str(file) for file in files}) < len(files):
         raise Field(path).fail("videos with different names", "two whose names differ in their endings alone")
     for video, file, fact, done in zip(videos, files, facts, there, strict=True):
@@ -102,8 +104,9 @@ def detect_all(
         with open_detector() as detector:  # anew for each video: detectors remember where people were
             _make(Video(video), file, detector, fact, notice, progress(f"2D poses of {video.name}"))
     if path.is_dir():
-        _remove_others(below, files, notice)
-    return result
+        _remove_others(home, files, notice)
+        return home
+    return files[0]
 
 
 def pictures_of(path: Path, clip_name: Callable[[int], str]) -> Callable[[int], Video | None]:
@@ -132,6 +135,17 @@ def _videos(folder: Path) -> list[Path]:
     files = [file for file in folder.rglob("*") if is_video(file) and file.is_file()]
     found = in_natural_order([file for file in files if not hidden(file.relative_to(folder))])
     return sorted(found, key=lambda file: file.parent.parts)
+
+
+def _places(folder: Path, path: Path) -> list[Path]:
+    """Where the detections of a video, or of a folder of videos, may be kept."""
+    below = sorted(entry for entry in folder.rglob("*") if entry.is_dir())
+    return [place if path.is_file() else place / path.resolve().name for place in (folder, *below)]
+
+
+def _there(files: Sequence[Path], facts: Sequence[dict[str, str]]) -> list[bool]:
+    """Whether each file holds what the same detector found in the same video."""
+    return [fact.items() <= _made_by(file).items() for file, fact in zip(files, facts, strict=True)]
 
 
 def _kept_file(below: Path, path: Path, video: Path) -> Path:

@@ -25,7 +25,8 @@ def test_a_profile_accounts_for_all_time(tmp_path: Path) -> None:
         "pretrained · lifter · seed 0",
         "gpa_lpa · generator · seed 0",
         "gpa_lpa · lifter · seed 0",
-        "evaluation",
+        "gpa_lpa · measuring · seed 0",
+        "target · measuring · seed 0",
         "everything else",
     ]
     assert sum(row["seconds"] for row in record["phases"]) == pytest.approx(record["seconds"])

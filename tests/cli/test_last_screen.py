@@ -17,7 +17,8 @@ from poseda.cli.screen import ProgressBars, print_table
 from poseda.config import RunConfig, preset
 from poseda.report import Summary, by_labels, ranked
 from poseda.runs.verdict import why
-from poseda.training import plan
+from poseda.training import PlannedPhase, plan
+from poseda.training.plan import Sizes
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -48,12 +49,16 @@ def test_the_plan_is_what_the_run_does(
     done = [
         title for title, _, rest in (line.partition(": ") for line in lines) if rest.startswith("done in")
     ]
-    planned = [phase.title for phase in plan(parse_run(line))]
-    assert [title for title in done if "view alignment" not in title] == planned
+    assert done == [phase.title for phase in plan(parse_run(line))]
+
+
+def training(config: RunConfig) -> list[PlannedPhase]:
+    """The phases of a run that train."""
+    return [phase for phase in plan(config) if phase.work == 1]
 
 
 def test_the_time_left_is_that_of_all_phases() -> None:
-    clock, phases = Clock(), plan(preset("tiny"))
+    clock, phases = Clock(), training(preset("tiny"))
     left = TimeLeft(phases, clock)
     assert [phase.name for phase in phases] == ["lifter"] * 3 + ["generator", "lifter"] * 2 + ["lifter"]
     left.begins(phases[0].title, 0)
@@ -71,7 +76,7 @@ def test_the_time_left_is_that_of_all_phases() -> None:
 
 
 def test_the_phases_of_the_wide_arms_take_the_same_time_a_step() -> None:
-    clock, phases = Clock(), plan(replace(preset("tiny"), arms=("wide", "wide_target", "oracle")))
+    clock, phases = Clock(), training(replace(preset("tiny"), arms=("wide", "wide_target", "oracle")))
     left = TimeLeft(phases, clock)
     names = [(phase.arm, phase.name) for phase in phases]
     assert names[1:4] == [("wide", "lifter"), ("wide_target", "round1"), ("wide_target", "lifter")]
@@ -84,8 +89,46 @@ def test_the_phases_of_the_wide_arms_take_the_same_time_a_step() -> None:
     assert left.seconds() == pytest.approx(4 * (30 + 2 * 40) + 60)
 
 
+def test_the_time_left_counts_what_is_measured_after_training() -> None:
+    clock = Clock()
+    sizes = Sizes(poses=640, cameras=2, target_cameras=3)
+    phases = plan(replace(preset("tiny"), arms=("source_only", "wide")), sizes)
+    left = TimeLeft(phases, clock)
+    names = [(phase.arm, phase.name) for phase in phases]
+    assert names[2:] == [
+        ("source_only", "measuring"),
+        ("wide", "lifter"),
+        ("wide", "measuring"),
+        ("target", "measuring"),
+        ("target", "predicted errors"),
+    ]
+    left.begins(phases[3].title, 0)
+    clock.now = 60.0
+    left.advanced(60)  # a second a step; all training is done
+    cameras = 2 * 2 + 3 + 13 * (0.5 * 3 + 0.1)
+    assert left.seconds() == pytest.approx(cameras)  # a guess of a second a camera
+    left.begins(phases[4].title, 0)
+    clock.now += 2 * 9.0
+    left.advanced(1)
+    cameras -= 2
+    assert left.seconds() == pytest.approx(cameras * (1 + 2 * 9) / 3)  # the guess counts as one camera
+    left.begins(phases[-1].title, 12)
+    assert left.seconds() > 0 and left.position == "phase 7 of 7"  # type: ignore[operator]
+    left.advanced(13)
+    assert left.seconds() == 0
+
+
+def test_measuring_takes_longer_where_there_is_more_to_measure_and_predicts_nothing_without_the_gate() -> (
+    None
+):
+    config = replace(preset("tiny"), arms=("source_only", "gpa"))
+    few, many = (sum(phase.steps * phase.work for phase in plan(config, Sizes(n))) for n in (100, 10000))
+    assert many > 2 * few
+    assert plan(replace(config, gate="off")) == plan(config)[:-1]
+
+
 def test_a_resumed_phase_counts_only_the_steps_of_this_run() -> None:
-    clock, phases = Clock(), plan(RunConfig(arms=("source_only",)))
+    clock, phases = Clock(), training(RunConfig(arms=("source_only",)))
     left = TimeLeft(phases, clock)
     left.begins(phases[0].title, phases[0].steps - 100)
     clock.now = 5.0
@@ -95,8 +138,8 @@ def test_a_resumed_phase_counts_only_the_steps_of_this_run() -> None:
 
 def test_without_a_terminal_a_line_comes_every_thirty_seconds() -> None:
     clock, shown = Clock(), io.StringIO()
-    phases = plan(preset("tiny"))
-    lines = ProgressLines(Console(file=shown, width=80), phases, clock)
+    phases = training(preset("tiny"))
+    lines = ProgressLines(Console(file=shown, width=80), TimeLeft(phases, clock), clock)
     lines.phase_started(phases[0].title, 60, 0)
     for step in range(1, 61):
         clock.now = step * 1.0
@@ -109,7 +152,7 @@ def test_without_a_terminal_a_line_comes_every_thirty_seconds() -> None:
 
 
 def test_bars_fit_eighty_columns_and_show_the_rest_of_the_run() -> None:
-    phases = plan(preset("full"))
+    phases = training(preset("full"))
     console = Console(file=io.StringIO(), width=80, force_terminal=True, record=True)
     with ProgressBars(console, TimeLeft(phases)) as bars:
         title = phases[-3].title

@@ -79,6 +79,17 @@ def test_a_printed_configuration_asks_for_the_same_run(
     assert not (tmp_path / "poseda-run").exists()
 
 
+def test_a_printed_configuration_names_arms_where_its_command_named_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Others follow from the data: wide_target is left out where the target is too small for it."""
+    for line, shown in (("--preset tiny", "arms: null\n"), ("--arms wide gpa", "arms:\n- wide\n- gpa\n")):
+        assert main(["adapt", *line.split(), "--print-config"]) == 0
+        printed = capsys.readouterr().out
+        assert shown in printed
+        assert run_of(f"--config {written(tmp_path, printed)}") == run_of(line)
+
+
 def test_the_record_of_a_run_asks_for_the_same_run_under_todays_names(tmp_path: Path) -> None:
     record = to_json(preset("tiny"))
     record |= {"arms": ["gpa", "plus"], "seeds": [5], "out": "elsewhere", "precision": "32-true"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -74,6 +75,48 @@ def test_videos_of_one_name_before_two_cameras_keep_their_detections_apart(
     assert names_of(read) == ["cam0/walk", "cam1/walk"]
     assert with_all_detections(paths[:1], tmp_path / "one", "mediapipe", None) == [
         tmp_path / "one-detections" / "walk.npz"
+    ]
+
+
+@pytest.mark.parametrize("names", [("a/clip.mp4", "b/clip.mp4"), ("clip.mp4", "clip.avi")])
+def test_the_commands_of_a_run_lift_what_it_detected_whatever_the_names_of_its_videos(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    names: tuple[str, str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for at, name in enumerate(names):
+        write_video(Path(name), walk(20 + at))
+    line = ["adapt", "--preset", "tiny", "--device", "cpu", "--arms", "wide", "--target", *names]
+    with monkeypatch.context() as patch:
+        patch.setattr("poseda.video.open_detector", lambda name, model: SquareDetector())
+        assert main([*line, "--out", "run.1"]) == 0
+    shown = capsys.readouterr().out
+    commands = [shlex.split(text)[1:] for text in shown.splitlines() if text.startswith("poseda lift")]
+    monkeypatch.setitem(sys.modules, "mediapipe", None)  # without the detector
+    for at, command in enumerate(commands):
+        assert main([*command, "--json"]) == 0
+        said = capsys.readouterr()
+        assert json.loads(said.out)["frames"] == 20 + at, names[at]
+        assert "its detections are there already, in run.1-detections/" in said.err
+    assert len(commands) == 2
+    assert {entry.name for entry in Path().iterdir()} == {
+        "run.1",
+        "run.1-detections",
+        *(name.partition("/")[0] for name in names),
+    }
+
+
+def test_detections_for_a_run_in_this_folder_are_kept_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("poseda.video.open_detector", lambda name, model: SquareDetector())
+    clip = write_video(tmp_path / "clip.mp4", walk(9))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert with_all_detections([clip], Path(), "mediapipe", None) == [
+        tmp_path / "here-detections" / "clip.npz"
     ]
 
 

@@ -303,7 +303,10 @@ def test_an_arm_that_the_target_is_too_small_for_is_left_out_unless_it_was_named
     named = refused(capsys, *given, "--arms", "wide", "wide_target")
     assert "expected a target camera with at least 8 poses for wide_target, got 1" in named
     assert not (tmp_path / "r").exists()
-    assert main(given) == 0
+    assert main([*given, "--print-config"]) == 0
+    printed = tmp_path / "run.yaml"
+    printed.write_text(capsys.readouterr().out)
+    assert main(["adapt", "--config", str(printed)]) == 0  # which names no arms that its command did not
     said = " ".join(capsys.readouterr().out.split())
     wanted = "wide_target is left out: it needs a target camera with at least 8 poses, and the largest has 1."
     assert wanted in said
