@@ -307,14 +307,18 @@ def locate(
 def _solve(slope: Tensor, rhs: Tensor, weight: Tensor) -> Tensor:
     """Solve ``tx - slope tz = rhs`` over all joints, and the like for y, by least squares.
 
+    About their weighted means only tz is left. So no matrix is factored, which a CUDA graph could not hold.
+
     Args:
         slope, rhs, weight: (N, J, 2), for x and y.
 
     Returns:
-        (N, 3), NaN where there is no single solution.
+        (N, 3); not finite where there is no single solution.
     """
-    matrix = torch.cat([torch.eye(2).to(slope).expand(*slope.shape, 2), -slope[..., None]], -1)
-    flat, scale = matrix.flatten(1, 2), weight.flatten(1, 2)[..., None]
-    across = (flat * scale).transpose(1, 2)
-    solution, failed = torch.linalg.solve_ex(across @ flat, across @ rhs.flatten(1, 2)[..., None])
-    return solution[..., 0].masked_fill((failed != 0)[:, None], torch.nan)
+    total = weight.sum(1)
+    mean, level = ((weight * values).sum(1) / total for values in (slope, rhs))
+    aside = slope - mean[:, None]
+    spread = (weight * aside.square()).sum((1, 2))
+    least = (10 * torch.finfo(slope.dtype).eps) ** 2 * (weight * slope.square()).sum((1, 2))
+    tz = -(weight * aside * rhs).sum((1, 2)) / spread.masked_fill(spread <= least, 0.0)
+    return torch.cat([level + mean * tz[:, None], tz[:, None]], 1)

@@ -18,7 +18,7 @@ from poseda.datasets import LabelledPoses, UnlabelledPoses
 from poseda.datasets.records import concatenated
 from poseda.datasets.upright import find_up
 from poseda.lifters.wide import WideLifter
-from poseda.method.two_passes import FEWEST_FRAMES, Told, lenses, lift_poses
+from poseda.method.two_passes import FEWEST_FRAMES, LiftedFootage, Told, lenses, lift_poses
 from poseda.training.pairs import TrainingData
 
 DISTANCE = 4.0
@@ -32,11 +32,13 @@ class FoundPoses(NamedTuple):
         data: the source's poses first.
         up: (S, 3) upward in the axes of each pose.
         own: how many poses are the source's.
+        footage: what was found in each row of the target.
     """
 
     data: TrainingData
     up: Tensor
     own: int
+    footage: LiftedFootage
 
 
 def check_target(target: UnlabelledPoses) -> None:
@@ -87,4 +89,4 @@ def with_found(
     found = LabelledPoses(pose, seen.pose_2d, seen.camera, seen.clip)
     source = replace(data.source, columns={})
     up = torch.cat([find_up(data.source, data.skeleton).up, lifted.up[drawn]])
-    return FoundPoses(replace(data, source=concatenated([source, found])), up, len(source))
+    return FoundPoses(replace(data, source=concatenated([source, found])), up, len(source), lifted)
