@@ -33,6 +33,9 @@ REFINEMENTS = 5
 NEAREST = 0.01
 """Metres. :func:`locate` treats nearer joints as if they were at this depth."""
 
+FAR_OFF = 3.0
+"""Joints this many times as far off as the pose's median do not place it."""
+
 
 @dataclass(frozen=True, eq=False)
 class TargetPlacements:
@@ -302,6 +305,17 @@ def locate(
     if seen is not None:
         behind = behind & seen
     return root.masked_fill((behind.any(1) | ~root.isfinite().all(1))[:, None], torch.nan)
+
+
+def without_outliers(misfit: Tensor, seen: Tensor) -> Tensor:
+    """The seen joints (N, J) that shall place a pose again: those not far off after a first placement.
+
+    Args:
+        misfit: (N, J) in the picture.
+        seen: (N, J) bool.
+    """
+    off = misfit.masked_fill(~seen, torch.nan)
+    return seen & (off <= FAR_OFF * off.nanmedian(1, keepdim=True).values)
 
 
 def _solve(slope: Tensor, rhs: Tensor, weight: Tensor) -> Tensor:

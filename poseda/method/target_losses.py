@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from poseda import ops
-from poseda.geometry.placements import MIN_BOX, NEAREST, REFINEMENTS, locate
+from poseda.geometry.placements import MIN_BOX, NEAREST, REFINEMENTS, locate, without_outliers
 from poseda.geometry.skeleton import Skeleton
 from poseda.method.losses import joint_distance
 from poseda.method.views import ray_camera
@@ -30,8 +30,8 @@ SHORTEST = 1e-3
 def reprojection_loss(pose_3d: Tensor, rays: Tensor, seen: Tensor) -> Tensor:
     """Misfit in the picture at the best placement: a share of the person's size there, robust.
 
-    The root is where :func:`poseda.geometry.placements.locate` puts it, and has no gradient: there the misfit
-    does not depend on it. Far outliers cost a constant, :data:`OUTLIER`, as wrong detections do not fit.
+    The root is where :func:`poseda.geometry.placements.locate` puts it without joints that are far off. It
+    has no gradient, as there the misfit hardly depends on it. Outliers cost a constant, :data:`OUTLIER`.
 
     Args:
         pose_3d: (N, J, 3) metres, root-relative, camera axes.
@@ -52,18 +52,31 @@ def reprojection_loss(pose_3d: Tensor, rays: Tensor, seen: Tensor) -> Tensor:
     """
     hidden = ~seen[..., None]
     with torch.no_grad():
-        root = locate(pose_3d, rays, ray_camera(rays.dtype, rays.device), seen, REFINEMENTS)
+        root = _placed(pose_3d, rays, seen)
         low = rays.masked_fill(hidden, torch.inf).amin(1)
         size = (rays.masked_fill(hidden, -torch.inf).amax(1) - low).mean(1)
         usable = root.isfinite().all(1) & size.isfinite() & (size > MIN_BOX / 2)
         root = root.masked_fill(~usable[:, None], 0.0)
         size = size.masked_fill(~usable, 1.0)
-    placed = pose_3d + root[:, None]
-    shown = placed[..., :2] / placed[..., 2:].clamp_min(NEAREST)
-    misfit = ((shown - rays) / size[:, None, None]).masked_fill(hidden, 0.0)
+    misfit = ((_shown(pose_3d, root) - rays) / size[:, None, None]).masked_fill(hidden, 0.0)
     squared = (misfit / OUTLIER).square().sum(-1)
     cost = OUTLIER * (squared / (1 + squared)).sum(1) / seen.sum(1).clamp_min(1)
     return cost.masked_fill(~usable, 0.0)
+
+
+def _placed(pose_3d: Tensor, rays: Tensor, seen: Tensor) -> Tensor:
+    """Roots (N, 3) of the best placement, the second time without joints that are far off."""
+    camera = ray_camera(rays.dtype, rays.device)
+    first = locate(pose_3d, rays, camera, seen, REFINEMENTS)
+    near = without_outliers((_shown(pose_3d, first) - rays).norm(dim=-1), seen)
+    again = locate(pose_3d, rays, camera, near, REFINEMENTS)
+    return again.where(again.isfinite().all(1, keepdim=True), first)
+
+
+def _shown(pose_3d: Tensor, root: Tensor) -> Tensor:
+    """Rays (N, J, 2) of poses at their roots."""
+    placed = pose_3d + root[:, None]
+    return placed[..., :2] / placed[..., 2:].clamp_min(NEAREST)
 
 
 def length_loss(pose_3d: Tensor, other: Tensor, skeleton: Skeleton) -> Tensor:
