@@ -158,6 +158,7 @@ def joined(parts: Sequence[UnlabelledPoses]) -> UnlabelledPoses:
         torch.cat([torch.full((len(part),), number) for number, part in enumerate(parts)]),
         torch.cat([whole.expand(len(part), -1) if part.visible is None else part.visible for part in parts]),
         torch.stack([whole if part.observed is None else part.observed for part in parts]).all(0),
+        time=torch.cat([part.time for part in parts if part.time is not None]),
     )
 
 

@@ -141,7 +141,11 @@ class DomainFile:
             visible = torch.from_numpy(seen)
         self._check_screen(f"{split}_pose_2d", pose_2d)
         camera, clip = self._camera_and_clip(split, keep)
-        return UnlabelledPoses(torch.from_numpy(pose_2d), camera, clip, visible)
+        time = self._column(f"{split}_time", len(keep))
+        if time is not None:
+            numbers = time.ndim == 1 and time.dtype.kind in "iuf"
+            time = torch.from_numpy(time[keep].astype(np.float64)) if numbers else None
+        return UnlabelledPoses(torch.from_numpy(pose_2d), camera, clip, visible, time=time)
 
     def _pose_2d(self, split: str) -> tuple[np.ndarray, np.ndarray]:
         """All rows of a split's 2D poses (N, J, 2) float32, and which rows are kept (N,)."""

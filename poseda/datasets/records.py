@@ -24,6 +24,10 @@ EVALUATED = ("target_test", "source_val")
 """Splits with labels that may be compared with predictions."""
 
 
+USUAL_RATE = 30.0
+"""Frames per second of a target that does not say its rate."""
+
+
 @dataclass(frozen=True)
 class SourceReading:
     """How a source was read: what was found, guessed, made up and left out.
@@ -141,6 +145,8 @@ class UnlabelledPoses:
         observed: (J,) bool, the joints that the detector shows, or None for all. The others are made from
             these, and show nothing of their own.
         rig: which camera saw each row, and when, where there are several.
+        time: (N,) float64 seconds within the recording, or None where unknown. Frames of files that do not
+            say their rate are counted at :data:`USUAL_RATE`.
 
     Raises:
         ValueError: if shapes or row counts disagree.
@@ -152,6 +158,7 @@ class UnlabelledPoses:
     visible: Tensor | None = None
     observed: Tensor | None = None
     rig: Rig | None = None
+    time: Tensor | None = None
 
     def __post_init__(self) -> None:
         _check_rows(self.pose_2d, self.camera, self.clip)
@@ -167,8 +174,9 @@ class UnlabelledPoses:
         """Pick rows by an int64 or boolean index."""
         visible = None if self.visible is None else self.visible[index]
         rig = None if self.rig is None else self.rig.rows(index)
+        time = None if self.time is None else self.time[index]
         return UnlabelledPoses(
-            self.pose_2d[index], self.camera[index], self.clip[index], visible, self.observed, rig
+            self.pose_2d[index], self.camera[index], self.clip[index], visible, self.observed, rig, time
         )
 
     @property
@@ -185,8 +193,15 @@ class UnlabelledPoses:
         visible = None if self.visible is None else self.visible.to(pose_2d.device)
         observed = None if self.observed is None else self.observed.to(pose_2d.device)
         rig = None if self.rig is None else self.rig.to(pose_2d.device)
-        return UnlabelledPoses(
-            pose_2d, self.camera.to(*args, **kwargs), self.clip.to(pose_2d.device), visible, observed, rig
+        return replace(
+            self,
+            pose_2d=pose_2d,
+            camera=self.camera.to(*args, **kwargs),
+            clip=self.clip.to(pose_2d.device),
+            visible=visible,
+            observed=observed,
+            rig=rig,
+            time=None if self.time is None else self.time.to(pose_2d.device),
         )
 
 

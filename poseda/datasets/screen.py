@@ -11,7 +11,7 @@ from torch import Tensor
 from poseda.datasets.checks import conversion_of, refuse_off_picture, usable
 from poseda.datasets.detections import DEFAULT_CONFIDENCE, DEFAULT_FIELD_OF_VIEW, Detections2D
 from poseda.datasets.errors import DataError
-from poseda.datasets.records import UnlabelledPoses
+from poseda.datasets.records import USUAL_RATE, UnlabelledPoses
 from poseda.datasets.rig import Rig
 from poseda.geometry.camera import Camera, normalize_screen
 from poseda.geometry.skeleton import H36M16, Skeleton
@@ -100,6 +100,7 @@ def on_screen(
         torch.from_numpy(detections.track),
         None if bool(seen.all()) else torch.from_numpy(seen),
         torch.from_numpy(found.observed),
+        time=torch.from_numpy(detections.frame / (detections.reading.rate or USUAL_RATE)),
     )
 
 

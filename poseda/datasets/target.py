@@ -205,6 +205,7 @@ def _joined(parts: Sequence[UnlabelledPoses]) -> UnlabelledPoses:
         offset += int(part.clip.max()) + 1
     whole = [torch.ones(part.pose_2d.shape[:2], dtype=torch.bool) for part in parts]
     masks = [one if part.visible is None else part.visible for part, one in zip(parts, whole, strict=True)]
+    times = [part.time for part in parts]
     return UnlabelledPoses(
         torch.cat([part.pose_2d for part in parts]),
         Camera.cat([part.camera.expand(len(part)) for part in parts]),
@@ -212,6 +213,7 @@ def _joined(parts: Sequence[UnlabelledPoses]) -> UnlabelledPoses:
         None if all(part.visible is None for part in parts) else torch.cat(masks),
         parts[0].observed,
         Rig.joined([part.rig for part in parts if part.rig is not None]),
+        None if None in times else torch.cat([time for time in times if time is not None]),
     )
 
 

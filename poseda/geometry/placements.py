@@ -33,6 +33,9 @@ REFINEMENTS = 5
 NEAREST = 0.01
 """Metres. :func:`locate` treats nearer joints as if they were at this depth."""
 
+FAR_OFF = 3.0
+"""Joints this many times as far off as the pose's median do not place it."""
+
 
 @dataclass(frozen=True, eq=False)
 class TargetPlacements:
@@ -304,17 +307,32 @@ def locate(
     return root.masked_fill((behind.any(1) | ~root.isfinite().all(1))[:, None], torch.nan)
 
 
+def without_outliers(misfit: Tensor, seen: Tensor) -> Tensor:
+    """The seen joints (N, J) that shall place a pose again: those not far off after a first placement.
+
+    Args:
+        misfit: (N, J) in the picture.
+        seen: (N, J) bool.
+    """
+    off = misfit.masked_fill(~seen, torch.nan)
+    return seen & (off <= FAR_OFF * off.nanmedian(1, keepdim=True).values)
+
+
 def _solve(slope: Tensor, rhs: Tensor, weight: Tensor) -> Tensor:
     """Solve ``tx - slope tz = rhs`` over all joints, and the like for y, by least squares.
+
+    About their weighted means only tz is left. So no matrix is factored, which a CUDA graph could not hold.
 
     Args:
         slope, rhs, weight: (N, J, 2), for x and y.
 
     Returns:
-        (N, 3), NaN where there is no single solution.
+        (N, 3); not finite where there is no single solution.
     """
-    matrix = torch.cat([torch.eye(2).to(slope).expand(*slope.shape, 2), -slope[..., None]], -1)
-    flat, scale = matrix.flatten(1, 2), weight.flatten(1, 2)[..., None]
-    across = (flat * scale).transpose(1, 2)
-    solution, failed = torch.linalg.solve_ex(across @ flat, across @ rhs.flatten(1, 2)[..., None])
-    return solution[..., 0].masked_fill((failed != 0)[:, None], torch.nan)
+    total = weight.sum(1)
+    mean, level = ((weight * values).sum(1) / total for values in (slope, rhs))
+    aside = slope - mean[:, None]
+    spread = (weight * aside.square()).sum((1, 2))
+    least = (10 * torch.finfo(slope.dtype).eps) ** 2 * (weight * slope.square()).sum((1, 2))
+    tz = -(weight * aside * rhs).sum((1, 2)) / spread.masked_fill(spread <= least, 0.0)
+    return torch.cat([level + mean * tz[:, None], tz[:, None]], 1)

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from poseda import ops
 from poseda.geometry.camera import Camera
-from poseda.geometry.placements import locate
+from poseda.geometry.placements import locate, without_outliers
 from poseda.geometry.skeleton import Skeleton
 from poseda.inference.energy import Energy, Evidence, Motion, project
 from poseda.inference.fit_arguments import Frames, check, check_values, statures
@@ -44,9 +44,6 @@ SIZE_SHARE = 0.03
 
 PLACEMENT_STEPS = 2
 """Gauss-Newton steps after the linear solution of the root."""
-
-FAR_OFF = 3.0
-"""Joints this many times as far off as the pose's median do not place it."""
 
 SOMEWHERE = (0.0, 0.0, 4.0)
 """Metres: where people stand while they are fitted of whom no frame can be placed."""
@@ -277,8 +274,7 @@ def _roots(pose: Tensor, frames: Frames) -> tuple[Tensor, Tensor]:
     camera, pose = Camera(one, torch.zeros_like(one)), pose.double()
     rays = frames.rays.double().where(frames.seen[..., None], 0.0)
     root = locate(pose, rays, camera, frames.seen, PLACEMENT_STEPS)
-    off = (project(pose + root[:, None]) - rays).norm(dim=-1).where(frames.seen, torch.nan)
-    near = frames.seen & (off <= FAR_OFF * off.nanmedian(1, keepdim=True).values)
+    near = without_outliers((project(pose + root[:, None]) - rays).norm(dim=-1), frames.seen)
     again = locate(pose, rays, camera, near, PLACEMENT_STEPS)
     enough = (near.sum(1) >= FEWEST_SEEN) & again.isfinite().all(1)
     root = again.where(enough[:, None], root)

@@ -67,7 +67,7 @@ class View:
         return ops.augment(
             pose_3d,
             skeleton=skeleton,
-            camera=_ray_camera(pose_3d.dtype, pose_3d.device),
+            camera=ray_camera(pose_3d.dtype, pose_3d.device),
             root=self.root,
             min_depth=NEAR,
             **given,
@@ -75,7 +75,7 @@ class View:
 
 
 @lru_cache(maxsize=8)
-def _ray_camera(dtype: torch.dtype, device: torch.device) -> Camera:
+def ray_camera(dtype: torch.dtype, device: torch.device) -> Camera:
     """The camera whose screen coordinates are rays: x/z, y/z."""
     ones = torch.ones(1, 2, dtype=dtype, device=device)
     return Camera(focal=ones, center=torch.zeros_like(ones))

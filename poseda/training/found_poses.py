@@ -23,7 +23,7 @@ from poseda.geometry.kinematics import root_relative
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters.observation import Observation
 from poseda.lifters.wide import WideLifter
-from poseda.method.two_passes import FEWEST_FRAMES, Told, lenses, lift_poses
+from poseda.method.two_passes import FEWEST_FRAMES, LiftedFootage, Told, lenses, lift_poses
 from poseda.training.pairs import TrainingData
 
 DISTANCE = 4.0
@@ -37,12 +37,14 @@ class FoundPoses(NamedTuple):
         data: the source's poses first.
         up: (S, 3) upward in the axes of each pose.
         own: how many poses are the source's.
+        footage: what was found in each row of the target.
         pictures: what the detector saw of the last poses, which are weak labels; None without any.
     """
 
     data: TrainingData
     up: Tensor
     own: int
+    footage: LiftedFootage
     pictures: Observation | None = None
 
 
@@ -108,7 +110,7 @@ def with_found(
     if labelled:
         last = seen.rows(torch.arange(wanted - labelled, wanted, device=row.device))
         pictures = Observation.of(last.pose_2d, last.camera, last.shown, data.skeleton.num_groups)
-    return FoundPoses(replace(data, source=concatenated([source, found])), up, len(source), pictures)
+    return FoundPoses(replace(data, source=concatenated([source, found])), up, len(source), lifted, pictures)
 
 
 def _drawn(rows: Tensor, count: int, generator: torch.Generator) -> Tensor:

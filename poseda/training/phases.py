@@ -18,6 +18,7 @@ from poseda.geometry.skeleton import Skeleton
 from poseda.lifters.sizes import build_lifter, build_wide
 from poseda.method.bodies import group_lengths
 from poseda.method.generator import Generator
+from poseda.method.two_passes import LiftedFootage
 from poseda.runs import RunFolder
 from poseda.runs.checkpoint import unpack_module
 from poseda.runs.verdict import PRETRAINED
@@ -29,6 +30,7 @@ from poseda.training.lifting import LifterPhase, PairDraw
 from poseda.training.pairs import PairSource, Recipe, TrainingData, recipe_of
 from poseda.training.rehearsal import HELD, REHEARSED, rehearsal
 from poseda.training.stage import Build, Phase
+from poseda.training.target_views import TargetViews, weights_of
 from poseda.training.view_alignment import ScoutPairs
 from poseda.training.wide import ViewSource, WidePhase, options_of
 
@@ -109,17 +111,17 @@ class Phases:
         def build(rng: torch.Generator) -> Phase:
             options, data = self.config.wide, given
             if self.config.packaged:
-                own = torch.Generator(rng.device).manual_seed(rng.initial_seed() + 2)
-                source, held = (rehearsal(count, self.skeleton, own) for count in (REHEARSED, HELD))
-                data = replace(data, source=source, held=held)
+                draws = torch.Generator(rng.device).manual_seed(rng.initial_seed() + 2)
+                poses, others = (rehearsal(count, self.skeleton, draws) for count in (REHEARSED, HELD))
+                data = replace(data, source=poses, held=others)
             found = with_found(data, lifter, options.target_share, rng.initial_seed(), self.config)
             views = ViewSource(
                 found.data, self.config, rng.initial_seed(), rng, found.up, found.own, found.pictures
             )
             rate = replace(options_of(self.config), learning_rate=options.target_rate)
-            return self._wide_phase(
-                copy.deepcopy(lifter), views, rate, options.target_steps, self._held(data, rng)
-            )
+            held = self._held(data, rng)
+            own = self._own_views(data, found.footage, rng)
+            return self._wide_phase(copy.deepcopy(lifter), views, rate, options.target_steps, held, own)
 
         return build
 
@@ -132,6 +134,14 @@ class Phases:
         own = torch.Generator(rng.device).manual_seed(rng.initial_seed() + 1)
         return ViewSource(held, self.config, own.initial_seed(), own)
 
+    def _own_views(
+        self, data: TrainingData, footage: LiftedFootage, rng: torch.Generator
+    ) -> TargetViews | None:
+        """Frames of the target beside the pairs, where a loss of theirs is on."""
+        if data.target is None or not weights_of(self.config.wide):
+            return None
+        return TargetViews(data.target, footage, self.skeleton, self.config, rng)
+
     def _wide_phase(
         self,
         lifter: nn.Module,
@@ -139,6 +149,7 @@ class Phases:
         options: LifterTrainingConfig,
         steps: int,
         held: ViewSource | None = None,
+        target: TargetViews | None = None,
     ) -> WidePhase:
         return WidePhase(
             lifter,
@@ -150,6 +161,7 @@ class Phases:
             captured=graphs.chosen(self.config, self.fabric),
             wide=self.config.wide,
             finish=None if held is None else partial(calibrate, held=held),
+            target=target,
         )
 
     def wide_of(self, weights: dict[str, Tensor]) -> nn.Module:

@@ -24,6 +24,7 @@ from poseda.method.draws import Chance, Column, Draws, Normal
 from poseda.method.views import draw_views, view_columns
 from poseda.training.lifting import LifterPhase
 from poseda.training.pairs import Shuffle, TrainingData
+from poseda.training.target_views import TargetViews
 
 PRIOR_STEP = 0.01
 """Share of a step's views in the running mean of upward directions."""
@@ -221,13 +222,19 @@ class WidePhase(LifterPhase):
         args, kwargs: of :class:`LifterPhase`.
         wide: weights of the losses.
         finish: makes the expected errors of the result right, or nothing where they are.
+        target: frames of the target with losses of their own, or None.
     """
 
     def __init__(
-        self, *args: Any, wide: WideConfig, finish: Callable[[WideLifter], None] | None, **kwargs: Any
+        self,
+        *args: Any,
+        wide: WideConfig,
+        finish: Callable[[WideLifter], None] | None,
+        target: TargetViews | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self.wide, self._finish = wide, finish
+        self.wide, self._finish, self._target = wide, finish, target
         if finish is not None:  # training moves the expected errors themselves
             assert isinstance(self.average, WideLifter)
             self.lifter.log_error_scale.zero_()
@@ -258,12 +265,16 @@ class WidePhase(LifterPhase):
         classes = directions.soft_classes((lifted.turn * views.up[:, None]).sum(-1)) * weight[:, None]
         up_loss = -(classes * lifted.up).sum()
         loss = pose_loss + DIMENSIONS * options.weight_error * error_loss + options.weight_up * up_loss
+        own_losses = {} if self._target is None else self._target.losses(self.lifter)
+        if self._target is not None:
+            loss = loss + self._target.weighted(own_losses)
         self._follow_prior(classes.sum(0))
         self._update_weights(loss, step, rate)
         return {
             "lifter_loss": pose_loss,
             "up_loss": up_loss,
             "valid_share": views.valid.mean(dtype=torch.float32),
+            **own_losses,
         }
 
     @torch.no_grad()

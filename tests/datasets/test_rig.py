@@ -34,6 +34,8 @@ def test_paths_become_one_target_whose_cameras_and_people_stay_apart(rig: Filmed
     target = domains.adaptation().target
     alone = [own_domains(rig.source, path).adaptation().target for path in rig.paths]
     assert target.pose_2d.equal(torch.cat([one.pose_2d for one in alone]))
+    times = [one.time for one in alone if one.time is not None]
+    assert target.time is not None and target.time.equal(torch.cat(times))
     assert target.rig is not None and target.rig.camera.tolist() == [0] * 20 + [1] * 20
     assert target.clip.unique().numel() == 2  # one person in each
     # Their lenses are alike, and yet they are two cameras with a tilt each.

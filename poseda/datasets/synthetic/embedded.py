@@ -158,7 +158,12 @@ class EmbeddedDomains:
             self.skeleton,
             self._split("source"),
             self._split("source_val"),
-            UnlabelledPoses(target.pose_2d, target.camera, target.clip),
+            UnlabelledPoses(
+                target.pose_2d,
+                target.camera,
+                target.clip,
+                time=torch.from_numpy(target.columns["time"]),
+            ),
         )
 
     def evaluation(self, split: str = "target_test") -> LabelledPoses:

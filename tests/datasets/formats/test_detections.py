@@ -143,6 +143,17 @@ def test_plain_npz_in_pixels_and_on_screen(tmp_path):
     assert two.camera.aspect is None and one.camera.aspect.tolist() == pytest.approx([0.5625] * 3)
 
 
+@pytest.mark.parametrize(("rate", "seconds"), [(50.0, [0.0, 0.06, 0.08]), (None, [0.0, 0.1, 4 / 30])])
+def test_frames_have_times_by_the_rate_of_the_file_or_the_usual_one(tmp_path, rate, seconds):
+    points = np.stack([person(17, seed) for seed in range(3)])
+    known = {} if rate is None else {"rate": np.float64(rate)}
+    np.savez(
+        tmp_path / "f.npz", keypoints=points, image_size=np.array(SIZE), frame=np.array([0, 3, 4]), **known
+    )
+    poses = unlabelled(read_detections(tmp_path / "f.npz"), COCO17)
+    assert poses.time.tolist() == pytest.approx(seconds)
+
+
 def test_a_folder_of_recordings_numbers_its_clips_on(write):
     folder = write([result(0, person(17)), result(1, person(17, 1))], "many/a.json").parent
     write([result(0, person(17, 2))], "many/b.json")

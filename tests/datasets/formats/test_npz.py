@@ -152,6 +152,13 @@ def test_unseen_joints_hold_zeros_whatever_the_file_says(table, write):
     assert target.pose_2d[2, 3].tolist() == [0.0, 0.0]
 
 
+def test_the_times_of_the_target_are_kept_where_the_file_has_them(table, write):
+    assert open_domains(write(table)).adaptation().target.time is None
+    table["target_train_time"] = np.array([0.0, 0.5, 1.0, 1.5, 2.0], np.float32)
+    table["target_train_valid"] = np.array([True, False, True, True, True])
+    assert open_domains(write(table)).adaptation().target.time.tolist() == [0.0, 1.0, 1.5, 2.0]
+
+
 def test_optional_members_may_be_missing(table, write):
     optional = ("distortion", "aspect", "valid", "subject", "pitch", "rotation")
     lean = {name: v for name, v in table.items() if not name.endswith(optional)}
