@@ -141,10 +141,9 @@ class DomainFile:
             visible = torch.from_numpy(seen)
         self._check_screen(f"{split}_pose_2d", pose_2d)
         camera, clip = self._camera_and_clip(split, keep)
-        time = self._column(f"{split}_time", len(keep))
-        if time is not None:
-            numbers = time.ndim == 1 and time.dtype.kind in "iuf"
-            time = torch.from_numpy(time[keep].astype(np.float64)) if numbers else None
+        column, time = self._column(f"{split}_time", len(keep)), None
+        if column is not None and column.ndim == 1 and column.dtype.kind in "iuf":
+            time = torch.from_numpy(column[keep].astype(np.float64))
         return UnlabelledPoses(torch.from_numpy(pose_2d), camera, clip, visible, time=time)
 
     def _pose_2d(self, split: str) -> tuple[np.ndarray, np.ndarray]:
