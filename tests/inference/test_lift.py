@@ -350,7 +350,7 @@ def test_people_stand_upright_by_the_pitch_that_is_given(
     said = " ".join(capsys.readouterr().out.split())
     assert "the camera taken for level (--camera-pitch gives the tilt of one that rests)" in said
     assert lift(run, source, tmp_path / "steep.bvh", "--camera-pitch", "30") == 0
-    assert "upright by the camera's tilt" in capsys.readouterr().out
+    assert "upright by the camera's tilt" in " ".join(capsys.readouterr().out.split())
     level, steep = (read_bvh(tmp_path / f"{name}.bvh") for name in ("level", "steep"))
     at = [joint.name for joint in level.joints].index("head_top")
     heads = [bvh.position[:, at] - bvh.position[:, 0] for bvh in (level, steep)]
