@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from benchmarks.mocap.tables import markdown_table
 from poseda.cli import attempt
@@ -19,7 +19,10 @@ from poseda.config import FIELD_VIEWS, RunConfig, to_json
 from poseda.config import WIDE_ARMS as ARMS
 from poseda.config.fields import fields_of
 from poseda.config.limits import AtLeast, Distinct, Found, check_fields
-from poseda.config.run import Seed
+from poseda.config.run import Arm, Seed
+
+if TYPE_CHECKING:
+    from poseda.datasets import LabelledPoses
 
 NAME = "benchmarks.real"
 """What the program calls itself."""
@@ -46,11 +49,11 @@ class RealOptions:
 
     clips: Annotated[tuple[Path, ...], Distinct()]
     """Files of detections with cameras and 3D, a person each; see benchmarks/real/clips.py."""
-    motion: Annotated[Path, Found()]
-    """Source of 3D poses to train on, as for --source of adapt. Of the clips, it learns no 3D but
-    that of --weak-frames."""
     out: Path
     """Folder for runs and results. A command that was stopped continues where it stopped."""
+    motion: Annotated[Path | None, Found()] = None
+    """Source of 3D poses to train on, as for --source of adapt. Of the clips, it learns no 3D but
+    that of --weak-frames. Without it, the package's lifter learns the first halves of each clip by itself."""
     seeds: Annotated[tuple[Seed, ...], Distinct()] = (0, 1, 2)
     """Seeds of the training."""
     weak_frames: Annotated[int, AtLeast(0)] = 0
@@ -83,8 +86,10 @@ def run(arguments: list[str]) -> int:
     """Train what is missing, score every view, and print the tables."""
 
     def make(given: Given) -> tuple[RealOptions, RunConfig]:
-        recipe = resolve(FIELD_VIEWS | given.without(RealOptions))
-        return given.build(RealOptions), replace(recipe, gate="off", arms=ARMS)
+        options = given.build(RealOptions)
+        own = {"arms": ARMS} | ({} if options.motion else {"target": options.clips})
+        recipe = resolve(FIELD_VIEWS | own | given.without(RealOptions))
+        return options, replace(recipe, gate="off")
 
     options, recipe = read(PROGRAM, arguments, make)
     try:
@@ -101,45 +106,90 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
+@dataclass(frozen=True)
+class Taught:
+    """What one training sees.
+
+    Args:
+        clips: whose first halves teach wide_target.
+        source, held: poses of the source, and those held back from training.
+        files: that it depends on.
+        folder: of its run, in that of the seed.
+    """
+
+    clips: tuple[Path, ...]
+    source: LabelledPoses
+    held: LabelledPoses
+    files: tuple[Path, ...]
+    folder: str = ""
+
+
+def trainings(options: RealOptions) -> Iterator[Taught]:
+    """One training on all clips with a motion of its own; without one, the package's lifter on each clip."""
+    from poseda.datasets import open_domains, read_source
+    from poseda.datasets.own import split_source
+    from poseda.geometry.skeleton import H36M16
+
+    if options.motion is not None:
+        source, held = split_source(read_source(options.motion, skeleton=H36M16))
+        yield Taught(options.clips, source, held, (options.motion, *options.clips))
+        return
+    embedded = open_domains(None).adaptation()
+    for path in options.clips:
+        yield Taught((path,), embedded.source, embedded.source_val, (path,), path.stem)
+
+
 def measure(options: RealOptions, recipe: RunConfig) -> dict[str, Any]:
     """Every score, with what it depends on."""
+    from poseda.runs.origin import versions
+
+    scores: list[dict[str, Any]] = []
+    for taught in trainings(options):
+        known: list[dict[str, Any]] = []  # of the arm wide where every seed has the same: the package's
+        for seed in options.seeds:
+            there = measure_seed(options, recipe, taught, seed, ARMS[1:] if known else ARMS)
+            scores += [row | {"seed": seed} for row in known] + there
+            if recipe.packaged:
+                known = known or [row for row in there if row["arm"] == "wide"]
+    asked: dict[str, Any] = {"clips": [path.name for path in options.clips]}
+    if options.motion is not None:
+        asked["motion"] = options.motion.name
+    if options.weak_frames:
+        asked["weak"] = {"frames": options.weak_frames, "noise": options.weak_noise}
+    return {"asked": asked, "versions": versions(), "recipe": own_recipe(recipe), "scores": scores}
+
+
+def measure_seed(
+    options: RealOptions, recipe: RunConfig, taught: Taught, seed: int, arms: Sequence[Arm]
+) -> list[dict[str, Any]]:
+    """Train a seed, or take what it left, and score the views of its clips by these arms."""
     from benchmarks.real.clips import first_halves, views
     from benchmarks.real.score import WAYS, found_together, score
     from benchmarks.real.weak import weak_labels
     from poseda import training
-    from poseda.datasets import AdaptationData, OwnDomains, read_source
-    from poseda.datasets.own import digest, split_source
+    from poseda.datasets import AdaptationData, OwnDomains
+    from poseda.datasets.own import digest
     from poseda.geometry.skeleton import H36M16
     from poseda.inference import AdaptedLifter
     from poseda.runs import RunFolder
-    from poseda.runs.origin import versions
 
-    source, held = split_source(read_source(options.motion, skeleton=H36M16))
-    target = first_halves(options.clips)
-    target = replace(target, clip=target.clip + 1 + max(int(source.clip.max()), int(held.clip.max())))
-    files = [options.motion, *options.clips]
-    weak = (
-        weak_labels(options.clips, options.weak_frames, options.weak_noise) if options.weak_frames else None
-    )
-    how = f"weak {options.weak_frames} {options.weak_noise:g}" if options.weak_frames else ""
-    domains = OwnDomains("real", AdaptationData(H36M16, source, held, target, weak), digest(files, how), {})
-    scores = []
-    for seed in options.seeds:
-        config = replace(recipe, out=options.out / f"seed{seed}", seeds=(seed,))
-        config = replace(config, resume=RunFolder(config.out).begun)
-        training.prepare(config, domains).train()
-        models = [AdaptedLifter.load(config.out, arm, seed) for arm in ARMS]
-        for path in options.clips:
-            halves = [view.half(second=True) for view in views(path)]
-            together = {model.arm: found_together(model, halves) for model in models}
-            for (at, view), model, way in product(enumerate(halves), models, WAYS):
-                found = score(model, view, way, together[model.arm][at] if way == "rig" else None)
-                if found is not None:
-                    scores.append({"seed": seed, "view": view.name, "arm": model.arm, "way": way, **found})
-    asked: dict[str, Any] = {"clips": [path.name for path in options.clips], "motion": options.motion.name}
-    if options.weak_frames:
-        asked["weak"] = {"frames": options.weak_frames, "noise": options.weak_noise}
-    return {"asked": asked, "versions": versions(), "recipe": own_recipe(recipe), "scores": scores}
+    target, frames = first_halves(taught.clips), options.weak_frames
+    clip = target.clip + 1 + max(int(taught.source.clip.max()), int(taught.held.clip.max()))
+    weak = weak_labels(taught.clips, frames, options.weak_noise) if frames else None
+    how = f"weak {frames} {options.weak_noise:g}" if frames else ""
+    data = AdaptationData(H36M16, taught.source, taught.held, replace(target, clip=clip), weak)
+    config = replace(recipe, out=options.out / f"seed{seed}" / taught.folder, seeds=(seed,))
+    config = replace(config, resume=RunFolder(config.out).begun)
+    training.prepare(config, OwnDomains("real", data, digest(list(taught.files), how), {})).train()
+    models, scores = [AdaptedLifter.load(config.out, arm, seed) for arm in arms], []
+    for path in taught.clips:
+        halves = [view.half(second=True) for view in views(path)]
+        together = {model.arm: found_together(model, halves) for model in models}
+        for (at, view), model, way in product(enumerate(halves), models, WAYS):
+            found = score(model, view, way, together[model.arm][at] if way == "rig" else None)
+            if found is not None:
+                scores.append({"seed": seed, "view": view.name, "arm": model.arm, "way": way, **found})
+    return scores
 
 
 def own_recipe(recipe: RunConfig) -> dict[str, Any]:

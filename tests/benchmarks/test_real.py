@@ -56,6 +56,29 @@ def test_the_command_trains_scores_and_goes_on(
     assert json.loads((out / "real.json").read_text())["scores"] == record["scores"]
 
 
+def test_without_motion_the_packages_lifter_learns_each_clip_by_itself(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, other = tmp_path / "out", clip.with_stem("another")
+    other.write_bytes(clip.read_bytes())
+    short = ["--preset", "tiny", "--wide.target-steps", "4", "--wide.rounds", "1", "--device", "cpu"]
+    command = ["--clips", str(clip), str(other), "--out", str(out), "--seeds", "0", "1", *short]
+    assert main(command) == 0
+    record = json.loads((out / "real.json").read_text())
+    assert {row["view"] for row in record["scores"]} == {
+        f"{name} {at}" for name in ("someone", "another") for at in (0, 1)
+    }
+
+    def errors(seed: int, arm: str) -> list[float]:
+        return [row["mpjpe"] for row in record["scores"] if (row["seed"], row["arm"]) == (seed, arm)]
+
+    assert errors(0, "wide") == errors(1, "wide")  # the package's, whatever the seed
+    assert errors(0, "wide_target") != errors(1, "wide_target")
+    assert len(errors(1, "wide")) == len(errors(1, "wide_target")) == 16
+    assert (out / "seed1" / "another" / "results.json").exists()
+    assert "± " in capsys.readouterr().out
+
+
 def test_weak_labels_are_of_the_first_halves_in_each_cameras_axes_and_off_as_asked(
     clip: Path, bodies: np.ndarray
 ) -> None:
