@@ -18,8 +18,7 @@ from poseda.cli.screen import ProgressBars, print_table
 from poseda.config import RunConfig, preset
 from poseda.report import Summary, by_labels, ranked
 from poseda.runs.verdict import why
-from poseda.training import PlannedPhase, plan
-from poseda.training.plan import Sizes
+from poseda.training import PlannedPhase, Sizes, plan
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
