@@ -92,7 +92,7 @@ def _lead(arguments: list[str]) -> int:
         left = TimeLeft()
         observer = ProgressBars(console, left) if console.is_terminal else ProgressLines(console, left)
         prepared = training.prepare(config, domains, observer)
-        left.phases = prepared.plan()
+        left.phases = training.plan(prepared.config, training.Sizes.of(prepared.data))
     except ValueError as error:
         raise PROGRAM.refusal(error) from error
     print_account(console, getattr(domains, "accounts", {}))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from poseda.runs import FolderError
 from poseda.training.errors import CollapseError, NonFiniteError, NothingValidError, TrainingError
-from poseda.training.plan import PlannedPhase, plan
+from poseda.training.plan import PlannedPhase, Sizes, plan
 from poseda.training.preparation import prepare, without_small_target
 from poseda.training.run import Run
 from poseda.training.stage import Observer
@@ -23,6 +23,7 @@ __all__ = [
     "Observer",
     "PlannedPhase",
     "Run",
+    "Sizes",
     "TrainingError",
     "plan",
     "prepare",

@@ -22,7 +22,6 @@ from poseda.training.aligned_source import AlignedSource
 from poseda.training.disturbance import disturb
 from poseda.training.pairs import Recipe, TrainingData, recipe_of
 from poseda.training.phases import Phases
-from poseda.training.plan import PlannedPhase, Sizes, plan
 from poseda.training.samples import save_samples
 from poseda.training.stage import Build, Observer, Phase, Silent, Stages
 
@@ -60,10 +59,6 @@ class Run:
         self._stages = Stages(config, fabric, folder, observer or Silent())
         self._phases = Phases(config, fabric, folder, data.skeleton, lifter)
         self._aligned = AlignedSource(self._stages, self._phases)
-
-    def plan(self) -> list[PlannedPhase]:
-        """The phases of the run in their order, with the work of each."""
-        return plan(self.config, Sizes.of(self.data))
 
     def train(self) -> list[dict[str, Any]]:
         """Train every arm of every seed and evaluate it; return the rows of all.

@@ -111,10 +111,11 @@ class Stages:
 
     @contextmanager
     def shown(self, seed: int, arm: str, name: str, steps: int = 1) -> Iterator[Callable[[int], None]]:
-        """Show the observer work that trains nothing; the function within takes the steps that are done."""
+        """Show the observer work that trains nothing. The function within takes the steps that are done."""
         title = title_of(arm, name, seed)
         self.observer.phase_started(title, steps, 0)
         yield self.observer.advanced
+        self.observer.advanced(steps)
         self.observer.phase_finished(title)
 
 

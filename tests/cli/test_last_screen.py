@@ -6,6 +6,7 @@ import io
 import shlex
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from rich.console import Console
@@ -17,8 +18,7 @@ from poseda.cli.screen import ProgressBars, print_table
 from poseda.config import RunConfig, preset
 from poseda.report import Summary, by_labels, ranked
 from poseda.runs.verdict import why
-from poseda.training import PlannedPhase, plan
-from poseda.training.plan import Sizes
+from poseda.training import PlannedPhase, Sizes, plan
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -34,10 +34,34 @@ class Clock:
         return self.now
 
 
+class Noted(ProgressLines):
+    """Keeps of every phase how many steps it has, and how many were done when it was over."""
+
+    over: ClassVar[dict[str, tuple[int, int]]] = {}
+    steps = done = 0
+
+    def phase_started(self, title: str, steps: int, done: int) -> None:
+        super().phase_started(title, steps, done)
+        self.steps, self.done = steps, done
+
+    def advanced(self, step: int) -> None:
+        super().advanced(step)
+        self.done = step
+
+    def phase_finished(self, title: str) -> None:
+        super().phase_finished(title)
+        self.over[title] = (self.steps, self.done)
+
+
 @pytest.mark.parametrize("arms", [(), ("wide",), ("gpa", "gpa_lpa_view")])
 def test_the_plan_is_what_the_run_does(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], arms: tuple[str, ...]
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arms: tuple[str, ...],
 ) -> None:
+    monkeypatch.setattr("poseda.cli.adapt.ProgressLines", Noted)
+    monkeypatch.setattr(Noted, "over", {})
     more = ["--arms", *arms] if arms else []
     line = ["--preset", "tiny", *short_steps(20), "--device", "cpu", "--out", str(tmp_path / "run"), *more]
     assert main(["adapt", *line]) == 0
@@ -49,7 +73,9 @@ def test_the_plan_is_what_the_run_does(
     done = [
         title for title, _, rest in (line.partition(": ") for line in lines) if rest.startswith("done in")
     ]
-    assert done == [phase.title for phase in plan(parse_run(line))]
+    planned = plan(parse_run(line))
+    assert done == [phase.title for phase in planned]
+    assert Noted.over == {phase.title: (phase.steps, phase.steps) for phase in planned}
 
 
 def training(config: RunConfig) -> list[PlannedPhase]:
