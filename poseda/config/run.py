@@ -132,8 +132,9 @@ class RunConfig:
     video_model: Annotated[Path | None, Found()] = None
     """Pose landmarker (.task) for --video-detector mediapipe. Default: the model in its package."""
     weak_labels: Annotated[tuple[Annotated[Path, Found()], ...], OneOrMore(), Distinct(0)] = ()
-    """Files of 3D poses of a few frames of --target, made by another model, for the arm wide_target: npz with
-    pose_3d, joint_names and frame, or what `poseda lift` writes. With several paths, one for each."""
+    """3D poses of a few frames of --target that another model made. The arm wide_target learns from them.
+    npz with pose_3d, joint_names and frame, or what `poseda lift` writes. With several paths, a file for
+    each."""
     people: People = "all"
     """People of --target to adapt to: all, the largest of each clip, or the one with this number."""
     joints: tuple[str, ...] = ()

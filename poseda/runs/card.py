@@ -17,7 +17,7 @@ def protocol_card(config: RunConfig, domains: Domains, splits: Sequence[str]) ->
     if isinstance(domains, OwnDomains):
         camera = {"target camera": domains.camera}
         if domains.weak is not None:
-            account = ". ".join(domains.weak.account)
+            account = ". ".join(line.removeprefix("weak labels: ") for line in domains.weak.account)
             weak = {"weak labels": f"wide_target learns from 3D poses that another model made. {account}"}
     if "target_test" in splits:
         target = "inductive: unlabelled 2D of target_train is adapted on, target_test holds other clips"
