@@ -219,7 +219,7 @@ def test_a_file_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_footage_is_aligned_too_unless_the_lifter_sees_several_frames() -> None:
-    target = {"target": Path("footage.json"), "device": "cpu"}
+    target = {"target": Path("footage.json"), "source": Path("motion.bvh"), "device": "cpu"}
     assert "gpa_lpa_view" in resolve(target).arms and "gpa_lpa_view" in resolve(target | {"frames": 1}).arms
     several = resolve(target | {"lifter": "videopose3d", "frames": 9})
     assert several.frames == 9 and several.arms == ("source_only", "gpa", "gpa_lpa")
