@@ -105,11 +105,11 @@ def wide_pairs() -> Table:
     return ("pair", *ours, "source_only", "gpa_lpa_view", "oracle"), cells
 
 
-def wide_real() -> Table:
+def wide_real(record: str) -> Table:
     """The wide arms on real detections."""
     from benchmarks.real.tables import by_view
 
-    return by_view(read("real"))
+    return by_view(read(record))
 
 
 def verdict() -> Table:
@@ -295,7 +295,8 @@ TABLES: dict[str, Callable[[], Table]] = {
     "rivals-gpa_lpa": lambda: rivals("gpa_lpa"),
     "rivals-gpa_lpa_view": lambda: rivals("gpa_lpa_view"),
     "wide-pairs": wide_pairs,
-    "wide-real": wide_real,
+    "wide-real": lambda: wide_real("real"),
+    "wide-packaged": lambda: wide_real("real_packaged"),
     "verdict": verdict,
     "ablations": lambda: variants("ablations", 3, change=True),
     "baseline": lambda: variants("baseline", 4, change=False),
