@@ -150,6 +150,25 @@ def variants(name: str, columns: int, change: bool) -> Table:
     return ("variant", "mm") * columns, cells
 
 
+def ablations_of_wide() -> Table:
+    """Variants of the arm wide: the increase of the error on each pair."""
+    tables = {table["pair"]: table["variants"] for table in read("ablations_wide")["tables"]}
+    names = dict.fromkeys(entry["name"] for entries in tables.values() for entry in entries)
+    changes = {
+        pair: {entry["name"]: f"{entry['against_base']['mean']:+.1f}" for entry in entries}
+        for pair, entries in tables.items()
+    }
+    cells = [[name, *(found.get(name, "") for found in changes.values())] for name in names if name != "base"]
+    return ("variant", *(f"{pair}: mm" for pair in tables)), cells
+
+
+def substitutions() -> Table:
+    """Errors that are left where the truth takes the place of what a lift has to find."""
+    from benchmarks.substitutions.tables import by_substitution
+
+    return by_substitution(read("substitutions"))
+
+
 def lifters(pair: str) -> Table:
     """Every lifter, one seed."""
     results = read("lifters_mocap")["pairs"][pair]

@@ -105,7 +105,9 @@ def with_limbs(view: View, place: np.ndarray, seen: np.ndarray) -> View:
 
     The top of the head, without which no pose is made, is there and unseen.
     """
-    points = np.pad(np.where(seen[..., None], place, np.nan), ((0, 0), (0, 1), (0, 0)), constant_values=np.nan)
+    points = np.pad(
+        np.where(seen[..., None], place, np.nan), ((0, 0), (0, 1), (0, 0)), constant_values=np.nan
+    )
     detections = replace(
         view.detections,
         pose_2d=points,

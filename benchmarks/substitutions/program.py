@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 from poseda.cli import attempt
 from poseda.cli.options import read
 from poseda.cli.program import Given, Program, UsageError
-from poseda.cli.screen import print_json, say
+from poseda.cli.screen import complain, print_json, say
 from poseda.config import WIDE_ARMS as ARMS
 from poseda.config.limits import Found, check_fields
 
 if TYPE_CHECKING:
     from benchmarks.substitutions.truths import Scene
+    from poseda.config import Arm
 
 NAME = "benchmarks.substitutions"
 """What the program calls itself."""
@@ -133,7 +134,7 @@ def _real(folder: Path, paths: Sequence[Path]) -> Iterator[Entry]:
         raise ValueError(f"--real: expected runs of `python -m benchmarks.real`, found none in {folder}")
     for run in runs:
         for seed in RunFolder(run).read_config().seeds:
-            for arm in ARMS:
+            for arm in _trained(run, seed):
                 model = AdaptedLifter.load(run, arm, seed)
                 for path in paths:
                     yield Entry(
@@ -151,7 +152,7 @@ def _pairs(folder: Path, oracles: Path | None) -> Iterator[Entry]:
     for run, domains in finished_runs(folder):
         config = RunFolder(run).read_config()
         for seed in config.seeds:
-            homes = [(arm, run, arm) for arm in ARMS]
+            homes: list[tuple[str, Path, Arm]] = [(arm, run, arm) for arm in _trained(run, seed)]
             if oracles is not None:
                 train_oracle(config, seed, domains, oracles / run.name)
                 homes.append(("oracle", oracles / run.name, "wide"))
@@ -162,6 +163,16 @@ def _pairs(folder: Path, oracles: Path | None) -> Iterator[Entry]:
                     facts | _lifter(home, arm, seed) | {"arm": title},
                     partial(Pair, model, domains),
                 )
+
+
+def _trained(run: Path, seed: int) -> list[Arm]:
+    """The wide arms of a run that are trained; those that are not are said."""
+    from poseda.runs import RunFolder
+
+    there = [arm for arm in ARMS if RunFolder(run).weights(seed, arm, "lifter").exists()]
+    for arm in (arm for arm in ARMS if arm not in there):
+        complain(f"{run}: left out {arm} of seed {seed}, which is not trained", NAME)
+    return there
 
 
 def _lifter(run: Path, arm: str, seed: int) -> dict[str, Any]:
