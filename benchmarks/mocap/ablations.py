@@ -114,9 +114,9 @@ WIDE_DETECTOR = (
     Variant("no-swaps", WIDE, {"detector.swapped": 0.0}),
 )
 
-WIDE_TOLD = (
-    Variant("never-told", WIDE, {"wide.known": 0.0}),
-    Variant("always-told", WIDE, {"wide.known": 1.0}),
+WIDE_KNOWN = (
+    Variant("nothing-known", WIDE, {"wide.known": 0.0}),
+    Variant("always-known", WIDE, {"wide.known": 1.0}),
 )
 
 WIDE_FIELD = (
@@ -126,7 +126,7 @@ WIDE_FIELD = (
 """What is drawn for footage by default, one range by itself and all together."""
 
 WIDE_STUDY = Study(
-    variants=(Variant(BASE, WIDE), *WIDE_VIEWS, *WIDE_DETECTOR, *WIDE_TOLD, *WIDE_FIELD),
+    variants=(Variant(BASE, WIDE), *WIDE_VIEWS, *WIDE_DETECTOR, *WIDE_KNOWN, *WIDE_FIELD),
     pairs=("p1", "p2"),
     split="target_test",
     shares_pretraining=False,
