@@ -79,7 +79,7 @@ def run(arguments: list[str]) -> int:
 
     options = read(PROGRAM, arguments, make)
     try:
-        record = json.loads(options.out.read_text()) if options.out.exists() else {"scenes": []}
+        record = _record(options.out)
         for entry in entries(options):
             if not any(scene.items() >= entry.facts.items() for scene in record["scenes"]):
                 record["versions"] = versions()
@@ -93,6 +93,22 @@ def run(arguments: list[str]) -> int:
     else:
         say(f"{markdown_table(*by_substitution(record))}\n{sentence(record)}")
     return 0
+
+
+def _record(path: Path) -> dict[str, Any]:
+    """What a record holds so far.
+
+    Raises:
+        ValueError: if the file is none.
+    """
+    if not path.exists():
+        return {"scenes": []}
+    try:
+        record: dict[str, Any] = json.loads(path.read_text())
+        [scene["views"] for scene in record["scenes"]]
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"--out: expected a record of {NAME} or no file, got {path}") from error
+    return record
 
 
 @dataclass(frozen=True)

@@ -265,3 +265,15 @@ def test_what_it_needs_is_said_in_a_sentence(
     assert main(["--out", str(tmp_path / "found.json"), *options]) == 2
     assert said in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_is_no_record_stays_as_it_is(
+    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "notes.json"
+    out.write_text("[1, 2]")
+    assert main(["--out", str(out), "--mocap", str(pairs)]) == 2
+    assert f"--out: expected a record of benchmarks.substitutions or no file, got {out}" in (
+        capsys.readouterr().err
+    )
+    assert out.read_text() == "[1, 2]"
