@@ -150,18 +150,6 @@ def variants(name: str, columns: int, change: bool) -> Table:
     return ("variant", "mm") * columns, cells
 
 
-def ablations_of_wide() -> Table:
-    """Variants of the arm wide: the increase of the error on each pair."""
-    tables = {table["pair"]: table["variants"] for table in read("ablations_wide")["tables"]}
-    names = dict.fromkeys(entry["name"] for entries in tables.values() for entry in entries)
-    changes = {
-        pair: {entry["name"]: f"{entry['against_base']['mean']:+.1f}" for entry in entries}
-        for pair, entries in tables.items()
-    }
-    cells = [[name, *(found.get(name, "") for found in changes.values())] for name in names if name != "base"]
-    return ("variant", *(f"{pair}: mm" for pair in tables)), cells
-
-
 def substitutions() -> Table:
     """Errors that are left where the truth takes the place of what a lift has to find."""
     from benchmarks.substitutions.tables import by_substitution
@@ -315,6 +303,7 @@ TABLES: dict[str, Callable[[], Table]] = {
     "rivals-gpa_lpa_view": lambda: rivals("gpa_lpa_view"),
     "wide-pairs": wide_pairs,
     "wide-real": wide_real,
+    "substitutions": substitutions,
     "verdict": verdict,
     "ablations": lambda: variants("ablations", 3, change=True),
     "baseline": lambda: variants("baseline", 4, change=False),

@@ -25,12 +25,13 @@ BYSTANDERS = ("pose2sim_balancing_blazepose 1",)
 
 
 def by_substitution(record: dict[str, Any]) -> tuple[Sequence[str], list[list[str]]]:
-    """Error in mm by what is put in and by lifter: mean over views and seeds."""
+    """Error in mm by what is put in, where that was measured, and by lifter: mean over views and seeds."""
     columns = dict.fromkeys((scene["group"], scene["arm"]) for scene in record["scenes"])
     lines = []
     for name, title in TITLES.items():
         errors = [_errors(record, column, name) for column in columns]
-        lines.append([title, *(f"{mean(found):.1f}" if found else "" for found in errors)])
+        if any(errors):
+            lines.append([title, *(f"{mean(found):.1f}" if found else "" for found in errors)])
     return ("the truth of", *(f"{group}: {arm}" for group, arm in columns)), lines
 
 
