@@ -150,6 +150,13 @@ def variants(name: str, columns: int, change: bool) -> Table:
     return ("variant", "mm") * columns, cells
 
 
+def substitutions() -> Table:
+    """Errors that are left where the truth takes the place of what a lift has to find."""
+    from benchmarks.substitutions.tables import by_substitution
+
+    return by_substitution(read("substitutions"))
+
+
 def lifters(pair: str) -> Table:
     """Every lifter, one seed."""
     results = read("lifters_mocap")["pairs"][pair]
@@ -297,6 +304,7 @@ TABLES: dict[str, Callable[[], Table]] = {
     "wide-pairs": wide_pairs,
     "wide-real": lambda: wide_real("real"),
     "wide-packaged": lambda: wide_real("real_packaged"),
+    "substitutions": substitutions,
     "verdict": verdict,
     "ablations": lambda: variants("ablations", 3, change=True),
     "baseline": lambda: variants("baseline", 4, change=False),

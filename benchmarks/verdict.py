@@ -156,8 +156,8 @@ class Home:
 
 def homes(options: VerdictOptions) -> Iterator[Home]:
     """The runs that were named."""
+    from benchmarks.mocap.domains import finished_runs
     from poseda.datasets import read_source
-    from poseda.datasets.domain_file import DomainFile
     from poseda.datasets.own import split_source
     from poseda.geometry.skeleton import H36M16
 
@@ -168,8 +168,7 @@ def homes(options: VerdictOptions) -> Iterator[Home]:
             next(iter(sorted(options.real.glob("seed*")))), held, tuple(real_scenes(options.clips)), True
         )
     if options.mocap is not None:
-        for path in sorted((options.mocap / "runs").iterdir()):
-            domains = DomainFile(options.mocap / "domains" / f"{path.name}.npz")
+        for path, domains in finished_runs(options.mocap):
             listed = tuple(mocap_scenes(domains, path.name))[:: options.every]
             yield _home(path, domains.adaptation().source_val, listed, False)
 

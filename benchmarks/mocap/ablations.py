@@ -1,15 +1,20 @@
-"""The effect of each part of the method, each range and each flaw of the target's data, on p2."""
+"""The effect of each part of the method, each range and each flaw of the target's data.
+
+Of ``gpa_lpa``, on p2, or of ``wide``, on p1 and p2.
+"""
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Sequence
+from typing import Any
 
 from benchmarks.mocap import variants
-from benchmarks.mocap.config import ReproduceVariantsConfig
+from benchmarks.mocap.config import AblatedArm, ReproduceAblationsConfig
+from benchmarks.mocap.queue import ArmsJob
 from benchmarks.mocap.variants import BASE, Study, Variant
-from poseda.config import Arm
+from poseda.config import FIELD_VIEWS, Arm, RunConfig
 
-OPTIONS = ReproduceVariantsConfig
+OPTIONS = ReproduceAblationsConfig
 
 METHOD: tuple[Arm, ...] = ("gpa_lpa",)
 PLACED: tuple[Arm, ...] = ("gpa", "gpa_lpa")
@@ -91,6 +96,56 @@ STUDY = Study(
     shares_pretraining=True,
 )
 
-plan = partial(variants.plan, STUDY)
-report = partial(variants.report, STUDY)
-markdown = partial(variants.markdown, STUDY)
+WIDE: tuple[Arm, ...] = ("wide",)
+
+WIDE_VIEWS = (
+    Variant("level-cameras", WIDE, {"views.level_share": 1.0}),
+    Variant("no-roll", WIDE, {"views.roll": 0.0}),
+    Variant("distances-3-to-6-m", WIDE, {"views.nearest": 3.0, "views.farthest": 6.0}),
+    Variant("no-build", WIDE, {"views.build": 0.0}),
+    Variant("no-stature", WIDE, {"views.stature": 0.0}),
+    Variant("no-bone-turns", WIDE, {"views.turn": 0.0}),
+)
+
+WIDE_DETECTOR = (
+    Variant("no-masks", WIDE, {"detector.masked": 0.0}),
+    Variant("no-noise", WIDE, {"detector.noise": 0.0}),
+    Variant("none-misplaced", WIDE, {"detector.misplaced": 0.0}),
+    Variant("no-swaps", WIDE, {"detector.swapped": 0.0}),
+)
+
+WIDE_KNOWN = (
+    Variant("nothing-known", WIDE, {"wide.known": 0.0}),
+    Variant("always-known", WIDE, {"wide.known": 1.0}),
+)
+
+WIDE_FIELD = (
+    *(Variant(name.replace("views.", "field-"), WIDE, {name: value}) for name, value in FIELD_VIEWS.items()),
+    Variant("field-all", WIDE, FIELD_VIEWS),
+)
+"""What is drawn for footage by default, one range by itself and all together."""
+
+WIDE_STUDY = Study(
+    variants=(Variant(BASE, WIDE), *WIDE_VIEWS, *WIDE_DETECTOR, *WIDE_KNOWN, *WIDE_FIELD),
+    pairs=("p1", "p2"),
+    split="target_test",
+    shares_pretraining=False,
+)
+
+STUDIES: dict[AblatedArm, Study] = {"gpa_lpa": STUDY, "wide": WIDE_STUDY}
+"""By the arm that is varied."""
+
+
+def plan(options: ReproduceAblationsConfig, recipe: RunConfig) -> list[ArmsJob]:
+    """The jobs of the arm's study, as :func:`benchmarks.mocap.variants.plan` orders them."""
+    return variants.plan(STUDIES[options.arm], options, recipe)
+
+
+def report(options: ReproduceAblationsConfig, jobs: Sequence[ArmsJob]) -> dict[str, Any]:
+    """All numbers of the finished runs, ready for JSON."""
+    return variants.report(STUDIES[options.arm], options, jobs)
+
+
+def markdown(options: ReproduceAblationsConfig, jobs: Sequence[ArmsJob]) -> str:
+    """The tables of the finished runs."""
+    return variants.markdown(STUDIES[options.arm], options, jobs)

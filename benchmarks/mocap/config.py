@@ -79,9 +79,21 @@ class ReproduceVariantsConfig(ReproduceBenchmarkConfig):
     """Variants of the recipe, each compared with the recipe itself by the same seeds, on split 0."""
 
     pairs: Annotated[tuple[Pair, ...], Distinct(least=0)] = ()
-    """Benchmarks to study the recipe on. Default: p2 for ablations, p1 and p2 for baseline."""
+    """Benchmarks to study the recipe on. Default: p2 for ablations of gpa_lpa, otherwise p1 and p2."""
     variants: Annotated[tuple[str, ...], Distinct(least=0)] = ()
     """Variants to run beside the recipe itself, by the names that --dry-run lists. Default: all."""
+
+
+AblatedArm = Literal["gpa_lpa", "wide"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReproduceAblationsConfig(ReproduceVariantsConfig):
+    """Variants of an arm, each compared with the arm itself by the same seeds, on split 0."""
+
+    arm: AblatedArm = "gpa_lpa"
+    """Arm that is varied: gpa_lpa (its parts, ranges and target data) or wide (its views and detector). Give
+    each a folder of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)

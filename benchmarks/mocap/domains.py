@@ -14,6 +14,7 @@ import numpy as np
 from benchmarks.mocap.config import Pair, ReproduceBenchmarkConfig
 from benchmarks.mocap.motion import FILES, build_benchmark
 from poseda.datasets import DataError
+from poseda.datasets.domain_file import DomainFile
 from poseda.runs.atomic import write_atomically, write_json
 
 SOURCES = "sources.json"
@@ -80,6 +81,18 @@ class Benchmark:
             np.savez_compressed(content, **table)
             write_atomically(self.path, content.getvalue())
         return self.path
+
+
+def finished_runs(folder: Path) -> list[tuple[Path, DomainFile]]:
+    """The run folders of a queue, each with its domains.
+
+    Raises:
+        DataError: if there are none, or the domains of one are missing.
+    """
+    runs = sorted(path for path in (folder / "runs").glob("*") if path.is_dir())
+    if not runs:
+        raise DataError(f"--mocap: expected a folder of `python -m benchmarks.mocap arms`, got {folder}")
+    return [(run, DomainFile(folder / "domains" / f"{run.name}.npz")) for run in runs]
 
 
 def hash_sources(mocap: Path) -> dict[str, str]:

@@ -15,9 +15,11 @@ from benchmarks.real.clips import FEWEST, LIMBS, View, joined, shown_enough
 from poseda.datasets.errors import DataError
 from poseda.datasets.lens import Lens
 from poseda.datasets.rig import Rig
+from poseda.export import LiftedPoses
 from poseda.geometry.camera import tilt_of, tilted_up
 from poseda.geometry.rotation import angle_between
 from poseda.inference import AdaptedLifter, LiftOptions, lift_wide
+from poseda.inference.wide import Found
 from poseda.lifters.wide import WideLifter
 from poseda.method.two_passes import lift_poses
 from poseda.ops import procrustes_align
@@ -63,6 +65,28 @@ def found_together(model: AdaptedLifter, views: Sequence[View]) -> list[Tensor]:
     return list(rotation @ world)
 
 
+def lift_view(
+    model: AdaptedLifter, view: View, way: str, up: Tensor
+) -> tuple[LiftedPoses, Found, np.ndarray]:
+    """Lift a view by a way of :data:`WAYS`.
+
+    Returns:
+        the poses, what was found, and the row of the poses that holds each frame of the view.
+
+    Raises:
+        DataError: if no frame shows enough joints.
+    """
+    lens, options = Lens(view.intrinsics, None, "calibrated"), options_of(way, up, LiftOptions())
+    poses, found = lift_wide(model, view.detections, lens, options)
+    row = {int(frame): at for at, frame in enumerate(poses.frame)}
+    return poses, found, np.array([row[int(frame)] for frame in view.detections.frame])
+
+
+def about_hips(points: np.ndarray) -> np.ndarray:
+    """Joints (F, 12, 3) of :data:`LIMBS` about the middle of the hips."""
+    return np.asarray(points - points[:, HIPS].mean(1, keepdims=True))
+
+
 def score(model: AdaptedLifter, view: View, way: str, told: Tensor | None = None) -> dict[str, Any] | None:
     """Errors in millimetres of one view; None where fewer than five frames can be compared.
 
@@ -71,13 +95,10 @@ def score(model: AdaptedLifter, view: View, way: str, told: Tensor | None = None
     how far off the tilt was, degrees.
     """
     truth_up = torch.from_numpy(view.up).float()
-    options = options_of(way, truth_up if told is None else told, LiftOptions())
     try:
-        poses, found = lift_wide(model, view.detections, Lens(view.intrinsics, None, "calibrated"), options)
+        poses, found, lifted = lift_view(model, view, way, truth_up if told is None else told)
     except DataError:  # no frame of this view shows enough
         return None
-    row = {int(frame): at for at, frame in enumerate(poses.frame)}
-    lifted = np.array([row[int(frame)] for frame in view.detections.frame])
     limbs = [model.skeleton.joint(joint) for joint in LIMBS]
     enough = (poses.visible[lifted][:, limbs].sum(1) >= FEWEST) & np.isfinite(view.truth[:, HIPS]).all((1, 2))
     valid = enough & poses.valid[lifted]
@@ -85,8 +106,7 @@ def score(model: AdaptedLifter, view: View, way: str, told: Tensor | None = None
         return None
     pose = poses.pose_3d[lifted[valid]][:, limbs].astype(np.float64)
     truth = view.truth[valid]
-    pose = pose - pose[:, HIPS].mean(1, keepdims=True)
-    truth = truth - truth[:, HIPS].mean(1, keepdims=True)
+    pose, truth = about_hips(pose), about_hips(truth)
     error = np.linalg.norm(pose - truth, axis=-1)
     expected = poses.error[lifted[valid]][:, limbs] if poses.error is not None else np.nan
     known = np.isfinite(error)

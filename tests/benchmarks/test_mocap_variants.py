@@ -14,11 +14,11 @@ from benchmarks.mocap.program import main
 from benchmarks.mocap.tables import Row
 from benchmarks.mocap.variants import BASE, Effect, change, effect
 from poseda.cli import main as poseda
-from poseda.config import ARMS, preset
+from poseda.config import ARMS, FIELD_VIEWS, preset
 from poseda.runs.checkpoint import load_checkpoint
 
 STEPS = ["--training.pretrain-steps", "4", "--training.adapt-steps", "4", "--generator-training.steps", "4"]
-STUDIES = {"ablations": ablations.STUDY, "baseline": baseline.STUDY}
+STUDIES = {"ablations": ablations.STUDY, "of wide": ablations.WIDE_STUDY, "baseline": baseline.STUDY}
 
 
 @pytest.fixture(autouse=True)
@@ -99,6 +99,21 @@ def test_ablations_share_the_lifter_that_the_same_recipe_would_train_anyway(
     against = table["variants"][1]["against_base"]
     assert against["mean"] == pytest.approx(mpjpe["no-discriminator"] - mpjpe[BASE])
     assert record["changes"]["focal-30%"] == {"target_data.focal_error": -0.3}
+
+
+def test_wide_is_varied_on_both_pairs_and_nothing_else_is_trained(
+    mocap_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--arm", "wide", "--seeds", "0", "--variants", "level-cameras", "--wide.steps", "4"]
+    assert main(reproduce("ablations", mocap_folder, tmp_path / "q", *options)) == 0
+    shown = capsys.readouterr().out
+    assert "## p1, wide, on target_test" in shown and "## p2, wide, on target_test" in shown
+    record = json.loads((tmp_path / "q/ablations.json").read_text())
+    assert record["changes"]["level-cameras"] == {"views.level_share": 1.0}
+    assert record["changes"]["field-all"] == FIELD_VIEWS
+    mpjpe = {(row["pair"], row["name"]): row["mpjpe"] for row in record["rows"]}
+    assert len(mpjpe) == 4 and len(set(mpjpe.values())) == 4
+    assert {path.parent.name for path in (tmp_path / "q").rglob("*.safetensors")} == {"wide"}
 
 
 def test_the_baseline_is_scored_on_the_sources_validation_clips_alone(
