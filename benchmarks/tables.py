@@ -303,6 +303,7 @@ TABLES: dict[str, Callable[[], Table]] = {
     "rivals-gpa_lpa_view": lambda: rivals("gpa_lpa_view"),
     "wide-pairs": wide_pairs,
     "wide-real": lambda: wide_real("real"),
+    "wide-packaged": lambda: wide_real("real_packaged"),
     "substitutions": substitutions,
     "verdict": verdict,
     "ablations": lambda: variants("ablations", 3, change=True),
