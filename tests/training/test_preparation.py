@@ -335,7 +335,8 @@ def test_own_footage_is_adapted_to_and_accounted_for(
     tmp_path: Path, footage: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = ["--target", str(footage), "--image-size", "1280x720", "--fov", "60", "--json"]
-    assert main([*TINY, *given, "--out", str(tmp_path / "r")]) == 0
+    arms = ["source_only", "gpa", "gpa_lpa", "gpa_lpa_view", "wide"]
+    assert main([*TINY, *given, "--arms", *arms, "--out", str(tmp_path / "r")]) == 0
     shown = capsys.readouterr()
     account = json.loads((tmp_path / "r" / "account.json").read_text())
     assert json.loads(shown.out)["account"] == account
@@ -345,14 +346,19 @@ def test_own_footage_is_adapted_to_and_accounted_for(
     assert line in (tmp_path / "r" / "report.html").read_text()
     assert line in (tmp_path / "r" / "report.md").read_text()
     results = json.loads((tmp_path / "r" / "results.json").read_text())
-    assert [(row["arm"], row["split"]) for row in results] == [
-        ("source_only", "source_val"),
-        ("gpa", "source_val"),
-        ("gpa_lpa", "source_val"),
-        ("gpa_lpa_view", "source_val"),
-        ("wide", "source_val"),
-    ]
+    assert [(row["arm"], row["split"]) for row in results] == [(arm, "source_val") for arm in arms]
     assert main(["evaluate", str(tmp_path / "r"), "--split", "source_val"]) == 0
+
+
+def test_footage_too_short_to_learn_from_gets_the_packages_lifter_and_a_word_why(
+    tmp_path: Path, footage: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--target", str(footage), "--image-size", "1280x720"]
+    assert main([*TINY, *given, "--out", str(tmp_path / "r")]) == 0
+    results = json.loads((tmp_path / "r" / "results.json").read_text())
+    assert [row["arm"] for row in results] == ["wide"]
+    shown = capsys.readouterr()
+    assert "The arm wide_target is left out: it needs" in " ".join((shown.err + shown.out).split())
 
 
 def test_footage_of_upper_bodies_is_refused_with_what_can_be_used(

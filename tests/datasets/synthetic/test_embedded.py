@@ -217,7 +217,9 @@ def test_adapting_code_receives_no_3d_pose_of_the_target():
         "source",
         "source_val",
         "target",
+        "weak",
     }
+    assert data.weak is None
     assert {field.name for field in dataclasses.fields(data.target)} == {
         "pose_2d",
         "camera",
@@ -225,6 +227,7 @@ def test_adapting_code_receives_no_3d_pose_of_the_target():
         "visible",
         "observed",
         "rig",
+        "time",
     }
     assert data.target.rig is None
     tensors = [data.target.pose_2d, data.target.clip]
