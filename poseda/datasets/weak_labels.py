@@ -141,7 +141,16 @@ def read_weak_labels(
         parts.append(labels)
     names = ("pose_3d", "known", "row", "metric")
     whole = WeakLabels(*(torch.cat([getattr(part, name) for part in parts]) for name in names))
-    return WeakReading(whole, tuple(account), {Path(path).name: _sha256(Path(path)) for path in paths})
+    return WeakReading(whole, tuple(account), _digests([Path(path) for path in paths]))
+
+
+def _digests(paths: Sequence[Path]) -> dict[str, str]:
+    """SHA-256 of each file by its name; files of one name also have their number."""
+    names = Counter(path.name for path in paths)
+    return {
+        path.name if names[path.name] == 1 else f"{path.name} ({number})": _sha256(path)
+        for number, path in enumerate(paths, 1)
+    }
 
 
 def _sha256(path: Path) -> str:

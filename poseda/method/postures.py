@@ -15,6 +15,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from poseda import ops
 from poseda.geometry.kinematics import root_relative
 from poseda.geometry.skeleton import Skeleton
 
@@ -71,7 +72,8 @@ class Postures(nn.Module):
         _, spread, axes = torch.linalg.svd(flat - self.mean, full_matrices=False)
         self.axes.copy_(axes)
         self.spread.copy_((spread / math.sqrt(len(flat))).clamp_min(LEAST))
-        self.lengths.copy_(self._bones(root_relative(upright)).norm(dim=2).median(0).values)
+        bones = ops.bones(root_relative(upright), self.skeleton)
+        self.lengths.copy_(bones.norm(dim=2).median(0).values)
         return (flat - self.mean) @ self.axes.T / self.spread
 
     def forward(self, point: Tensor, time: Tensor) -> Tensor:
@@ -95,17 +97,10 @@ class Postures(nn.Module):
         posture = torch.cat([flat.new_zeros(count, 1, 3), flat.unflatten(1, (-1, 3))], 1)
         return self._of_lengths(posture)
 
-    def _bones(self, posture: Tensor) -> Tensor:
-        parents = list(self.skeleton.parents)
-        return posture[:, 1:] - posture[:, parents[1:]]
-
     def _of_lengths(self, posture: Tensor) -> Tensor:
         """The same bone directions, with the lengths of the people that were learned from."""
-        bone = torch.nn.functional.normalize(self._bones(posture), dim=2) * self.lengths[:, None]
-        joints = [posture[:, 0]]
-        for joint in range(1, self.skeleton.num_joints):
-            joints.append(joints[self.skeleton.parents[joint]] + bone[:, joint - 1])
-        return torch.stack(joints, 1)
+        direction = torch.nn.functional.normalize(ops.bones(posture, self.skeleton), dim=2)
+        return ops.forward_kinematics(posture[:, 0], direction * self.lengths[:, None], self.skeleton)
 
 
 def upright(pose_3d: Tensor, up: Tensor, skeleton: Skeleton) -> Tensor:

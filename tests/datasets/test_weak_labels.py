@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from poseda.datasets import AdaptationData, DataError, OwnDomains, own_domains
+from poseda.datasets.weak_labels import _digests
 from poseda.export import write_poses
 from poseda.geometry.kinematics import root_relative
 from poseda.geometry.skeleton import H36M16
@@ -222,3 +223,13 @@ def test_the_rows_that_a_smaller_target_keeps_keep_their_labels(rig: FilmedRig, 
     fewer = found.among(torch.tensor([11, 0, 3]))
     assert fewer.row.tolist() == [2, 0]  # of frames 3 and 11
     torch.testing.assert_close(fewer.pose_3d, found.pose_3d[[0, 2]])
+
+
+def test_files_of_one_name_are_recorded_each(tmp_path: Path) -> None:
+    one, two = (tmp_path / folder / "poses.npz" for folder in ("a", "b"))
+    for path, content in ((one, b"one"), (two, b"two")):
+        path.parent.mkdir()
+        path.write_bytes(content)
+    found = _digests([one, two])
+    assert set(found) == {"poses.npz (1)", "poses.npz (2)"} and len(set(found.values())) == 2
+    assert set(_digests([one])) == {"poses.npz"}
