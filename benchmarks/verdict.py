@@ -48,10 +48,12 @@ class VerdictOptions:
     """File of the record, json. A command that was stopped continues where it stopped."""
     real: Annotated[Path, Found()] | None = None
     """Folder of `python -m benchmarks.real`, of which the first seed is read. Needs --clips and --motion."""
+    packaged: Annotated[Path, Found()] | None = None
+    """The same without --motion: the package's lifter and what each clip taught it. Needs --clips."""
     clips: tuple[Path, ...] = ()
-    """The clips of that folder."""
+    """The clips of these folders."""
     motion: Annotated[Path, Found()] | None = None
-    """The motion of that folder."""
+    """The motion of --real."""
     mocap: Annotated[Path, Found()] | None = None
     """Folder of `python -m benchmarks.mocap arms` with runs of the wide arms."""
     rows: Annotated[int, AtLeast(FEWEST)] = 150
@@ -65,10 +67,12 @@ class VerdictOptions:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.real is None and self.mocap is None:
-            raise ValueError("--real or --mocap: expected a folder with runs, got neither")
-        if self.real is not None and not (self.clips and self.motion):
-            raise ValueError("--clips and --motion: expected those of --real, got none")
+        if self.real is None and self.packaged is None and self.mocap is None:
+            raise ValueError("--real, --packaged or --mocap: expected a folder with runs, got none")
+        if self.real is not None and self.motion is None:
+            raise ValueError("--motion: expected that of --real, got none")
+        if (self.real or self.packaged) is not None and not self.clips:
+            raise ValueError("--clips: expected those of --real or --packaged, got none")
 
 
 PROGRAM = Program(
@@ -157,20 +161,27 @@ class Home:
 def homes(options: VerdictOptions) -> Iterator[Home]:
     """The runs that were named."""
     from benchmarks.mocap.domains import finished_runs
-    from poseda.datasets import read_source
+    from poseda.datasets import open_domains, read_source
     from poseda.datasets.own import split_source
     from poseda.geometry.skeleton import H36M16
 
     if options.real is not None:
         assert options.motion is not None
         _, held = split_source(read_source(options.motion, skeleton=H36M16))
-        yield _home(
-            next(iter(sorted(options.real.glob("seed*")))), held, tuple(real_scenes(options.clips)), True
-        )
+        yield _home(_first_seed(options.real), held, tuple(real_scenes(options.clips, "real")), True)
+    if options.packaged is not None:
+        held = open_domains(None).adaptation().source_val
+        for clip in options.clips:
+            listed = tuple(real_scenes([clip], "package"))
+            yield _home(_first_seed(options.packaged) / clip.stem, held, listed, True)
     if options.mocap is not None:
         for path, domains in finished_runs(options.mocap):
             listed = tuple(mocap_scenes(domains, path.name))[:: options.every]
             yield _home(path, domains.adaptation().source_val, listed, False)
+
+
+def _first_seed(folder: Path) -> Path:
+    return min(folder.glob("seed*"))
 
 
 def _home(path: Path, held: LabelledPoses, listed: tuple[Scene, ...], limbs: bool) -> Home:
@@ -185,8 +196,8 @@ def _home(path: Path, held: LabelledPoses, listed: tuple[Scene, ...], limbs: boo
     return Home(config, models, held, listed, limbs)
 
 
-def real_scenes(paths: Sequence[Path]) -> Iterator[Scene]:
-    """The halves of every view of real clips; the first one taught wide_target."""
+def real_scenes(paths: Sequence[Path], title: str) -> Iterator[Scene]:
+    """The halves of every view of real clips, under a title; the first one taught wide_target."""
     import torch
 
     from benchmarks.real.clips import FEWEST as JOINTS
@@ -202,8 +213,9 @@ def real_scenes(paths: Sequence[Path]) -> Iterator[Scene]:
             if screen.shown is not None:
                 enough = (screen.shown.sum(1) >= JOINTS).nonzero()[:, 0]
                 screen, truth = screen.rows(enough), truth[enough]
-            group = f"real, {'second' if second else 'first'} halves"
-            yield Scene(f"{view.name} {'second' if second else 'first'}", group, not second, screen, truth)
+            group = f"{title}, {'second' if second else 'first'} halves"
+            name = f"{title} {view.name} {'second' if second else 'first'}"
+            yield Scene(name, group, not second, screen, truth)
 
 
 def mocap_scenes(domains: Any, name: str) -> Iterator[Scene]:

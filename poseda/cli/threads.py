@@ -14,6 +14,9 @@ from __future__ import annotations
 
 import os
 import sys
+import time
+from functools import cache
+from pathlib import Path
 
 WAIT, LOOPS = "OMP_WAIT_POLICY", "GOMP_SPINCOUNT"
 
@@ -25,6 +28,12 @@ ASKED = (WAIT, LOOPS, "KMP_BLOCKTIME")
 
 BUSY = 0.5
 """Share of the cores that others must take before it is said."""
+
+COUNTS = Path("/proc/stat")
+"""Where Linux counts the time of its cores."""
+
+GLANCE = 0.1
+"""Seconds for which the cores are watched."""
 
 
 def wait_asleep() -> None:
@@ -43,18 +52,45 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+@cache
+def _taken() -> float:
+    """Share of the cores that programs use at this moment, while this one sleeps.
+
+    Linux counts the time of each core. Elsewhere it is the load of the last minute, in which programs that
+    have ended still count.
+    """
+    before = _spent()
+    time.sleep(GLANCE)
+    after = _spent()
+    if before is None or after is None or after[1] <= before[1]:
+        return os.getloadavg()[0] / _cores() if hasattr(os, "getloadavg") else 0.0
+    return (after[0] - before[0]) / (after[1] - before[1])
+
+
+def _spent() -> tuple[int, int] | None:
+    """Time of all cores so far, in ticks: with work, and in all; None where the system does not say."""
+    try:
+        ticks = [int(word) for word in COUNTS.read_text().splitlines()[0].split()[1:9]]
+    except (OSError, ValueError, IndexError):
+        return None
+    if len(ticks) < 5:
+        return None
+    idle = ticks[3] + ticks[4]  # waiting for a disk is idle, too
+    return sum(ticks) - idle, sum(ticks)
+
+
 def _busy() -> bool:
-    return os.getloadavg()[0] >= BUSY * _cores()
+    return _taken() >= BUSY
 
 
 def busy_cores() -> str | None:
     """A sentence on cores that other programs use, and what helps; None where most are free."""
     if "OMP_NUM_THREADS" in os.environ:
         return None
-    cores, load = _cores(), os.getloadavg()[0]
+    cores = _cores()
     if cores == 1 or not _busy():
         return None
     return (
-        f"other programs use the {cores} cores (load {load:.1f}); with OMP_NUM_THREADS=1 before the command "
-        f"this run may be faster"
+        f"other programs use {100 * _taken():.0f} % of the {cores} cores; with OMP_NUM_THREADS=1 before the "
+        f"command this run may be faster"
     )

@@ -332,10 +332,10 @@ def preset(name: Preset) -> RunConfig:
     if name == "demo":
         return RunConfig(
             preset="demo",
-            training=LifterTrainingConfig(pretrain_steps=600, adapt_steps=600, ema=0.99),
-            generator_training=GeneratorTrainingConfig(steps=1000),
+            training=LifterTrainingConfig(pretrain_steps=500, adapt_steps=500, ema=0.99),
+            generator_training=GeneratorTrainingConfig(steps=700),
             alignment=AlignmentConfig(steps=400),
-            wide=WideConfig(width=256, steps=2000, ema=0.995, target_steps=500),
+            wide=WideConfig(width=256, steps=1400, ema=0.995, target_steps=350),
         )
     if name == "full":
         return RunConfig(

@@ -9,8 +9,10 @@ those of the nearest other arm. The error that wide, or else the source model, e
 hard the target is, to all arms alike. What wide_target expects of itself is left out: of what taught it, it
 expects too little. Rows stand by themselves, so no number depends on how the target is cut into clips.
 
-Simulated targets lack the target's own postures, which wide_target learned, and what else simulation lacks.
-Labelled targets showed how much this matters (:data:`LACKING`, :data:`TRANSFER`, :data:`GAIN`).
+Targets simulated from the source lack the target's own postures, which wide_target learned. So whether it
+is better than wide is read from other ones, made of the postures that both arms find in the target, and seen
+from other sides. What all simulation lacks, labelled targets showed (:data:`LACKING`, :data:`TRANSFER`,
+:data:`GAIN`).
 """
 
 from __future__ import annotations
@@ -24,11 +26,11 @@ import torch
 from torch import Tensor, nn
 
 from poseda import pretrained
-from poseda.config import RunConfig
+from poseda.config import WIDE_ARMS, RunConfig, ViewsConfig
 from poseda.datasets import AdaptationData, UnlabelledPoses
 from poseda.evaluation import labelfree
 from poseda.evaluation.error_model import ErrorModel
-from poseda.evaluation.simulated_target import SimulatedTarget, Simulator, placed_rows
+from poseda.evaluation.simulated_target import Postures, SimulatedTarget, Simulator, placed_rows
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters.predict import predict
 from poseda.lifters.wide import WideLifter
@@ -42,7 +44,10 @@ FEWEST_ROWS = 50
 """With fewer usable rows nothing is predicted."""
 
 TARGETS = 12
-"""Simulated targets."""
+"""Targets simulated from the source."""
+
+FOUND_TARGETS = 3
+"""Targets simulated from the postures that each of the wide arms finds in the target."""
 
 NOISIEST = 1.5
 """Most noise that is simulated, as a multiple of a usual detector's. Each target draws its own share of it.
@@ -116,14 +121,8 @@ def gather(
     # A wide lifter finds the cameras' tilt and says how hard the target is; others know neither.
     reader = "wide" if "wide" in models else source
     seen_by = pretrained.config() if config.packaged else config
-    simulator = Simulator(
-        data.source_val.to("cpu"),
-        target,
-        lifted[reader].up,
-        data.skeleton,
-        seen_by.views,
-        seen_by.detector,
-    )
+    postures = Postures.of_source(data.source_val.to("cpu"), data.skeleton, seen_by.views)
+    simulator = Simulator(postures, target, lifted[reader].up, data.skeleton, seen_by.detector)
     rng = torch.Generator().manual_seed(seed)
     scores = scores_of(lifted, target, data.skeleton, reader)
     seen, true = [], []
@@ -133,8 +132,54 @@ def gather(
         poses = _lift(models, simulated.poses, data.skeleton, config)
         seen.append(scores_of(poses, simulated.poses, data.skeleton, reader))
         true.append(true_errors(poses, simulated))
+    gain = None
+    if prior == "wide" and "wide_target" in models:
+        arms: dict[str, nn.Module] = {arm: models[arm] for arm in WIDE_ARMS}
+        gain = gain_on_found(arms, lifted, simulator, config, seen_by.views, rng)
     progress(1 + targets)
-    return _judge(ErrorModel.fit(seen, true), scores, len(target), prior)
+    return _judge(ErrorModel.fit(seen, true), scores, len(target), prior, gain)
+
+
+def gain_on_found(
+    models: Mapping[str, nn.Module],
+    lifted: Mapping[str, Lifts],
+    simulator: Simulator,
+    config: RunConfig,
+    views: ViewsConfig,
+    rng: torch.Generator,
+) -> float | None:
+    """By how much the log of wide_target's error is below that of wide on postures found in the target.
+
+    Each arm finds postures that suit itself, so those of both count alike.
+
+    Args:
+        models: the wide arms.
+        lifted: what they lifted.
+        simulator: of targets before the same cameras.
+        config: of the run.
+        views: of the run.
+        rng: of the draws.
+
+    Returns:
+        The gain, or None where too few frames have an upward direction, or no pose can be seen.
+    """
+    logs = []
+    for finder in models:
+        up = lifted[finder].up
+        known = up.isfinite().all(1)
+        if int(known.sum()) < FEWEST_ROWS:
+            return None
+        postures = Postures.found(lifted[finder].pose_3d[known], up[known], views)
+        found = simulator.showing(postures)
+        errors = []
+        for _ in range(FOUND_TARGETS):
+            simulated = found.draw(NOISIEST * float(torch.rand((), generator=rng)), rng)
+            poses = _lift(models, simulated.poses, simulator.skeleton, config)
+            errors.append(true_errors(poses, simulated))
+        mean = {arm: sum(error[arm] for error in errors) for arm in models}
+        logs.append(math.log(mean["wide"] / mean["wide_target"]))
+    gain = sum(logs) / len(logs)
+    return gain if math.isfinite(gain) else None
 
 
 def _lift(
@@ -143,9 +188,20 @@ def _lift(
     return {arm: lift_rows(model, target, skeleton, config) for arm, model in models.items()}
 
 
-def _judge(model: ErrorModel, scores: Mapping[str, np.ndarray], rows: int, prior: str) -> Evidence:
-    """Recommend the prior, unless another arm's predicted error is lower by enough."""
+def _judge(
+    model: ErrorModel,
+    scores: Mapping[str, np.ndarray],
+    rows: int,
+    prior: str,
+    gain: float | None = None,
+) -> Evidence:
+    """Recommend the prior, unless another arm's predicted error is lower by enough.
+
+    ``gain`` is that of wide_target over wide, where it is known better than the model knows it.
+    """
     log_error, covariance = model.predict(scores)
+    if gain is not None:
+        log_error[model.arms.index("wide_target")] = log_error[model.arms.index("wide")] - gain
     variance = np.diag(covariance)
     half = DOUBT * np.sqrt(variance + LACKING**2)
     errors = {

@@ -1,9 +1,9 @@
-"""Targets whose errors are known: source poses as the target's own cameras and detector would show them.
+"""Targets whose errors are known: poses as the target's own cameras and detector would show them.
 
 Each frame of a simulated target takes the place of a frame of the target. It has that frame's lens, the
 upward direction of its camera, the place and size of its person, and its unseen joints. The posture is that
-of a source pose that no lifter learned from, changed at random to a degree. What a simulated target lacks
-are the target's own postures.
+of a source pose that no lifter learned from, changed at random to a degree. Such a target lacks the target's
+own postures. Or it is what a lifter found in a frame of the target, seen from another side.
 """
 
 from __future__ import annotations
@@ -22,13 +22,47 @@ from poseda.geometry.placements import measure_seen
 from poseda.geometry.skeleton import Skeleton
 from poseda.method.detector import Detector
 from poseda.method.draws import Draws
-from poseda.method.views import NEAR, draw_views, view_columns
+from poseda.method.views import NEAR, draw_views, unchanged, view_columns
 
 CLIPS = 4
 """Source clips that a simulated target shows: a scene has few people and movements."""
 
 BENT = (0.0, 0.6)
 """Range of the largest standard deviation of bone rotations, radians per axis: one for each target."""
+
+FOUND_BENT = (0.0, 0.05)
+"""The same for postures that were found in the target itself, and count as they are."""
+
+
+@dataclass(frozen=True)
+class Postures:
+    """Poses that simulated targets show.
+
+    Args:
+        pose_3d: (N, J, 3) metres.
+        up: (N, 3) upward unit vectors, in their axes.
+        clip: (N,) numbers of clips.
+        clips: how many of these clips a target shows.
+        bent: range of the standard deviation of bone rotations, radians per axis.
+        views: how people's proportions vary.
+    """
+
+    pose_3d: Tensor
+    up: Tensor
+    clip: Tensor
+    clips: int
+    bent: tuple[float, float]
+    views: ViewsConfig
+
+    @classmethod
+    def of_source(cls, source: LabelledPoses, skeleton: Skeleton, views: ViewsConfig) -> Postures:
+        """Labelled poses that no lifter learned from, of people as a run draws them."""
+        return cls(source.pose_3d, find_up(source, skeleton).up, source.clip, CLIPS, BENT, views)
+
+    @classmethod
+    def found(cls, pose_3d: Tensor, up: Tensor, views: ViewsConfig) -> Postures:
+        """What a lifter found in the target, of people as they are."""
+        return cls(pose_3d, up, torch.zeros(len(up), dtype=torch.int64), 1, FOUND_BENT, unchanged(views))
 
 
 @dataclass(frozen=True)
@@ -56,30 +90,31 @@ class Simulator:
     """Draws simulated targets.
 
     Args:
-        source: labelled poses that no lifter learned from.
+        postures: that people have.
         target: rows of the target, every one placed (:func:`placed_rows`).
-        up: (N, 3) upward in camera axes of each row; NaN keeps the tilt of the source.
+        up: (N, 3) upward in camera axes of each row; NaN keeps the tilt of the postures.
         skeleton: of the poses.
-        views: how people's proportions vary.
         detector: the noise of a usual detector.
     """
 
     def __init__(
         self,
-        source: LabelledPoses,
+        postures: Postures,
         target: UnlabelledPoses,
         up: Tensor,
         skeleton: Skeleton,
-        views: ViewsConfig,
         detector: DetectorConfig,
     ) -> None:
-        self.source, self.target, self.up, self.skeleton = source, target, up, skeleton
-        self.views, self.detector = views, detector
-        self._source_up = find_up(source, skeleton).up
+        self.postures, self.target, self.up, self.skeleton = postures, target, up, skeleton
+        self.detector = detector
         self._seen = torch.ones(target.pose_2d.shape[:2], dtype=torch.bool)
         if target.visible is not None:
             self._seen = target.visible
         self._placement, _ = measure_seen(target.pose_2d, self._seen, skeleton.parents.index(-1))
+
+    def showing(self, postures: Postures) -> Simulator:
+        """The same cameras and detector before other postures."""
+        return Simulator(postures, self.target, self.up, self.skeleton, self.detector)
 
     def draw(self, noise: float, rng: torch.Generator) -> SimulatedTarget:
         """Draw a target with a share of the usual detector's errors; invalid views are left out.
@@ -89,14 +124,14 @@ class Simulator:
             rng: of the draw.
         """
         rows = self._some_rows(rng)
-        up = self._source_up[rows]
+        up = self.postures.up[rows]
         seen_up = self.up.where(self.up.isfinite().all(1, keepdim=True), up)
-        low, high = BENT
+        low, high = self.postures.bent
         bent = low + (high - low) * float(torch.rand((), generator=rng))
-        views, detector = replace(self.views, turn=bent), self._worse(noise)
+        views, detector = replace(self.postures.views, turn=bent), self._worse(noise)
         columns = view_columns(self.skeleton, views) | detector.columns(1)
         drawn = Draws(columns)(len(rows), rng)
-        pose = self.source.pose_3d[rows]
+        pose = self.postures.pose_3d[rows]
         view = draw_views(pose, up, self.skeleton, views, drawn, seen_up=seen_up)
         shown = ops.augment(
             pose,
@@ -128,8 +163,8 @@ class Simulator:
         )
 
     def _some_rows(self, rng: torch.Generator) -> Tensor:
-        """Rows of a few clips of the source, as many as the target has."""
-        clips = self.source.clip.unique()
-        some = clips[torch.randperm(len(clips), generator=rng)[:CLIPS]]
-        rows = torch.isin(self.source.clip, some).nonzero()[:, 0]
+        """Rows of a few clips of the postures, as many as the target has."""
+        clips = self.postures.clip.unique()
+        some = clips[torch.randperm(len(clips), generator=rng)[: self.postures.clips]]
+        rows = torch.isin(self.postures.clip, some).nonzero()[:, 0]
         return rows[torch.randint(len(rows), (len(self.target),), generator=rng)]

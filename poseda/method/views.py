@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -114,6 +114,11 @@ def view_columns(skeleton: Skeleton, options: ViewsConfig) -> dict[str, Column]:
         "turn": Uniform((1, 1), 0.0, options.turn),
         "bones": Normal((skeleton.num_bones, 3)),
     }
+
+
+def unchanged(options: ViewsConfig) -> ViewsConfig:
+    """Views from everywhere of bodies as they are."""
+    return replace(options, build=0.0, anatomical=0.0, hips=0.0, knees=0.0, lean=0.0, stature=0.0, turn=0.0)
 
 
 def draw_views(

@@ -21,7 +21,7 @@ SECONDS_A_CAMERA = 1.0
 ALIGNMENT = 3.0
 """Work of an alignment, in cameras."""
 
-VOTE = 0.5
+VOTE = 0.1
 """Share of a camera's work where its direction is voted on alone, as on simulated targets."""
 
 SCORING = 0.1

@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from poseda.config import RunConfig, ViewsConfig, WideConfig
+from poseda.config import RunConfig, WideConfig
 from poseda.datasets import UnlabelledPoses
 from poseda.datasets.order import continuous_runs
 from poseda.datasets.records import USUAL_RATE
@@ -20,7 +20,7 @@ from poseda.method.draws import Draws, Uniform
 from poseda.method.losses import masked_mean
 from poseda.method.target_losses import consistency_loss, length_loss, reprojection_loss, speed_loss
 from poseda.method.two_passes import LiftedFootage
-from poseda.method.views import draw_views, view_columns
+from poseda.method.views import draw_views, unchanged, view_columns
 
 LONGEST_GAP = 0.25
 """Seconds; frames further apart are no neighbours."""
@@ -37,11 +37,6 @@ def weights_of(options: WideConfig) -> dict[str, float]:
         "consistency_loss": options.weight_consistency,
     }
     return {name: weight for name, weight in weights.items() if weight}
-
-
-def unchanged(options: ViewsConfig) -> ViewsConfig:
-    """Views from everywhere of bodies as they are."""
-    return replace(options, build=0.0, anatomical=0.0, hips=0.0, knees=0.0, lean=0.0, stature=0.0, turn=0.0)
 
 
 class TargetViews:

@@ -18,7 +18,7 @@ from poseda.datasets.synthetic.embedded import EmbeddedDomains
 from poseda.evaluation import predicted_error
 from poseda.evaluation.error_model import ErrorModel
 from poseda.evaluation.predicted_error import gather, lift_rows, scores_of, true_errors
-from poseda.evaluation.simulated_target import Simulator, placed_rows
+from poseda.evaluation.simulated_target import Postures, Simulator, placed_rows
 from poseda.geometry.camera import project, tilted_up
 from poseda.geometry.placements import locate
 from poseda.geometry.rotation import angle_between
@@ -76,7 +76,8 @@ def damaged(model: nn.Module, by: float) -> nn.Module:
 def simulator(data: AdaptationData, rows: int = 100) -> Simulator:
     target = data.target.rows(placed_rows(data.target, data.skeleton)[:rows])
     up = tilted_up(torch.tensor([[0.5, 0.1]])).expand(len(target), 3)
-    return Simulator(data.source_val, target, up, data.skeleton, CONFIG.views, CONFIG.detector)
+    postures = Postures.of_source(data.source_val, data.skeleton, CONFIG.views)
+    return Simulator(postures, target, up, data.skeleton, CONFIG.detector)
 
 
 # ------------------------------------------------------------------------------------- simulated targets
@@ -100,7 +101,8 @@ def test_a_simulated_target_is_seen_by_the_targets_cameras_where_its_people_stan
 
 def test_people_of_a_simulated_target_stand_upright_before_the_targets_camera(data: AdaptationData) -> None:
     made = simulator(data)
-    made.views = dataclasses.replace(made.views, build=0, stature=0)
+    bodies = dataclasses.replace(made.postures.views, build=0, stature=0)
+    made = made.showing(dataclasses.replace(made.postures, views=bodies))
     thorax = data.skeleton.joint("thorax")
     trunk = made.draw(0.0, torch.Generator().manual_seed(3)).truth[:, thorax]
     assert angle_between(trunk.mean(0), made.up[0]).rad2deg() < 25
@@ -113,7 +115,7 @@ def test_what_the_target_hides_is_hidden(data: AdaptationData) -> None:
     visible = torch.ones(len(made.target), 16, dtype=torch.bool)
     visible[:, wrist] = False
     target = dataclasses.replace(made.target, visible=visible)
-    hidden = Simulator(data.source_val, target, made.up, data.skeleton, CONFIG.views, CONFIG.detector)
+    hidden = Simulator(made.postures, target, made.up, data.skeleton, CONFIG.detector)
     drawn = hidden.draw(1.0, torch.Generator().manual_seed(0)).poses
     assert drawn.visible is not None and not drawn.visible[:, wrist].any()
     assert drawn.pose_2d[:, wrist].abs().max() == 0 and drawn.pose_2d[:, wrist - 1].abs().min() > 0
