@@ -68,5 +68,5 @@ def test_without_a_folder_of_runs_it_says_what_it_needs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["--out", str(tmp_path / "v.json")]) == 2
-    assert "--real or --mocap: expected a folder with runs, got neither" in capsys.readouterr().err
+    assert "--real, --packaged or --mocap: expected a folder with runs, got none" in capsys.readouterr().err
     assert not (tmp_path / "v.json").exists()
