@@ -19,6 +19,7 @@ from poseda.datasets.detections import DEFAULT_CONFIDENCE, Detections2D
 from poseda.datasets.formats.npz import Archive
 from poseda.datasets.layouts import LAYOUTS, Layout
 from poseda.datasets.records import UnlabelledPoses
+from poseda.datasets.rig import Rig
 from poseda.datasets.screen import Intrinsics, on_screen
 from poseda.geometry.camera import Camera
 from poseda.geometry.skeleton import H36M16
@@ -133,6 +134,26 @@ def first_halves(paths: Sequence[Path]) -> UnlabelledPoses:
     """The 2D of the first halves of all views, without labels: what shows which joints detectors see."""
     halves = [view.half(second=False) for path in paths for view in views(path)]
     return joined([shown_enough(view, DEFAULT_CONFIDENCE) for view in halves])
+
+
+def first_half_of_rig(path: Path) -> UnlabelledPoses:
+    """The same of one file, with the rotations of its cameras and the moments of its frames."""
+    halves = [view.half(second=False) for view in views(path)]
+    return of_rig(halves, [frames_shown(view, DEFAULT_CONFIDENCE) for view in halves])
+
+
+def of_rig(views: Sequence[View], parts: Sequence[tuple[UnlabelledPoses, np.ndarray]]) -> UnlabelledPoses:
+    """What the cameras of a file saw of the same frames, of which some were kept.
+
+    Args:
+        views: of the cameras.
+        parts: the kept rows of each, and the frames that they are.
+    """
+    camera = torch.cat([torch.full((len(part),), at) for at, (part, _) in enumerate(parts)])
+    moment = torch.cat([torch.from_numpy(kept) for _, kept in parts])
+    rotation = torch.from_numpy(np.stack([view.rotation for view in views])).float()
+    rig = Rig(camera, moment, torch.zeros_like(camera), ("",), len(views), rotation)
+    return replace(joined([part for part, _ in parts]), rig=rig)
 
 
 def shown_enough(view: View, min_confidence: float) -> UnlabelledPoses:

@@ -54,6 +54,9 @@ class RealOptions:
     motion: Annotated[Path | None, Found()] = None
     """Source of 3D poses to train on, as for --source of adapt. Of the clips, it learns no 3D but
     that of --weak-frames. Without it, the package's lifter learns the first halves of each clip by itself."""
+    rig: bool = False
+    """Without --motion: tell the training how the cameras of a clip are rotated, and which frames are of one
+    moment."""
     seeds: Annotated[tuple[Seed, ...], Distinct()] = (0, 1, 2)
     """Seeds of the training."""
     weak_frames: Annotated[int, AtLeast(0)] = 0
@@ -65,6 +68,8 @@ class RealOptions:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if self.rig and self.motion is not None:
+            raise ValueError("--rig: expected no --motion, with which the clips of several rigs are learned")
 
 
 PROGRAM = Program(
@@ -154,6 +159,8 @@ def measure(options: RealOptions, recipe: RunConfig) -> dict[str, Any]:
     asked: dict[str, Any] = {"clips": [path.name for path in options.clips]}
     if options.motion is not None:
         asked["motion"] = options.motion.name
+    if options.rig:
+        asked["rig"] = True
     if options.weak_frames:
         asked["weak"] = {"frames": options.weak_frames, "noise": options.weak_noise}
     return {"asked": asked, "versions": versions(), "recipe": own_recipe(recipe), "scores": scores}
@@ -163,7 +170,7 @@ def measure_seed(
     options: RealOptions, recipe: RunConfig, taught: Taught, seed: int, arms: Sequence[Arm]
 ) -> list[dict[str, Any]]:
     """Train a seed, or take what it left, and score the views of its clips by these arms."""
-    from benchmarks.real.clips import first_halves, views
+    from benchmarks.real.clips import first_half_of_rig, first_halves, views
     from benchmarks.real.score import WAYS, found_together, score
     from benchmarks.real.weak import weak_labels
     from poseda import training
@@ -173,10 +180,12 @@ def measure_seed(
     from poseda.inference import AdaptedLifter
     from poseda.runs import RunFolder
 
-    target, frames = first_halves(taught.clips), options.weak_frames
+    target = first_half_of_rig(taught.clips[0]) if options.rig else first_halves(taught.clips)
+    frames = options.weak_frames
     clip = target.clip + 1 + max(int(taught.source.clip.max()), int(taught.held.clip.max()))
     weak = weak_labels(taught.clips, frames, options.weak_noise) if frames else None
     how = f"weak {frames} {options.weak_noise:g}" if frames else ""
+    how += " rig" if options.rig else ""
     data = AdaptationData(H36M16, taught.source, taught.held, replace(target, clip=clip), weak)
     config = replace(recipe, out=options.out / f"seed{seed}" / taught.folder, seeds=(seed,))
     config = replace(config, resume=RunFolder(config.out).begun)

@@ -11,10 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.real.clips import FEWEST, LIMBS, View, joined, shown_enough
+from benchmarks.real.clips import FEWEST, LIMBS, View, frames_shown, of_rig
 from poseda.datasets.errors import DataError
 from poseda.datasets.lens import Lens
-from poseda.datasets.rig import Rig
 from poseda.export import LiftedPoses
 from poseda.geometry.camera import tilt_of, tilted_up
 from poseda.geometry.rotation import angle_between
@@ -54,14 +53,11 @@ def options_of(way: str, up: Tensor, base: LiftOptions) -> LiftOptions:
 def found_together(model: AdaptedLifter, views: Sequence[View]) -> list[Tensor]:
     """Upward in the axes of each view's camera, (3,), as all cameras vote together."""
     assert isinstance(model.lifter, WideLifter)
-    parts = [shown_enough(view, CONFIDENCE) for view in views]
-    camera = torch.cat([torch.full((len(part),), at) for at, part in enumerate(parts)])
-    rotation = torch.from_numpy(np.stack([view.rotation for view in views])).float()
-    zeros = torch.zeros_like(camera)
-    rig = Rig(camera, zeros, zeros, ("",), len(views), rotation)
-    up = lift_poses(model.lifter, replace(joined(parts), rig=rig), model.config.training.flip).up
-    first = up[(camera == int(camera[0])).nonzero()[0, 0]]
-    world = rotation[int(camera[0])].T @ first.cpu()
+    target = of_rig(views, [frames_shown(view, CONFIDENCE) for view in views])
+    assert target.rig is not None and target.rig.rotation is not None
+    first = lift_poses(model.lifter, target, model.config.training.flip).up[0]
+    rotation = target.rig.rotation
+    world = rotation[int(target.rig.camera[0])].T @ first.cpu()
     return list(rotation @ world)
 
 

@@ -104,6 +104,9 @@ class WideConfig:
     """Arm wide_target: share of the poses that are the target's, 0 to 1."""
     weak_share: Annotated[float, Share()] = 0.5
     """Arm wide_target with --weak-labels: share of the target's poses that are weak labels, 0 to 1."""
+    agreed: bool = True
+    """Arm wide_target: where cameras are calibrated to each other, learn the poses that they agree on, half
+    of these in their own pictures. Without it, each camera teaches what it finds by itself."""
     weight_error: Annotated[float, AtLeast(0)] = 0.02
     """Weight of the loss of the joints' expected errors."""
     weight_up: Annotated[float, AtLeast(0)] = 0.03

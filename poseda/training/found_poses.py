@@ -4,6 +4,9 @@ A lifted pose may be wrong about what the person did. It is still the pose of a 
 footage, and seen from a drawn camera its 2D fits it exactly. The lifter thus learns the target's postures
 from true pairs, and lifts the target better. No 3D of the target is read but weak labels of a few rows, where
 the user has some. Those stand among the found poses, and some are seen in their own pictures.
+
+So do poses that several cameras of a rig agree on (:mod:`poseda.method.agreement`): they are right about what
+the person did, too, as far as cameras from different sides can tell.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from poseda.geometry.kinematics import root_relative
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters.observation import Observation
 from poseda.lifters.wide import WideLifter
+from poseda.method.agreement import agreed_poses
 from poseda.method.two_passes import FEWEST_FRAMES, LiftedFootage, Told, lenses, lift_poses
 from poseda.training.pairs import TrainingData
 
@@ -38,7 +42,7 @@ class FoundPoses(NamedTuple):
         up: (S, 3) upward in the axes of each pose.
         own: how many poses are the source's.
         footage: what was found in each row of the target.
-        pictures: what the detector saw of the last poses, which are weak labels; None without any.
+        pictures: what the detector saw of the last poses, those agreed on and weak labels; None without any.
     """
 
     data: TrainingData
@@ -87,29 +91,34 @@ def with_found(
     assert isinstance(lifter, WideLifter) and data.target is not None
     complete = data.patterns is None
     lifted = lift_poses(lifter, data.target, config.training.flip, None, Told(find_lengths=complete))
+    target = data.target.to(lifted.pose_3d.device)
+    frames = Observation.of(target.pose_2d, target.camera, target.shown, data.skeleton.num_groups)
+    poses, agreed = lifted.pose_3d, torch.zeros(len(target), dtype=torch.bool, device=lifted.pose_3d.device)
+    if config.wide.agreed and target.rig is not None and target.rig.rotation is not None:
+        poses, agreed = agreed_poses(poses, lifted.error, frames, target.rig)
     known = lifted.up.isfinite().all(1)
     generator = torch.Generator().manual_seed(seed)
     wanted = max(round(len(data.source) * share / (1 - share)), 1)
-    poses, row = lifted.pose_3d, _drawn(known.nonzero()[:, 0], wanted, generator)
+    row = _drawn(known.nonzero()[:, 0], wanted, generator)
     weak = None if data.weak is None else data.weak.among(known.nonzero()[:, 0])
-    labelled = 0
+    labels = poses[:0]
     if weak is not None and len(weak):
         labelled = round(wanted * config.wide.weak_share)
         chosen = _drawn(torch.arange(len(weak), device=row.device), labelled, generator)
-        row = torch.cat([row[labelled:], known.nonzero()[:, 0][weak.row[chosen]]])
-        whole = completed(weak, poses[known], data.target.clip.to(row.device)[known], data.skeleton)
-        poses = torch.cat([poses[row[: wanted - labelled]], whole[chosen]])
-    else:
-        poses = poses[row]
+        row = row[labelled:]
+        whole = completed(weak, poses[known], target.clip[known], data.skeleton)
+        labels, labelled_row = whole[chosen], known.nonzero()[:, 0][weak.row[chosen]]
+    row = row[agreed[row].argsort(stable=True)]  # those that are also seen in their own pictures last
+    pictured = int(agreed[row].sum()) + len(labels)
+    poses = torch.cat([poses[row], labels])
+    if len(labels):
+        row = torch.cat([row, labelled_row])
     pose = poses + poses.new_tensor([0.0, 0.0, DISTANCE])
-    seen = data.target.to(pose.device).rows(row)
+    seen = target.rows(row)
     found = LabelledPoses(pose, seen.pose_2d, seen.camera, seen.clip)
     source = replace(data.source, columns={})
     up = torch.cat([find_up(data.source, data.skeleton).up, lifted.up[row]])
-    pictures = None
-    if labelled:
-        last = seen.rows(torch.arange(wanted - labelled, wanted, device=row.device))
-        pictures = Observation.of(last.pose_2d, last.camera, last.shown, data.skeleton.num_groups)
+    pictures = frames.rows(row[len(row) - pictured :]) if pictured else None
     return FoundPoses(replace(data, source=concatenated([source, found])), up, len(source), lifted, pictures)
 
 
