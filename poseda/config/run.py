@@ -295,8 +295,14 @@ FIELD_VIEWS: dict[str, float] = {
 """What `poseda adapt` draws for footage by default: detectors mark other joints than motion capture does."""
 
 
-PACKAGED_TEACHING: dict[str, int] = {"wide.rounds": 2, "wide.target_steps": 500}
-"""How long the package's own lifter learns a target by default: it has seen more already."""
+PACKAGED_TEACHING: dict[str, float] = {
+    "wide.rounds": 2,
+    "wide.target_steps": 500,
+    "wide.weight_reprojection": 1.0,
+    "wide.weight_consistency": 0.3,
+}
+"""How the package's own lifter learns a target by default: not for long, as it has seen more already. Beside
+the pairs it learns from the target's pictures, too (benchmarks/README.md)."""
 
 
 def usual_arms(config: RunConfig) -> tuple[Arm, ...]:

@@ -353,6 +353,13 @@ def test_the_packages_lifter_learns_a_target_for_less_long_than_one_of_the_run(t
     (tmp_path / "config.json").write_text(json.dumps({"config": older}))
     assert taught(resume=True, out=tmp_path) == (2, 1500)
 
+    def pictures(**given: Any) -> tuple[float, float]:
+        wide = resolve({"target": (Path("clip.json"),), "device": "cpu", **given}).wide
+        return wide.weight_reprojection, wide.weight_consistency
+
+    assert pictures() == (1.0, 0.3) and pictures(from_scratch=True) == (0.0, 0.0)
+    assert pictures(**{"wide.weight_consistency": 0.0}) == (1.0, 0.0)
+
 
 @pytest.mark.parametrize(
     ("recorded", "gate", "arms"),
