@@ -112,6 +112,19 @@ def wide_real(record: str) -> Table:
     return by_view(read(record))
 
 
+def wide_summary() -> Table:
+    """Every lifter on real detections, in a line each."""
+    from benchmarks.real.tables import summary
+
+    return summary(
+        {
+            "package": read("real_packaged"),
+            "package, rig": read("real_rig"),
+            "of motion capture": read("real"),
+        }
+    )
+
+
 def verdict() -> Table:
     """The recommendation against labels."""
     from benchmarks.verdict import by_group
@@ -304,6 +317,8 @@ TABLES: dict[str, Callable[[], Table]] = {
     "wide-pairs": wide_pairs,
     "wide-real": lambda: wide_real("real"),
     "wide-packaged": lambda: wide_real("real_packaged"),
+    "wide-rig": lambda: wide_real("real_rig"),
+    "wide-summary": wide_summary,
     "substitutions": substitutions,
     "verdict": verdict,
     "ablations": lambda: variants("ablations", 3, change=True),

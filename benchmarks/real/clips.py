@@ -35,6 +35,10 @@ Y_DOWN = "panoptic"
 """Files of this name have a world whose y axis points down; in the others z points up."""
 
 
+BYSTANDERS = ("pose2sim_balancing_blazepose 1",)
+"""Views whose detections follow another person."""
+
+
 @dataclass(frozen=True)
 class View:
     """What one camera saw of one person.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any
+
+from benchmarks.real.clips import BYSTANDERS
 
 COLUMNS = {
     "wide: one pass": ("wide", "one_pass"),
@@ -38,6 +40,63 @@ def by_view(record: dict[str, Any]) -> tuple[Sequence[str], list[list[str]]]:
         ends.append(f"**{mean(means):.1f}{spread}**")
     off = [f"{mean(_of(record, way, 'tilt_off')):.0f}" for way in (BEST, TOGETHER)]
     return HEADINGS, [*rows, [*ends, *off]]
+
+
+SUMMARY_HEADINGS = (
+    *("lifter", "told", "mean", "without the bystander", "highest of these", "Shelf", "beam, BODY_25"),
+    *("lifted %", "within expected error %"),
+)
+"""What is told is as in the table by view."""
+
+
+def summary(records: Mapping[str, dict[str, Any]]) -> tuple[Sequence[str], list[list[str]]]:
+    """A line for each lifter and what it is told: means over views and seeds, MPJPE in mm.
+
+    Args:
+        records: by what the table calls them. The arm wide is shown of the first one of its kind.
+    """
+    lines, shown = [], set()
+    for title, record in records.items():
+        for heading, column in COLUMNS.items():
+            arm, way = column
+            kind = (arm, way, str(record["asked"].get("motion")))
+            if arm == "wide" and kind in shown:
+                continue
+            shown.add(kind)
+            told = heading.strip().removeprefix(f"{arm}: ")
+            lines.append([f"{title}: {arm}", told, *_summed(record, column)])
+    return SUMMARY_HEADINGS, lines
+
+
+def _summed(record: dict[str, Any], column: tuple[str, str]) -> list[str]:
+    """The cells of one arm and way."""
+
+    def over(kept: Callable[[str], bool]) -> str:
+        means = [mean(_kept(record, column, seed, kept)) for seed in _seeds(record)]
+        return f"{mean(means):.1f}" + (f" ± {stdev(means):.1f}" if len(means) > 1 else "")
+
+    views = dict.fromkeys(row["view"] for row in record["scores"])
+    by_view = {view: mean(_of(record, column, "mpjpe", view=view)) for view in views}
+    lifted, there = (sum(_of(record, column, name)) for name in ("lifted", "views"))
+    return [
+        over(lambda view: True),
+        over(lambda view: view not in BYSTANDERS),
+        f"{max(error for view, error in by_view.items() if view not in BYSTANDERS):.0f}",
+        over(lambda view: view.startswith("shelf")),
+        over(lambda view: view.startswith("pose2sim_balancing ")),
+        f"{100 * lifted / there:.0f}",
+        f"{100 * mean(_of(record, column, 'within_error')):.0f}",
+    ]
+
+
+def _kept(
+    record: dict[str, Any], column: tuple[str, str], seed: int, kept: Callable[[str], bool]
+) -> list[float]:
+    return [
+        row["mpjpe"]
+        for row in record["scores"]
+        if (row["arm"], row["way"]) == column and row["seed"] == seed and kept(row["view"])
+    ]
 
 
 def sentence(record: dict[str, Any]) -> str:

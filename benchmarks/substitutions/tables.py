@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from statistics import mean
 from typing import Any
 
+from benchmarks.real.clips import BYSTANDERS
+
 TITLES = {
     "own": "nothing",
     "gravity": "upward direction",
@@ -19,9 +21,6 @@ TITLES = {
     "all": "all together",
 }
 """What is put in, in the order of the table's lines."""
-
-BYSTANDERS = ("pose2sim_balancing_blazepose 1",)
-"""Views whose detections follow another person. Means leave them out."""
 
 
 def by_substitution(record: dict[str, Any]) -> tuple[Sequence[str], list[list[str]]]:

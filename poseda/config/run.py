@@ -162,7 +162,7 @@ class RunConfig:
     seeds: Annotated[tuple[Seed, ...], Distinct()] = (0,)
     """Seeds of the training. The table shows mean and standard deviation over them."""
     preset: Preset = "auto"
-    """Where defaults come from: tiny (a minute), demo (five minutes), default (minutes for an arm) or full
+    """Where defaults come from: tiny (a minute), demo (three minutes), default (minutes for an arm) or full
     (hours, on a GPU minutes). auto: full on CUDA. On a CPU it is default, and demo between the embedded
     domains."""
     out: Path = Path("poseda-run")

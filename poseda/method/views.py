@@ -24,6 +24,9 @@ from poseda.method.draws import Chance, Column, Normal, Uniform
 from poseda.method.posture import bent
 from poseda.ops import AugmentedPose
 
+DISTANCE = 4.0
+"""Metres at which poses without a place are kept; views are drawn at distances of their own."""
+
 NEAR = 0.1
 """Least depth of a joint, metres. A view with a nearer one is invalid."""
 

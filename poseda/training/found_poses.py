@@ -28,10 +28,8 @@ from poseda.lifters.observation import Observation
 from poseda.lifters.wide import WideLifter
 from poseda.method.agreement import agreed_poses
 from poseda.method.two_passes import FEWEST_FRAMES, LiftedFootage, Told, lenses, lift_poses
+from poseda.method.views import DISTANCE
 from poseda.training.pairs import TrainingData
-
-DISTANCE = 4.0
-"""Metres at which found poses are kept; views are drawn at distances of their own."""
 
 
 class FoundPoses(NamedTuple):

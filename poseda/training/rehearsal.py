@@ -10,6 +10,7 @@ from poseda.datasets import LabelledPoses
 from poseda.geometry.camera import Camera, project
 from poseda.geometry.skeleton import Skeleton
 from poseda.method.postures import UP, Postures
+from poseda.method.views import DISTANCE
 from poseda.runs.checkpoint import load_checkpoint, unpack_module
 
 REHEARSED = 8000
@@ -18,8 +19,8 @@ REHEARSED = 8000
 HELD = 2000
 """Others, on whose views expected errors are set."""
 
-DISTANCE, FOCAL = 4.0, 2.0
-"""Metres and half screen widths of the camera that they are kept for; views have cameras of their own."""
+FOCAL = 2.0
+"""Half screen widths, of the camera that they are kept for; views have cameras of their own."""
 
 CLIP = 200
 """Poses that count as a clip."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from two_cameras import rig
 
-from benchmarks.real.clips import LIMBS, first_halves, views
+from benchmarks.real.clips import LIMBS, first_half_of_rig, first_halves, views
 from benchmarks.real.program import main
+from benchmarks.real.tables import summary
 from benchmarks.real.weak import weak_labels
 from poseda.geometry.skeleton import H36M16
 
@@ -34,6 +36,46 @@ def test_the_second_halves_are_not_learned_from(clip: Path) -> None:
     assert len(target) == 40  # twenty frames of each of two cameras
     shown = target.shown
     assert shown is None or bool(shown[:, H36M16.joint("left_wrist")].all())
+
+
+def test_the_cameras_of_a_clip_are_a_rig_whose_frames_are_moments(clip: Path) -> None:
+    found = first_half_of_rig(clip).rig
+    assert found is not None and found.rotation is not None
+    np.testing.assert_allclose(found.rotation.numpy(), rig()[0], atol=1e-6)
+    assert found.camera.tolist() == [0] * 20 + [1] * 20 and found.moment.tolist() == [*range(20)] * 2
+
+
+def test_one_rig_is_told_at_a_time(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["--clips", str(clip), "--motion", str(clip), "--out", str(tmp_path / "o"), "--rig"]
+    assert main(command) == 2
+    assert "--rig: expected no --motion" in capsys.readouterr().err
+
+
+def scored(arm: str, way: str, **errors: float) -> list[dict[str, Any]]:
+    return [
+        {"seed": 0, "view": view.replace("_1", " 1"), "arm": arm, "way": way, "views": 10, "lifted": 9}
+        | {"mpjpe": error, "within_error": 0.5}
+        for view, error in errors.items()
+    ]
+
+
+def test_the_summary_leaves_the_bystander_out_and_shows_what_two_records_share_once() -> None:
+    ways = ("one_pass", "found", "rig", "given")
+    views = {"shelf_p2_1": 80.0, "pose2sim_balancing_1": 60.0, "pose2sim_balancing_blazepose_1": 300.0}
+    wide = [row for way in ways for row in scored("wide", way, **views)]
+    target = [row for way in ways[1:] for row in scored("wide_target", way, **views)]
+    record = {"asked": {"clips": []}, "scores": [*wide, *target]}
+    headings, lines = summary({"one": record, "two": record})
+    assert [line[:2] for line in lines[3:6]] == [
+        ["one: wide", "tilt given"],
+        ["one: wide_target", "found"],
+        ["one: wide_target", "rig"],
+    ]
+    assert [line[0] for line in lines[7:]] == ["two: wide_target"] * 3
+    found = dict(zip(headings, lines[0], strict=True))
+    assert found["mean"] == "146.7" and found["without the bystander"] == "70.0"
+    assert found["highest of these"] == "80" and found["Shelf"] == "80.0" and found["beam, BODY_25"] == "60.0"
+    assert found["lifted %"] == "90" and found["within expected error %"] == "50"
 
 
 def test_the_command_trains_scores_and_goes_on(

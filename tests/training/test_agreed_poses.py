@@ -11,7 +11,8 @@ from poseda.config import RunConfig, WideConfig
 from poseda.datasets import own_domains
 from poseda.geometry.rotation import angle_between
 from poseda.inference import AdaptedLifter
-from poseda.training.found_poses import DISTANCE, FoundPoses, with_found
+from poseda.method.views import DISTANCE
+from poseda.training.found_poses import FoundPoses, with_found
 from poseda.training.pairs import TrainingData
 from tests.shared.rigs import FilmedRig, film_rig
 
