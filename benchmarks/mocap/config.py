@@ -9,7 +9,7 @@ from typing import Annotated, Literal, get_args
 from poseda.config.limits import AtLeast, Distinct, Found, check_fields
 from poseda.config.run import ARMS, TABLE_ARMS, NamedArm, Seed
 
-Pair = Literal["p0", "p1", "p2", "dev"]
+Pair = Literal["p0", "p1", "p2", "dev", "back"]
 PAIRS: tuple[Pair, ...] = get_args(Pair)
 
 
@@ -51,7 +51,8 @@ class ReproduceMocapConfig(ReproduceBenchmarkConfig):
     """Every arm on the motion-capture benchmarks, over splits and seeds."""
 
     pairs: Annotated[tuple[Pair, ...], Distinct()] = ("p1", "p2")
-    """Benchmarks: p0 (no gap), p1 (of cameras), p2 (of postures and cameras), dev (for choosing recipes)."""
+    """Benchmarks: p0 (no gap), p1 (of cameras), p2 (of postures and cameras), dev (for choosing recipes),
+    back (dev the other way round)."""
     splits: Annotated[tuple[Annotated[int, AtLeast(0)], ...], Distinct()] = (0, 1, 2)
     """Seeds of the benchmarks: they decide the test clips and where people and cameras stand."""
     arms: Annotated[tuple[NamedArm, ...], Distinct()] = ARMS

@@ -6,6 +6,8 @@
   the Human3.6M rig. The target is other CMU subjects under the MPI-INF-3DHP cameras.
 - ``dev`` has p2's source, and the donors as its target. They are not in p2's target, so recipes are chosen
   on it.
+- ``back`` is dev the other way round: from the donors under the MPI-INF-3DHP cameras to Bandai motions on
+  their bodies under the Human3.6M rig.
 - ``p0`` has no gap: the clips of p1, both parts under the Human3.6M rig. The gate must keep the source model.
 
 The user brings a folder with ``cmu.npz``, ``cmu_retargeted.npz``, ``bandai1.npz``, ``bandai2.npz`` and
@@ -113,7 +115,7 @@ def build_benchmark(
 
     Args:
         folder: with the motion and calibration files.
-        benchmark: ``p0``, ``p1``, ``p2`` or ``dev``.
+        benchmark: ``p0``, ``p1``, ``p2``, ``dev`` or ``back``.
         seed: of splits, cameras and placements.
         sequences: whether to film whole clips in order, with fixed cameras for each, and to mark invalid
             frames. Otherwise each frame has its own cameras, invalid frames are left out, and the rest is
@@ -131,14 +133,16 @@ def build_benchmark(
     folder, rng = Path(folder), np.random.default_rng(seed)
     studio, field = read_rigs(folder / "cameras.json")
     cmu = read_motion(folder, "cmu", "cmu_retargeted")
-    if benchmark in ("p2", "dev"):
+    if benchmark in ("p2", "dev", "back"):
         source = _bandai(folder, cmu, rng, sequences)
-        target = cmu.rows(np.isin(cmu.subject, [*BODY_DONORS, ALSO_DONOR]) == (benchmark == "dev"))
+        target = cmu.rows(np.isin(cmu.subject, [*BODY_DONORS, ALSO_DONOR]) == (benchmark != "p2"))
         filmed = Filming(studio, 1, STUDIO_SHIFT)
     else:
         source, target = split_clips(cmu, rng, 0.5)
         filmed = Filming(studio, 3, STUDIO_SHIFT)
     seen = filmed if benchmark == "p0" else Filming(field, 2, FIELD_SHIFT)
+    if benchmark == "back":
+        source, target, filmed, seen = target, source, seen, filmed
     source, validation = split_clips(place_clips(source, rng, filmed.shift), rng, 0.9)
     train, test = split_clips(place_clips(target, rng, seen.shift), rng, 0.5)
     table: dict[str, np.ndarray] = {}

@@ -37,8 +37,8 @@ def test_a_built_benchmark_opens_as_domains(mocap_folder, tmp_path, benchmark_na
         for poses in (data.source, data.source_val, data.target, domains.evaluation())
     ]
     assert all(seen)
-    # The source of p2 and dev numbers the clips of another database.
-    own = seen if benchmark_name in ("p0", "p1") else seen[2:]
+    # One domain of p2, dev and back numbers the clips of another database.
+    own = seen if benchmark_name in ("p0", "p1") else seen[:2] if benchmark_name == "back" else seen[2:]
     assert len(set().union(*own)) == sum(map(len, own))
     for poses in (data.source, domains.evaluation(), domains.oracle()):
         camera = Camera(
@@ -95,6 +95,14 @@ def test_p2_keeps_the_donors_out_of_the_target_and_puts_their_bones_into_the_sou
     assert 0.959 < scale.min() < scale.max() < 1.041
 
 
+def test_back_is_dev_the_other_way_round(mocap_folder):
+    back, dev = (build_benchmark(mocap_folder, name) for name in ("back", "dev"))
+    for one, other in (("source", "target_train"), ("target_train", "source")):
+        assert set(back[f"{one}_subject"]) == set(dev[f"{other}_subject"])
+        assert {*map(tuple, back[f"{one}_focal"])} <= {*map(tuple, dev[f"{other}_focal"])}
+    assert set(back["target_test_subject"]) == {"bandai1", "bandai2"}
+
+
 def test_sequences_are_in_order_and_keep_invalid_frames(mocap_folder):
     table = build_benchmark(mocap_folder, "p1", sequences=True)
     for split in SPLITS:
@@ -105,7 +113,7 @@ def test_sequences_are_in_order_and_keep_invalid_frames(mocap_folder):
 
 
 def test_what_is_missing_or_wrong_is_named(mocap_folder, tmp_path):
-    with pytest.raises(ValueError, match="benchmark: expected one of p0, p1, p2, dev, got 'p3'"):
+    with pytest.raises(ValueError, match="benchmark: expected one of p0, p1, p2, dev, back, got 'p3'"):
         build_benchmark(mocap_folder, "p3")
     with pytest.raises(
         DataError, match=r"cameras\.json: file: expected a file that can be read, found No such file"
