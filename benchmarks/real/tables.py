@@ -33,11 +33,7 @@ def by_view(record: dict[str, Any]) -> tuple[Sequence[str], list[list[str]]]:
         + [f"{mean(_of(record, way, 'tilt_off', view=view)):.0f}" for way in (BEST, TOGETHER)]
         for view in dict.fromkeys(row["view"] for row in record["scores"])
     ]
-    ends = ["**mean**", ""]
-    for column in COLUMNS.values():
-        means = [mean(_of(record, column, "mpjpe", seed=seed)) for seed in _seeds(record)]
-        spread = f" ± {stdev(means):.1f}" if len(means) > 1 else ""
-        ends.append(f"**{mean(means):.1f}{spread}**")
+    ends = ["**mean**", "", *(f"**{over_views(record, column)}**" for column in COLUMNS.values())]
     off = [f"{mean(_of(record, way, 'tilt_off')):.0f}" for way in (BEST, TOGETHER)]
     return HEADINGS, [*rows, [*ends, *off]]
 
@@ -70,33 +66,27 @@ def summary(records: Mapping[str, dict[str, Any]]) -> tuple[Sequence[str], list[
 
 def _summed(record: dict[str, Any], column: tuple[str, str]) -> list[str]:
     """The cells of one arm and way."""
-
-    def over(kept: Callable[[str], bool]) -> str:
-        means = [mean(_kept(record, column, seed, kept)) for seed in _seeds(record)]
-        return f"{mean(means):.1f}" + (f" ± {stdev(means):.1f}" if len(means) > 1 else "")
-
     views = dict.fromkeys(row["view"] for row in record["scores"])
     by_view = {view: mean(_of(record, column, "mpjpe", view=view)) for view in views}
     lifted, there = (sum(_of(record, column, name)) for name in ("lifted", "views"))
     return [
-        over(lambda view: True),
-        over(lambda view: view not in BYSTANDERS),
+        over_views(record, column),
+        over_views(record, column, lambda view: view not in BYSTANDERS),
         f"{max(error for view, error in by_view.items() if view not in BYSTANDERS):.0f}",
-        over(lambda view: view.startswith("shelf")),
-        over(lambda view: view.startswith("pose2sim_balancing ")),
+        over_views(record, column, lambda view: view.startswith("shelf")),
+        over_views(record, column, lambda view: view.startswith("pose2sim_balancing ")),
         f"{100 * lifted / there:.0f}",
         f"{100 * mean(_of(record, column, 'within_error')):.0f}",
     ]
 
 
-def _kept(
-    record: dict[str, Any], column: tuple[str, str], seed: int, kept: Callable[[str], bool]
-) -> list[float]:
-    return [
-        row["mpjpe"]
-        for row in record["scores"]
-        if (row["arm"], row["way"]) == column and row["seed"] == seed and kept(row["view"])
-    ]
+def over_views(
+    record: dict[str, Any], column: tuple[str, str], kept: Callable[[str], bool] = lambda view: True
+) -> str:
+    """Mean MPJPE over the kept views, and its spread over seeds."""
+    rows = [row for row in record["scores"] if (row["arm"], row["way"]) == column and kept(row["view"])]
+    means = [mean(row["mpjpe"] for row in rows if row["seed"] == seed) for seed in _seeds(record)]
+    return f"{mean(means):.1f}" + (f" ± {stdev(means):.1f}" if len(means) > 1 else "")
 
 
 def sentence(record: dict[str, Any]) -> str:
