@@ -102,6 +102,8 @@ class WideConfig:
     """Arm wide_target: highest step size of Adam."""
     target_share: Annotated[float, Share()] = 0.5
     """Arm wide_target: share of the poses that are the target's, 0 to 1."""
+    near_share: Annotated[float, Share(whole=True)] = 0.0
+    """Arm wide_target: share of the views that are seen from where the target's cameras see its people."""
     weak_share: Annotated[float, Share()] = 0.5
     """Arm wide_target with --weak-labels: share of the target's poses that are weak labels, 0 to 1."""
     agreed: bool = True

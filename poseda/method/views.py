@@ -18,8 +18,10 @@ from torch import Tensor
 from poseda import ops
 from poseda.config import ViewsConfig
 from poseda.geometry.camera import Camera, tilted_up
+from poseda.geometry.placements import REFINEMENTS, locate
 from poseda.geometry.rotation import composed, turned_onto
 from poseda.geometry.skeleton import Skeleton
+from poseda.lifters.observation import Observation
 from poseda.method.draws import Chance, Column, Normal, Uniform
 from poseda.method.posture import bent
 from poseda.ops import AugmentedPose
@@ -75,6 +77,30 @@ class View:
             min_depth=NEAR,
             **given,
         )
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where M people of a target stand before its cameras.
+
+    Args:
+        up: (M, 3) upward unit vectors in camera axes.
+        root: (M, 3) metres, camera axes.
+    """
+
+    up: Tensor
+    root: Tensor
+
+    @classmethod
+    def of(cls, pose_3d: Tensor, frames: Observation, up: Tensor) -> Places | None:
+        """Those of lifted poses (N, J, 3) whose direction upward (N, 3) is known; None without any.
+
+        Poses stand where they fit their pictures best.
+        """
+        rays, seen = frames.rays[:, 0], frames.seen[:, 0]
+        root = locate(pose_3d, rays, ray_camera(rays.dtype, rays.device), seen, REFINEMENTS)
+        known = up.isfinite().all(1) & root.isfinite().all(1)
+        return cls(up[known], root[known]) if bool(known.any()) else None
 
 
 @lru_cache(maxsize=8)
@@ -133,6 +159,7 @@ def draw_views(
     physique: Tensor | None = None,
     own: Tensor | None = None,
     seen_up: Tensor | None = None,
+    places: Places | None = None,
 ) -> View:
     """Make a view for each of N source poses.
 
@@ -146,6 +173,7 @@ def draw_views(
             keeps the source's.
         own: (N,) bool, whether the legs are as motion capture has them. None: all are.
         seen_up: (N, 3) upward unit vectors in camera axes, where the cameras are known; None draws them.
+        places: where people stand in the views of the column ``near``, which ``place`` picks.
     """
     if seen_up is None:
         most = math.radians(options.roll)
@@ -153,6 +181,11 @@ def draw_views(
         rolled = torch.where(drawn["slight"], drawn["slight_roll"].clamp(-most, most), drawn["roll"])
         seen_up = tilted_up(torch.cat([pitch, rolled], 1))
     distance = drawn["log_distance"].exp()
+    root = torch.cat([distance * drawn["aside"], distance], 1)
+    if places is not None:
+        row, near = (drawn["place"] * len(places.up)).long().clamp_max(len(places.up) - 1), drawn["near"]
+        seen_up = torch.where(near[:, None], places.up[row], seen_up)
+        root = torch.where(near[:, None], places.root[row], root)
     length = drawn["build"] * drawn["stature"]
     if physique is not None:
         length = torch.lerp(length, length * physique, drawn["anatomical"])
@@ -167,7 +200,7 @@ def draw_views(
         turned_onto(up, seen_up, drawn["heading"]),
         rotation,
         length.clamp(1 - MOST_CHANGE, 1 + MOST_CHANGE) - 1,
-        torch.cat([distance * drawn["aside"], distance], 1),
+        root,
     )
 
 

@@ -28,7 +28,7 @@ from poseda.lifters.observation import Observation
 from poseda.lifters.wide import WideLifter
 from poseda.method.agreement import agreed_poses
 from poseda.method.two_passes import FEWEST_FRAMES, LiftedFootage, Told, lenses, lift_poses
-from poseda.method.views import DISTANCE
+from poseda.method.views import DISTANCE, Places
 from poseda.training.pairs import TrainingData
 
 
@@ -41,6 +41,7 @@ class FoundPoses(NamedTuple):
         own: how many poses are the source's.
         footage: what was found in each row of the target.
         pictures: what the detector saw of the last poses, those agreed on and weak labels; None without any.
+        places: where the target's people stand before its cameras; None where that is not known.
     """
 
     data: TrainingData
@@ -48,6 +49,7 @@ class FoundPoses(NamedTuple):
     own: int
     footage: LiftedFootage
     pictures: Observation | None = None
+    places: Places | None = None
 
 
 def check_target(target: UnlabelledPoses) -> None:
@@ -116,8 +118,14 @@ def with_found(
     found = LabelledPoses(pose, seen.pose_2d, seen.camera, seen.clip)
     source = replace(data.source, columns={})
     up = torch.cat([find_up(data.source, data.skeleton).up, lifted.up[row]])
-    pictures = frames.rows(row[len(row) - pictured :]) if pictured else None
-    return FoundPoses(replace(data, source=concatenated([source, found])), up, len(source), lifted, pictures)
+    return FoundPoses(
+        replace(data, source=concatenated([source, found])),
+        up,
+        len(source),
+        lifted,
+        frames.rows(row[len(row) - pictured :]) if pictured else None,
+        Places.of(lifted.pose_3d, frames, lifted.up),
+    )
 
 
 def _drawn(rows: Tensor, count: int, generator: torch.Generator) -> Tensor:

@@ -116,7 +116,14 @@ class Phases:
                 data = replace(data, source=poses, held=others)
             found = with_found(data, lifter, options.target_share, rng.initial_seed(), self.config)
             views = ViewSource(
-                found.data, self.config, rng.initial_seed(), rng, found.up, found.own, found.pictures
+                found.data,
+                self.config,
+                rng.initial_seed(),
+                rng,
+                found.up,
+                found.own,
+                found.pictures,
+                found.places,
             )
             rate = replace(options_of(self.config), learning_rate=options.target_rate)
             held = self._held(data, rng)

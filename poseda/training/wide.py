@@ -20,8 +20,8 @@ from poseda.lifters.wide import WideLifter
 from poseda.method import losses
 from poseda.method.bodies import anatomical_scale, group_lengths
 from poseda.method.detector import Detector
-from poseda.method.draws import Chance, Column, Draws, Normal
-from poseda.method.views import draw_views, view_columns
+from poseda.method.draws import Chance, Column, Draws, Normal, Uniform
+from poseda.method.views import Places, draw_views, view_columns
 from poseda.training.lifting import LifterPhase
 from poseda.training.pairs import Shuffle, TrainingData
 from poseda.training.target_views import TargetViews
@@ -103,6 +103,7 @@ class ViewSource:
         own: how many of the first poses are of the source's people, whose proportions are drawn towards those
             of anatomy. Default: all.
         pictures: what the detector saw of the last poses, in the axes of these. Half of their views are such.
+        places: where people of the target stand, and in a share of the views those of the poses, too.
     """
 
     def __init__(
@@ -114,8 +115,10 @@ class ViewSource:
         up: Tensor | None = None,
         own: int | None = None,
         pictures: Observation | None = None,
+        places: Places | None = None,
     ) -> None:
         self.data, self.config, self.rng, self.pictures = data, config, rng, pictures
+        self.places = places if config.wide.near_share else None
         self.up = find_up(data.source, data.skeleton).up if up is None else up
         self.own = len(data.source) if own is None else own
         lengths = group_lengths(data.source.pose_3d[: self.own], data.skeleton).median(0).values
@@ -139,6 +142,7 @@ class ViewSource:
             "lengths_known": Chance((), own.known),
             "mirrored": Chance((), 0.5 if self.config.training.flip else 0.0),
             **({} if self.pictures is None else {"pictured": Chance((), PICTURED)}),
+            **({} if self.places is None else {"near": Chance((), own.near_share), "place": Uniform(())}),
         }
 
     def indices(self, step: int) -> tuple[Tensor, ...]:
@@ -156,7 +160,7 @@ class ViewSource:
         pose = torch.where(mirrored[..., None, None], mirror(pose, skeleton), pose)
         at, own = pose if pose.dim() == 3 else pose[:, pose.shape[1] // 2], centre < self.own
         physique = self._physique_of(centre)
-        view = draw_views(at, up, skeleton, self.config.views, drawn, physique, own)
+        view = draw_views(at, up, skeleton, self.config.views, drawn, physique, own, places=self.places)
         seen = view.of(pose, skeleton)
         visible, truth = self.detector.seen(drawn), root_relative(seen.pose_3d)
         scene = _Scene(seen.pose_2d, visible, truth, view.up, seen.valid)
