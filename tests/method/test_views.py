@@ -13,10 +13,11 @@ from poseda.geometry.camera import pitch_roll, tilted_up
 from poseda.geometry.kinematics import root_relative
 from poseda.geometry.rotation import angle_between
 from poseda.geometry.skeleton import H36M16, Skeleton
+from poseda.lifters.observation import Observation
 from poseda.method.bodies import JOINT_CENTRES, TRUNK, anatomical_scale, group_lengths
 from poseda.method.detector import Detector
-from poseda.method.draws import Draws
-from poseda.method.views import View, draw_views, view_columns
+from poseda.method.draws import Chance, Draws, Uniform
+from poseda.method.views import Places, View, draw_views, view_columns
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -63,6 +64,33 @@ def detected(detector: Detector, picture: torch.Tensor) -> torch.Tensor:
 def shown(detector: Detector, count: int = 400, frames: int = 1) -> torch.Tensor:
     """Which joints a detector finds: (count, J)."""
     return detector.seen(Draws(detector.columns(frames))(count, rng()))
+
+
+def test_people_in_near_views_stand_where_those_of_the_target_do() -> None:
+    pose = root_relative(bodies(300))
+    up = torch.nn.functional.normalize(torch.tensor([[0.1, -0.8, -0.5], [0.0, -0.9, -0.3]]), dim=1)
+    root = torch.tensor([[0.5, 0.2, 4.0], [-1.0, 0.1, 7.0]])
+    row = torch.randint(2, (300,), generator=rng())
+    placed = pose + root[row][:, None]
+    rays = (placed[..., :2] / placed[..., 2:])[:, None]
+    none = torch.zeros(300, dtype=torch.bool)
+    shown = torch.rand(rays.shape[:3], generator=rng()) > 0.2
+    frames = Observation(rays, shown, torch.zeros(300, 3), none, torch.zeros(300, 9), none)
+    unknown = torch.arange(300) < 20
+    places = Places.of(pose, frames, up[row].masked_fill(unknown[:, None], torch.nan))
+    assert places is not None and len(places.up) == 280
+    torch.testing.assert_close(places.root, root[row][20:], atol=1e-3, rtol=0)
+
+    columns = {**view_columns(H36M16, PLAIN), "near": Chance((), 0.5), "place": Uniform(())}
+    drawn = Draws(columns)(400, rng(1))
+    view = draw_views(bodies(400), level(400), H36M16, PLAIN, drawn, places=places)
+    near = drawn["near"]
+    assert 0.4 < near.float().mean() < 0.6
+    assert angle_between(view.up[near][:, None], up[None]).amin(1).max() < 1e-3
+    assert torch.cdist(view.root[near], root).amin(1).max() < 1e-3
+    assert (
+        angle_between(view.up[~near][:, None], up[None]).amin(1).mean() > 0.3
+    )  # others come from everywhere
 
 
 def test_a_view_turns_the_body_with_the_vertical() -> None:
