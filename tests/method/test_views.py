@@ -87,7 +87,7 @@ def test_people_in_near_views_stand_where_those_of_the_target_do() -> None:
     near = drawn["near"]
     assert 0.4 < near.float().mean() < 0.6
     assert angle_between(view.up[near][:, None], up[None]).amin(1).max() < 1e-3
-    assert torch.cdist(view.root[near], root).amin(1).max() < 1e-3
+    assert torch.cdist(view.root[near].double(), root.double()).amin(1).max() < 5e-3
     assert (
         angle_between(view.up[~near][:, None], up[None]).amin(1).mean() > 0.3
     )  # others come from everywhere
