@@ -247,6 +247,13 @@ class RunConfig:
                 "frames",
                 f"expected 1 with the arm wide_target, which learns from single frames, got {self.frames}",
             )
+        if self.wide.generated_share and self.packaged:
+            raise ConfigError(
+                "wide.generated_share",
+                f"expected 0 for the package's lifter, which has no <source> to train a generator on, got "
+                f"{self.wide.generated_share:g}",
+                "source",
+            )
         if self.from_scratch and (not self.target or self.source is not None):
             raise ConfigError(
                 "from_scratch",

@@ -104,6 +104,9 @@ class WideConfig:
     """Arm wide_target: share of the poses that are the target's, 0 to 1."""
     near_share: Annotated[float, Share(whole=True)] = 0.0
     """Arm wide_target: share of the views that are seen from where the target's cameras see its people."""
+    generated_share: Annotated[float, Share(whole=True)] = 0.0
+    """Arm wide_target: share of the source's poses that the generator of gpa_lpa changes, which is trained
+    before."""
     weak_share: Annotated[float, Share()] = 0.5
     """Arm wide_target with --weak-labels: share of the target's poses that are weak labels, 0 to 1."""
     agreed: bool = True

@@ -26,6 +26,7 @@ from poseda.training import compilation, graphs
 from poseda.training.adversarial import GeneratorPhase
 from poseda.training.calibration import calibrate
 from poseda.training.found_poses import with_found
+from poseda.training.generated_poses import with_generated
 from poseda.training.lifting import LifterPhase, PairDraw
 from poseda.training.pairs import PairSource, Recipe, TrainingData, recipe_of
 from poseda.training.rehearsal import HELD, REHEARSED, rehearsal
@@ -102,8 +103,10 @@ class Phases:
 
         return build
 
-    def taught(self, given: TrainingData, lifter: nn.Module) -> Build:
+    def taught(self, given: TrainingData, lifter: nn.Module, generator: Generator | None = None) -> Build:
         """A wide lifter learns from the target's poses as it finds them, beside those of the source.
+
+        A generator changes a share of those of the source.
 
         The package's lifter rehearses the postures that it learned from, as its own source is not there.
         """
@@ -114,6 +117,8 @@ class Phases:
                 draws = torch.Generator(rng.device).manual_seed(rng.initial_seed() + 2)
                 poses, others = (rehearsal(count, self.skeleton, draws) for count in (REHEARSED, HELD))
                 data = replace(data, source=poses, held=others)
+            if generator is not None:
+                data = with_generated(data, generator, self.config, rng)
             found = with_found(data, lifter, options.target_share, rng.initial_seed(), self.config)
             views = ViewSource(
                 found.data,

@@ -116,8 +116,15 @@ def plan(config: RunConfig, sizes: Sizes = Sizes()) -> list[PlannedPhase]:
 
 
 def _of_wide_arm(config: RunConfig, arm: Arm, seed: int, sizes: Sizes) -> list[PlannedPhase]:
-    own = config.wide
+    own, generator = config.wide, []
+    if own.generated_share and arm == "wide_target":
+        pretraining, training = config.training.pretrain_steps, config.generator_training.steps
+        generator = [
+            PlannedPhase(PRETRAINED, "lifter", seed, pretraining, "lifter"),
+            PlannedPhase("gpa_lpa", "generator", seed, training, "generator"),
+        ]
     phases = [PlannedPhase("wide", "lifter", seed, 0 if config.packaged else own.steps, "wide")]
+    phases += generator
     for at, name in enumerate(own.round_names if arm == "wide_target" else (), 1):
         phases.append(PlannedPhase(arm, f"lifting {at}", seed, 1, CAMERA, sizes.target_cameras))
         phases.append(PlannedPhase(arm, name, seed, own.target_steps, "wide"))

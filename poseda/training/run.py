@@ -109,8 +109,9 @@ class Run:
 
     def teach_wide(self, seed: int, lifter: nn.Module) -> nn.Module:
         """The arm wide_target: the wide lifter learns from the target's poses as it finds them, in rounds."""
+        generator = self.train_generator(seed, "gpa_lpa") if self.config.wide.generated_share else None
         for at, name in enumerate(self.config.wide.round_names, 1):
-            taught = self._phases.taught(self.data, lifter)
+            taught = self._phases.taught(self.data, lifter, generator)
             weights = self._stages.run(seed, "wide_target", name, self._lifting(seed, at, taught))
             lifter = self._phases.wide_of(weights)
         return lifter
