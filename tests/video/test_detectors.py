@@ -31,19 +31,24 @@ def module(monkeypatch: pytest.MonkeyPatch, name: str, **content: Any) -> None:
 def test_rtmpose_gets_pictures_in_opencvs_order_and_gives_people(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[np.ndarray] = []
     people = np.stack([body("halpe26") * 90 + 200, body("halpe26") * 50 + 300])
+    boxes = [np.array([[0, 0, 9, 9], [5, 5, 9, 9]]), np.array([])]
 
     class BodyWithFeet:
         def __init__(self, **options: str) -> None:
             assert options["backend"] == "onnxruntime"
 
-        def __call__(self, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        def det_model(self, picture: np.ndarray) -> np.ndarray:
             given.append(picture)
+            return boxes.pop(0)
+
+        def pose_model(self, picture: np.ndarray, bboxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            assert len(bboxes) == 2, "without boxes it takes the picture for one"
             return people, np.full((2, 26), 1.4)  # its scores may exceed 1
 
     module(monkeypatch, "rtmlib", BodyWithFeet=BodyWithFeet)
     with open_detector("rtmpose") as detector:
-        found = detector(PICTURE)
-    assert detector.layout == HALPE26 and found.shape == (2, 26, 3)
+        found, nobody = detector(PICTURE), detector(PICTURE)
+    assert detector.layout == HALPE26 and found.shape == (2, 26, 3) and nobody.shape == (0, 26, 3)
     assert np.array_equal(found[..., :2], people) and (found[..., 2] == 1).all()
     assert given[0][0, 0].tolist() == [0, 0, 200]
 
