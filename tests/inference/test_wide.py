@@ -161,6 +161,17 @@ def test_bones_of_a_person_are_of_one_length_and_as_tall_as_said(
     assert tall.sum() > 1.5 * short.sum()
 
 
+def test_expected_errors_grow_with_the_body(run: Path, seated: Path, tmp_path: Path) -> None:
+    usual, tall, short = (
+        lift(run, seated, tmp_path / f"{at}.npz", *options)
+        for at, options in enumerate([[], ["--stature", "2.2"], ["--stature", "1.1"]])
+    )
+    there = usual["error"] > 0
+    scale = tall["error"][there] / usual["error"][there]
+    assert scale.std() < 1e-5 < abs(scale.mean() - 1), "one person has one scale"
+    np.testing.assert_allclose(tall["error"][there], 2 * short["error"][there], rtol=1e-5)
+
+
 def test_single_pictures_are_fitted_each_by_itself(run: Path, seated: Path, tmp_path: Path) -> None:
     items = json.loads(seated.read_text())
     for item in items:
