@@ -269,7 +269,7 @@ def _stream(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> 
         image_size=given["image_size"],
         layout=None if given["layout"] is None else Layout.named(given["layout"]),
         joints=JointMap.of(config.joints or model.config.joints or None),
-        options=LiftOptions.of(config, model.config),
+        options=LiftOptions.of(config, model.config, given.get("rate")),
         notice=complain,
     )
     summary, code = StreamSummary(), 0
@@ -293,13 +293,19 @@ def _stream(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> 
 
 
 def _camera(config: LiftConfig, given: dict[str, Any]) -> Any:
-    """The lines of a camera. They decide the picture's size and the joints."""
+    """The lines of a camera. They decide the picture's size, the joints and the rate."""
     from poseda.cli.footage import detector_of
+    from poseda.inference import LiftOptions
     from poseda.video import open_camera
     from poseda.video.lines import CameraLines
 
     detector = detector_of(given["video_detector"], given["video_model"])
-    lines = CameraLines(open_camera(str(config.input)), detector)
+    camera = open_camera(str(config.input))
+    rate = given["rate"] = config.rate or camera.rate or LiftOptions.rate
+    if config.rate is None:
+        who = "by default, as the capture names none" if camera.rate is None else "as the capture says"
+        complain(f"{config.input}: {rate:g} frames per second, {who}; frames are numbered by their times")
+    lines = CameraLines(camera, detector, rate)
     given["image_size"], given["layout"] = lines.image_size, detector.layout.name
     return lines
 

@@ -292,7 +292,7 @@ class LiftConfig:
             )
             raise ConfigError("moving_camera", wanted, "input")
         if self.streams and self.overlay is not None:
-            raise ConfigError("overlay", "expected a recording, got <input> -, a stream", "input")
+            raise ConfigError("overlay", f"expected a recording, got <input> {self.input}, a stream", "input")
         if self.streams and self.smooth.filter == "savgol":
             wanted = f"expected one_euro, kalman or none for <input> {self.input}, got savgol"
             raise ConfigError("smooth.filter", wanted, "input")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from poseda.cli import main
 from poseda.cli.footage import with_all_detections
 from poseda.datasets import read_detections
 from poseda.datasets.rig import names_of
+from poseda.inference import LineLifter
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -131,14 +134,49 @@ def test_a_missing_detector_is_one_sentence_and_nothing_is_written(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other.mp4"]
 
 
-def test_a_camera_is_lifted_picture_by_picture(
-    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+class StandInCamera:
+    """Pictures at 12.5 frames a second, and the rate that a capture announces."""
+
+    def __init__(self, rate: float | None) -> None:
+        self.rate = rate
+
+    def __iter__(self) -> Iterator[tuple[float, np.ndarray]]:
+        for at, content in enumerate(walk(6)):
+            yield 100 + at / 12.5, content
+
+
+def test_a_camera_is_lifted_picture_by_picture_on_its_own_clock(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("poseda.video.open_detector", lambda name, model: SquareDetector())
-    monkeypatch.setattr("poseda.video.open_camera", lambda name: iter(walk(6)))
-    assert lift(run, "camera:0", tmp_path / "out.jsonl") == 0
-    answers = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
-    assert [answer["frame"] for answer in answers] == list(range(6)) and all(a["valid"] for a in answers)
+    rates: list[float] = []
+
+    class Clocked(LineLifter):
+        def __init__(self, *given: Any, **named: Any) -> None:
+            super().__init__(*given, **named)
+            rates.append(self.options.rate)
+
+    monkeypatch.setattr("poseda.inference.LineLifter", Clocked)
+    monkeypatch.setattr("poseda.video.open_camera", lambda name: StandInCamera(rate=12.5))
+    assert lift(run, "camera:0", tmp_path / "out.jsonl", "--json") == 0
+    assert "camera:0: 12.5 frames per second, as the capture says" in capsys.readouterr().err
+    assert lift(run, "camera:0", tmp_path / "25.jsonl", "--rate", "25") == 0
+    monkeypatch.setattr("poseda.video.open_camera", lambda name: StandInCamera(rate=None))
+    assert lift(run, "camera:0", tmp_path / "30.jsonl") == 0
+    assert "30 frames per second, by default" in capsys.readouterr().err
+    assert rates == [12.5, 25, 30]
+    for name, step in {"out.jsonl": 1, "25.jsonl": 2, "30.jsonl": 2.4}.items():
+        answers = [json.loads(line) for line in (tmp_path / name).read_text().splitlines()]
+        assert [answer["frame"] for answer in answers] == [round(at * step) for at in range(6)]
+        assert all(answer["valid"] for answer in answers)
+
+
+def test_an_overlay_of_a_camera_is_refused_by_its_name(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert lift(run, "camera:0", tmp_path / "out.jsonl", "--overlay", "o.mp4") == 2
+    said = capsys.readouterr().err
+    assert "--overlay: expected a recording, got --input camera:0, a stream" in said
 
 
 def test_a_camera_that_is_not_there_is_refused(
