@@ -24,15 +24,15 @@ def is_video(path: Path) -> bool:
 
 
 def holds_videos(path: Path) -> bool:
-    """Whether a path is a video, or a folder with videos and without files of detections."""
-    from poseda.datasets.detection_files import SUFFIXES as DETECTIONS
+    """Whether a path is a video, or a folder with videos."""
+    return any(map(is_video, files_of(path))) if path.is_dir() else is_video(path)
+
+
+def files_of(folder: Path) -> list[Path]:
+    """The files of a folder and those below it, without those that programs keep there for themselves."""
     from poseda.datasets.detection_files import hidden
 
-    if not path.is_dir():
-        return is_video(path)
-    files = [file for file in path.rglob("*") if file.is_file() and not hidden(file.relative_to(path))]
-    endings = {file.suffix.lower() for file in files}
-    return bool(endings & set(VIDEOS)) and not endings & set(DETECTIONS)
+    return [file for file in folder.rglob("*") if file.is_file() and not hidden(file.relative_to(folder))]
 
 
 class Video:

@@ -81,13 +81,16 @@ def test_what_is_no_video_is_refused_in_a_sentence(tmp_path: Path) -> None:
         assert str(caught.value).startswith(f"{path}: file: expected a video")
 
 
-def test_videos_are_looked_for_where_there_are_no_detections(tmp_path: Path) -> None:
+def test_a_folder_holds_videos_whatever_else_is_in_it(tmp_path: Path) -> None:
     folder = tmp_path / "clips"
     (folder / "monday").mkdir(parents=True)
     (folder / "monday" / "a.MP4").touch()
     assert holds_videos(folder) and holds_videos(folder / "monday" / "a.MP4")
     (folder / "a.json").touch()
-    assert not holds_videos(folder) and not holds_videos(tmp_path / "a.json")
+    assert holds_videos(folder) and not holds_videos(folder / "a.json")
+    assert not holds_videos(tmp_path / "nowhere")
+    (folder / "monday" / "a.MP4").rename(folder / "monday" / ".a.MP4")
+    assert not holds_videos(folder), "hidden files are of programs"
 
 
 def test_a_camera_gives_pictures_and_a_missing_one_is_refused(tmp_path: Path) -> None:
