@@ -73,7 +73,7 @@ def detect_all(
     Args:
         path: the video or folder.
         kept: folders in which detections may be found, also in the folders below them: runs of several paths
-            keep detections of one name apart. New ones go to the last.
+            keep detections of one name apart. New ones go to the last, in which they are looked for first.
         open_detector: makes the detector; not called if all detections are there.
         asked: the detector as it was asked for; detections of another are made anew.
         notice: gets a sentence on what was found, made or doubtful.
@@ -90,7 +90,7 @@ def detect_all(
     videos = [path] if path.is_file() else _videos(path)
     facts = [{"video": video.name, "sha256": _digest(video), "asked": asked} for video in videos]
     home = kept[-1] if path.is_file() else kept[-1] / path.resolve().name
-    for below in [place for folder in kept for place in _places(folder, path)]:
+    for below in [place for folder in dict.fromkeys([kept[-1], *kept]) for place in _places(folder, path)]:
         files = [_kept_file(below, path, video) for video in videos]
         others = path.is_dir() and _others(below, files)
         if all(_there(files, facts)) and not (others and below != home):  # those of another run stay

@@ -19,6 +19,7 @@ from videos import SquareDetector, walk, write_video
 
 from poseda.cli import main
 from poseda.cli.footage import with_all_detections
+from poseda.cli.program import UsageError
 from poseda.datasets import read_detections
 from poseda.datasets.rig import names_of
 from poseda.inference import LineLifter
@@ -64,6 +65,29 @@ def test_lift_detects_in_a_new_video_and_keeps_that_beside_the_result(
     assert len(json.loads((tmp_path / "out.json").read_text())["frames"]) == 9
 
 
+def test_a_video_is_detected_once_for_lift_and_adapt_in_either_order(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    clip = write_video(tmp_path / "walk.mp4", walk(12))
+    with monkeypatch.context() as patch:
+        patch.setattr("poseda.video.open_detector", lambda name, model: SquareDetector())
+        assert main(["lift", "--input", "walk.mp4", "--output", "motion.npz"]) == 0
+    monkeypatch.setitem(sys.modules, "mediapipe", None)  # without the detector
+    kept = Path("motion-detections/walk.npz")
+    assert [path.resolve() for path in with_all_detections([clip], Path("run"), "mediapipe", None)] == [
+        kept.resolve()
+    ]
+    elsewhere = tmp_path / "results" / "run"
+    assert with_all_detections([clip], elsewhere, "mediapipe", None) == [kept]
+    assert "its detections are there already, in" in capsys.readouterr().err
+    Path("motion-detections").rename(tmp_path / "run-detections")
+    assert main(["lift", "--input", "walk.mp4", "--output", "again.npz"]) == 0
+    assert "run-detections/walk.npz" in capsys.readouterr().err and not Path("again-detections").exists()
+    with pytest.raises(UsageError, match="mediapipe"):  # another content of the video
+        with_all_detections([write_video(tmp_path / "walk.mp4", walk(9))], Path("run"), "mediapipe", None)
+
+
 def test_videos_of_one_name_before_two_cameras_keep_their_detections_apart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,8 +100,8 @@ def test_videos_of_one_name_before_two_cameras_keep_their_detections_apart(
     assert read == [tmp_path / "run-detections" / f"cam{at}" / "walk.npz" for at in range(2)]
     assert [len(read_detections(path)) for path in read] == [12, 13]
     assert names_of(read) == ["cam0/walk", "cam1/walk"]
-    assert with_all_detections(paths[:1], tmp_path / "one", "mediapipe", None) == [
-        tmp_path / "one-detections" / "walk.npz"
+    assert with_all_detections(paths[:1], tmp_path / "alone" / "one", "mediapipe", None) == [
+        tmp_path / "alone" / "one-detections" / "walk.npz"
     ]
 
 
