@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from poseda.config.limits import for_each
 if TYPE_CHECKING:
     from poseda.export import LiftedPoses
     from poseda.inference import AdaptedLifter
+    from poseda.video import Video
 
 PROGRAM = Program(
     "poseda lift",
@@ -105,9 +107,11 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
     from poseda.datasets.people import choose_people
     from poseda.export import bridged_frames, skipped_tracks, world_note
     from poseda.inference import LiftOptions, guessed_frames, lift_footage, lift_wide, why_not_lifted
+    from poseda.video import check_pictures
 
     assert config.output is not None
     _check_endings(config)
+    _check_video_options(config)
     names = JointMap.of(config.joints or model.config.joints or None)
     results = [path for path in (config.model, config.output.with_suffix("")) if path is not None]
     detections = read_detections(
@@ -120,6 +124,8 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
     if config.joints:  # the run's may be of other footage
         names.check()
     detections = choose_people(detections, config.people)
+    if config.video is not None:
+        check_pictures(_pictures(config, detections.clip_name), detections, given["image_size"])
     options = LiftOptions.of(config, model.config, detections.reading.rate)
     account = account_of(detections, model.skeleton, options.min_confidence, options.max_gap)
     print_account(open_console(config.json), {"": account})
@@ -175,10 +181,31 @@ def _check_endings(config: LiftConfig) -> None:
         _check_free(config, [config.overlay], "overlay")
 
 
+def _check_video_options(config: LiftConfig) -> None:
+    """Refuse options about videos that the input leaves without effect.
+
+    Raises:
+        ConfigError: naming the first.
+    """
+    from poseda.video import holds_videos
+
+    videos = holds_videos(config.input)
+    for name in ("video",) if videos else ("video_detector", "video_model"):
+        if (value := getattr(config, name)) is not None:
+            holds = "holds videos itself" if videos else "holds no videos"
+            raise ConfigError(name, f"expected none, as <input> {config.input} {holds}, got {value}", "input")
+
+
+def _pictures(config: LiftConfig, clip_name: Callable[[int], str]) -> Callable[[int], Video | None]:
+    """From the number of a clip to the video that shows it."""
+    from poseda.video import pictures_of
+
+    return pictures_of(config.input if config.video is None else config.video, clip_name)
+
+
 def _write(config: LiftConfig, poses: LiftedPoses) -> list[Path]:
     """Write all that is asked for; nothing if any of it exists."""
     from poseda.export import planned_files, planned_overlays, write_overlay, write_poses
-    from poseda.video import pictures_of
 
     assert config.output is not None
     _check_free(config, planned_files(config.output, poses))
@@ -189,7 +216,7 @@ def _write(config: LiftConfig, poses: LiftedPoses) -> list[Path]:
         written = write_poses(path, poses)
         if config.overlay is not None:
             option, path = "overlay", config.overlay
-            pictures = pictures_of(config.input, poses.clip_name)
+            pictures = _pictures(config, poses.clip_name)
             written += write_overlay(path, poses, pictures, progress=LateBar("drawing"))
     except OSError as error:
         raise UsageError(

@@ -212,6 +212,9 @@ class LiftConfig:
     overlay: Path | None = None
     """Movie to write as well, .mp4 or .gif, one per clip: the skeleton on the picture and the people in 3D.
     Joints that were not detected are hollow. It needs poseda[overlay]."""
+    video: Annotated[Path | None, Found()] = None
+    """Video in whose pictures --overlay draws the skeleton, where --input holds its detections. Of several
+    clips, a folder of videos with their names. Frames count from 0. Default: the videos of --input."""
     arm: NamedArm | None = None
     """Arm of the lifter. Default: the one that the run recommends. After --gate off, the first there is of
     wide_target, wide, gpa_lpa_view, gpa_lpa, gpa, lpa, random, poseaug, source_only; never the oracle."""

@@ -137,6 +137,41 @@ def pictures_of(path: Path, clip_name: Callable[[int], str]) -> Callable[[int], 
     return find
 
 
+def check_pictures(
+    pictures: Callable[[int], Video | None], detections: Detections2D, size: tuple[int, int] | None = None
+) -> None:
+    """Check that videos have the pictures in which detections were made.
+
+    Args:
+        pictures: gives the video of a clip, or None.
+        detections: of all clips.
+        size: of the pictures, where the detections do not say.
+
+    Raises:
+        DataError: if a clip has no video of its own, or one of another size, or with too few pictures.
+    """
+    taken = set[Path]()
+    for clip in np.unique(detections.clip).tolist():
+        rows, video = detections.clip == clip, pictures(clip)
+        place = Field(detections.path, f"clip {detections.clip_name(clip)}")
+        if video is None or video.path in taken:
+            found = "none" if video is None else f"{video.path}, which is that of another clip"
+            raise place.fail("a video of its name in --video", found)
+        taken.add(video.path)
+        if detections.image_size is not None:
+            width, height = detections.image_size[rows][0].tolist()
+            size = round(width), round(height)
+        if size is not None and size != video.size:
+            shown = ["x".join(map(str, one)) for one in (size, video.size)]
+            raise place.fail(f"pictures of {shown[0]} in {video.path}", shown[1])
+        last = int(detections.frame[rows].max())
+        # What a container announces may be off.
+        if last >= video.frames and last >= (there := sum(1 for _ in video)):
+            raise place.fail(
+                f"a picture for frame {last}, counted from 0, in {video.path}", f"{there} pictures"
+            )
+
+
 def _videos(folder: Path) -> list[Path]:
     found = in_natural_order(list(filter(is_video, files_of(folder))))
     return sorted(found, key=lambda file: file.parent.parts)

@@ -15,7 +15,7 @@ from runs import short_steps
 
 pytest.importorskip("av", reason="pip install 'poseda[video]' brings PyAV")
 
-from videos import SquareDetector, walk, write_video
+from videos import SquareDetector, picture, walk, write_video
 
 from poseda.cli import main
 from poseda.cli.footage import with_all_detections
@@ -145,6 +145,65 @@ def test_detections_for_a_run_in_this_folder_are_kept_beside_it(
     assert with_all_detections([clip], Path(), "mediapipe", None) == [
         tmp_path / "here-detections" / "clip.npz"
     ]
+
+
+@pytest.fixture
+def detected(run: Path, tmp_path: Path) -> Path:
+    """Detections of the first run's video, far from it."""
+    kept = tmp_path / "elsewhere" / "walk.npz"
+    kept.parent.mkdir()
+    kept.write_bytes((run.parent / "run-detections" / "walk.npz").read_bytes())
+    return kept
+
+
+def test_the_video_of_detections_is_drawn_under_the_skeleton(
+    run: Path, detected: Path, tmp_path: Path
+) -> None:
+    from PIL import Image
+
+    movies = [tmp_path / "plain.gif", tmp_path / "drawn.gif"]
+    for movie, words in zip(movies, [[], ["--video", str(run.parent / "walk.mp4")]], strict=True):
+        assert lift(run, detected, movie.with_suffix(".npz"), "--overlay", str(movie), *words) == 0
+    reds = []
+    for movie in movies:
+        with Image.open(movie) as opened:
+            shown = np.asarray(opened.convert("RGB"))[:, :640].astype(int)
+        reds.append(int(((shown[..., 0] > 180) & (shown[..., 1:].max(-1) < 80)).sum()))
+    assert reds[0] < 50 < 500 < reds[1], "the square of the video"
+
+
+def test_a_video_that_does_not_fit_its_detections_is_refused(
+    run: Path, detected: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = run.parent / "walk.mp4"
+    short = write_video(tmp_path / "short.mp4", walk(9))
+    small = write_video(tmp_path / "small.mp4", [picture(20, 20, (160, 120))] * 40)
+    (tmp_path / "clips").mkdir()
+    write_video(tmp_path / "clips" / "run.mp4", walk(3))
+    drawn = ["--overlay", str(tmp_path / "o.gif")]
+    for source, words, sentence in [
+        (
+            detected,
+            [*drawn, "--video", short],
+            f"expected a picture for frame 39, counted from 0, in {short}, found 9",
+        ),
+        (detected, [*drawn, "--video", small], f"expected pictures of 320x240 in {small}, found 160x120"),
+        (
+            detected,
+            [*drawn, "--video", tmp_path / "clips"],
+            "expected a video of its name in --video, found none",
+        ),
+        (detected, ["--video", whole], f"--video: expected --overlay beside it, got {whole} alone"),
+        (
+            whole,
+            [*drawn, "--video", whole],
+            f"--video: expected none, as --input {whole} holds videos itself",
+        ),
+        (detected, ["--video-detector", "rtmpose"], "--video-detector: expected none, as --input"),
+    ]:
+        assert lift(run, source, tmp_path / "o.npz", *map(str, words)) == 2
+        assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "o.npz").exists() and not (tmp_path / "o.gif").exists()
 
 
 def test_a_missing_detector_is_one_sentence_and_nothing_is_written(
