@@ -56,6 +56,7 @@ def run(arguments: list[str]) -> int:
 
     try:
         model = AdaptedLifter.load(config.model, config.arm, config.seed, choose(config.device))
+        _refuse_idle(config, model)
         given = {name: _or_run(config, model, name) for name in ("image_size", "layout")}
         given["fov"] = _or_run(config, model, "fov") if config.intrinsics is None else config.fov
         if config.fov is None or config.intrinsics is not None:
@@ -65,6 +66,33 @@ def run(arguments: list[str]) -> int:
         return (_stream if config.streams else _files)(config, model, given)
     except ValueError as error:
         raise PROGRAM.refusal(error) from error
+
+
+WIDE_ALONE = ("moving_camera", "two_passes", "fit", "stature", "min_joints")
+"""Options that the wide arms alone use."""
+
+
+def _refuse_idle(config: LiftConfig, model: AdaptedLifter) -> None:
+    """Refuse options that the arm of a lifter leaves without effect.
+
+    Raises:
+        ConfigError: naming the first.
+    """
+    if model.wide:
+        bridges = (config.fit and not config.streams) or config.smooth.filter == "kalman"
+        if config.max_gap != LiftConfig.max_gap and not bridges:
+            wanted = "expected the fit of files, or <smooth.filter> kalman, which bridge gaps for the arm"
+            raise ConfigError("max_gap", f"{wanted} {model.arm}, got neither", "smooth.filter")
+        return
+    for name in (*WIDE_ALONE, *(("camera_pitch",) if config.streams else ())):
+        value, usual = getattr(config, name), getattr(LiftConfig, name)
+        if value != usual:
+            wanted = "true" if usual is True else "none"
+            came = "true" if value is True else "false" if value is False else f"{value:g}"
+            use = "only the wide arms use it" + " in streams" * (name == "camera_pitch")
+            raise ConfigError(
+                name, f"expected {wanted} for the arm {model.arm}, got {came}; {use}, so leave it out"
+            )
 
 
 def _or_run(config: LiftConfig, model: AdaptedLifter, name: str) -> Any:
@@ -133,8 +161,6 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
         detections, model.skeleton, given.get("intrinsics"), given["fov"], options.min_confidence
     )
     tilt = None
-    if config.moving_camera and not model.wide:
-        raise ConfigError("moving_camera", f"expected none for the arm {model.arm}, which finds no tilt")
     if model.wide:
         poses, found = lift_wide(model, detections, lens, options, LateBar("lifting"))
         tilt, guessed = found.sentence(), found.bridged

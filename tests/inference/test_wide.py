@@ -108,6 +108,16 @@ def test_fewer_joints_are_enough_where_the_user_says_so(run: Path, seated: Path,
     assert np.flatnonzero(~lifted["valid"]).tolist() == [5]
 
 
+def test_longest_gaps_are_refused_where_nothing_bridges_them(
+    run: Path, seated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["lift", "--model", str(run), "--input", str(seated), "--output", str(tmp_path / "o.npz")]
+    assert main([*command, *SCREEN, "--no-fit", "--max-gap", "2"]) == 2
+    said = capsys.readouterr().err
+    assert "--max-gap: expected the fit of files, or --smooth.filter kalman, which bridge gaps" in said
+    assert not (tmp_path / "o.npz").exists()
+
+
 def test_footage_without_enough_joints_is_refused_with_the_remedy(
     run: Path, seated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
