@@ -167,7 +167,7 @@ def _lifter() -> str:
     model = AdaptedLifter.load(device=choose("auto"))
     drawn, off = rehearsal(POSTURES, model.skeleton, torch.Generator().manual_seed(0)), 0.0
     for at, pose in enumerate(drawn.pose_3d):
-        given = drawn.pose_2d[at].numpy(), np.ones(len(pose), bool), drawn.camera.rows(slice(at, at + 1))
+        given = drawn.pose_2d[at].numpy(), np.ones(len(pose), bool), drawn.camera.rows(torch.tensor([at]))
         lifted, _, _ = lift_line(model, *given, LiftOptions())
         off += float((torch.from_numpy(lifted) - (pose - pose[:1])).norm(dim=-1).mean()) / POSTURES
     if not off < FAR_OFF:
