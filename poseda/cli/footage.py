@@ -31,6 +31,9 @@ def with_detections(
 ) -> Path:
     """A path of detections: the given one, or those made of the videos that it holds.
 
+    Detections of the same content by the same detector are taken from wherever commands keep them: beside
+    these results, beside others in the folder of the last, and beside others in the working directory.
+
     Args:
         path: of an option.
         results: names, without endings, beside which detections may be kept; new ones are kept beside the
@@ -60,7 +63,7 @@ def with_detections(
     try:
         return detect_all(
             path,
-            [kept_beside(result) / below for result in results],
+            [*_kept_by_others(results[-1], below), *(kept_beside(result) / below for result in results)],
             lambda: detector_of(detector, model),
             detector if model is None else f"{detector} {model.name}",
             notice,
@@ -68,6 +71,19 @@ def with_detections(
         )
     except (DataError, MissingExtra) as error:
         raise UsageError(str(error)) from error
+
+
+def _kept_by_others(result: Path, below: str) -> list[Path]:
+    """Folders of detections of other results; none where folders must tell paths of one name apart."""
+    if below:
+        return []
+    places = {place.resolve(): place for place in (Path(), kept_beside(result).parent)}
+    return [
+        folder
+        for place in places.values()
+        for folder in sorted(place.glob("*-detections"))
+        if folder.is_dir()
+    ]
 
 
 def with_all_detections(paths: Sequence[Path], result: Path, detector: str, model: Path | None) -> list[Path]:

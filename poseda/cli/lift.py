@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from poseda.config.limits import for_each
 if TYPE_CHECKING:
     from poseda.export import LiftedPoses
     from poseda.inference import AdaptedLifter
+    from poseda.video import Video
 
 PROGRAM = Program(
     "poseda lift",
@@ -54,6 +56,7 @@ def run(arguments: list[str]) -> int:
 
     try:
         model = AdaptedLifter.load(config.model, config.arm, config.seed, choose(config.device))
+        _refuse_idle(config, model)
         given = {name: _or_run(config, model, name) for name in ("image_size", "layout")}
         given["fov"] = _or_run(config, model, "fov") if config.intrinsics is None else config.fov
         if config.fov is None or config.intrinsics is not None:
@@ -63,6 +66,33 @@ def run(arguments: list[str]) -> int:
         return (_stream if config.streams else _files)(config, model, given)
     except ValueError as error:
         raise PROGRAM.refusal(error) from error
+
+
+WIDE_ALONE = ("moving_camera", "two_passes", "fit", "stature", "min_joints")
+"""Options that the wide arms alone use."""
+
+
+def _refuse_idle(config: LiftConfig, model: AdaptedLifter) -> None:
+    """Refuse options that the arm of a lifter leaves without effect.
+
+    Raises:
+        ConfigError: naming the first.
+    """
+    if model.wide:
+        bridges = (config.fit and not config.streams) or config.smooth.filter == "kalman"
+        if config.max_gap != LiftConfig.max_gap and not bridges:
+            wanted = "expected the fit of files, or <smooth.filter> kalman, which bridge gaps for the arm"
+            raise ConfigError("max_gap", f"{wanted} {model.arm}, got neither", "smooth.filter")
+        return
+    for name in (*WIDE_ALONE, *(("camera_pitch",) if config.streams else ())):
+        value, usual = getattr(config, name), getattr(LiftConfig, name)
+        if value != usual:
+            wanted = "true" if usual is True else "none"
+            came = "true" if value is True else "false" if value is False else f"{value:g}"
+            use = "only the wide arms use it" + " in streams" * (name == "camera_pitch")
+            raise ConfigError(
+                name, f"expected {wanted} for the arm {model.arm}, got {came}; {use}, so leave it out"
+            )
 
 
 def _or_run(config: LiftConfig, model: AdaptedLifter, name: str) -> Any:
@@ -105,9 +135,11 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
     from poseda.datasets.people import choose_people
     from poseda.export import bridged_frames, skipped_tracks, world_note
     from poseda.inference import LiftOptions, guessed_frames, lift_footage, lift_wide, why_not_lifted
+    from poseda.video import check_pictures
 
     assert config.output is not None
     _check_endings(config)
+    _check_video_options(config)
     names = JointMap.of(config.joints or model.config.joints or None)
     results = [path for path in (config.model, config.output.with_suffix("")) if path is not None]
     detections = read_detections(
@@ -120,6 +152,8 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
     if config.joints:  # the run's may be of other footage
         names.check()
     detections = choose_people(detections, config.people)
+    if config.video is not None:
+        check_pictures(_pictures(config, detections.clip_name), detections, given["image_size"])
     options = LiftOptions.of(config, model.config, detections.reading.rate)
     account = account_of(detections, model.skeleton, options.min_confidence, options.max_gap)
     print_account(open_console(config.json), {"": account})
@@ -127,8 +161,6 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
         detections, model.skeleton, given.get("intrinsics"), given["fov"], options.min_confidence
     )
     tilt = None
-    if config.moving_camera and not model.wide:
-        raise ConfigError("moving_camera", f"expected none for the arm {model.arm}, which finds no tilt")
     if model.wide:
         poses, found = lift_wide(model, detections, lens, options, LateBar("lifting"))
         tilt, guessed = found.sentence(), found.bridged
@@ -175,10 +207,31 @@ def _check_endings(config: LiftConfig) -> None:
         _check_free(config, [config.overlay], "overlay")
 
 
+def _check_video_options(config: LiftConfig) -> None:
+    """Refuse options about videos that the input leaves without effect.
+
+    Raises:
+        ConfigError: naming the first.
+    """
+    from poseda.video import holds_videos
+
+    videos = holds_videos(config.input)
+    for name in ("video",) if videos else ("video_detector", "video_model"):
+        if (value := getattr(config, name)) is not None:
+            holds = "holds videos itself" if videos else "holds no videos"
+            raise ConfigError(name, f"expected none, as <input> {config.input} {holds}, got {value}", "input")
+
+
+def _pictures(config: LiftConfig, clip_name: Callable[[int], str]) -> Callable[[int], Video | None]:
+    """From the number of a clip to the video that shows it."""
+    from poseda.video import pictures_of
+
+    return pictures_of(config.input if config.video is None else config.video, clip_name)
+
+
 def _write(config: LiftConfig, poses: LiftedPoses) -> list[Path]:
     """Write all that is asked for; nothing if any of it exists."""
     from poseda.export import planned_files, planned_overlays, write_overlay, write_poses
-    from poseda.video import pictures_of
 
     assert config.output is not None
     _check_free(config, planned_files(config.output, poses))
@@ -189,7 +242,7 @@ def _write(config: LiftConfig, poses: LiftedPoses) -> list[Path]:
         written = write_poses(path, poses)
         if config.overlay is not None:
             option, path = "overlay", config.overlay
-            pictures = pictures_of(config.input, poses.clip_name)
+            pictures = _pictures(config, poses.clip_name)
             written += write_overlay(path, poses, pictures, progress=LateBar("drawing"))
     except OSError as error:
         raise UsageError(
@@ -269,7 +322,7 @@ def _stream(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> 
         image_size=given["image_size"],
         layout=None if given["layout"] is None else Layout.named(given["layout"]),
         joints=JointMap.of(config.joints or model.config.joints or None),
-        options=LiftOptions.of(config, model.config),
+        options=LiftOptions.of(config, model.config, given.get("rate")),
         notice=complain,
     )
     summary, code = StreamSummary(), 0
@@ -293,13 +346,19 @@ def _stream(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> 
 
 
 def _camera(config: LiftConfig, given: dict[str, Any]) -> Any:
-    """The lines of a camera. They decide the picture's size and the joints."""
+    """The lines of a camera. They decide the picture's size, the joints and the rate."""
     from poseda.cli.footage import detector_of
+    from poseda.inference import LiftOptions
     from poseda.video import open_camera
     from poseda.video.lines import CameraLines
 
     detector = detector_of(given["video_detector"], given["video_model"])
-    lines = CameraLines(open_camera(str(config.input)), detector)
+    camera = open_camera(str(config.input))
+    rate = given["rate"] = config.rate or camera.rate or LiftOptions.rate
+    if config.rate is None:
+        who = "by default, as the capture names none" if camera.rate is None else "as the capture says"
+        complain(f"{config.input}: {rate:g} frames per second, {who}; frames are numbered by their times")
+    lines = CameraLines(camera, detector, rate)
     given["image_size"], given["layout"] = lines.image_size, detector.layout.name
     return lines
 

@@ -26,6 +26,9 @@ from poseda.config.limits import (
 )
 from poseda.config.run import FieldOfView, NamedArm, Seed, VideoDetector
 
+SHORTEST, TALLEST = 0.3, 3.0
+"""Metres, standing height of people; other numbers are in other units."""
+
 RUN_FILE = "config.json"
 """The file that makes a folder a run folder."""
 
@@ -192,6 +195,10 @@ class SmoothingConfig:
     """How fast the cut-off of one_euro rises with a joint's speed, hertz per metre per second."""
 
 
+SETTINGS = {"window": "savgol", "cutoff": "one_euro", "beta": "one_euro"}
+"""Settings of a filter, and the filter."""
+
+
 @dataclass(frozen=True)
 class LiftConfig:
     """Lift 2D detections with a lifter of a run, from files or line by line.
@@ -212,6 +219,9 @@ class LiftConfig:
     overlay: Path | None = None
     """Movie to write as well, .mp4 or .gif, one per clip: the skeleton on the picture and the people in 3D.
     Joints that were not detected are hollow. It needs poseda[overlay]."""
+    video: Annotated[Path | None, Found()] = None
+    """Video in whose pictures --overlay draws the skeleton, where --input holds its detections. Of several
+    clips, a folder of videos with their names. Frames count from 0. Default: the videos of --input."""
     arm: NamedArm | None = None
     """Arm of the lifter. Default: the one that the run recommends. After --gate off, the first there is of
     wide_target, wide, gpa_lpa_view, gpa_lpa, gpa, lpa, random, poseaug, source_only; never the oracle."""
@@ -260,9 +270,9 @@ class LiftConfig:
     fit: bool = True
     """Arm wide, files: give each person of a clip bones of one length, and a smooth motion on the seen rays.
     The root, if asked for, is then that of the fit."""
-    stature: Annotated[float, Above(0)] | None = None
-    """Arm wide: standing height of the people, metres, which sets the scale of the fit. Default: that of the
-    people the lifter learned from."""
+    stature: Annotated[float, AtLeast(SHORTEST), AtMost(TALLEST, "metres")] | None = None
+    """Arm wide, files: standing height of the people, metres, which sets the scale of the fit. Default: that
+    of the people the lifter learned from."""
     root: Literal["none", "closed_form", "exact"] = "none"
     """Compute where the root stands, metres, camera frame: by GPA's closed form or exactly. The depth is that
     at which the lifted pose is as large on the screen as the detected one."""
@@ -286,13 +296,14 @@ class LiftConfig:
             raise ConfigError("camera_pitch", wanted, "moving_camera")
         if self.moving_camera and not self.two_passes:
             raise ConfigError("two_passes", "expected true with <moving_camera>, got false", "moving_camera")
+        self._check_idle()
         if self.streams and self.moving_camera:
             wanted = (
                 f"expected none for <input> {self.input}, a stream, whose windows are not known beforehand"
             )
             raise ConfigError("moving_camera", wanted, "input")
         if self.streams and self.overlay is not None:
-            raise ConfigError("overlay", "expected a recording, got <input> -, a stream", "input")
+            raise ConfigError("overlay", f"expected a recording, got <input> {self.input}, a stream", "input")
         if self.streams and self.smooth.filter == "savgol":
             wanted = f"expected one_euro, kalman or none for <input> {self.input}, got savgol"
             raise ConfigError("smooth.filter", wanted, "input")
@@ -301,6 +312,36 @@ class LiftConfig:
         if self.streams and self.fov == "estimate":
             wanted = f"expected degrees for <input> {self.input}, got estimate, which needs a recording"
             raise ConfigError("fov", wanted, "input")
+
+    def _check_idle(self) -> None:
+        """Refuse options that others leave without effect."""
+        if self.camera_roll != 0 and self.camera_pitch is None:
+            wanted = f"expected <camera_pitch> beside it, got {self.camera_roll:g} alone"
+            raise ConfigError("camera_roll", wanted, "camera_pitch")
+        if self.video is not None and self.overlay is None:
+            raise ConfigError("video", f"expected <overlay> beside it, got {self.video} alone", "overlay")
+        if self.stature is not None and not self.fit:
+            raise ConfigError(
+                "stature", f"expected none without <fit>, which it scales, got {self.stature:g}", "fit"
+            )
+        if self.stature is not None and self.streams:
+            wanted = (
+                f"expected none for <input> {self.input}, a stream, which has no fit, got {self.stature:g}"
+            )
+            raise ConfigError("stature", wanted, "input")
+        for name, used_by in SETTINGS.items():
+            value = getattr(self.smooth, name)
+            if value != getattr(SmoothingConfig, name) and self.smooth.filter != used_by:
+                wanted = f"expected <smooth.filter> {used_by} beside it, got {self.smooth.filter}"
+                raise ConfigError(f"smooth.{name}", wanted, "smooth.filter")
+        for name in ("image_size", "layout") if self.camera else ():
+            if (value := getattr(self, name)) is not None:
+                wanted = f"expected none for <input> {self.input}, whose pictures give it, got {value}"
+                raise ConfigError(name, wanted, "input")
+        for name in ("video_detector", "video_model") if self.streams and not self.camera else ():
+            if (value := getattr(self, name)) is not None:
+                wanted = f"expected none for <input> {self.input}, which are detections, got {value}"
+                raise ConfigError(name, wanted, "input")
 
     @property
     def streams(self) -> bool:

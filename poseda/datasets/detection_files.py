@@ -20,6 +20,7 @@ from poseda.datasets.formats.keypoint_json import read_keypoint_folder, read_key
 from poseda.datasets.formats.nearest import unknown_json
 from poseda.datasets.formats.npy import read_npy
 from poseda.datasets.formats.npz import Archive
+from poseda.datasets.formats.own_files import OWN, is_own_csv, is_own_json, is_own_npz
 from poseda.datasets.formats.plain_detections import read_plain_detections
 from poseda.datasets.formats.sightings import Sightings, Size
 from poseda.datasets.formats.sleap import is_sleap, read_sleap
@@ -169,6 +170,8 @@ class _Reader:
         return found
 
     def _text(self, path: Path) -> Sightings:
+        if is_own_csv(path):
+            raise Field(path).fail("2D detections", OWN)
         if path.suffix.lower() != ".csv" and is_label_text(path):
             return read_label_texts(path, [path], self.layout, self.size)
         if is_deeplabcut(path):
@@ -183,6 +186,8 @@ class _Reader:
         return found
 
     def _json(self, file: Field) -> Sightings:
+        if is_own_json(file):
+            raise file.fail("2D detections", OWN)
         if is_coco_annotations(file):
             return read_coco_annotations(file, self.layout)
         found = read_keypoint_json(file, self.layout, self.size)
@@ -191,6 +196,8 @@ class _Reader:
         return found
 
     def _npz(self, archive: Archive) -> Detections2D:
+        if is_own_npz(archive):
+            raise Field(archive.path).fail("2D detections", OWN)
         if "positions_2d" in archive:
             return self._table(read_videopose3d_2d(archive, self.layout, self.subjects))
         if "keypoints" in archive and "boxes" in archive:

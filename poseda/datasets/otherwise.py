@@ -8,9 +8,13 @@ from poseda.config.commands import RUN_FILE
 from poseda.datasets.errors import DataError
 from poseda.datasets.formats.files import kind_of, read_json
 from poseda.datasets.formats.npz import Archive
+from poseda.datasets.formats.own_files import OWN, is_own_csv, is_own_json, is_own_npz
 
 VIDEOS = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".mts", ".3gp")
 """Endings of the names of videos."""
+
+VIDEO_OPTIONS = "for --target of poseda adapt and --input of poseda lift, which detect people first"
+"""Which options take videos."""
 
 MOTION = {"bvh": "BVH", "c3d": "C3D", "trc": "TRC", "mat5": "MPI-INF-3DHP", "pickle": "3DPW"}
 """Kinds of files that are sources alone, and their names."""
@@ -30,8 +34,12 @@ def what_else(path: Path) -> str | None:
     if (path / RUN_FILE).is_file():
         return "a run folder of poseda adapt, for --model of poseda lift"
     if path.suffix.lower() in VIDEOS:
-        return "a video, for --target of poseda adapt and --input of poseda lift, which detect people first"
+        return f"a video, {VIDEO_OPTIONS}"
+    if path.is_dir() and any(file.suffix.lower() in VIDEOS for file in path.rglob("*")):
+        return f"a folder of videos, {VIDEO_OPTIONS}"
     try:
+        if is_own(path):
+            return OWN
         kind = _source(path)
     except DataError:
         return None
@@ -54,8 +62,18 @@ def _source(path: Path) -> str | None:
     if kind == "npz":
         members = Archive(path).members
         return next((words for name, words in MEMBERS.items() if name in members), None)
-    if kind == "json":
-        content = read_json(path).value
-        first = content[0] if isinstance(content, list) and content else None
-        return "3D poses of poseda lift" if isinstance(first, dict) and "pose_3d" in first else None
     return None
+
+
+def is_own(path: Path) -> bool:
+    """Whether a file is one that `poseda lift` wrote, as npz, JSON or CSV.
+
+    Raises:
+        DataError: if it is damaged.
+    """
+    if path.is_dir():
+        return False
+    kind = kind_of(path)
+    if kind == "npz":
+        return is_own_npz(Archive(path))
+    return is_own_json(read_json(path)) if kind == "json" else kind == "text" and is_own_csv(path)

@@ -20,13 +20,11 @@ from poseda.datasets.formats.motion import Motion, bvh_motion, read_motion
 from poseda.datasets.formats.mpi_inf_3dhp import read_annot, read_annot_data, read_spin
 from poseda.datasets.formats.npz import Archive
 from poseda.datasets.formats.own_export import (
-    is_own_csv,
-    is_own_json,
-    is_own_npz,
     read_own_csv,
     read_own_json,
     read_own_npz,
 )
+from poseda.datasets.formats.own_files import is_own_csv, is_own_json, is_own_npz
 from poseda.datasets.formats.plain_sources import read_plain_source, read_world
 from poseda.datasets.formats.threedpw import read_3dpw
 from poseda.datasets.formats.trc import read_trc

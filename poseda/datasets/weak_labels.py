@@ -28,10 +28,8 @@ from poseda.datasets.formats.own_export import (
     export_of_csv,
     export_of_json,
     export_of_npz,
-    is_own_csv,
-    is_own_json,
-    is_own_npz,
 )
+from poseda.datasets.formats.own_files import is_own_csv, is_own_json, is_own_npz
 from poseda.datasets.formats.plain_sources import named_layout
 from poseda.datasets.joint_map import JointMap
 from poseda.datasets.layouts import Layout

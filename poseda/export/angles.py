@@ -8,8 +8,9 @@ Axes follow Wu et al. (2002, 2005): x forward, y up, z to the body's right. The 
 
 A limb's y axis points from its lower to its upper joint. Angles, in degrees:
 
-* pelvis in the world, rotations about y, x and z in this order (Baker 2001): ``pelvis_rotation`` (to the
-  left), ``pelvis_list`` (right side down), ``pelvis_tilt`` (backward). Rotation 0 faces the world's x.
+* pelvis in the world, rotations about z, x and y in this order, as in OpenSim's models: ``pelvis_tilt``
+  (backward), ``pelvis_list`` (right side down), ``pelvis_rotation`` (to the left). Rotation 0 faces the
+  world's x. For somebody who faces z, leaning back is a list: the first axis does not turn with the body.
 * trunk in the pelvis, about z, x and y: ``trunk_flexion`` (forward), ``trunk_bending`` (to the right),
   ``trunk_rotation`` (to the left).
 * hip, the thigh in the pelvis, the first two rotations about z and x (Grood and Suntay 1983):
@@ -21,6 +22,12 @@ A limb's y axis points from its lower to its upper joint. Angles, in degrees:
   hangs). Where it hangs, the plane is not determined.
 
 Rotations of a limb about itself, such as the hip's, are left out: joint centres do not show them.
+
+Pelvis and hips have the names, signs and order of rotations of gait2392, a model of OpenSim
+(opensim-org/opensim-models). The zero of a hip is that of the pelvis above, not of a scaled model's. The
+others do not mean the same, so they have names of their own. ``knee_angle_r`` is negative in flexion in
+gait2392, and positive in Rajagopal's model. ``ankle_angle_r`` turns about an oblique axis.
+``lumbar_extension`` is that of a joint that poses do not show, with the opposite sign of ``trunk_flexion``.
 """
 
 from __future__ import annotations
@@ -72,7 +79,7 @@ def joint_angles(position: np.ndarray, skeleton: Skeleton) -> Angles:
 
 def missing_angles(skeleton: Skeleton) -> list[str]:
     """The angles that a skeleton does not allow."""
-    wanted = ["pelvis_rotation", "pelvis_list", "pelvis_tilt"]
+    wanted = ["pelvis_tilt", "pelvis_list", "pelvis_rotation"]
     wanted += ["trunk_flexion", "trunk_bending", "trunk_rotation"]
     leg = ("hip_flexion", "hip_adduction", "knee_flexion", "ankle_dorsiflexion")
     arm = ("shoulder_plane", "shoulder_elevation", "elbow_flexion")
@@ -104,11 +111,11 @@ def _trunk(places: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def _of_pelvis(axes: np.ndarray) -> Angles:
-    """R = Ry(rotation) Rx(list) Rz(tilt)."""
+    """R = Rz(tilt) Rx(list) Ry(rotation)."""
     return {
-        "pelvis_rotation": np.unwrap(np.arctan2(axes[:, 0, 2], axes[:, 2, 2])),
-        "pelvis_list": np.arcsin(np.clip(-axes[:, 1, 2], -1, 1)),
-        "pelvis_tilt": np.arctan2(axes[:, 1, 0], axes[:, 1, 1]),
+        "pelvis_tilt": np.arctan2(-axes[:, 0, 1], axes[:, 1, 1]),
+        "pelvis_list": np.arcsin(np.clip(axes[:, 2, 1], -1, 1)),
+        "pelvis_rotation": np.unwrap(np.arctan2(-axes[:, 2, 0], axes[:, 2, 2])),
     }
 
 

@@ -86,6 +86,7 @@ class Fitted:
         root: (F, 3) float32 metres, camera frame; NaN there and where no frame of a track could be placed.
         tracks: (N,) the numbers of the tracks, rising.
         lengths: (N, G) float32 metres of symmetric groups of bones, a row for each of ``tracks``.
+        scale: (F,) float32, by which a stature enlarged the lifted pose; 1 without one.
         before, after: (F,) mean distance of rays and seen joints, for the lifted and the fitted pose. The
             lifted pose stands where it fits best. NaN in frames with fewer than FEWEST_SEEN seen joints.
         carried: (F,) bool, frames with a pose but too few seen joints: lifter and time alone speak there.
@@ -97,6 +98,7 @@ class Fitted:
     root: Tensor
     tracks: Tensor
     lengths: Tensor
+    scale: Tensor
     before: Tensor
     after: Tensor
     carried: Tensor
@@ -206,11 +208,11 @@ def _fit_part(
     tracks, track = frames.track.unique(return_inverse=True)
     usable = frames.seen & (frames.seen.sum(1, keepdim=True) >= FEWEST_SEEN)
     frames = frames._replace(track=track, seen=usable)
-    scale, usual = _scale(usual[tracks], height[tracks], skeleton), usual[tracks]
-    pose, usual = frames.pose_3d * scale[track, None, None], usual * scale[:, None]
+    first, usual = _scale(usual[tracks], height[tracks], skeleton), usual[tracks]
+    pose, usual = frames.pose_3d * first[track, None, None], usual * first[:, None]
     root, placed = _roots(pose, frames)
     frames = frames._replace(
-        pose_3d=pose, sigma=frames.sigma * scale[track, None], seen=usable & placed[:, None]
+        pose_3d=pose, sigma=frames.sigma * first[track, None], seen=usable & placed[:, None]
     )
     energy = Energy(_evidence(frames, usual, options), skeleton, options.outlier)
     start = Motion(pose + root[:, None], usual.log())
@@ -222,7 +224,7 @@ def _fit_part(
     into.pose_3d[rows] = _posed(motion, lengths, track, skeleton).float()
     root = motion.joints[:, 0] * scale.float()[track, None]
     into.root[rows] = root.where(placed[:, None], torch.nan)
-    into.lengths[tracks] = lengths.float()
+    into.lengths[tracks], into.scale[rows] = lengths.float(), first.float()[track]
     into.before[rows], into.after[rows] = _distance(start.joints, frames), _distance(motion.joints, frames)
     into.carried[rows] = ~frames.seen.any(1)
     into.outlier[rows] = frames.seen & (trust < 0.5)
@@ -327,6 +329,7 @@ def _nothing(frames: Frames, numbers: Tensor, skeleton: Skeleton) -> Fitted:
         root=torch.full((count, 3), torch.nan),
         tracks=numbers,
         lengths=torch.full((len(numbers), groups), torch.nan),
+        scale=torch.ones(count),
         before=torch.full((count,), torch.nan),
         after=torch.full((count,), torch.nan),
         carried=torch.zeros(count, dtype=torch.bool),

@@ -56,21 +56,23 @@ class OneEuro:
         self._value: np.ndarray | None = None
         self._velocity: np.ndarray | None = None
 
-    def __call__(self, value: np.ndarray) -> np.ndarray:
-        """Filter the next frame's points (..., 3), metres."""
+    def __call__(self, value: np.ndarray, frames: int = 1) -> np.ndarray:
+        """Filter points (..., 3), metres, of the frame that comes ``frames`` after the last."""
+        rate = self.rate / frames
         if self._value is None or self._velocity is None:
             self._value, self._velocity = value, np.zeros_like(value)
             return value
-        velocity = (value - self._value) * self.rate
-        self._velocity = self._velocity + self._share(DERIVATIVE_CUTOFF) * (velocity - self._velocity)
+        velocity = (value - self._value) * rate
+        self._velocity = self._velocity + _share(DERIVATIVE_CUTOFF, rate) * (velocity - self._velocity)
         speed = np.linalg.norm(self._velocity, axis=-1, keepdims=True)
-        share = self._share(self.config.cutoff + self.config.beta * speed)
+        share = _share(self.config.cutoff + self.config.beta * speed, rate)
         self._value = self._value + share * (value - self._value)
         return self._value.astype(value.dtype)
 
-    def _share(self, cutoff: float | np.ndarray) -> float | np.ndarray:
-        """Weight of the new value in an exponential filter of that cut-off, hertz."""
-        return 1 / (1 + self.rate / (2 * np.pi * cutoff))
+
+def _share(cutoff: float | np.ndarray, rate: float) -> float | np.ndarray:
+    """Weight of the new value in an exponential filter of that cut-off, hertz, at a rate."""
+    return 1 / (1 + rate / (2 * np.pi * cutoff))
 
 
 def smoothed(values: np.ndarray, config: SmoothingConfig, rate: float) -> np.ndarray:

@@ -171,7 +171,7 @@ class LineLifter:
         past.frame = frame
         if self.options.smooth.filter == "kalman":
             return key | self._steadied(past, lifted, seen, frames)
-        return key | self._filtered(past, lifted)
+        return key | self._filtered(past, lifted, max(frames, 1))
 
     def _people(self, content: Field) -> Sightings:
         """The person of a line, in any of the forms that files of detections have.
@@ -273,24 +273,24 @@ class LineLifter:
         pose_3d, root, error = lift_line(self.model, pose, seen, camera, self.options)
         return _Lifted(pose_3d, root if self.options.root != "none" else None, error)
 
-    def _filtered(self, past: _Past, lifted: _Lifted | None) -> dict[str, Any]:
+    def _filtered(self, past: _Past, lifted: _Lifted | None, frames: int) -> dict[str, Any]:
         """The answer with a pose as lifted, or after One-Euro, which no gap passes."""
         if lifted is None:
             past.filters.clear()
             return pose_object(None, None, self.model.skeleton)
-        pose_3d, root = self._one_euro(past, "pose_3d", lifted.pose_3d), lifted.root
+        pose_3d, root = self._one_euro(past, "pose_3d", lifted.pose_3d, frames), lifted.root
         if root is not None and np.isfinite(root).all():
-            root = self._one_euro(past, "root", root)
+            root = self._one_euro(past, "root", root, frames)
         else:
             past.filters.pop("root", None)
         return pose_object(pose_3d, root, self.model.skeleton)
 
-    def _one_euro(self, past: _Past, name: str, value: np.ndarray) -> np.ndarray:
+    def _one_euro(self, past: _Past, name: str, value: np.ndarray, frames: int) -> np.ndarray:
         if self.options.smooth.filter != "one_euro":
             return value
         if name not in past.filters:
             past.filters[name] = OneEuro(self.options.smooth, self.options.rate)
-        return past.filters[name](value)
+        return past.filters[name](value, frames)
 
     def _steadied(self, past: _Past, lifted: _Lifted | None, seen: np.ndarray, frames: int) -> dict[str, Any]:
         """The answer after Kalman's filter, which says which joints are seen and how far off all may be."""

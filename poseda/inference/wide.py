@@ -131,6 +131,7 @@ def lift_wide(
         sigma = torch.from_numpy(told[sight.held])
         summary = _fitted(placed, sigma, sight, timeline, model.skeleton, options)
         placed, where = summary.pose_3d, summary.root
+        error[sight.held] *= summary.scale[:, None].numpy()  # expected errors grow with the body
     else:
         where = locate(placed, sight.place, sight.camera, sight.shown, REFINEMENTS)
     pose_3d[sight.held] = placed.numpy()

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from poseda.video.container import Video, holds_videos, open_camera
 from poseda.video.detectors import Detector, open_detector
-from poseda.video.footage import detect, detect_all, pictures_of
+from poseda.video.footage import check_pictures, detect, detect_all, pictures_of
 
 __all__ = [
     "Detector",
     "Video",
+    "check_pictures",
     "detect",
     "detect_all",
     "holds_videos",

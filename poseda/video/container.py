@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +24,15 @@ def is_video(path: Path) -> bool:
 
 
 def holds_videos(path: Path) -> bool:
-    """Whether a path is a video, or a folder with videos and without files of detections."""
-    from poseda.datasets.detection_files import SUFFIXES as DETECTIONS
+    """Whether a path is a video, or a folder with videos."""
+    return any(map(is_video, files_of(path))) if path.is_dir() else is_video(path)
+
+
+def files_of(folder: Path) -> list[Path]:
+    """The files of a folder and those below it, without those that programs keep there for themselves."""
     from poseda.datasets.detection_files import hidden
 
-    if not path.is_dir():
-        return is_video(path)
-    files = [file for file in path.rglob("*") if file.is_file() and not hidden(file.relative_to(path))]
-    endings = {file.suffix.lower() for file in files}
-    return bool(endings & set(VIDEOS)) and not endings & set(DETECTIONS)
+    return [file for file in folder.rglob("*") if file.is_file() and not hidden(file.relative_to(folder))]
 
 
 class Video:
@@ -80,12 +80,39 @@ class Video:
                 yield upright(frame)
 
 
-def open_camera(name: str, container_format: str = "v4l2") -> Iterator[np.ndarray]:
-    """Pictures of a camera, RGB, without an end.
+class Camera:
+    """A camera: its rate and, without an end, its pictures with the seconds at which they were taken.
+
+    Args:
+        device: that FFmpeg opens.
+        place: names it in messages.
+        container_format: of FFmpeg's input device, or None for that of a file.
+
+    Attributes:
+        rate: frames per second that the capture announces, or None.
+
+    Raises:
+        DataError: if there is no such camera.
+        MissingExtra: without PyAV.
+    """
+
+    def __init__(self, device: str, place: Field, container_format: str | None) -> None:
+        self._stack = ExitStack()
+        self._container, self._stream = self._stack.enter_context(_opened(device, place, container_format))
+        self.rate = _rate(self._stream.average_rate)
+
+    def __iter__(self) -> Iterator[tuple[float | None, np.ndarray]]:
+        """Seconds, None where unknown, and (height, width, 3) uint8 RGB of every picture, upright."""
+        with self._stack:
+            for frame in self._container.decode(self._stream):
+                yield frame.time, upright(frame)
+
+
+def open_camera(name: str) -> Camera:
+    """A camera of Video4Linux.
 
     Args:
         name: ``camera:0`` for the first.
-        container_format: of FFmpeg's input device.
 
     Raises:
         DataError: if there is no such camera.
@@ -95,13 +122,7 @@ def open_camera(name: str, container_format: str = "v4l2") -> Iterator[np.ndarra
     place = Field(Path("--input"), name)
     if not number.isdecimal():
         raise place.fail("camera:N with the number of a camera", number or "none")
-    return _pictures(f"/dev/video{number}", place, container_format)
-
-
-def _pictures(device: str, place: Field, container_format: str | None) -> Iterator[np.ndarray]:
-    with _opened(device, place, container_format) as (container, stream):
-        for frame in container.decode(stream):
-            yield upright(frame)
+    return Camera(f"/dev/video{number}", place, "v4l2")
 
 
 @contextmanager

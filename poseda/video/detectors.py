@@ -136,7 +136,11 @@ class RTMPose(_Closing):
         self.name = "rtmlib rtmpose halpe26 balanced"
 
     def __call__(self, picture: np.ndarray) -> np.ndarray:
-        keypoints, scores = self._inner(picture[..., ::-1])  # OpenCV's order of colours
+        image = np.ascontiguousarray(picture[..., ::-1])  # OpenCV's order of colours
+        boxes = self._inner.det_model(image)
+        if not len(boxes):  # the pose model would take the whole picture for a person
+            return np.zeros((0, len(self.layout), 3))
+        keypoints, scores = self._inner.pose_model(image, bboxes=boxes)
         points = np.asarray(keypoints, np.float64).reshape(-1, len(self.layout), 2)
         confidence = np.asarray(scores, np.float64).reshape(-1, len(self.layout), 1)
         return np.concatenate([points, np.clip(confidence, 0, 1)], -1)

@@ -12,13 +12,15 @@ from typing import Any
 import numpy as np
 
 from poseda.datasets.connectors import from_arrays
-from poseda.datasets.detection_files import hidden
+from poseda.datasets.detection_files import SUFFIXES, read_detections
 from poseda.datasets.detections import Detections2D
 from poseda.datasets.errors import DataError
 from poseda.datasets.formats.field import Field
-from poseda.datasets.formats.files import in_natural_order
+from poseda.datasets.formats.files import MOST_NAMED, in_natural_order
 from poseda.datasets.formats.npz import Archive
-from poseda.video.container import Video, is_video
+from poseda.datasets.formats.ultralytics import is_label_text
+from poseda.datasets.tracking import counted
+from poseda.video.container import Video, files_of, is_video
 from poseda.video.detectors import Detector
 
 MADE_BY = "made_by"
@@ -66,10 +68,12 @@ def detect_all(
 ) -> Path:
     """Detections of a video, or of every video of a folder, as files that are read like any others.
 
+    Other files of a folder are left out, and said.
+
     Args:
         path: the video or folder.
         kept: folders in which detections may be found, also in the folders below them: runs of several paths
-            keep detections of one name apart. New ones go to the last.
+            keep detections of one name apart. New ones go to the last, in which they are looked for first.
         open_detector: makes the detector; not called if all detections are there.
         asked: the detector as it was asked for; detections of another are made anew.
         notice: gets a sentence on what was found, made or doubtful.
@@ -79,12 +83,14 @@ def detect_all(
         the npz file of a video; the folder with those of a folder's videos.
 
     Raises:
-        DataError: if a video cannot be used.
+        DataError: if a video cannot be used, or a folder holds detections as well.
     """
+    if path.is_dir():
+        _say_left_out(path, notice)
     videos = [path] if path.is_file() else _videos(path)
     facts = [{"video": video.name, "sha256": _digest(video), "asked": asked} for video in videos]
     home = kept[-1] if path.is_file() else kept[-1] / path.resolve().name
-    for below in [place for folder in kept for place in _places(folder, path)]:
+    for below in [place for folder in dict.fromkeys([kept[-1], *kept]) for place in _places(folder, path)]:
         files = [_kept_file(below, path, video) for video in videos]
         others = path.is_dir() and _others(below, files)
         if all(_there(files, facts)) and not (others and below != home):  # those of another run stay
@@ -131,10 +137,73 @@ def pictures_of(path: Path, clip_name: Callable[[int], str]) -> Callable[[int], 
     return find
 
 
+def check_pictures(
+    pictures: Callable[[int], Video | None], detections: Detections2D, size: tuple[int, int] | None = None
+) -> None:
+    """Check that videos have the pictures in which detections were made.
+
+    Args:
+        pictures: gives the video of a clip, or None.
+        detections: of all clips.
+        size: of the pictures, where the detections do not say.
+
+    Raises:
+        DataError: if a clip has no video of its own, or one of another size, or with too few pictures.
+    """
+    taken = set[Path]()
+    for clip in np.unique(detections.clip).tolist():
+        rows, video = detections.clip == clip, pictures(clip)
+        place = Field(detections.path, f"clip {detections.clip_name(clip)}")
+        if video is None or video.path in taken:
+            found = "none" if video is None else f"{video.path}, which is that of another clip"
+            raise place.fail("a video of its name in --video", found)
+        taken.add(video.path)
+        if detections.image_size is not None:
+            width, height = detections.image_size[rows][0].tolist()
+            size = round(width), round(height)
+        if size is not None and size != video.size:
+            shown = ["x".join(map(str, one)) for one in (size, video.size)]
+            raise place.fail(f"pictures of {shown[0]} in {video.path}", shown[1])
+        last = int(detections.frame[rows].max())
+        # What a container announces may be off.
+        if last >= video.frames and last >= (there := sum(1 for _ in video)):
+            raise place.fail(
+                f"a picture for frame {last}, counted from 0, in {video.path}", f"{there} pictures"
+            )
+
+
 def _videos(folder: Path) -> list[Path]:
-    files = [file for file in folder.rglob("*") if is_video(file) and file.is_file()]
-    found = in_natural_order([file for file in files if not hidden(file.relative_to(folder))])
+    found = in_natural_order(list(filter(is_video, files_of(folder))))
     return sorted(found, key=lambda file: file.parent.parts)
+
+
+def _say_left_out(folder: Path, notice: Notice) -> None:
+    """Say which files of a folder are no videos.
+
+    Raises:
+        DataError: if one holds detections: then it is not clear what is meant.
+    """
+    others = sorted(file for file in files_of(folder) if not is_video(file))
+    if not others:
+        return
+    if (detections := next(filter(_holds_detections, others), None)) is not None:
+        name = detections.relative_to(folder)
+        raise Field(folder, "folder").fail(
+            "videos, or detections without videos",
+            f"both ({name} holds detections); put them into two folders",
+        )
+    named = ", ".join(str(file.relative_to(folder)) for file in others[:MOST_NAMED])
+    more = f" and {len(others) - MOST_NAMED} more" if others[MOST_NAMED:] else ""
+    notice(f"{folder}: left out {counted(len(others), 'file')} beside the videos: {named}{more}")
+
+
+def _holds_detections(file: Path) -> bool:
+    if file.suffix.lower() not in SUFFIXES:
+        return False
+    try:
+        return bool(is_label_text(file) or len(read_detections(file)))
+    except DataError:
+        return False
 
 
 def _places(folder: Path, path: Path) -> list[Path]:

@@ -16,30 +16,47 @@ from poseda.video.detectors import Detector
 class CameraLines(io.RawIOBase):
     """One JSON object a line for the largest person in each picture; pictures without people give no line.
 
+    Frames are numbered by the times of their pictures: a picture that the camera drops leaves its number out.
+
     Args:
-        pictures: RGB, one after another.
+        pictures: seconds, None where unknown, and RGB pictures, one after another.
         detector: finds people in them.
+        rate: frames per second that the numbers count.
 
     Raises:
         DataError: if there is no picture.
     """
 
-    def __init__(self, pictures: Iterable[np.ndarray], detector: Detector) -> None:
+    def __init__(
+        self, pictures: Iterable[tuple[float | None, np.ndarray]], detector: Detector, rate: float
+    ) -> None:
         pictures = iter(pictures)
         first = next(pictures, None)
         if first is None:
             raise DataError("--input: expected a camera that gives pictures, got none")
-        self.image_size = (first.shape[1], first.shape[0])
+        self.image_size = (first[1].shape[1], first[1].shape[0])
         """Width and height of the pictures, pixels."""
-        self._lines = _lines(chain([first], pictures), detector)
+        self._lines = _lines(_numbered(chain([first], pictures), rate), detector)
 
     def readline(self, size: int | None = -1, /) -> bytes:
         """The next line, empty after the last."""
         return next(self._lines, b"")
 
 
-def _lines(pictures: Iterator[np.ndarray], detector: Detector) -> Iterator[bytes]:
-    for frame, picture in enumerate(pictures):
+def _numbered(
+    pictures: Iterable[tuple[float | None, np.ndarray]], rate: float
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Pictures with rising numbers of frames, by their times where these are known."""
+    frame, began = -1, None
+    for seconds, picture in pictures:
+        began = seconds if began is None else began
+        by_time = 0 if seconds is None or began is None else round((seconds - began) * rate)
+        frame = max(frame + 1, by_time)
+        yield frame, picture
+
+
+def _lines(pictures: Iterator[tuple[int, np.ndarray]], detector: Detector) -> Iterator[bytes]:
+    for frame, picture in pictures:
         people = detector(picture)
         if len(people):
             content = {"keypoints": largest(people).round(2).tolist(), "frame": frame, "person": 0}

@@ -19,6 +19,7 @@ def test_all_is_well_here(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor"]) == 0
     shown = capsys.readouterr().out
     assert shown.endswith("all is well\n") and "op           ok: agrees with its reference" in shown
+    assert "lifter       ok: the package's own lifts 8 postures, mean error" in shown
     assert main(["doctor", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["broken"] == [] and found["tests"].keys() == doctor.TESTS.keys()
@@ -33,12 +34,14 @@ def test_what_is_broken_is_named_and_the_rest_is_tested(
 
     monkeypatch.setitem(doctor.TESTS, "library", fail)
     monkeypatch.setattr(doctor, "AGREE", 0.0)
+    monkeypatch.setattr(doctor, "FAR_OFF", 0.0)
     monkeypatch.setattr(doctor, "NEEDED", ("torch", "nosuchpackage"))
     assert main(["doctor"]) == 1
     shown = capsys.readouterr().out
     assert "library      BROKEN: OSError: libtorch.so: not found" in shown
-    assert "BROKEN: ArithmeticError: expected agreement" in shown and "lifter       ok" in shown
-    assert shown.endswith("broken: library, op, nosuchpackage\n")
+    assert "BROKEN: ArithmeticError: expected agreement" in shown and "devices      ok" in shown
+    assert "BROKEN: ArithmeticError: expected a mean error below 0 m" in shown
+    assert shown.endswith("broken: library, op, lifter, nosuchpackage\n")
 
 
 def test_a_missing_extra_is_no_fault_and_comes_with_its_command(
@@ -52,6 +55,8 @@ def test_a_missing_extra_is_no_fault_and_comes_with_its_command(
 def test_packages_and_extras_are_those_of_the_project() -> None:
     needed = " ".join(PROJECT["dependencies"])
     assert all(package in needed for package in doctor.NEEDED)
+    for_users = PROJECT["optional-dependencies"].keys() - {"test", "docs", "build", "lint"}
+    assert doctor.EXTRAS.keys() == for_users
     for extra, packages in doctor.EXTRAS.items():
         brought = " ".join(PROJECT["optional-dependencies"][extra])
         assert all(package in brought for package in packages), extra

@@ -10,8 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bodies import walk
+from lifted import lifted
 
 from poseda.cli import main
+from poseda.export import write_poses
+from poseda.geometry.skeleton import H36M16
 
 
 @pytest.fixture
@@ -59,6 +62,24 @@ def test_files_that_hold_no_detections_are_recognised(
     }.items():
         assert main(["inspect", str(tmp_path / name)]) == 0
         assert f"no detections: {said}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("ending", ["npz", "json", "csv"])
+def test_lifted_poses_are_recognised_wherever_detections_are_expected(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], ending: str
+) -> None:
+    pose = np.random.default_rng(0).normal(size=(3, 16, 3))
+    (file,) = write_poses(tmp_path / f"poses.{ending}", lifted(pose, H36M16))
+    said = "3D poses of poseda lift, for --weak-labels of poseda adapt, or --source if lifted with --root"
+    assert main(["inspect", str(file)]) == 0
+    assert f"no detections: {said}" in capsys.readouterr().out
+    for line in (
+        ["adapt", "--target", str(file), "--out", str(tmp_path / "run")],
+        ["lift", "--input", str(file), "--output", str(tmp_path / "o.npz")],
+    ):
+        assert main(line) == 2
+        assert f"{file}: file: expected 2D detections, found {said}" in capsys.readouterr().err
+    assert [one.name for one in tmp_path.iterdir()] == [file.name]
 
 
 def test_options_are_those_of_adapt(footage: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,12 +15,14 @@ from runs import short_steps
 
 pytest.importorskip("av", reason="pip install 'poseda[video]' brings PyAV")
 
-from videos import SquareDetector, walk, write_video
+from videos import SquareDetector, picture, walk, write_video
 
 from poseda.cli import main
 from poseda.cli.footage import with_all_detections
+from poseda.cli.program import UsageError
 from poseda.datasets import read_detections
 from poseda.datasets.rig import names_of
+from poseda.inference import LineLifter
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -61,6 +65,29 @@ def test_lift_detects_in_a_new_video_and_keeps_that_beside_the_result(
     assert len(json.loads((tmp_path / "out.json").read_text())["frames"]) == 9
 
 
+def test_a_video_is_detected_once_for_lift_and_adapt_in_either_order(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    clip = write_video(tmp_path / "walk.mp4", walk(12))
+    with monkeypatch.context() as patch:
+        patch.setattr("poseda.video.open_detector", lambda name, model: SquareDetector())
+        assert main(["lift", "--input", "walk.mp4", "--output", "motion.npz"]) == 0
+    monkeypatch.setitem(sys.modules, "mediapipe", None)  # without the detector
+    kept = Path("motion-detections/walk.npz")
+    assert [path.resolve() for path in with_all_detections([clip], Path("run"), "mediapipe", None)] == [
+        kept.resolve()
+    ]
+    elsewhere = tmp_path / "results" / "run"
+    assert with_all_detections([clip], elsewhere, "mediapipe", None) == [kept]
+    assert "its detections are there already, in" in capsys.readouterr().err
+    Path("motion-detections").rename(tmp_path / "run-detections")
+    assert main(["lift", "--input", "walk.mp4", "--output", "again.npz"]) == 0
+    assert "run-detections/walk.npz" in capsys.readouterr().err and not Path("again-detections").exists()
+    with pytest.raises(UsageError, match="mediapipe"):  # another content of the video
+        with_all_detections([write_video(tmp_path / "walk.mp4", walk(9))], Path("run"), "mediapipe", None)
+
+
 def test_videos_of_one_name_before_two_cameras_keep_their_detections_apart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,8 +100,8 @@ def test_videos_of_one_name_before_two_cameras_keep_their_detections_apart(
     assert read == [tmp_path / "run-detections" / f"cam{at}" / "walk.npz" for at in range(2)]
     assert [len(read_detections(path)) for path in read] == [12, 13]
     assert names_of(read) == ["cam0/walk", "cam1/walk"]
-    assert with_all_detections(paths[:1], tmp_path / "one", "mediapipe", None) == [
-        tmp_path / "one-detections" / "walk.npz"
+    assert with_all_detections(paths[:1], tmp_path / "alone" / "one", "mediapipe", None) == [
+        tmp_path / "alone" / "one-detections" / "walk.npz"
     ]
 
 
@@ -120,6 +147,65 @@ def test_detections_for_a_run_in_this_folder_are_kept_beside_it(
     ]
 
 
+@pytest.fixture
+def detected(run: Path, tmp_path: Path) -> Path:
+    """Detections of the first run's video, far from it."""
+    kept = tmp_path / "elsewhere" / "walk.npz"
+    kept.parent.mkdir()
+    kept.write_bytes((run.parent / "run-detections" / "walk.npz").read_bytes())
+    return kept
+
+
+def test_the_video_of_detections_is_drawn_under_the_skeleton(
+    run: Path, detected: Path, tmp_path: Path
+) -> None:
+    from PIL import Image
+
+    movies = [tmp_path / "plain.gif", tmp_path / "drawn.gif"]
+    for movie, words in zip(movies, [[], ["--video", str(run.parent / "walk.mp4")]], strict=True):
+        assert lift(run, detected, movie.with_suffix(".npz"), "--overlay", str(movie), *words) == 0
+    reds = []
+    for movie in movies:
+        with Image.open(movie) as opened:
+            shown = np.asarray(opened.convert("RGB"))[:, :640].astype(int)
+        reds.append(int(((shown[..., 0] > 180) & (shown[..., 1:].max(-1) < 80)).sum()))
+    assert reds[0] < 50 < 500 < reds[1], "the square of the video"
+
+
+def test_a_video_that_does_not_fit_its_detections_is_refused(
+    run: Path, detected: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = run.parent / "walk.mp4"
+    short = write_video(tmp_path / "short.mp4", walk(9))
+    small = write_video(tmp_path / "small.mp4", [picture(20, 20, (160, 120))] * 40)
+    (tmp_path / "clips").mkdir()
+    write_video(tmp_path / "clips" / "run.mp4", walk(3))
+    drawn = ["--overlay", str(tmp_path / "o.gif")]
+    for source, words, sentence in [
+        (
+            detected,
+            [*drawn, "--video", short],
+            f"expected a picture for frame 39, counted from 0, in {short}, found 9",
+        ),
+        (detected, [*drawn, "--video", small], f"expected pictures of 320x240 in {small}, found 160x120"),
+        (
+            detected,
+            [*drawn, "--video", tmp_path / "clips"],
+            "expected a video of its name in --video, found none",
+        ),
+        (detected, ["--video", whole], f"--video: expected --overlay beside it, got {whole} alone"),
+        (
+            whole,
+            [*drawn, "--video", whole],
+            f"--video: expected none, as --input {whole} holds videos itself",
+        ),
+        (detected, ["--video-detector", "rtmpose"], "--video-detector: expected none, as --input"),
+    ]:
+        assert lift(run, source, tmp_path / "o.npz", *map(str, words)) == 2
+        assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "o.npz").exists() and not (tmp_path / "o.gif").exists()
+
+
 def test_a_missing_detector_is_one_sentence_and_nothing_is_written(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,14 +217,49 @@ def test_a_missing_detector_is_one_sentence_and_nothing_is_written(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other.mp4"]
 
 
-def test_a_camera_is_lifted_picture_by_picture(
-    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+class StandInCamera:
+    """Pictures at 12.5 frames a second, and the rate that a capture announces."""
+
+    def __init__(self, rate: float | None) -> None:
+        self.rate = rate
+
+    def __iter__(self) -> Iterator[tuple[float, np.ndarray]]:
+        for at, content in enumerate(walk(6)):
+            yield 100 + at / 12.5, content
+
+
+def test_a_camera_is_lifted_picture_by_picture_on_its_own_clock(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("poseda.video.open_detector", lambda name, model: SquareDetector())
-    monkeypatch.setattr("poseda.video.open_camera", lambda name: iter(walk(6)))
-    assert lift(run, "camera:0", tmp_path / "out.jsonl") == 0
-    answers = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
-    assert [answer["frame"] for answer in answers] == list(range(6)) and all(a["valid"] for a in answers)
+    rates: list[float] = []
+
+    class Clocked(LineLifter):
+        def __init__(self, *given: Any, **named: Any) -> None:
+            super().__init__(*given, **named)
+            rates.append(self.options.rate)
+
+    monkeypatch.setattr("poseda.inference.LineLifter", Clocked)
+    monkeypatch.setattr("poseda.video.open_camera", lambda name: StandInCamera(rate=12.5))
+    assert lift(run, "camera:0", tmp_path / "out.jsonl", "--json") == 0
+    assert "camera:0: 12.5 frames per second, as the capture says" in capsys.readouterr().err
+    assert lift(run, "camera:0", tmp_path / "25.jsonl", "--rate", "25") == 0
+    monkeypatch.setattr("poseda.video.open_camera", lambda name: StandInCamera(rate=None))
+    assert lift(run, "camera:0", tmp_path / "30.jsonl") == 0
+    assert "30 frames per second, by default" in capsys.readouterr().err
+    assert rates == [12.5, 25, 30]
+    for name, step in {"out.jsonl": 1, "25.jsonl": 2, "30.jsonl": 2.4}.items():
+        answers = [json.loads(line) for line in (tmp_path / name).read_text().splitlines()]
+        assert [answer["frame"] for answer in answers] == [round(at * step) for at in range(6)]
+        assert all(answer["valid"] for answer in answers)
+
+
+def test_an_overlay_of_a_camera_is_refused_by_its_name(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert lift(run, "camera:0", tmp_path / "out.jsonl", "--overlay", "o.mp4") == 2
+    said = capsys.readouterr().err
+    assert "--overlay: expected a recording, got --input camera:0, a stream" in said
 
 
 def test_a_camera_that_is_not_there_is_refused(

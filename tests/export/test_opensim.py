@@ -140,6 +140,27 @@ def test_a_body_that_turns_as_one_turns_its_pelvis_alone(
     )
 
 
+def test_angles_with_opensims_names_turn_its_joints_to_the_same_place() -> None:
+    """Pelvis and hips of gait2392: about z, x and y of the ground or the pelvis; the left hip mirrored."""
+
+    def turned(z: float, x: float, y: float) -> np.ndarray:
+        parts = [about_axis(axis, np.array(np.radians(by))) for axis, by in (("z", z), ("x", x), ("y", y))]
+        return np.asarray(parts[0] @ parts[1] @ parts[2])
+
+    pelvis, places = turned(12, -8, 70), standing()
+    hips = {"right": (35, -6), "left": (-15, 9)}
+    for side, (flexion, adduction) in hips.items():
+        thigh = turned(flexion, adduction if side == "right" else -adduction, 0)
+        hip = places[f"{side}_hip"]
+        for other in DOWN["hip"]:
+            places[f"{side}_{other}"] = hip + thigh @ (places[f"{side}_{other}"] - hip)
+    found = angles({name: pelvis @ place for name, place in places.items()})
+    assert [found[f"pelvis_{name}"] for name in ("tilt", "list", "rotation")] == pytest.approx([12, -8, 70])
+    for side, (flexion, adduction) in hips.items():
+        assert found[f"hip_flexion_{side[0]}"] == pytest.approx(flexion)
+        assert found[f"hip_adduction_{side[0]}"] == pytest.approx(adduction)
+
+
 def test_skeletons_without_feet_or_spine_have_the_angles_that_their_joints_show() -> None:
     assert missing_angles(H36M16) == ["ankle_dorsiflexion_r", "ankle_dorsiflexion_l"]
     assert missing_angles(MPI_INF_3DHP) == []

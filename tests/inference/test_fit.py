@@ -122,7 +122,9 @@ def test_stature_gives_true_lengths_and_depth(clean: dict[str, Any]) -> None:
     assert ((result.lengths / true).log().abs() < 0.02).all()
     assert ((result.root / clean["truth"][:, 0])[:, 2].log().abs() < 0.03).all()
     torch.testing.assert_close(standing_height(result.lengths, H36M16), standing_height(true, H36M16))
+    assert ((result.scale / 1.25).log().abs() < 0.02).all()
     unknown = fitted(small, noise=0.001)
+    assert (unknown.scale == 1).all()
     assert ((unknown.lengths / true).log().mean() + 0.22).abs() < 0.02  # 0.8, as the lifter says
 
 

@@ -118,6 +118,13 @@ def test_one_euro_follows_its_authors_equations() -> None:
     assert step(np.array([[1.0, 0, 0]]))[0, 0] == pytest.approx(expected)
 
 
+def test_one_euro_takes_missing_frames_for_time() -> None:
+    config, points = SmoothingConfig(filter="one_euro"), np.random.default_rng(0).normal(size=(9, 1, 3))
+    slow, fast = OneEuro(config, rate=10), OneEuro(config, rate=30)
+    for value in points:
+        np.testing.assert_allclose(slow(value), fast(value, frames=3))
+
+
 def test_one_euro_comes_to_rest_and_stills_noise() -> None:
     config = SmoothingConfig(filter="one_euro")
     still = np.random.default_rng(0).normal(0, 0.01, (200, 1, 3))

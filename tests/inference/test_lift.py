@@ -232,6 +232,37 @@ def test_mistakes_are_one_sentence(
     assert named in sentence and "\n" not in sentence and not (tmp_path / "o.npz").exists()
 
 
+@pytest.mark.parametrize(("options", "sentence"), [
+    (["--camera-roll", "5"], "--camera-roll: expected --camera-pitch beside it, got 5 alone"),
+    (["--stature", "1.7", "--no-fit"], "--stature: expected none without --fit, which it scales, got 1.7"),
+    (["--input", "-", "--stature", "1.7"], "--stature: expected none for --input -, a stream, which has"),
+    (["--stature", "170"], "--stature: expected at most 3 metres, got 170"),
+    (["--stature", "0.2"], "--stature: expected a number of at least 0.3, got 0.2"),
+    (["--stature", "1.7"], "--stature: expected none for the arm gpa, got 1.7; only the wide arms use it"),
+    (["--min-joints", "9"], "--min-joints: expected none for the arm gpa, got 9; only the wide arms use it"),
+    (["--no-fit"], "--fit: expected true for the arm gpa, got false; only the wide arms use it"),
+    (["--no-two-passes"], "--two-passes: expected true for the arm gpa, got false"),
+    (["--input", "-", "--camera-pitch", "9"], "got 9; only the wide arms use it in streams, so leave it out"),
+    (["--smooth.beta", "1"], "--smooth.beta: expected --smooth.filter one_euro beside it, got none"),
+    (["--smooth.filter", "kalman", "--smooth.window", "7"], "--smooth.window: expected --smooth.filter"),
+    (["--input", "camera:0"], "--image-size: expected none for --input camera:0, whose pictures give it"),
+    (["--input", "-", "--video-detector", "rtmpose"], "--video-detector: expected none for --input -, which"),
+])  # fmt: skip
+def test_an_option_without_effect_is_refused(
+    run: Path,
+    write: Callable[..., Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    sentence: str,
+) -> None:
+    source = write()
+    capsys.readouterr()
+    assert lift(run, source, tmp_path / "o.npz", *options) == 2
+    said = capsys.readouterr().err.strip()
+    assert sentence in said and "\n" not in said and not (tmp_path / "o.npz").exists()
+
+
 def test_a_moving_camera_is_refused_where_it_would_have_no_effect(
     run: Path, write: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

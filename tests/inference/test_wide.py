@@ -108,6 +108,16 @@ def test_fewer_joints_are_enough_where_the_user_says_so(run: Path, seated: Path,
     assert np.flatnonzero(~lifted["valid"]).tolist() == [5]
 
 
+def test_longest_gaps_are_refused_where_nothing_bridges_them(
+    run: Path, seated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["lift", "--model", str(run), "--input", str(seated), "--output", str(tmp_path / "o.npz")]
+    assert main([*command, *SCREEN, "--no-fit", "--max-gap", "2"]) == 2
+    said = capsys.readouterr().err
+    assert "--max-gap: expected the fit of files, or --smooth.filter kalman, which bridge gaps" in said
+    assert not (tmp_path / "o.npz").exists()
+
+
 def test_footage_without_enough_joints_is_refused_with_the_remedy(
     run: Path, seated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -159,6 +169,17 @@ def test_bones_of_a_person_are_of_one_length_and_as_tall_as_said(
     tall = lengths(lift(run, seated, tmp_path / "tall.npz", "--stature", "2.2"))
     short = lengths(lift(run, seated, tmp_path / "short.npz", "--stature", "1.1"))
     assert tall.sum() > 1.5 * short.sum()
+
+
+def test_expected_errors_grow_with_the_body(run: Path, seated: Path, tmp_path: Path) -> None:
+    usual, tall, short = (
+        lift(run, seated, tmp_path / f"{at}.npz", *options)
+        for at, options in enumerate([[], ["--stature", "2.2"], ["--stature", "1.1"]])
+    )
+    there = usual["error"] > 0
+    scale = tall["error"][there] / usual["error"][there]
+    assert scale.std() < 1e-5 < abs(scale.mean() - 1), "one person has one scale"
+    np.testing.assert_allclose(tall["error"][there], 2 * short["error"][there], rtol=1e-5)
 
 
 def test_single_pictures_are_fitted_each_by_itself(run: Path, seated: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from videos import picture, turn, walk, write_video
 
 from poseda.datasets.formats.field import Field
 from poseda.video import Video, holds_videos, open_camera
-from poseda.video.container import _pictures
+from poseda.video.container import Camera
 
 
 def centre(content: np.ndarray) -> tuple[float, float]:
@@ -81,19 +81,26 @@ def test_what_is_no_video_is_refused_in_a_sentence(tmp_path: Path) -> None:
         assert str(caught.value).startswith(f"{path}: file: expected a video")
 
 
-def test_videos_are_looked_for_where_there_are_no_detections(tmp_path: Path) -> None:
+def test_a_folder_holds_videos_whatever_else_is_in_it(tmp_path: Path) -> None:
     folder = tmp_path / "clips"
     (folder / "monday").mkdir(parents=True)
     (folder / "monday" / "a.MP4").touch()
     assert holds_videos(folder) and holds_videos(folder / "monday" / "a.MP4")
     (folder / "a.json").touch()
-    assert not holds_videos(folder) and not holds_videos(tmp_path / "a.json")
+    assert holds_videos(folder) and not holds_videos(folder / "a.json")
+    assert not holds_videos(tmp_path / "nowhere")
+    (folder / "monday" / "a.MP4").rename(folder / "monday" / ".a.MP4")
+    assert not holds_videos(folder), "hidden files are of programs"
 
 
 def test_a_camera_gives_pictures_and_a_missing_one_is_refused(tmp_path: Path) -> None:
     path = write_video(tmp_path / "walk.mp4", walk(4))
-    assert len(list(_pictures(str(path), Field(Path("camera")), None))) == 4
+    camera = Camera(str(path), Field(Path("camera")), None)
+    assert camera.rate == pytest.approx(29.97, abs=0.01)
+    assert [seconds for seconds, _ in camera] == pytest.approx(
+        [at * 1001 / 30000 for at in range(4)], abs=1e-3
+    )
     with pytest.raises(DataError, match=r"camera:N with the number of a camera, found none"):
         open_camera("camera:")
     with pytest.raises(DataError, match=r"--input: camera:99: expected a video that FFmpeg can decode"):
-        next(open_camera("camera:99"))
+        open_camera("camera:99")

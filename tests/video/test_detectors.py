@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -31,19 +32,24 @@ def module(monkeypatch: pytest.MonkeyPatch, name: str, **content: Any) -> None:
 def test_rtmpose_gets_pictures_in_opencvs_order_and_gives_people(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[np.ndarray] = []
     people = np.stack([body("halpe26") * 90 + 200, body("halpe26") * 50 + 300])
+    boxes = [np.array([[0, 0, 9, 9], [5, 5, 9, 9]]), np.array([])]
 
     class BodyWithFeet:
         def __init__(self, **options: str) -> None:
             assert options["backend"] == "onnxruntime"
 
-        def __call__(self, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        def det_model(self, picture: np.ndarray) -> np.ndarray:
             given.append(picture)
+            return boxes.pop(0)
+
+        def pose_model(self, picture: np.ndarray, bboxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            assert len(bboxes) == 2, "without boxes it takes the picture for one"
             return people, np.full((2, 26), 1.4)  # its scores may exceed 1
 
     module(monkeypatch, "rtmlib", BodyWithFeet=BodyWithFeet)
     with open_detector("rtmpose") as detector:
-        found = detector(PICTURE)
-    assert detector.layout == HALPE26 and found.shape == (2, 26, 3)
+        found, nobody = detector(PICTURE), detector(PICTURE)
+    assert detector.layout == HALPE26 and found.shape == (2, 26, 3) and nobody.shape == (0, 26, 3)
     assert np.array_equal(found[..., :2], people) and (found[..., 2] == 1).all()
     assert given[0][0, 0].tolist() == [0, 0, 200]
 
@@ -91,12 +97,22 @@ def test_a_missing_package_is_one_sentence_with_its_command(
 def test_a_camera_gives_a_line_for_the_largest_person() -> None:
     near, far = (np.concatenate([body() * size + 200, np.ones((17, 1))], 1) for size in (90, 50))
     assert np.array_equal(largest(np.stack([far, near])), near)
-    answers = [np.stack([far, near]), np.zeros((0, 17, 3)), far[None]]
+    answers = [np.stack([far, near]), np.zeros((0, 17, 3)), far[None], far[None]]
 
     def detector(picture: np.ndarray) -> np.ndarray:
         return answers.pop(0)
 
-    lines = CameraLines([PICTURE] * 3, detector)  # type: ignore[arg-type]
+    shots = [(None, PICTURE)] * 4
+    lines = CameraLines(shots, detector, 30)  # type: ignore[arg-type]
     assert lines.image_size == (640, 480)
     first, second = lines.readline(), lines.readline(100)
-    assert b'"frame": 0' in first and b'"frame": 2' in second and lines.readline() == b""
+    assert b'"frame": 0' in first and b'"frame": 2' in second
+    assert b'"frame": 3' in lines.readline() and lines.readline() == b""
+
+
+def test_pictures_of_a_camera_are_numbered_by_their_times() -> None:
+    person = np.concatenate([body() * 90 + 200, np.ones((17, 1))], 1)[None]
+    # At 15 frames a second, of which one is dropped, and one has no time.
+    shots = [(5.0, PICTURE), (5.07, PICTURE), (5.2, PICTURE), (None, PICTURE), (5.33, PICTURE)]
+    lines = CameraLines(shots, lambda picture: person, 15)  # type: ignore[arg-type]
+    assert [json.loads(lines.readline())["frame"] for _ in shots] == [0, 1, 3, 4, 5]

@@ -93,6 +93,37 @@ def test_detections_of_a_video_that_went_are_neither_read_nor_taken_from_another
     assert [file.name for file in below.iterdir()] == ["walk.npz"]
 
 
+def test_other_files_beside_videos_are_left_out_and_said(tmp_path: Path) -> None:
+    clips, said = tmp_path / "clips", list[str]()
+    write_video(clips / "walk.mp4", walk(4))
+    for name in ("notes.txt", "times.csv", "settings.json", "cover.jpg"):
+        (clips / name).write_text("{}")
+    kept = detect_all(clips, [tmp_path / "kept"], SquareDetector, "squares", said.append)
+    assert [file.name for file in kept.iterdir()] == ["walk.npz"]
+    assert said[0] == (
+        f"{clips}: left out 4 files beside the videos: cover.jpg, notes.txt, settings.json and 1 more"
+    )
+
+
+@pytest.mark.parametrize("name", ["people.json", "label.txt"])
+def test_a_folder_of_videos_and_detections_is_refused(tmp_path: Path, name: str) -> None:
+    clips = tmp_path / "clips"
+    write_video(clips / "walk.mp4", walk(4))
+    points = np.concatenate([np.random.default_rng(0).uniform(0.4, 0.6, (17, 2)), np.ones((17, 1))], 1)
+    if name == "people.json":
+        points[:, :2] *= 300
+        content = json.dumps(
+            [{"image_id": 0, "category_id": 1, "keypoints": points.ravel().tolist(), "score": 1}]
+        )
+    else:
+        content = " ".join(map(str, [0, 0.5, 0.5, 0.2, 0.2, *points.ravel()]))
+    (clips / name).write_text(content)
+    with pytest.raises(DataError) as caught:
+        detect_all(clips, [tmp_path / "kept"], refuse, "squares")
+    assert f"expected videos, or detections without videos, found both ({name} holds" in str(caught.value)
+    assert not (tmp_path / "kept").exists()
+
+
 def test_names_that_differ_in_their_endings_and_files_of_others_are_refused(tmp_path: Path) -> None:
     clips, kept = tmp_path / "clips", tmp_path / "kept"
     for name in ("walk.mp4", "walk.avi"):

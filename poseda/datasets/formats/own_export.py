@@ -16,13 +16,11 @@ from poseda.datasets.filming import labelled
 from poseda.datasets.formats.field import Field
 from poseda.datasets.formats.files import read_text
 from poseda.datasets.formats.npz import Archive
+from poseda.datasets.formats.own_files import KEY
 from poseda.datasets.formats.plain_sources import named_layout
 from poseda.datasets.records import LabelledPoses, SourceReading
 from poseda.geometry.camera import Camera
 from poseda.geometry.skeleton import Skeleton
-
-KEY = ("clip", "person", "frame")
-"""What tells the rows of an export apart."""
 
 ROOT = "root_position"
 """The root's place in the headings of a CSV."""
@@ -50,24 +48,6 @@ class Export:
     person: Sequence[str | int]
     frame: np.ndarray
     rate: float | None = None
-
-
-def is_own_npz(archive: Archive) -> bool:
-    """An npz of `poseda lift`."""
-    return all(name in archive for name in ("pose_3d", "valid", "joint_names", "parents"))
-
-
-def is_own_json(file: Field) -> bool:
-    """JSON of `poseda lift`; that of 0.1.0 is a list of frames."""
-    frames = file.value.get("frames") if isinstance(file.value, dict) else file.value
-    first = frames[0] if isinstance(frames, list) and frames else None
-    return isinstance(first, dict) and {*KEY, "valid", "pose_3d"} <= first.keys()
-
-
-def is_own_csv(path: Path) -> bool:
-    """A CSV of `poseda lift`."""
-    with path.open(errors="replace") as content:
-        return content.readline(200).startswith(",".join((*KEY, "valid")))
 
 
 def read_own_npz(archive: Archive, skeleton: Skeleton, stride: int) -> LabelledPoses:
