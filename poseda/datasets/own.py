@@ -34,6 +34,7 @@ from poseda.datasets.source_files import SUFFIXES as SOURCE_SUFFIXES
 from poseda.datasets.source_files import read_source, source_account
 from poseda.datasets.synthetic.embedded import EmbeddedDomains
 from poseda.datasets.target import TargetOptions, read_target
+from poseda.datasets.upright import find_up
 from poseda.datasets.weak_labels import WeakReading
 from poseda.geometry.skeleton import H36M16, Skeleton
 
@@ -62,6 +63,7 @@ class OwnDomains:
         camera: the target's camera or cameras, in words.
         accounts: of the target's detections, by the name of each path.
         source_account: how the source was read, in sentences.
+        source_up: what tells which way is up in the user's source, in words; None for the embedded one.
         weak: the files of weak labels, or None without any.
     """
 
@@ -75,10 +77,11 @@ class OwnDomains:
         accounts: Mapping[str, Account] | None = None,
         source_account: Sequence[str] = (),
         weak: WeakReading | None = None,
+        source_up: str | None = None,
     ) -> None:
         self._name, self._data, self._fingerprint = name, data, fingerprint
         self.made_up, self.camera, self.accounts = dict(made_up), camera, dict(accounts or {})
-        self.source_account, self.weak = tuple(source_account), weak
+        self.source_account, self.weak, self.source_up = tuple(source_account), weak, source_up
 
     @property
     def name(self) -> str:
@@ -178,6 +181,9 @@ def own_domains(
     options += () if len(paths) == 1 else tuple(digest([Path(path)], "") for path in paths)
     alone = paths if len(paths) == 1 else []
     files = [Path(file) for file in (source, *alone, cameras, *lenses) if file is not None]
+    account, up = _account(learn, source, found.rates, stride), None
+    if source is not None:
+        up = find_up(learn, skeleton)
     return OwnDomains(
         " + ".join(names_of(paths)),
         AdaptationData(
@@ -188,8 +194,9 @@ def own_domains(
         found.made_up,
         found.camera,
         found.accounts,
-        _account(learn, source, found.rates, stride),
+        [*account[:1], *([] if up is None else [up.line]), *account[1:]],
         found.weak,
+        None if up is None else up.note,
     )
 
 

@@ -10,6 +10,10 @@ from poseda.datasets import Domains, OwnDomains
 from poseda.runs.origin import describe_data
 
 
+SOURCE_UP = "up in the source"
+"""Entry of the card: what tells the vertical of the poses from which the wide arms learn."""
+
+
 def protocol_card(config: RunConfig, domains: Domains, splits: Sequence[str]) -> dict[str, str]:
     """What a reader must know to compare the numbers with others'; ``splits`` are those with labels."""
     skeleton = domains.skeleton
@@ -34,6 +38,9 @@ def protocol_card(config: RunConfig, domains: Domains, splits: Sequence[str]) ->
         wide["wide arms"] = (
             "find tilt and bone lengths in the tested clips' own 2D, without labels (transductive)"
         )
+        up = getattr(domains, "source_up", None)  # of a source of the user's
+        if up is not None:
+            wide[SOURCE_UP] = up
     return {
         "data": domains.name,
         "joints": f"all {skeleton.num_joints} of {skeleton.name}, root-relative by subtraction",
@@ -78,6 +85,7 @@ def evaluation_card(record: dict[str, Any], domains: Domains, split: str) -> dic
     learned, evaluated = record["data"], describe_data(domains)
     card = protocol_card(from_json(record["config"]), domains, ("target_test",)) | {"split": split}
     if learned["sha256"] != evaluated["sha256"]:
+        card.pop(SOURCE_UP, None)  # that of the data evaluated on, which taught nothing
         card["target"] = (
             f"other data: the lifters were adapted on {learned['name']}, evaluated on {evaluated['name']}; "
             f"whether the two share clips was not checked"

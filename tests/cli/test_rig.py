@@ -44,6 +44,16 @@ def run(rig: FilmedRig, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+def test_what_told_the_vertical_of_the_source_is_said_once_and_kept(
+    rig: FilmedRig, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*line(rig, run), "--resume"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.count("source: which way is up comes from the source's people, who agree on it by") == 1
+    note = RunRecord.read(run).card["up in the source"]
+    assert note.startswith("from the source's people") and f"comes {note}" in said
+
+
 def test_a_run_keeps_what_it_read_and_found_by_path(rig: FilmedRig, run: Path) -> None:
     record = RunRecord.read(run)
     assert list(record.accounts) == ["cam0", "cam1"] and record.accounts["cam1"].rows == 30

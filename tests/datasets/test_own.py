@@ -81,6 +81,7 @@ def test_without_a_source_the_embedded_studio_serves(tmp_path):
     write_target(tmp_path / "gym.json")
     data = own_domains(None, tmp_path / "gym.json", SIZE).adaptation()
     assert len(data.source) > 1000 and len(data.target) == 6
+    assert own_domains(None, tmp_path / "gym.json", SIZE).source_account == ()
     with pytest.raises(DataError, match="embedded source: skeleton: expected h36m17, found h36m16"):
         own_domains(None, tmp_path / "gym.json", SIZE, skeleton=H36M17)
 
@@ -165,7 +166,11 @@ def test_one_map_of_joints_serves_target_and_source_and_both_are_accounted_for(t
     )
     first, *rest = domains.source_account
     assert first.startswith("source: TRC, 1 file; +y is up, by the format's custom; 30 frames per second")
-    assert "made up: pelvis (LHip and RHip), spine (pelvis and Neck)" in first and rest == []
+    assert "made up: pelvis (LHip and RHip), spine (pelvis and Neck)" in first
+    assert len(rest) == 1 and rest[0].startswith(
+        "source: which way is up comes from the source's people, who"
+    )
+    assert f"source: which way is up comes {domains.source_up}" == rest[0]
     with pytest.raises(
         DataError, match=r"walk\.trc: joints: left_knee: .*found Knie_R; did you mean Knie_L\?"
     ):
