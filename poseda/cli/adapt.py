@@ -32,6 +32,7 @@ from poseda.cli.screen import (
 )
 from poseda.cli.threads import busy_cores
 from poseda.config import RunConfig
+from poseda.config.limits import for_each
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -244,6 +245,10 @@ def lift_commands(config: RunConfig, record: RunRecord) -> list[str]:
     arm = None if record.gate is None else record.gate["recommended"]
     numbers = {} if record.labelfree is None else record.labelfree["models"].get(arm, {})
     together = numbers.get("tilt", []) if "disagreement_mm" in numbers else []
+    if config.camera_pitch:
+        given = (config.camera_pitch, config.camera_roll or (0.0,))
+        each = zip(*(for_each("tilt", values, len(config.target)) for values in given), strict=True)
+        together = [{"pitch": pitch, "roll": roll} for pitch, roll in each]
     commands = []
     for path, name, tilt in zip_longest(config.target, names_of(config.target), together):
         motion = config.out / f"{name.replace('/', '_')}.bvh"

@@ -132,6 +132,8 @@ def own_domains(
     people: str | int = "all",
     joints: Mapping[str, str | int] | Sequence[str] | None = None,
     weak_labels: str | Path | Sequence[str | Path] = (),
+    camera_pitch: float | Sequence[float] | None = None,
+    camera_roll: float | Sequence[float] | None = None,
     stride: int = 1,
     seed: int = 0,
     strict: bool = False,
@@ -154,6 +156,8 @@ def own_domains(
         joints: our joint to its name in the target or the source, where names do not tell; or what an option
             holds, see :meth:`JointMap.read`.
         weak_labels: files of 3D poses of a few frames of the target, which the arm wide_target learns from.
+        camera_pitch, camera_roll: how far the target's cameras look down and are rolled, degrees, in place of
+            what wide lifters find in the footage. One for all paths, or one each. The roll needs the pitch.
         stride: keep one frame of the source in this many.
         seed: of the split into source and source_val, and of the embedded studio.
         strict: refuse bad files of a folder.
@@ -164,9 +168,10 @@ def own_domains(
     names = JointMap.of(joints or None)
     one_size = isinstance(image_size, tuple) and len(image_size) == 2 and isinstance(image_size[0], Real)
     paths, fovs, lenses, labels = map(_listed, (target, fov, intrinsics, weak_labels))
+    tilt = _listed(camera_pitch), _listed(camera_roll)
     sizes: list[Any] = [image_size] if one_size else _listed(image_size)
     asked = TargetOptions(
-        skeleton, sizes, fovs, lenses, min_confidence, layout, people, names, strict, labels
+        skeleton, sizes, fovs, lenses, min_confidence, layout, people, names, strict, labels, *tilt
     )
     found = read_target(paths, asked)
     learn, hold = _source(source, skeleton, cameras, names, stride, seed, strict)
@@ -176,6 +181,7 @@ def own_domains(
     options += (layout, named, stride, seed)
     options += (names.order,) if names.order else ()
     options += () if people == "all" else (people,)
+    options += (("tilt", *tilt),) if tilt[0] else ()
     options += tuple(digest([Path(path)], "weak labels") for path in labels)
     # Of several paths each has a sum of its own: files that move from one to another change the whole.
     options += () if len(paths) == 1 else tuple(digest([Path(path)], "") for path in paths)

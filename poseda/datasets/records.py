@@ -147,6 +147,7 @@ class UnlabelledPoses:
         rig: which camera saw each row, and when, where there are several.
         time: (N,) float64 seconds within the recording, or None where unknown. Frames of files that do not
             say their rate are counted at :data:`USUAL_RATE`.
+        up: (N, 3) upward in camera axes, which the user gives, or None where it is to be found.
 
     Raises:
         ValueError: if shapes or row counts disagree.
@@ -159,6 +160,7 @@ class UnlabelledPoses:
     observed: Tensor | None = None
     rig: Rig | None = None
     time: Tensor | None = None
+    up: Tensor | None = None
 
     def __post_init__(self) -> None:
         _check_rows(self.pose_2d, self.camera, self.clip)
@@ -172,11 +174,15 @@ class UnlabelledPoses:
 
     def rows(self, index: Tensor) -> UnlabelledPoses:
         """Pick rows by an int64 or boolean index."""
-        visible = None if self.visible is None else self.visible[index]
-        rig = None if self.rig is None else self.rig.rows(index)
-        time = None if self.time is None else self.time[index]
-        return UnlabelledPoses(
-            self.pose_2d[index], self.camera[index], self.clip[index], visible, self.observed, rig, time
+        columns = ("visible", "time", "up")
+        picked = {name: None if (rows := getattr(self, name)) is None else rows[index] for name in columns}
+        return replace(
+            self,
+            pose_2d=self.pose_2d[index],
+            camera=self.camera[index],
+            clip=self.clip[index],
+            rig=None if self.rig is None else self.rig.rows(index),
+            **picked,
         )
 
     @property
@@ -202,6 +208,7 @@ class UnlabelledPoses:
             observed=observed,
             rig=rig,
             time=None if self.time is None else self.time.to(pose_2d.device),
+            up=None if self.up is None else self.up.to(pose_2d.device),
         )
 
 

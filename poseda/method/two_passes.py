@@ -7,7 +7,7 @@ pass is told both. Nothing but 2D is read. What is found on the clip itself make
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -224,7 +224,8 @@ def lift_poses(
     """Lift the 2D of a table of poses.
 
     Cameras and people are told apart by the columns ``camera`` and ``subject`` where the table has them, else
-    cameras by their lenses and people by clips. The cameras of a rig that is calibrated vote together.
+    cameras by their lenses and people by clips. The cameras of a rig that is calibrated vote together. An
+    upward direction that the table gives is told instead of what would be found.
     """
     device = next(lifter.parameters()).device
     visible = poses.shown if isinstance(poses, UnlabelledPoses) else None
@@ -241,6 +242,8 @@ def lift_poses(
     rotation = None
     if isinstance(poses, UnlabelledPoses) and poses.rig is not None and poses.rig.rotation is not None:
         camera, rotation = poses.rig.camera, poses.rig.rotation
+    if isinstance(poses, UnlabelledPoses) and poses.up is not None and told.find_up and told.up is None:
+        told = replace(told, up=poses.up)  # what the user gives wins over a vote
     lifter.eval()
     return lift_frames(
         lifter, frames, camera.to(device), person.to(device), told, run_of_row, average, rotation

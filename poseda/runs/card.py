@@ -9,7 +9,6 @@ from poseda.config import RunConfig, TargetDataConfig, from_json
 from poseda.datasets import Domains, OwnDomains
 from poseda.runs.origin import describe_data
 
-
 SOURCE_UP = "up in the source"
 """Entry of the card: what tells the vertical of the poses from which the wide arms learn."""
 

@@ -128,6 +128,17 @@ def test_tables_are_lifted_by_their_columns_or_by_lenses_and_clips() -> None:
     assert torch.equal(lift_poses(lifter, unlabelled).pose_3d, lift_poses(lifter, other).pose_3d)
 
 
+def test_a_direction_that_the_table_gives_is_told_instead_of_a_vote() -> None:
+    lifter = WideLifter(H36M16, "residual", width=8, blocks=1).eval()
+    poses, given = table(), tilted_up(torch.tensor([0.9, 0.2]))
+    target = UnlabelledPoses(poses.pose_2d, poses.camera, poses.clip, up=given.expand(40, 3))
+    lifted = lift_poses(lifter, target)
+    assert lifted.up.allclose(given.expand(40, 3)) and not lifted.up_error.any()
+    assert lift_poses(lifter, target, told=ONE_PASS).up.isnan().all()
+    again = lift_poses(lifter, replace(target, up=None), told=Told(up=given))
+    assert lifted.pose_3d.equal(again.pose_3d)
+
+
 def test_frames_are_worth_what_their_postures_differ() -> None:
     other = torch.randn(400, 16, 3, generator=torch.Generator().manual_seed(0))
     assert independent_frames(other) == pytest.approx(400, rel=0.1)
