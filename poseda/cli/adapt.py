@@ -76,6 +76,7 @@ def _lead(arguments: list[str]) -> int:
     """The command in the process that speaks to the user."""
     config, arms_named = _asked(arguments)
     from poseda import training
+    from poseda.datasets.account import barely_seen
     from poseda.runs.card import protocol_card
 
     console = open_console(config.json)
@@ -97,7 +98,11 @@ def _lead(arguments: list[str]) -> int:
     except ValueError as error:
         raise PROGRAM.refusal(error) from error
     print_account(console, getattr(domains, "accounts", {}))
-    print_card(console, protocol_card(prepared.config, domains, prepared.splits))
+    card = protocol_card(prepared.config, domains, prepared.splits)
+    few = None if prepared.data.target is None else barely_seen(prepared.data.target)
+    if few is not None and "target rows" not in card:
+        print_text(console, few)
+    print_card(console, card)
     if prepared.verdict is not None:
         print_text(console, prepared.verdict.sentence)
         if not prepared.verdict.adapt and config.gate == "report":

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from poseda.config import FEWEST_JOINTS
 from poseda.datasets.errors import DataError
 from poseda.datasets.rig import Rig
 from poseda.geometry.camera import Camera
@@ -148,6 +149,7 @@ class UnlabelledPoses:
         time: (N,) float64 seconds within the recording, or None where unknown. Frames of files that do not
             say their rate are counted at :data:`USUAL_RATE`.
         up: (N, 3) upward in camera axes, which the user gives, or None where it is to be found.
+        enough: (N,) bool, rows whose detector showed enough joints, or None to count them in ``shown``.
 
     Raises:
         ValueError: if shapes or row counts disagree.
@@ -161,6 +163,7 @@ class UnlabelledPoses:
     rig: Rig | None = None
     time: Tensor | None = None
     up: Tensor | None = None
+    enough: Tensor | None = None
 
     def __post_init__(self) -> None:
         _check_rows(self.pose_2d, self.camera, self.clip)
@@ -174,7 +177,7 @@ class UnlabelledPoses:
 
     def rows(self, index: Tensor) -> UnlabelledPoses:
         """Pick rows by an int64 or boolean index."""
-        columns = ("visible", "time", "up")
+        columns = ("visible", "time", "up", "enough")
         picked = {name: None if (rows := getattr(self, name)) is None else rows[index] for name in columns}
         return replace(
             self,
@@ -193,6 +196,15 @@ class UnlabelledPoses:
         whole = self.observed.expand(self.pose_2d.shape[:2])
         return whole if self.visible is None else self.visible & whole
 
+    @property
+    def liftable(self) -> Tensor:
+        """(N,) bool, rows that show enough joints for `poseda lift` to lift them with masks."""
+        if self.enough is not None:
+            return self.enough
+        if self.shown is None:
+            return torch.ones(len(self), dtype=torch.bool, device=self.pose_2d.device)
+        return self.shown.sum(1) >= min(FEWEST_JOINTS, self.pose_2d.shape[1])
+
     def to(self, *args: Any, **kwargs: Any) -> UnlabelledPoses:
         """Move the tensors to a device, as ``Tensor.to``."""
         pose_2d = self.pose_2d.to(*args, **kwargs)
@@ -209,6 +221,7 @@ class UnlabelledPoses:
             rig=rig,
             time=None if self.time is None else self.time.to(pose_2d.device),
             up=None if self.up is None else self.up.to(pose_2d.device),
+            enough=None if self.enough is None else self.enough.to(pose_2d.device),
         )
 
 

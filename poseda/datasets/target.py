@@ -239,6 +239,7 @@ def _joined(parts: Sequence[UnlabelledPoses]) -> UnlabelledPoses:
         Rig.joined([part.rig for part in parts if part.rig is not None]),
         None if None in times else torch.cat([time for time in times if time is not None]),
         None if parts[0].up is None else torch.cat([part.up for part in parts if part.up is not None]),
+        torch.cat([part.liftable for part in parts]),
     )
 
 

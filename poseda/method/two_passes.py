@@ -80,6 +80,7 @@ def lift_frames(
     run_of_row: Tensor | None = None,
     average: bool = True,
     rotation: Tensor | None = None,
+    telling: Tensor | None = None,
 ) -> LiftedFootage:
     """Lift frames in one pass or two.
 
@@ -93,7 +94,9 @@ def lift_frames(
         average: average with the mirrored frames.
         rotation: (C, 3, 3) from one world to the axes of camera 0 to C - 1, where they are calibrated to each
             other. The cameras then vote together.
+        telling: (N,) bool, frames that tell the upward direction and lengths. None: all.
     """
+    telling = torch.ones_like(camera, dtype=torch.bool) if telling is None else telling
     windows = (
         None
         if lifter.frames == 1 or run_of_row is None
@@ -109,9 +112,9 @@ def lift_frames(
     if told.find_lengths or (told.find_up and told.up is None):
         first = _pass(lifter, frames.told(up), windows, average)
         if told.find_up and told.up is None:
-            up, up_error = _voted(lifter, frames, first, camera, person, rotation, told.tried)
+            up, up_error = _voted(lifter, frames, first, camera, person, rotation, told.tried, telling)
         if told.find_lengths:
-            lengths = _lengths(first, lifter, person)
+            lengths = _lengths(first, lifter, person, telling)
     nothing = not bool(up.isfinite().any()) and not bool(lengths.isfinite().any())
     if first is None or not nothing:
         first = _pass(lifter, frames.told(up, lengths), windows, average)
@@ -143,6 +146,7 @@ def _voted(
     person: Tensor,
     rotation: Tensor | None,
     tried: bool,
+    telling: Tensor,
 ) -> tuple[Tensor, Tensor]:
     """Upward direction (N, 3) and its uncertainty (N,) by camera; NaN for cameras of too few frames.
 
@@ -152,23 +156,26 @@ def _voted(
     error = first.turn.new_full((len(camera),), torch.nan)
     numbers = camera.unique().tolist()
     groups = [(camera == number).nonzero()[:, 0] for number in numbers]
+    voters = [rows[telling[rows]] for rows in groups]
 
     def lift(some: Observation) -> Tensor:
         return root_relative(_pass(lifter, some, None, average=False).pose_3d[:, 0])
 
     ballots = []
-    for rows in groups:
+    for rows in voters:
         worth = _worth(first, rows, person)
         few = len(rows) < FEWEST_FRAMES
         found = None if few or not tried else evidence(lift, frames.rows(rows), worth)
         ballots.append(Ballot(first.up[rows], first.turn[rows], worth, found))
-    if rotation is not None and len(camera) >= FEWEST_FRAMES:
-        world, spread = vote_together(ballots, rotation[numbers], lifter.log_prior)
+    if rotation is not None and int(telling.sum()) >= FEWEST_FRAMES:
+        there = [at for at, rows in enumerate(voters) if len(rows)]
+        seen_by = rotation[[numbers[at] for at in there]]
+        world, spread = vote_together([ballots[at] for at in there], seen_by, lifter.log_prior)
         for number, rows in zip(numbers, groups, strict=True):
             up[rows], error[rows] = rotation[number].to(world) @ world, spread
         return up, error
-    for ballot, rows in zip(ballots, groups, strict=True):
-        if len(rows) >= FEWEST_FRAMES:
+    for ballot, rows, own in zip(ballots, groups, voters, strict=True):
+        if len(own) >= FEWEST_FRAMES:
             up[rows], error[rows] = vote(ballot, lifter.log_prior)
     return up, error
 
@@ -203,14 +210,15 @@ def independent_frames(pose_3d: Tensor) -> float:
     return float(frames / (1 + 2 * within.sum().clamp_min(0)))
 
 
-def _lengths(first: Lifted, lifter: WideLifter, person: Tensor) -> Tensor:
+def _lengths(first: Lifted, lifter: WideLifter, person: Tensor, telling: Tensor) -> Tensor:
     """(N, G) lengths by person: the median over frames; NaN for people of too few frames."""
     found = group_lengths(first.pose_3d[:, 0], lifter.skeleton)
     lengths = found.new_full(found.shape, torch.nan)
     for number in person.unique().tolist():
         rows = (person == number).nonzero()[:, 0]
-        if len(rows) >= FEWEST_FRAMES:
-            lengths[rows] = found[rows].median(0).values
+        own = rows[telling[rows]]
+        if len(own) >= FEWEST_FRAMES:
+            lengths[rows] = found[own].median(0).values
     return lengths
 
 
@@ -225,7 +233,8 @@ def lift_poses(
 
     Cameras and people are told apart by the columns ``camera`` and ``subject`` where the table has them, else
     cameras by their lenses and people by clips. The cameras of a rig that is calibrated vote together. An
-    upward direction that the table gives is told instead of what would be found.
+    upward direction that the table gives is told instead of what would be found. Rows of a target that show
+    too few joints are lifted, but tell nothing.
     """
     device = next(lifter.parameters()).device
     visible = poses.shown if isinstance(poses, UnlabelledPoses) else None
@@ -239,14 +248,16 @@ def lift_poses(
     camera, person = _numbered(columns.get("camera")), _numbered(columns.get("subject"))
     camera = lenses(poses) if camera is None else camera
     person = poses.clip if person is None else person
-    rotation = None
+    rotation, telling = None, None
+    if isinstance(poses, UnlabelledPoses):
+        telling = poses.liftable.to(device)
     if isinstance(poses, UnlabelledPoses) and poses.rig is not None and poses.rig.rotation is not None:
         camera, rotation = poses.rig.camera, poses.rig.rotation
     if isinstance(poses, UnlabelledPoses) and poses.up is not None and told.find_up and told.up is None:
         told = replace(told, up=poses.up)  # what the user gives wins over a vote
     lifter.eval()
     return lift_frames(
-        lifter, frames, camera.to(device), person.to(device), told, run_of_row, average, rotation
+        lifter, frames, camera.to(device), person.to(device), told, run_of_row, average, rotation, telling
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from poseda.config import RunConfig, TargetDataConfig, from_json
 from poseda.datasets import Domains, OwnDomains
+from poseda.datasets.account import barely_seen
 from poseda.runs.origin import describe_data
 
 SOURCE_UP = "up in the source"
@@ -19,6 +20,8 @@ def protocol_card(config: RunConfig, domains: Domains, splits: Sequence[str]) ->
     camera, weak = {}, {}
     if isinstance(domains, OwnDomains):
         camera = {"target camera": domains.camera}
+        if (few := barely_seen(domains.adaptation().target)) is not None:
+            camera["target rows"] = few
         if domains.weak is not None:
             account = ". ".join(line.removeprefix("weak labels: ") for line in domains.weak.account)
             weak = {"weak labels": f"wide_target learns from 3D poses that another model made. {account}"}

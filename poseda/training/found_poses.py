@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from poseda import ops
-from poseda.config import RunConfig
+from poseda.config import FEWEST_JOINTS, RunConfig
 from poseda.datasets import LabelledPoses, UnlabelledPoses, WeakLabels
 from poseda.datasets.records import concatenated
 from poseda.datasets.upright import find_up
@@ -56,15 +56,16 @@ def check_target(target: UnlabelledPoses) -> None:
     """
     most = most_of_a_camera(target)
     if most < FEWEST_FRAMES:
+        shown = "" if bool(target.liftable.all()) else f" that show {FEWEST_JOINTS} joints"
         raise ValueError(
             f"arms: expected a target camera with at least {FEWEST_FRAMES} poses for wide_target, "
-            f"got {most}; name other arms, such as wide"
+            f"got {most}{shown}; name other arms, such as wide"
         )
 
 
 def most_of_a_camera(target: UnlabelledPoses) -> int:
-    """Number of poses of the camera that has the most."""
-    return int(lenses(target).bincount().max())
+    """Number of poses of the camera that has the most, which show enough joints."""
+    return int(lenses(target)[target.liftable].bincount(minlength=1).max())
 
 
 @torch.no_grad()
@@ -74,7 +75,8 @@ def with_found(
     """Lift the target in two passes and put its poses beside those of the source, the weak labels last.
 
     Lengths are found only where the lifter saw all joints: those of detections inherit the detector's hips.
-    Where no upward direction was found, in cameras of few frames, poses are left out.
+    Poses are left out where no upward direction was found, in cameras of few frames, and where they show too
+    few joints.
 
     Args:
         data: of the run.
@@ -87,7 +89,7 @@ def with_found(
     assert isinstance(lifter, WideLifter) and data.target is not None
     complete = data.patterns is None
     lifted = lift_poses(lifter, data.target, config.training.flip, None, Told(find_lengths=complete))
-    known = lifted.up.isfinite().all(1)
+    known = lifted.up.isfinite().all(1) & data.target.liftable.to(lifted.up.device)
     generator = torch.Generator().manual_seed(seed)
     wanted = max(round(len(data.source) * share / (1 - share)), 1)
     poses, row = lifted.pose_3d, _drawn(known.nonzero()[:, 0], wanted, generator)

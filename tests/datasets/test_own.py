@@ -9,6 +9,7 @@ import torch
 from motions import MARKERS, trc
 
 from poseda.datasets import AdaptationData, DataError, NoLabelsError, own_domains
+from poseda.datasets.account import barely_seen
 from poseda.datasets.own import split_source
 from poseda.geometry.camera import Camera, denormalize_screen, project
 from poseda.geometry.placements import TargetPlacements
@@ -61,6 +62,26 @@ def test_a_source_and_detections_become_domains(tmp_path):
         data.target.pose_2d, data.target.camera, data.skeleton, data.target.visible
     )
     assert len(placements) == 6 and placements.dropped == 0
+
+
+def test_rows_that_show_too_few_joints_are_counted(tmp_path):
+    write_target(tmp_path / "gym.json")
+    assert barely_seen(own_domains(None, tmp_path / "gym.json", SIZE).adaptation().target) is None
+    content = json.loads((tmp_path / "gym.json").read_text())
+    legs = [
+        COCO17.joint(f"{side}_{joint}") for side in ("left", "right") for joint in ("hip", "knee", "ankle")
+    ]
+    arms = [COCO17.joint(f"{side}_{joint}") for side in ("left", "right") for joint in ("elbow", "wrist")]
+    for one, unseen in ((content[0], legs), (content[1], legs + arms)):
+        for joint in unseen:
+            one["keypoints"][3 * joint + 2] = 0.0
+    (tmp_path / "gym.json").write_text(json.dumps(content))
+    target = own_domains(None, tmp_path / "gym.json", SIZE).adaptation().target
+    # Of the first person head and arms are seen, eleven joints, six of them ours; of the second seven.
+    assert target.shown[:2].sum(1).tolist() == [6, 2]
+    assert target.liftable.tolist() == [True, False, True, True, True, True]
+    assert barely_seen(target).startswith("1 of 6 rows of the target show fewer than 8 joints. They teach")
+    assert target.rows(torch.tensor([1])).liftable.tolist() == [False]
 
 
 def test_labels_of_the_target_are_refused_by_name(tmp_path):

@@ -124,6 +124,13 @@ def test_what_the_target_hides_is_hidden(data: AdaptationData) -> None:
 # ------------------------------------------------------------------------------------------ the regression
 
 
+def test_rows_that_barely_show_a_person_are_no_evidence(data: AdaptationData) -> None:
+    visible = torch.ones(len(data.target), 16, dtype=torch.bool)
+    visible[5:, 7:] = False
+    target = dataclasses.replace(data.target, visible=visible)
+    assert placed_rows(target, data.skeleton).tolist() == [0, 1, 2, 3, 4]
+
+
 def law(targets: int, seed: int = 0) -> tuple[list[dict[str, np.ndarray]], list[dict[str, float]]]:
     """Scores and errors of two arms: the error grows with the first score, falls with the second."""
     rng = np.random.default_rng(seed)

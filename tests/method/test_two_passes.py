@@ -139,6 +139,50 @@ def test_a_direction_that_the_table_gives_is_told_instead_of_a_vote() -> None:
     assert lifted.pose_3d.equal(again.pose_3d)
 
 
+def test_frames_that_show_little_are_lifted_but_tell_nothing() -> None:
+    camera, person = torch.zeros(40, dtype=torch.int64), torch.zeros(40, dtype=torch.int64)
+    telling = CAMERA == 0  # the frames of the other camera would vote for another direction
+    told = Told(tried=False)
+    lifter = Knowing().eval()
+    lifted = lift_frames(lifter, frames(), camera, person, told, average=False, telling=telling)
+    assert angle_between(lifted.up, UP[:1].expand(40, 3)).max() < 0.07
+    first = WideLifter.forward(lifter, lifter.calls[0]).pose_3d[:, 0].detach()
+    own = group_lengths(first, H36M16)[telling].median(0).values
+    assert lifted.lengths.allclose(own.expand(40, -1), atol=1e-6)
+    few = torch.arange(40) < FEWEST_FRAMES - 1
+    nothing = lift_frames(Knowing().eval(), frames(), camera, person, told, average=False, telling=few)
+    assert nothing.up.isnan().all() and nothing.lengths.isnan().all() and nothing.pose_3d.isfinite().all()
+
+
+def test_a_camera_of_a_rig_that_shows_nobody_well_is_told_what_the_others_found() -> None:
+    rotation = rotation_matrix(shortest_rotation(UP[0].expand(2, 3), UP))
+    told = Told(tried=False)
+    lifted = lift_frames(
+        Knowing().eval(),
+        frames(),
+        CAMERA,
+        PERSON,
+        told,
+        average=False,
+        rotation=rotation,
+        telling=CAMERA == 0,
+    )
+    assert angle_between(lifted.up, UP[CAMERA]).max() < 0.07
+
+
+def test_rows_of_a_target_tell_nothing_where_the_detector_showed_too_few_joints() -> None:
+    lifter = WideLifter(H36M16, "residual", width=8, blocks=1).eval()
+    poses = table()
+    hidden = torch.ones(40, 16, dtype=torch.bool)
+    hidden[20:, 7:] = False
+    target = UnlabelledPoses(poses.pose_2d, poses.camera, torch.zeros(40, dtype=torch.int64), hidden)
+    assert target.liftable.tolist() == [True] * 20 + [False] * 20
+    found = lift_poses(lifter, target)
+    assert found.up.isfinite().all()
+    whole = lift_poses(lifter, target.rows(torch.arange(20)))
+    assert found.up[0].allclose(whole.up[0]) and found.lengths[0].allclose(whole.lengths[0])
+
+
 def test_frames_are_worth_what_their_postures_differ() -> None:
     other = torch.randn(400, 16, 3, generator=torch.Generator().manual_seed(0))
     assert independent_frames(other) == pytest.approx(400, rel=0.1)
