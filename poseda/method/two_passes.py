@@ -7,6 +7,7 @@ pass is told both. Nothing but 2D is read. What is found on the clip itself make
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,6 +26,9 @@ from poseda.method.trial import evidence
 FEWEST_FRAMES = 8
 """Fewer frames of a camera or a person tell neither an upward direction nor lengths."""
 
+
+MEDIAN_ERROR = 1.4826 * math.sqrt(math.pi / 2)
+"""Standard error of the median of normal values, over their median absolute deviation and by root of N."""
 
 UNCORRELATED = 0.05
 """An autocorrelation below this is noise."""
@@ -61,6 +65,8 @@ class LiftedFootage:
         up: (N, 3) the upward direction that was told to each frame; NaN where none was.
         lengths: (N, G) the lengths that were told, metres; NaN where none were.
         up_error: (N,) uncertainty of a found direction, radians; 0 where it was given, NaN where unknown.
+        lengths_error: (N, G) standard error of the lengths, metres; NaN where none were told. Of what the
+            lifter errs alike in all frames it knows nothing.
     """
 
     pose_3d: Tensor
@@ -68,6 +74,7 @@ class LiftedFootage:
     up: Tensor
     lengths: Tensor
     up_error: Tensor
+    lengths_error: Tensor
 
 
 @torch.no_grad()
@@ -105,7 +112,7 @@ def lift_frames(
     size = len(frames)
     up = frames.up.new_full((size, 3), torch.nan)
     up_error = frames.up.new_full((size,), torch.nan)
-    lengths = frames.lengths.new_full(frames.lengths.shape, torch.nan)
+    lengths = lengths_error = frames.lengths.new_full(frames.lengths.shape, torch.nan)
     if told.up is not None:
         up, up_error = told.up.to(up).expand(size, 3), torch.zeros_like(up_error)
     first = None
@@ -114,11 +121,12 @@ def lift_frames(
         if told.find_up and told.up is None:
             up, up_error = _voted(lifter, frames, first, camera, person, rotation, told.tried, telling)
         if told.find_lengths:
-            lengths = _lengths(first, lifter, person, telling)
+            lengths, lengths_error = _lengths(first, lifter, person, telling)
     nothing = not bool(up.isfinite().any()) and not bool(lengths.isfinite().any())
     if first is None or not nothing:
         first = _pass(lifter, frames.told(up, lengths), windows, average)
-    return LiftedFootage(root_relative(first.pose_3d[:, 0]), first.log_error.exp(), up, lengths, up_error)
+    pose_3d = root_relative(first.pose_3d[:, 0])
+    return LiftedFootage(pose_3d, first.log_error.exp(), up, lengths, up_error, lengths_error)
 
 
 def _pass(lifter: WideLifter, frames: Observation, windows: ClipWindows | None, average: bool) -> Lifted:
@@ -210,16 +218,32 @@ def independent_frames(pose_3d: Tensor) -> float:
     return float(frames / (1 + 2 * within.sum().clamp_min(0)))
 
 
-def _lengths(first: Lifted, lifter: WideLifter, person: Tensor, telling: Tensor) -> Tensor:
-    """(N, G) lengths by person: the median over frames; NaN for people of too few frames."""
-    found = group_lengths(first.pose_3d[:, 0], lifter.skeleton)
-    lengths = found.new_full(found.shape, torch.nan)
+def _lengths(first: Lifted, lifter: WideLifter, person: Tensor, telling: Tensor) -> tuple[Tensor, Tensor]:
+    """(N, G) lengths by person and their standard errors; NaN for people of too few frames."""
+    poses = first.pose_3d[:, 0]
+    found = group_lengths(poses, lifter.skeleton)
+    lengths, errors = torch.full_like(found, torch.nan), torch.full_like(found, torch.nan)
     for number in person.unique().tolist():
         rows = (person == number).nonzero()[:, 0]
         own = rows[telling[rows]]
         if len(own) >= FEWEST_FRAMES:
-            lengths[rows] = found[own].median(0).values
-    return lengths
+            lengths[rows], errors[rows] = usual(found[own], independent_frames(poses[own]))
+    return lengths, errors
+
+
+def usual(values: Tensor, independent: float) -> tuple[Tensor, Tensor]:
+    """The median of values (N, G) over frames and its standard error, both (G,).
+
+    The error is that of normal values whose spread is the median absolute deviation. A few wild frames
+    change neither.
+
+    Args:
+        values: of N frames.
+        independent: how many independent frames these are worth, see :func:`independent_frames`.
+    """
+    median = values.median(0).values
+    deviation = (values - median).abs().median(0).values
+    return median, MEDIAN_ERROR * deviation / math.sqrt(independent)
 
 
 def lift_poses(

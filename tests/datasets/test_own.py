@@ -77,8 +77,8 @@ def test_rows_that_show_too_few_joints_are_counted(tmp_path):
             one["keypoints"][3 * joint + 2] = 0.0
     (tmp_path / "gym.json").write_text(json.dumps(content))
     target = own_domains(None, tmp_path / "gym.json", SIZE).adaptation().target
-    # Of the first person head and arms are seen, eleven joints, six of them ours; of the second seven.
-    assert target.shown[:2].sum(1).tolist() == [6, 2]
+    # Of the first person head and arms are seen, eleven joints of the detector; of the second seven.
+    assert target.shown[:2].sum(1).tolist() == [7, 3]
     assert target.liftable.tolist() == [True, False, True, True, True, True]
     assert barely_seen(target).startswith("1 of 6 rows of the target show fewer than 8 joints. They teach")
     assert target.rows(torch.tensor([1])).liftable.tolist() == [False]

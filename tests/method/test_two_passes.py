@@ -26,6 +26,7 @@ from poseda.method.two_passes import (
     independent_frames,
     lift_frames,
     lift_poses,
+    usual,
 )
 from tests.shared.rigs import film_rig
 
@@ -105,6 +106,25 @@ def test_lengths_of_a_person_are_the_median_of_the_first_pass() -> None:
         first = WideLifter.forward(lifter, lifter.calls[0]).pose_3d[:, 0]
     own = group_lengths(first, H36M16)[PERSON == 1].median(0).values
     assert lifted.lengths[PERSON == 1].allclose(own.expand(20, -1), atol=1e-6)
+
+
+def test_lengths_have_the_standard_error_of_independent_frames() -> None:
+    _, lifted = lift(Told(find_up=False))
+    assert lifted.lengths_error.isfinite().all() and (lifted.lengths_error > 0).all()
+    assert len(lifted.lengths_error.unique(dim=0)) == 2  # of two people
+    assert lift(ONE_PASS)[1].lengths_error.isnan().all()
+
+
+def test_the_standard_error_of_a_median_is_how_far_medians_scatter() -> None:
+    values = torch.randn(2000, 100, 3, generator=torch.Generator().manual_seed(0))
+    medians, errors = zip(*(usual(one, 100) for one in values), strict=True)
+    assert torch.stack(errors).mean() == pytest.approx(float(torch.stack(medians).std()), rel=0.05)
+    # Frames that stay alike are worth less, and wild ones change little.
+    assert usual(values[0], 25)[1].allclose(2 * usual(values[0], 100)[1])
+    wild = values[0].clone()
+    wild[:5] = 1e3
+    median, error = usual(wild, 100)
+    assert (median - usual(values[0], 100)[0]).abs().max() < 0.2 and (error < 0.25).all()
 
 
 def table(**columns: np.ndarray) -> LabelledPoses:
