@@ -60,6 +60,10 @@ TRAINED_ALL_THE_SAME = (
 """After a verdict to keep the source model, where training goes on."""
 
 
+MOST_LIMITS = 5
+"""Most sentences on estimates at a limit; the files of the run have all."""
+
+
 def run(arguments: list[str]) -> int:
     """Train, compare, report."""
     if int(os.environ.get("RANK", "0")) == 0:
@@ -193,6 +197,8 @@ def _show(console: Console, prepared: Run, outcome: Outcome, domains: Domains) -
     found = FoundAlignment.read(prepared.folder, config.seeds)
     if found is not None:
         print_text(console, report.describe_alignment(found))
+    for sentence in _at_limits(report.RunRecord.read(config.out)):
+        print_text(console, sentence)
     peak = peak_memory(prepared.fabric.device)
     if peak is not None:
         print_text(console, f"device memory: {decimal(peak)} at most")
@@ -208,6 +214,17 @@ def _show(console: Console, prepared: Run, outcome: Outcome, domains: Domains) -
         if (weak := getattr(domains, "weak", None)) is not None:
             summary["weak_labels"] = list(weak.account)
         print_json(summary | {"gate": prepared.folder.verdict.read(), "results": outcome.results})
+
+
+def _at_limits(record: RunRecord) -> list[str]:
+    """What says that estimates stand at a limit: those of the recommended arm, and of gpa_lpa_view."""
+    from poseda.method.at_limit import said
+    from poseda.runs.verdict import preferred
+
+    models = {} if record.labelfree is None else record.labelfree["models"]
+    chosen = preferred(record.config["config"]["arms"]) if record.gate is None else record.gate["recommended"]
+    own = models.get(chosen, {}).get("at_limits", [])
+    return said([*own, *(() if record.alignment is None else record.alignment.limits)], MOST_LIMITS)
 
 
 def _show_labelled(console: Console, config: RunConfig, summaries: list[Summary], title: str) -> None:

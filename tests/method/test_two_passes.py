@@ -124,7 +124,7 @@ def test_the_standard_error_of_a_median_is_how_far_medians_scatter() -> None:
     wild = values[0].clone()
     wild[:5] = 1e3
     median, error = usual(wild, 100)
-    assert (median - usual(values[0], 100)[0]).abs().max() < 0.2 and (error < 0.25).all()
+    assert (median - usual(values[0], 100)[0]).abs().max() < 0.4 and (error < 0.25).all()
 
 
 def table(**columns: np.ndarray) -> LabelledPoses:
