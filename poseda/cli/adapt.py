@@ -88,9 +88,9 @@ def _lead(arguments: list[str]) -> int:
         print_text(console, sentence)
     domains = open_chosen(config)
     weak = getattr(domains, "weak", None)
-    for line in (*getattr(domains, "source_account", ()), *(() if weak is None else weak.account)):
-        print_text(console, line)
     try:
+        for line in (*getattr(domains, "source_account", ()), *(() if weak is None else weak.account)):
+            print_text(console, line)
         if not arms_named:
             config, left_out = training.without_small_target(config, domains)
             if left_out is not None:

@@ -108,7 +108,7 @@ def _estimates(
     names = names_of(config.target) if target.rig is not None else _names(len(tilt))
     views, limits = trained_views(config), []
     for name, one in zip(names, tilt, strict=False):
-        if one is not None and one["error"]:  # what was given is no estimate
+        if one is not None and target.up is None:  # what was given is no estimate
             limits += tilt_at_limit(name, one["pitch"], one["roll"], views, bool(config.target))
     drawn = drawn_lengths(model.usual_lengths.cpu(), model.skeleton, views)
     clips, first = np.unique(target.clip.numpy(), return_index=True)

@@ -10,12 +10,18 @@ from poseda.datasets import Domains, OwnDomains
 from poseda.datasets.account import barely_seen
 from poseda.runs.origin import describe_data
 
-SOURCE_UP = "up in the source"
-"""Entry of the card: what tells the vertical of the poses from which the wide arms learn."""
 
+def protocol_card(
+    config: RunConfig, domains: Domains, splits: Sequence[str], learned: bool = True
+) -> dict[str, str]:
+    """What a reader must know to compare the numbers with others'.
 
-def protocol_card(config: RunConfig, domains: Domains, splits: Sequence[str]) -> dict[str, str]:
-    """What a reader must know to compare the numbers with others'; ``splits`` are those with labels."""
+    Args:
+        config: of the run.
+        domains: to learn from, or to evaluate on.
+        splits: those with labels.
+        learned: whether the run learned from these domains.
+    """
     skeleton = domains.skeleton
     camera, weak = {}, {}
     if isinstance(domains, OwnDomains):
@@ -40,9 +46,9 @@ def protocol_card(config: RunConfig, domains: Domains, splits: Sequence[str]) ->
         wide["wide arms"] = (
             "find tilt and bone lengths in the tested clips' own 2D, without labels (transductive)"
         )
-        up = getattr(domains, "source_up", None)  # of a source of the user's
+        up = getattr(domains, "source_up", None) if learned else None  # of a source of the user's
         if up is not None:
-            wide[SOURCE_UP] = up
+            wide["up in the source"] = up
     return {
         "data": domains.name,
         "joints": f"all {skeleton.num_joints} of {skeleton.name}, root-relative by subtraction",
@@ -85,9 +91,9 @@ def evaluation_card(record: dict[str, Any], domains: Domains, split: str) -> dic
         split: of the domains.
     """
     learned, evaluated = record["data"], describe_data(domains)
-    card = protocol_card(from_json(record["config"]), domains, ("target_test",)) | {"split": split}
-    if learned["sha256"] != evaluated["sha256"]:
-        card.pop(SOURCE_UP, None)  # that of the data evaluated on, which taught nothing
+    same = learned["sha256"] == evaluated["sha256"]
+    card = protocol_card(from_json(record["config"]), domains, ("target_test",), same) | {"split": split}
+    if not same:
         card["target"] = (
             f"other data: the lifters were adapted on {learned['name']}, evaluated on {evaluated['name']}; "
             f"whether the two share clips was not checked"

@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -249,6 +250,24 @@ def test_a_run_without_wide_arms_is_judged_too(data: AdaptationData) -> None:
         found.recommended == "source_only"
         and found.errors["gpa"].error > 2 * found.errors["source_only"].error
     )
+
+
+def test_cameras_of_simulated_targets_have_the_tilt_that_is_given(
+    data: AdaptationData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = tilted_up(torch.tensor([0.3, 0.1]))
+    target = dataclasses.replace(data.target, up=given.expand(len(data.target), 3))
+    noted: list[Tensor] = []
+
+    class Noting(Simulator):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            noted.append(self.up)
+
+    monkeypatch.setattr(predicted_error, "Simulator", Noting)
+    config = dataclasses.replace(CONFIG, arms=("source_only",))  # which finds no tilt itself
+    gather(dataclasses.replace(data, target=target), {"source_only": Flat()}, config, "source_only", **FEW)
+    assert noted and all(torch.equal(up, given.expand(len(up), 3)) for up in noted)
 
 
 def judged(ratio: float, arms: tuple[str, str]) -> str:
