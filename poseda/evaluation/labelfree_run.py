@@ -106,7 +106,7 @@ def _estimates(
     cameras = int(camera.max()) + 1 if target.rig is None else target.rig.cameras
     tilt = _tilt(found, camera, cameras) if cameras <= CAMERAS else []
     names = names_of(config.target) if target.rig is not None else _names(len(tilt))
-    views, limits = trained_views(config), []
+    views, limits = trained_views(config), list[str]()
     for name, one in zip(names, tilt, strict=False):
         if one is not None and target.up is None:  # what was given is no estimate
             limits += tilt_at_limit(name, one["pitch"], one["roll"], views, bool(config.target))

@@ -86,7 +86,10 @@ def _lengths(archive: Archive, skeleton: Skeleton) -> BoneLengths | None:
         return None
     people = len(archive.read("lengths_person", ("P",), "iu"))
     clip, person = (archive.read(f"lengths_{name}", (people,), "iu") for name in ("clip", "person"))
-    shapes = {"metres": (people, skeleton.num_groups), "error": (people, skeleton.num_groups)}
+    shapes: dict[str, tuple[int, ...]] = {
+        "metres": (people, skeleton.num_groups),
+        "error": (people, skeleton.num_groups),
+    }
     shapes |= {"height": (people,), "height_error": (people,)}
     parts = {
         name: archive.read(f"lengths_{name}", shape).astype(np.float32) for name, shape in shapes.items()

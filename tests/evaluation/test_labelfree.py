@@ -170,7 +170,7 @@ def test_the_difference_of_two_models_is_in_millimetres_over_seen_joints() -> No
 
 def test_estimates_of_a_target_at_a_limit_are_kept_with_their_arm(tmp_path: Path) -> None:
     rig = film_rig(tmp_path / "rig", ((10, 0), (35, 5)))
-    target = own_domains(rig.source, rig.paths).adaptation().target
+    target = own_domains(rig.source, rig.paths, intrinsics=rig.calibration).adaptation().target
     lifter = AdaptedLifter.load().lifter.eval()
     assert isinstance(lifter, WideLifter)
     found = lift_poses(lifter, target)
