@@ -179,7 +179,7 @@ def test_estimates_of_a_target_at_a_limit_are_kept_with_their_arm(tmp_path: Path
     numbers = labelfree_run._estimates(found, target, lifter, config)
     assert len(numbers["tilt"]) == 2 and len(numbers["at_limits"]) == 1
     assert numbers["at_limits"][0].startswith("cam1: the pitch that was found, ")
-    thin = dataclasses.replace(config, views=ViewsConfig(build=0, stature=0))
+    thin = dataclasses.replace(config, views=ViewsConfig(build=0.001, stature=0))
     sentences = labelfree_run._estimates(found, target, lifter, thin)["at_limits"]
     assert [text[:21] for text in sentences] == ["track 1 of the target", "track 2 of the target"]
     # What the user gives is no estimate.
