@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from poseda.config import FEWEST_JOINTS
 from poseda.datasets.detections import DEFAULT_CONFIDENCE, Detections2D
 from poseda.datasets.formats.npz import Archive
 from poseda.datasets.layouts import LAYOUTS, Layout
@@ -187,5 +188,5 @@ def joined(parts: Sequence[UnlabelledPoses]) -> UnlabelledPoses:
     )
 
 
-FEWEST = 8
+FEWEST = FEWEST_JOINTS
 """Fewest seen joints of a view that is learned from or scored."""

@@ -32,6 +32,7 @@ from poseda.cli.screen import (
 )
 from poseda.cli.threads import busy_cores
 from poseda.config import RunConfig
+from poseda.config.limits import for_each
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -59,6 +60,10 @@ TRAINED_ALL_THE_SAME = (
 """After a verdict to keep the source model, where training goes on."""
 
 
+MOST_LIMITS = 5
+"""Most sentences on estimates at a limit; the files of the run have all."""
+
+
 def run(arguments: list[str]) -> int:
     """Train, compare, report."""
     if int(os.environ.get("RANK", "0")) == 0:
@@ -75,6 +80,7 @@ def _lead(arguments: list[str]) -> int:
     """The command in the process that speaks to the user."""
     config, arms_named = _asked(arguments)
     from poseda import training
+    from poseda.datasets.account import barely_seen
     from poseda.runs.card import protocol_card
 
     console = open_console(config.json)
@@ -82,9 +88,9 @@ def _lead(arguments: list[str]) -> int:
         print_text(console, sentence)
     domains = open_chosen(config)
     weak = getattr(domains, "weak", None)
-    for line in (*getattr(domains, "source_account", ()), *(() if weak is None else weak.account)):
-        print_text(console, line)
     try:
+        for line in (*getattr(domains, "source_account", ()), *(() if weak is None else weak.account)):
+            print_text(console, line)
         if not arms_named:
             config, left_out = training.without_small_target(config, domains)
             if left_out is not None:
@@ -96,7 +102,11 @@ def _lead(arguments: list[str]) -> int:
     except ValueError as error:
         raise PROGRAM.refusal(error) from error
     print_account(console, getattr(domains, "accounts", {}))
-    print_card(console, protocol_card(prepared.config, domains, prepared.splits))
+    card = protocol_card(prepared.config, domains, prepared.splits)
+    few = None if prepared.data.target is None else barely_seen(prepared.data.target)
+    if few is not None and "target rows" not in card:
+        print_text(console, few)
+    print_card(console, card)
     if prepared.verdict is not None:
         print_text(console, prepared.verdict.sentence)
         if not prepared.verdict.adapt and config.gate == "report":
@@ -187,6 +197,8 @@ def _show(console: Console, prepared: Run, outcome: Outcome, domains: Domains) -
     found = FoundAlignment.read(prepared.folder, config.seeds)
     if found is not None:
         print_text(console, report.describe_alignment(found))
+    for sentence in _at_limits(report.RunRecord.read(config.out)):
+        print_text(console, sentence)
     peak = peak_memory(prepared.fabric.device)
     if peak is not None:
         print_text(console, f"device memory: {decimal(peak)} at most")
@@ -202,6 +214,17 @@ def _show(console: Console, prepared: Run, outcome: Outcome, domains: Domains) -
         if (weak := getattr(domains, "weak", None)) is not None:
             summary["weak_labels"] = list(weak.account)
         print_json(summary | {"gate": prepared.folder.verdict.read(), "results": outcome.results})
+
+
+def _at_limits(record: RunRecord) -> list[str]:
+    """What says that estimates stand at a limit: those of the recommended arm, and of gpa_lpa_view."""
+    from poseda.method.at_limit import said
+    from poseda.runs.verdict import preferred
+
+    models = {} if record.labelfree is None else record.labelfree["models"]
+    chosen = preferred(record.config["config"]["arms"]) if record.gate is None else record.gate["recommended"]
+    own = models.get(chosen, {}).get("at_limits", [])
+    return said([*own, *(() if record.alignment is None else record.alignment.limits)], MOST_LIMITS)
 
 
 def _show_labelled(console: Console, config: RunConfig, summaries: list[Summary], title: str) -> None:
@@ -244,6 +267,10 @@ def lift_commands(config: RunConfig, record: RunRecord) -> list[str]:
     arm = None if record.gate is None else record.gate["recommended"]
     numbers = {} if record.labelfree is None else record.labelfree["models"].get(arm, {})
     together = numbers.get("tilt", []) if "disagreement_mm" in numbers else []
+    if config.camera_pitch:
+        given = (config.camera_pitch, config.camera_roll or (0.0,))
+        each = zip(*(for_each("tilt", values, len(config.target)) for values in given), strict=True)
+        together = [{"pitch": pitch, "roll": roll} for pitch, roll in each]
     commands = []
     for path, name, tilt in zip_longest(config.target, names_of(config.target), together):
         motion = config.out / f"{name.replace('/', '_')}.bvh"

@@ -134,7 +134,14 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
     from poseda.datasets.lens import find_lens
     from poseda.datasets.people import choose_people
     from poseda.export import bridged_frames, skipped_tracks, world_note
-    from poseda.inference import LiftOptions, guessed_frames, lift_footage, lift_wide, why_not_lifted
+    from poseda.inference import (
+        LiftOptions,
+        guessed_frames,
+        height_lines,
+        lift_footage,
+        lift_wide,
+        why_not_lifted,
+    )
     from poseda.video import check_pictures
 
     assert config.output is not None
@@ -160,10 +167,10 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
     lens = find_lens(
         detections, model.skeleton, given.get("intrinsics"), given["fov"], options.min_confidence
     )
-    tilt = None
+    tilt, limits = None, list[str]()
     if model.wide:
         poses, found = lift_wide(model, detections, lens, options, LateBar("lifting"))
-        tilt, guessed = found.sentence(), found.bridged
+        tilt, guessed, limits = found.sentence(), found.bridged, list(found.at_limits)
     else:
         poses = lift_footage(model, detections, lens, options, LateBar("lifting"))
         guessed = guessed_frames(poses)
@@ -187,6 +194,8 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
             "seed": model.seed,
             "skeleton": model.skeleton.name,
             "camera": lens.note if tilt is None else f"{lens.note}; {tilt}",
+            "heights": height_lines(poses),
+            "at_limits": limits,
             "account": account.as_json(),
         },
         [f"person {person} of clip {poses.clip_name(clip)}" for clip, person in skipped],
@@ -266,6 +275,7 @@ def _clips(poses: LiftedPoses) -> list[dict[str, Any]]:
 def _show(summary: dict[str, Any], skipped: list[str], as_json: bool) -> None:
     """Print what was lifted, where it is and who was left out."""
     from poseda.datasets.tracking import counted
+    from poseda.method.at_limit import said
 
     left_out = ", ".join(skipped[:NAMED]) + (f" and {len(skipped) - NAMED} more" if skipped[NAMED:] else "")
     missing = "; ".join(f"{count} frames: {reason}" for reason, count in summary["dropped"].items())
@@ -280,6 +290,9 @@ def _show(summary: dict[str, Any], skipped: list[str], as_json: bool) -> None:
         "lifted {valid} of {frames} frames, {people} people, by {arm} of seed {seed}; "
         "camera: {camera}".format_map(summary),
         f"clips: {', '.join(named)}{more}",
+        *summary["heights"][:NAMED],
+        *(["… and others"] if summary["heights"][NAMED:] else []),
+        *said(summary["at_limits"], NAMED),
         *([f"not lifted: {missing}"] if missing else []),
         *([f"{counted(summary['guessed'], 'frame')} bridged by motion"] if summary["guessed"] else []),
         *([f"world: {summary['world']}"] if summary["world"] else []),

@@ -204,6 +204,8 @@ def open_chosen(config: RunConfig) -> Domains:
             people=config.people,
             joints=config.joints,
             weak_labels=config.weak_labels,
+            camera_pitch=config.camera_pitch,
+            camera_roll=config.camera_roll,
             strict=config.strict,
             stride=config.stride,
         )

@@ -7,6 +7,7 @@ and angles in radians unless the text names another unit.
 from __future__ import annotations
 
 from poseda.config.commands import (
+    FEWEST_JOINTS,
     BenchConfig,
     DoctorConfig,
     EvaluateConfig,
@@ -54,6 +55,7 @@ from poseda.config.sections import (
 
 __all__ = [
     "ARMS",
+    "FEWEST_JOINTS",
     "FIELD_VIEWS",
     "PACKAGED",
     "PACKAGED_TEACHING",

@@ -29,6 +29,9 @@ from poseda.config.run import FieldOfView, NamedArm, Seed, VideoDetector
 SHORTEST, TALLEST = 0.3, 3.0
 """Metres, standing height of people; other numbers are in other units."""
 
+FEWEST_JOINTS = 8
+"""Seen joints from which a pose is lifted by the wide arms, teaches them, and tells the camera's tilt."""
+
 RUN_FILE = "config.json"
 """The file that makes a folder a run folder."""
 
@@ -255,7 +258,7 @@ class LiftConfig:
     """Most frames over which an unseen joint is filled in, linearly (from stdin: held). Frames that lack half
     the joints, or a joint for longer, are marked as not valid and hold NaN, null or nothing. Arm wide: most
     frames without a pose that the fit bridges by motion. So does --smooth.filter kalman, for every arm."""
-    min_joints: Annotated[int, AtLeast(3)] = 8
+    min_joints: Annotated[int, AtLeast(3)] = FEWEST_JOINTS
     """Arm wide: fewest seen joints of a frame that is lifted. The others stay gaps."""
     two_passes: bool = True
     """Arm wide: find the camera's tilt in the footage, then lift it again."""

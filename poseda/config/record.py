@@ -35,6 +35,8 @@ _OWN = (
     "from_scratch",
     "image_size",
     "fov",
+    "camera_pitch",
+    "camera_roll",
     "layout",
     "joints",
     "strict",

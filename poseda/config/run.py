@@ -9,6 +9,7 @@ from typing import Annotated, Literal, get_args
 from poseda.config.limits import (
     Above,
     AtLeast,
+    AtMost,
     Below,
     ConfigError,
     Distinct,
@@ -125,6 +126,16 @@ class RunConfig:
     intrinsics: Annotated[tuple[Annotated[Path, Found()], ...], OneOrMore()] = ()
     """JSON or TOML of the camera of --target: one file for each path, or one of all cameras. It takes
     precedence over --fov. With the cameras' rotations, they find the upward direction together."""
+    camera_pitch: Annotated[
+        tuple[Annotated[float, AtLeast(-90), AtMost(90, "degrees")], ...], OneOrMore()
+    ] = ()
+    """How far the camera of --target looks down, degrees, in place of what the wide arms find. One for all
+    paths, or one each."""
+    camera_roll: Annotated[
+        tuple[Annotated[float, AtLeast(-180), AtMost(180, "degrees")], ...], OneOrMore()
+    ] = ()
+    """How far it is rolled beside --camera-pitch, degrees, clockwise as it looks. One for all paths, or one
+    each. Default: 0."""
     layout: str | None = None
     """Order of the joints of --target, where its file does not give it."""
     video_detector: VideoDetector = "mediapipe"
@@ -225,11 +236,22 @@ class RunConfig:
         if self.target and self.data is not None:
             both = f"expected <target> or <data>, got both {' '.join(map(str, self.target))} and {self.data}"
             raise ConfigError("target", both, "target", "data")
-        for name in ("source", "image_size", "fov", "cameras", "intrinsics", "layout", "weak_labels"):
+        for name in (
+            "source",
+            "image_size",
+            "fov",
+            "cameras",
+            "intrinsics",
+            "camera_pitch",
+            "layout",
+            "weak_labels",
+        ):
             if not self.target and getattr(self, name) not in (None, ()):
                 raise ConfigError(name, "expected <target> beside it, got none", "target")
-        for name in ("image_size", "fov", "intrinsics") if self.target else ():
+        for name in ("image_size", "fov", "intrinsics", "camera_pitch", "camera_roll") if self.target else ():
             for_each(name, getattr(self, name), len(self.target))
+        if self.camera_roll and not self.camera_pitch:
+            raise ConfigError("camera_roll", "expected <camera_pitch> beside it, got none", "camera_pitch")
         if not self.target and self.people != "all":
             raise ConfigError("people", "expected <target> beside it, got none", "target")
         if self.weak_labels and self.gate == "on":

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from poseda.config import LiftConfig
+from poseda.config import FEWEST_JOINTS, LiftConfig
 from poseda.datasets.bodies import boxes
 from poseda.datasets.checks import conversion_of, off_picture, usable
 from poseda.datasets.conversion import enough_seen
 from poseda.datasets.detections import DEFAULT_CONFIDENCE, Detections2D
 from poseda.datasets.errors import DataError
+from poseda.datasets.records import UnlabelledPoses
 from poseda.datasets.timeline import Timeline, fill_in
 from poseda.datasets.tracking import counted
 from poseda.geometry.skeleton import H36M16, Skeleton
@@ -27,9 +28,6 @@ SHOWN = 8
 
 MOSTLY_LOW = 0.3
 """Share of the detected joints below the least confidence from which the account says so."""
-
-FEWEST_JOINTS = LiftConfig.min_joints
-"""Seen joints from which the arm wide lifts a row."""
 
 FEWEST_PLACEMENTS = 10
 """Detections that adapting needs for placement. It learns from where and how large people stand; in fewer, a
@@ -63,8 +61,8 @@ class Account:
         seen: joint of the file to the share of rows in which it is seen.
         made_up: joint of the skeleton to how it was made, and in how many rows.
         usable: rows for ``placement`` (root and another joint seen), for ``lifting`` by the arm wide, and
-            ``whole``. The arm wide needs :data:`FEWEST_JOINTS` seen joints that are not made of others. The
-            other arms need all, seen or filled in over short gaps.
+            ``whole``. The arm wide needs :data:`~poseda.config.FEWEST_JOINTS` seen joints
+            that are not made of others. The other arms need all, seen or filled in over short gaps.
         rate: frames per second, or None.
     """
 
@@ -134,6 +132,17 @@ class Account:
         )
         rate = "unknown" if self.rate is None else f"{self.rate:g} a second ({ORIGIN[self.rate_told_by]})"
         yield f"frame rate {rate}"
+
+
+def barely_seen(target: UnlabelledPoses) -> str | None:
+    """How many rows of a target show too little to learn from, in words; None where all show enough."""
+    few = int((~target.liftable).sum())
+    if not few:
+        return None
+    return (
+        f"{few} of {len(target)} rows of the target show fewer than {FEWEST_JOINTS} joints. "
+        f"They teach the wide arms nothing, do not vote for the camera's tilt, and are no evidence."
+    )
 
 
 def accounts_as_json(accounts: Mapping[str, Account]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ the target's 3D poses.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from poseda.datasets.records import (
     check_evaluated,
     check_in_front,
 )
+from poseda.datasets.upright import Upright, find_up
 from poseda.geometry.camera import Camera
 from poseda.geometry.skeleton import H36M16, Skeleton
 
@@ -75,6 +77,20 @@ class DomainFile:
     def source(self) -> LabelledPoses:
         """The labelled source alone; a file without a target has one too."""
         return check_in_front(self._labelled("source"), f"{self._archive.path}: source_pose_3d")
+
+    @property
+    def source_up(self) -> str:
+        """What tells which way is up in the source, in words."""
+        return self._upright.note
+
+    @property
+    def source_account(self) -> tuple[str, ...]:
+        """What was found out about the source, in sentences."""
+        return (self._upright.line,)
+
+    @cached_property
+    def _upright(self) -> Upright:
+        return find_up(self.source(), self.skeleton)
 
     def adaptation(self) -> AdaptationData:
         """The data to learn from. It reads no 3D pose of the target."""

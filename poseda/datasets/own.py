@@ -34,6 +34,7 @@ from poseda.datasets.source_files import SUFFIXES as SOURCE_SUFFIXES
 from poseda.datasets.source_files import read_source, source_account
 from poseda.datasets.synthetic.embedded import EmbeddedDomains
 from poseda.datasets.target import TargetOptions, read_target
+from poseda.datasets.upright import find_up
 from poseda.datasets.weak_labels import WeakReading
 from poseda.geometry.skeleton import H36M16, Skeleton
 
@@ -62,6 +63,7 @@ class OwnDomains:
         camera: the target's camera or cameras, in words.
         accounts: of the target's detections, by the name of each path.
         source_account: how the source was read, in sentences.
+        source_up: what tells which way is up in the user's source, in words; None for the embedded one.
         weak: the files of weak labels, or None without any.
     """
 
@@ -75,10 +77,11 @@ class OwnDomains:
         accounts: Mapping[str, Account] | None = None,
         source_account: Sequence[str] = (),
         weak: WeakReading | None = None,
+        source_up: str | None = None,
     ) -> None:
         self._name, self._data, self._fingerprint = name, data, fingerprint
         self.made_up, self.camera, self.accounts = dict(made_up), camera, dict(accounts or {})
-        self.source_account, self.weak = tuple(source_account), weak
+        self.source_account, self.weak, self.source_up = tuple(source_account), weak, source_up
 
     @property
     def name(self) -> str:
@@ -129,6 +132,8 @@ def own_domains(
     people: str | int = "all",
     joints: Mapping[str, str | int] | Sequence[str] | None = None,
     weak_labels: str | Path | Sequence[str | Path] = (),
+    camera_pitch: float | Sequence[float] | None = None,
+    camera_roll: float | Sequence[float] | None = None,
     stride: int = 1,
     seed: int = 0,
     strict: bool = False,
@@ -151,6 +156,8 @@ def own_domains(
         joints: our joint to its name in the target or the source, where names do not tell; or what an option
             holds, see :meth:`JointMap.read`.
         weak_labels: files of 3D poses of a few frames of the target, which the arm wide_target learns from.
+        camera_pitch, camera_roll: how far the target's cameras look down and are rolled, degrees, in place of
+            what wide lifters find in the footage. One for all paths, or one each. The roll needs the pitch.
         stride: keep one frame of the source in this many.
         seed: of the split into source and source_val, and of the embedded studio.
         strict: refuse bad files of a folder.
@@ -161,9 +168,10 @@ def own_domains(
     names = JointMap.of(joints or None)
     one_size = isinstance(image_size, tuple) and len(image_size) == 2 and isinstance(image_size[0], Real)
     paths, fovs, lenses, labels = map(_listed, (target, fov, intrinsics, weak_labels))
+    tilt = _listed(camera_pitch), _listed(camera_roll)
     sizes: list[Any] = [image_size] if one_size else _listed(image_size)
     asked = TargetOptions(
-        skeleton, sizes, fovs, lenses, min_confidence, layout, people, names, strict, labels
+        skeleton, sizes, fovs, lenses, min_confidence, layout, people, names, strict, labels, *tilt
     )
     found = read_target(paths, asked)
     learn, hold = _source(source, skeleton, cameras, names, stride, seed, strict)
@@ -173,11 +181,15 @@ def own_domains(
     options += (layout, named, stride, seed)
     options += (names.order,) if names.order else ()
     options += () if people == "all" else (people,)
+    options += (("tilt", *tilt),) if tilt[0] else ()
     options += tuple(digest([Path(path)], "weak labels") for path in labels)
     # Of several paths each has a sum of its own: files that move from one to another change the whole.
     options += () if len(paths) == 1 else tuple(digest([Path(path)], "") for path in paths)
     alone = paths if len(paths) == 1 else []
     files = [Path(file) for file in (source, *alone, cameras, *lenses) if file is not None]
+    account, up = _account(learn, source, found.rates, stride), None
+    if source is not None:
+        up = find_up(learn, skeleton)
     return OwnDomains(
         " + ".join(names_of(paths)),
         AdaptationData(
@@ -188,8 +200,9 @@ def own_domains(
         found.made_up,
         found.camera,
         found.accounts,
-        _account(learn, source, found.rates, stride),
+        [*account[:1], *([] if up is None else [up.line]), *account[1:]],
         found.weak,
+        None if up is None else up.note,
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from poseda.config import FEWEST_JOINTS
 from poseda.datasets.errors import DataError
 from poseda.datasets.rig import Rig
 from poseda.geometry.camera import Camera
@@ -147,6 +148,8 @@ class UnlabelledPoses:
         rig: which camera saw each row, and when, where there are several.
         time: (N,) float64 seconds within the recording, or None where unknown. Frames of files that do not
             say their rate are counted at :data:`USUAL_RATE`.
+        up: (N, 3) upward in camera axes, which the user gives, or None where it is to be found.
+        enough: (N,) bool, rows whose detector showed enough joints, or None to count them in ``shown``.
 
     Raises:
         ValueError: if shapes or row counts disagree.
@@ -159,6 +162,8 @@ class UnlabelledPoses:
     observed: Tensor | None = None
     rig: Rig | None = None
     time: Tensor | None = None
+    up: Tensor | None = None
+    enough: Tensor | None = None
 
     def __post_init__(self) -> None:
         _check_rows(self.pose_2d, self.camera, self.clip)
@@ -172,11 +177,15 @@ class UnlabelledPoses:
 
     def rows(self, index: Tensor) -> UnlabelledPoses:
         """Pick rows by an int64 or boolean index."""
-        visible = None if self.visible is None else self.visible[index]
-        rig = None if self.rig is None else self.rig.rows(index)
-        time = None if self.time is None else self.time[index]
-        return UnlabelledPoses(
-            self.pose_2d[index], self.camera[index], self.clip[index], visible, self.observed, rig, time
+        columns = ("visible", "time", "up", "enough")
+        picked = {name: None if (rows := getattr(self, name)) is None else rows[index] for name in columns}
+        return replace(
+            self,
+            pose_2d=self.pose_2d[index],
+            camera=self.camera[index],
+            clip=self.clip[index],
+            rig=None if self.rig is None else self.rig.rows(index),
+            **picked,
         )
 
     @property
@@ -186,6 +195,15 @@ class UnlabelledPoses:
             return self.visible
         whole = self.observed.expand(self.pose_2d.shape[:2])
         return whole if self.visible is None else self.visible & whole
+
+    @property
+    def liftable(self) -> Tensor:
+        """(N,) bool, rows that show enough joints for `poseda lift` to lift them with masks."""
+        if self.enough is not None:
+            return self.enough
+        if self.shown is None:
+            return torch.ones(len(self), dtype=torch.bool, device=self.pose_2d.device)
+        return self.shown.sum(1) >= min(FEWEST_JOINTS, self.pose_2d.shape[1])
 
     def to(self, *args: Any, **kwargs: Any) -> UnlabelledPoses:
         """Move the tensors to a device, as ``Tensor.to``."""
@@ -202,6 +220,8 @@ class UnlabelledPoses:
             observed=observed,
             rig=rig,
             time=None if self.time is None else self.time.to(pose_2d.device),
+            up=None if self.up is None else self.up.to(pose_2d.device),
+            enough=None if self.enough is None else self.enough.to(pose_2d.device),
         )
 
 

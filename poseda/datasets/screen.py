@@ -8,7 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from poseda.config import FEWEST_JOINTS
 from poseda.datasets.checks import conversion_of, refuse_off_picture, usable
+from poseda.datasets.conversion import enough_seen
 from poseda.datasets.detections import DEFAULT_CONFIDENCE, DEFAULT_FIELD_OF_VIEW, Detections2D
 from poseda.datasets.errors import DataError
 from poseda.datasets.records import USUAL_RATE, UnlabelledPoses
@@ -94,6 +96,7 @@ def on_screen(
     if seen.any():
         _check_screen(detections, screen[seen.any(1)], sizes)
     camera = _camera(len(detections), sizes, intrinsics, fov)
+    enough = enough_seen(usable(detections, min_confidence), seen & found.observed, FEWEST_JOINTS)
     return UnlabelledPoses(
         torch.from_numpy(screen),
         camera.expand(len(screen)) if len(camera) == 1 else camera,
@@ -101,6 +104,7 @@ def on_screen(
         None if bool(seen.all()) else torch.from_numpy(seen),
         torch.from_numpy(found.observed),
         time=torch.from_numpy(detections.frame / (detections.reading.rate or USUAL_RATE)),
+        enough=torch.from_numpy(enough),
     )
 
 

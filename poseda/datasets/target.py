@@ -24,7 +24,7 @@ from poseda.datasets.records import UnlabelledPoses
 from poseda.datasets.rig import Rig, names_of
 from poseda.datasets.screen import on_screen, unlabelled
 from poseda.datasets.weak_labels import Footage, WeakReading, read_weak_labels
-from poseda.geometry.camera import Camera
+from poseda.geometry.camera import Camera, tilted_up
 from poseda.geometry.skeleton import Skeleton
 
 
@@ -42,6 +42,7 @@ class TargetOptions:
         joints: what the files call our joints.
         strict: refuse bad files of a folder.
         weak_labels: files of 3D poses of a few frames.
+        pitches, rolls: tilt of the cameras, degrees, where it is given: one for all paths or one each.
     """
 
     skeleton: Skeleton
@@ -54,6 +55,8 @@ class TargetOptions:
     joints: JointMap
     strict: bool
     weak_labels: Sequence[str | Path] = ()
+    pitches: Sequence[float] = ()
+    rolls: Sequence[float] = ()
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,7 @@ def read_target(paths: Sequence[str | Path], options: TargetOptions) -> Target:
     sizes = for_each("image_size", options.image_sizes, len(paths))
     fovs = for_each("fov", options.fovs, len(paths))
     for_each("intrinsics", options.intrinsics, len(paths))
+    tilts = _tilts(options, len(paths))
     cameras = find_cameras(options.intrinsics, names)
     found: list[Detections2D] = []
     lenses: list[Lens] = []
@@ -100,15 +104,18 @@ def read_target(paths: Sequence[str | Path], options: TargetOptions) -> Target:
         lenses.append(find_lens(found[-1], options.skeleton, camera, fov, options.min_confidence))
     rigs = _rigs(found, lenses, names) if len(paths) > 1 else [None]
     poses = [
-        unlabelled(
-            detections,
-            options.skeleton,
-            intrinsics=lens.intrinsics,
-            fov=lens.fov,
-            min_confidence=options.min_confidence,
-            rig=rig,
+        _told(
+            unlabelled(
+                detections,
+                options.skeleton,
+                intrinsics=lens.intrinsics,
+                fov=lens.fov,
+                min_confidence=options.min_confidence,
+                rig=rig,
+            ),
+            tilt,
         )
-        for detections, lens, rig in zip(found, lenses, rigs, strict=True)
+        for detections, lens, rig, tilt in zip(found, lenses, rigs, tilts, strict=True)
     ]
     whole, weak = _joined(poses), None
     if options.weak_labels:
@@ -121,10 +128,27 @@ def read_target(paths: Sequence[str | Path], options: TargetOptions) -> Target:
             for name, detections in zip(names, found, strict=True)
         },
         conversion(found[0].layout, options.skeleton).made_up,
-        _in_words(names, lenses),
+        _in_words(names, lenses, tilts),
         tuple(detections.reading.rate for detections in found),
         weak,
     )
+
+
+def _tilts(options: TargetOptions, paths: int) -> list[tuple[float, float] | None]:
+    """Pitch and roll of the camera of each path, degrees; None where they are not given."""
+    pitches = for_each("camera_pitch", options.pitches, paths)
+    rolls = for_each("camera_roll", options.rolls, paths)
+    return [
+        None if pitch is None else (pitch, roll or 0.0) for pitch, roll in zip(pitches, rolls, strict=True)
+    ]
+
+
+def _told(poses: UnlabelledPoses, tilt: tuple[float, float] | None) -> UnlabelledPoses:
+    """Poses with the upward direction that the tilt of their camera gives."""
+    if tilt is None:
+        return poses
+    up = tilted_up(torch.tensor(tilt, dtype=torch.float64).deg2rad()).float()
+    return replace(poses, up=up.expand(len(poses), 3))
 
 
 def _footage(
@@ -214,13 +238,23 @@ def _joined(parts: Sequence[UnlabelledPoses]) -> UnlabelledPoses:
         parts[0].observed,
         Rig.joined([part.rig for part in parts if part.rig is not None]),
         None if None in times else torch.cat([time for time in times if time is not None]),
+        None if parts[0].up is None else torch.cat([part.up for part in parts if part.up is not None]),
+        torch.cat([part.liftable for part in parts]),
     )
 
 
-def _in_words(names: Sequence[str], lenses: Sequence[Lens]) -> str:
+def _in_words(
+    names: Sequence[str], lenses: Sequence[Lens], tilts: Sequence[tuple[float, float] | None]
+) -> str:
+    notes = [
+        lens.note if tilt is None else f"{lens.note}, given as {tilt[0]:g} degrees down, rolled {tilt[1]:g}"
+        for lens, tilt in zip(lenses, tilts, strict=True)
+    ]
     if len(lenses) == 1:
-        return lenses[0].note
-    each = "; ".join(f"{name}: {lens.note}" for name, lens in zip(names, lenses, strict=True))
+        return notes[0]
+    each = "; ".join(f"{name}: {note}" for name, note in zip(names, notes, strict=True))
+    if None not in tilts:
+        return each
     if all(lens.rotation is not None for lens in lenses):
         return f"{each}; calibrated to each other, so that they find the upward direction together"
     return f"{each}; the tilt of each is found by itself"

@@ -25,6 +25,11 @@ class Upright:
     up: Tensor
     note: str
 
+    @property
+    def line(self) -> str:
+        """The note as a line of the source's account."""
+        return f"source: which way is up comes {self.note}"
+
 
 def find_up(poses: LabelledPoses, skeleton: Skeleton) -> Upright:
     """The vertical of labelled poses.
@@ -43,7 +48,7 @@ def find_up(poses: LabelledPoses, skeleton: Skeleton) -> Upright:
         return Upright(torch.nn.functional.normalize(up, dim=1), "from the rotations of the source's cameras")
     if missing_joints(skeleton):
         level = poses.pose_3d.new_tensor([0.0, -1.0, 0.0]).expand(len(poses), 3)
-        return Upright(level, "the source's cameras are taken to be level")
+        return Upright(level, "from no data: the source's cameras are taken to be level")
     axis = body_axis(poses.pose_3d, skeleton)
     group = _cameras(poses)
     mean = axis.new_zeros(int(group.max()) + 1, 3).index_add_(0, group, axis)

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from poseda.datasets.account import FEWEST_JOINTS
+from poseda.config import FEWEST_JOINTS
 from poseda.datasets.conversion import FEWEST_OWN, convert_known
 from poseda.datasets.detections import Detections2D
 from poseda.datasets.errors import DataError

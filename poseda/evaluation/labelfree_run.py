@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from poseda.config import RunConfig
 from poseda.datasets import AdaptationData, LabelledPoses, UnlabelledPoses
 from poseda.datasets.order import continuous_runs
-from poseda.datasets.rig import Rig
+from poseda.datasets.rig import names_of
 from poseda.evaluation import labelfree
 from poseda.evaluation.agreement import disagreement
 from poseda.geometry.camera import tilt_of
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters.predict import predict
 from poseda.lifters.wide import WideLifter
-from poseda.method.two_passes import LiftedFootage, lift_poses
+from poseda.method.at_limit import lengths_at_limit, tilt_at_limit, trained_views
+from poseda.method.two_passes import LiftedFootage, lenses, lift_poses
+from poseda.method.views import drawn_lengths
 from poseda.runs import RunFolder
 from poseda.runs.checkpoint import Checkpoint
 from poseda.runs.verdict import source_model
@@ -34,6 +37,9 @@ FRAMES = 150
 
 NUMBERS = 500_000
 """Most coordinates kept; frames are cut where skeletons and arms are many."""
+
+CAMERAS = 32
+"""Most cameras whose tilts are listed."""
 
 IN_ORDER = 0.5
 """Successive frames of a recording differ by less than this share of the difference of random frames."""
@@ -65,7 +71,7 @@ def measure_without_labels(
         if isinstance(model, WideLifter):
             found = lift_poses(model, target, flip, run_of_row)
             lifted[arm] = found.pose_3d.cpu()
-            more[arm] = {} if target.rig is None else {"tilt": _tilt(found, target.rig)}
+            more[arm] = _estimates(found, target, model, config)
         else:
             screen = pose_2d.to(_device(model))
             lifted[arm] = predict(model, screen, skeleton, flip, frames, run_of_row).cpu()
@@ -92,11 +98,37 @@ def measure_without_labels(
     _save_clips(folder.clips, target, lifted, skeleton)
 
 
-def _tilt(found: LiftedFootage, rig: Rig) -> list[dict[str, float] | None]:
+def _estimates(
+    found: LiftedFootage, target: UnlabelledPoses, model: WideLifter, config: RunConfig
+) -> dict[str, Any]:
+    """The tilt of each camera, where they are few, and a sentence for each estimate at a limit."""
+    camera = lenses(target) if target.rig is None else target.rig.camera
+    cameras = int(camera.max()) + 1 if target.rig is None else target.rig.cameras
+    tilt = _tilt(found, camera, cameras) if cameras <= CAMERAS else []
+    names = names_of(config.target) if target.rig is not None else _names(len(tilt))
+    views, limits = trained_views(config), list[str]()
+    for name, one in zip(names, tilt, strict=False):
+        if one is not None and target.up is None:  # what was given is no estimate
+            limits += tilt_at_limit(name, one["pitch"], one["roll"], views, bool(config.target))
+    drawn = drawn_lengths(model.usual_lengths.cpu(), model.skeleton, views)
+    clips, first = np.unique(target.clip.numpy(), return_index=True)
+    for at in range(len(clips)):
+        lengths = found.lengths[first[at]].cpu()
+        sentence = lengths_at_limit(f"track {at + 1} of the target", lengths, drawn, model.skeleton)
+        limits += [] if sentence is None else [sentence]
+    return ({"tilt": tilt} if tilt else {}) | {"at_limits": limits}
+
+
+def _names(cameras: int) -> list[str]:
+    """Of the cameras of a single path, which are told apart by their lenses."""
+    return ["the target's camera"] if cameras == 1 else [f"camera {at + 1}" for at in range(cameras)]
+
+
+def _tilt(found: LiftedFootage, camera: Tensor, cameras: int) -> list[dict[str, float] | None]:
     """Pitch, roll and their uncertainty by camera, degrees; None where too few frames tell."""
     tilts: list[dict[str, float] | None] = []
-    for number in range(rig.cameras):
-        rows = (rig.camera == number).nonzero()[:1, 0].to(found.up.device)
+    for number in range(cameras):
+        rows = (camera == number).nonzero()[:1, 0].to(found.up.device)
         if not len(rows) or not bool(found.up[rows].isfinite().all()):
             tilts.append(None)
             continue

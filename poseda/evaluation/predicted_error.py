@@ -126,7 +126,8 @@ def gather(
     reader = "wide" if "wide" in models else source
     seen_by = pretrained.config() if config.packaged else config
     postures = Postures.of_source(data.source_val.to("cpu"), data.skeleton, seen_by.views)
-    simulator = Simulator(postures, target, lifted[reader].up, data.skeleton, seen_by.detector)
+    up = lifted[reader].up if target.up is None else target.up
+    simulator = Simulator(postures, target, up, data.skeleton, seen_by.detector)
     rng = torch.Generator().manual_seed(seed)
     scores = scores_of(lifted, target, data.skeleton, reader)
     seen, true = [], []

@@ -79,11 +79,15 @@ class SimulatedTarget:
 
 
 def placed_rows(target: UnlabelledPoses, skeleton: Skeleton) -> Tensor:
-    """Rows (M,) of a target where a person can be placed: the root is seen, and a box is spanned."""
+    """Rows (M,) of a target that tell something: a person can be placed, and enough joints are seen.
+
+    A person can be placed where the root is seen, and a box is spanned.
+    """
     seen = target.pose_2d.isfinite().all(-1)
     if target.visible is not None:
         seen = seen & target.visible
-    return measure_seen(target.pose_2d, seen, skeleton.parents.index(-1))[1].nonzero()[:, 0]
+    placed = measure_seen(target.pose_2d, seen, skeleton.parents.index(-1))[1]
+    return (placed & target.liftable).nonzero()[:, 0]
 
 
 class Simulator:

@@ -7,7 +7,7 @@ holds one person, in a world with y up and a floor.
 from poseda.export.movie import check_movie
 from poseda.export.overlay import planned_overlays, write_overlay
 from poseda.export.page import poses_page
-from poseda.export.poses import LiftedPoses
+from poseda.export.poses import BoneLengths, LiftedPoses
 from poseda.export.read import read_poses
 from poseda.export.write import (
     SUFFIXES,
@@ -21,6 +21,7 @@ from poseda.export.write import (
 
 __all__ = [
     "SUFFIXES",
+    "BoneLengths",
     "LiftedPoses",
     "bridged_frames",
     "check_movie",

@@ -11,6 +11,34 @@ from poseda.geometry.skeleton import Skeleton
 
 
 @dataclass(frozen=True)
+class BoneLengths:
+    """Lengths of the bones of P people. Their columns are the skeleton's ``group_names``.
+
+    Args:
+        clip, person: (P,) int64, as in the poses.
+        metres: (P, G) float32.
+        error: (P, G) float32 metres, their standard errors, NaN where too few frames tell. What the lifter
+            errs alike in all frames is not in them.
+        height: (P,) float32 metres, of people of these bones who stand upright; NaN for skeletons that do not
+            tell it.
+        height_error: (P,) likewise; 0 where the height is given.
+        told_by: ``found`` in the recording, or ``stature``, where a given one sets their scale.
+    """
+
+    clip: np.ndarray
+    person: np.ndarray
+    metres: np.ndarray
+    error: np.ndarray
+    height: np.ndarray
+    height_error: np.ndarray
+    told_by: str
+
+    def people(self) -> list[tuple[int, int]]:
+        """Clip and person of each row."""
+        return list(zip(self.clip.tolist(), self.person.tolist(), strict=True))
+
+
+@dataclass(frozen=True)
 class LiftedPoses:
     """F lifted frames, in order of clip, person and frame.
 
@@ -32,6 +60,7 @@ class LiftedPoses:
         up: number of a clip to the upward direction in the camera's axes, where it was found or given.
         arm: of the lifter, or empty.
         camera: what is known of the camera, in words, or empty.
+        lengths: of people's bones, or None where they were not measured.
 
     Raises:
         ValueError: if shapes disagree.
@@ -53,6 +82,7 @@ class LiftedPoses:
     up: Mapping[int, tuple[float, float, float]] = field(default_factory=dict)
     arm: str = ""
     camera: str = ""
+    lengths: BoneLengths | None = None
 
     def __post_init__(self) -> None:
         frames, joints = len(self), self.skeleton.num_joints

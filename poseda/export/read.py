@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from poseda.datasets.formats.npz import Archive
-from poseda.export.poses import LiftedPoses
+from poseda.export.poses import BoneLengths, LiftedPoses
 from poseda.geometry.skeleton import BUILT_IN, Skeleton
 
 
@@ -54,6 +54,7 @@ def read_poses(path: Path | str) -> LiftedPoses:
         skeleton=skeleton,
         rate=rate,
         clip_names=_clip_names(archive),
+        lengths=_lengths(archive, skeleton),
         **perhaps,
         **_facts(archive, np.unique(clip)),
     )
@@ -77,6 +78,24 @@ def _clip_names(archive: Archive) -> dict[int, str]:
         return {}
     names = archive.read("clip_names", ("C",), "U").tolist()
     return {number: name for number, name in enumerate(names) if name}
+
+
+def _lengths(archive: Archive, skeleton: Skeleton) -> BoneLengths | None:
+    """Lengths of people's bones; files of 0.1.0 and of narrow lifters have none."""
+    if "lengths_metres" not in archive:
+        return None
+    people = len(archive.read("lengths_person", ("P",), "iu"))
+    clip, person = (archive.read(f"lengths_{name}", (people,), "iu") for name in ("clip", "person"))
+    shapes: dict[str, tuple[int, ...]] = {
+        "metres": (people, skeleton.num_groups),
+        "error": (people, skeleton.num_groups),
+    }
+    shapes |= {"height": (people,), "height_error": (people,)}
+    parts = {
+        name: archive.read(f"lengths_{name}", shape).astype(np.float32) for name, shape in shapes.items()
+    }
+    told_by = str(archive.read("lengths_told_by", (), "U"))
+    return BoneLengths(clip.astype(np.int64), person.astype(np.int64), **parts, told_by=told_by)
 
 
 def _facts(archive: Archive, clips: np.ndarray) -> dict[str, Any]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from poseda.export.poses import LiftedPoses
+from poseda.export.poses import BoneLengths, LiftedPoses
 from poseda.geometry.skeleton import Skeleton
 
 DECIMALS = 4
@@ -24,7 +25,9 @@ def npz_bytes(poses: LiftedPoses) -> bytes:
 
     ``clip_names`` (C,) holds the name of clip k at index k, where clips have names and are numbered from 0.
     ``clip_numbers`` (K,) are the clips that there are, ``up`` (K, 3) and ``image_size`` (K, 2) theirs; NaN
-    and 0 where unknown. ``arm`` () and ``camera`` () are words, ``time`` (F,) seconds.
+    and 0 where unknown. ``arm`` () and ``camera`` () are words, ``time`` (F,) seconds. Where lengths were
+    measured, ``bone_names`` (G,) names their columns, and the parts of :class:`BoneLengths` begin with
+    ``lengths_``.
     """
     arrays = {
         name: getattr(poses, name)
@@ -34,6 +37,9 @@ def npz_bytes(poses: LiftedPoses) -> bytes:
     numbers = range(max(poses.clip_names, default=-1) + 1)
     if poses.clip_names and len(numbers) <= len(poses):
         arrays["clip_names"] = np.array([poses.clip_names.get(number, "") for number in numbers])
+    if poses.lengths is not None:
+        arrays["bone_names"] = np.array(poses.skeleton.group_names)
+        arrays |= {f"lengths_{name}": np.asarray(part) for name, part in vars(poses.lengths).items()}
     clips = np.unique(poses.clip)
     content = io.BytesIO()
     np.savez_compressed(
@@ -72,8 +78,10 @@ def json_text(poses: LiftedPoses) -> str:
 
     A frame has clip, person, frame, time in seconds, clip_name, and :func:`pose_object`. ``seen`` holds the
     names of the joints that were detected, ``error`` joint name to metres, where the lifter tells it.
+    ``lengths``, where they were measured, has an object for each person: clip, person, told_by, height,
+    height_error, and of each bone metres and error; null where unknown.
     """
-    head = {
+    head: dict[str, Any] = {
         "format": "poseda lift",
         "unit": UNIT,
         "rate": poses.rate,
@@ -81,8 +89,27 @@ def json_text(poses: LiftedPoses) -> str:
         "arm": poses.arm,
         "camera": poses.camera,
     }
+    if poses.lengths is not None:
+        head["lengths"] = list(_length_objects(poses.lengths, poses.skeleton))
     frames = ",\n".join(json.dumps(_frame_object(poses, at)) for at in range(len(poses)))
     return json.dumps(head)[:-1] + ', "frames": [\n' + frames + "\n]}\n"
+
+
+def _length_objects(lengths: BoneLengths, skeleton: Skeleton) -> Iterator[dict[str, Any]]:
+    def known(values: np.ndarray) -> list[float | None]:
+        return [value if np.isfinite(value) else None for value in np.atleast_1d(_rounded(values)).tolist()]
+
+    for at, (clip, person) in enumerate(lengths.people()):
+        (height,), (height_error,) = known(lengths.height[at]), known(lengths.height_error[at])
+        yield {
+            "clip": clip,
+            "person": person,
+            "told_by": lengths.told_by,
+            "height": height,
+            "height_error": height_error,
+            "metres": dict(zip(skeleton.group_names, known(lengths.metres[at]), strict=True)),
+            "error": dict(zip(skeleton.group_names, known(lengths.error[at]), strict=True)),
+        }
 
 
 def _frame_object(poses: LiftedPoses, at: int) -> dict[str, Any]:

@@ -188,6 +188,12 @@ class Skeleton:
         """G, the number of symmetric bone groups."""
         return max(self.bone_groups) + 1
 
+    @property
+    def group_names(self) -> tuple[str, ...]:
+        """G names of the symmetric groups: the joint at which their bones end, without its side."""
+        ends = [self.joint_names[self.bone_groups.index(group) + 1] for group in range(self.num_groups)]
+        return tuple(name.removeprefix("left_").removeprefix("right_") for name in ends)
+
     def joint(self, name: str) -> int:
         """Return the index of the joint of that name.
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from poseda import pretrained
-from poseda.config import Arm, LiftConfig, RunConfig, SmoothingConfig
+from poseda.config import FEWEST_JOINTS, Arm, LiftConfig, RunConfig, SmoothingConfig
 from poseda.datasets.detections import DEFAULT_CONFIDENCE
 from poseda.geometry.kinematics import root_relative
 from poseda.geometry.skeleton import Skeleton
@@ -68,7 +68,7 @@ class LiftOptions:
 
     min_confidence: float = DEFAULT_CONFIDENCE
     max_gap: int = 5
-    min_joints: int = 8
+    min_joints: int = FEWEST_JOINTS
     two_passes: bool = True
     camera_pitch: float | None = None
     camera_roll: float = 0.0

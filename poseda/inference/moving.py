@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -56,9 +58,7 @@ def lift_moving(
         path[rows], spread[rows] = smooth_path(seconds[rows], middles, up[rows[first]], error[rows[first]])
     told = Told(up=torch.from_numpy(path), find_lengths=False)
     lifted = lift_frames(lifter, frames, torch.from_numpy(clip), person, told, run_of_row, average)
-    return LiftedFootage(
-        lifted.pose_3d, lifted.error, lifted.up, lifted.lengths, torch.from_numpy(spread).to(lifted.up)
-    )
+    return replace(lifted, up_error=torch.from_numpy(spread).to(lifted.up))
 
 
 def smooth_path(

@@ -25,6 +25,7 @@ from poseda.geometry.placements import locate
 from poseda.geometry.skeleton import Skeleton
 from poseda.inference.bridging import filled, short_gaps, widened
 from poseda.inference.circumstances import circumstances
+from poseda.inference.estimates import at_limits, bone_lengths
 from poseda.inference.fit import FitOptions, Fitted, fit, noise_of_size
 from poseda.inference.model import AdaptedLifter, LiftOptions, axis_error, hidden_for_short
 from poseda.inference.moving import lift_moving
@@ -51,6 +52,7 @@ class Found:
         up: upward direction in camera axes by clip, of resting cameras whose tilt is known.
         moved: least and greatest pitch by clip, of moving cameras; no one direction is upward there.
         bridged: frames without enough seen joints that motion bridges.
+        at_limits: sentences on estimates that stand at a limit.
     """
 
     pitch: dict[int, float]
@@ -60,6 +62,7 @@ class Found:
     up: dict[int, tuple[float, float, float]] = field(default_factory=dict)
     moved: dict[int, tuple[float, float]] = field(default_factory=dict)
     bridged: int = 0
+    at_limits: tuple[str, ...] = ()
 
     def sentence(self) -> str:
         """In words."""
@@ -150,8 +153,13 @@ def lift_wide(
     )
     if options.root != "none":
         poses = replace(poses, root=sight.spread(where))
-    poses = filtered(poses, timeline, options)
-    return poses, replace(found, bridged=int((poses.valid & ~enough).sum()))
+    whose = at.clip[enough], at.person[enough]
+    final = torch.from_numpy(pose_3d[enough])
+    given = options.fit and options.stature is not None
+    lengths = bone_lengths(lifted.pose_3d.cpu(), final, *whose, model.skeleton, given)
+    poses = replace(filtered(poses, timeline, options), lengths=lengths)
+    limits = tuple(at_limits(found, poses, model, options))
+    return poses, replace(found, bridged=int((poses.valid & ~enough).sum()), at_limits=limits)
 
 
 def _seen(

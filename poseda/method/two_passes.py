@@ -7,7 +7,8 @@ pass is told both. Nothing but 2D is read. What is found on the clip itself make
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -25,6 +26,9 @@ from poseda.method.trial import evidence
 FEWEST_FRAMES = 8
 """Fewer frames of a camera or a person tell neither an upward direction nor lengths."""
 
+
+MEDIAN_ERROR = 1.4826 * math.sqrt(math.pi / 2)
+"""Standard error of the median of normal values, over their median absolute deviation and by root of N."""
 
 UNCORRELATED = 0.05
 """An autocorrelation below this is noise."""
@@ -61,6 +65,8 @@ class LiftedFootage:
         up: (N, 3) the upward direction that was told to each frame; NaN where none was.
         lengths: (N, G) the lengths that were told, metres; NaN where none were.
         up_error: (N,) uncertainty of a found direction, radians; 0 where it was given, NaN where unknown.
+        lengths_error: (N, G) standard error of the lengths, metres; NaN where none were told. Of what the
+            lifter errs alike in all frames it knows nothing.
     """
 
     pose_3d: Tensor
@@ -68,6 +74,7 @@ class LiftedFootage:
     up: Tensor
     lengths: Tensor
     up_error: Tensor
+    lengths_error: Tensor
 
 
 @torch.no_grad()
@@ -80,6 +87,7 @@ def lift_frames(
     run_of_row: Tensor | None = None,
     average: bool = True,
     rotation: Tensor | None = None,
+    telling: Tensor | None = None,
 ) -> LiftedFootage:
     """Lift frames in one pass or two.
 
@@ -93,7 +101,9 @@ def lift_frames(
         average: average with the mirrored frames.
         rotation: (C, 3, 3) from one world to the axes of camera 0 to C - 1, where they are calibrated to each
             other. The cameras then vote together.
+        telling: (N,) bool, frames that tell the upward direction and lengths. None: all.
     """
+    telling = torch.ones_like(camera, dtype=torch.bool) if telling is None else telling
     windows = (
         None
         if lifter.frames == 1 or run_of_row is None
@@ -102,20 +112,21 @@ def lift_frames(
     size = len(frames)
     up = frames.up.new_full((size, 3), torch.nan)
     up_error = frames.up.new_full((size,), torch.nan)
-    lengths = frames.lengths.new_full(frames.lengths.shape, torch.nan)
+    lengths = lengths_error = frames.lengths.new_full(frames.lengths.shape, torch.nan)
     if told.up is not None:
         up, up_error = told.up.to(up).expand(size, 3), torch.zeros_like(up_error)
     first = None
     if told.find_lengths or (told.find_up and told.up is None):
         first = _pass(lifter, frames.told(up), windows, average)
         if told.find_up and told.up is None:
-            up, up_error = _voted(lifter, frames, first, camera, person, rotation, told.tried)
+            up, up_error = _voted(lifter, frames, first, camera, person, rotation, told.tried, telling)
         if told.find_lengths:
-            lengths = _lengths(first, lifter, person)
+            lengths, lengths_error = _lengths(first, lifter, person, telling)
     nothing = not bool(up.isfinite().any()) and not bool(lengths.isfinite().any())
     if first is None or not nothing:
         first = _pass(lifter, frames.told(up, lengths), windows, average)
-    return LiftedFootage(root_relative(first.pose_3d[:, 0]), first.log_error.exp(), up, lengths, up_error)
+    pose_3d = root_relative(first.pose_3d[:, 0])
+    return LiftedFootage(pose_3d, first.log_error.exp(), up, lengths, up_error, lengths_error)
 
 
 def _pass(lifter: WideLifter, frames: Observation, windows: ClipWindows | None, average: bool) -> Lifted:
@@ -143,6 +154,7 @@ def _voted(
     person: Tensor,
     rotation: Tensor | None,
     tried: bool,
+    telling: Tensor,
 ) -> tuple[Tensor, Tensor]:
     """Upward direction (N, 3) and its uncertainty (N,) by camera; NaN for cameras of too few frames.
 
@@ -152,23 +164,26 @@ def _voted(
     error = first.turn.new_full((len(camera),), torch.nan)
     numbers = camera.unique().tolist()
     groups = [(camera == number).nonzero()[:, 0] for number in numbers]
+    voters = [rows[telling[rows]] for rows in groups]
 
     def lift(some: Observation) -> Tensor:
         return root_relative(_pass(lifter, some, None, average=False).pose_3d[:, 0])
 
     ballots = []
-    for rows in groups:
+    for rows in voters:
         worth = _worth(first, rows, person)
         few = len(rows) < FEWEST_FRAMES
         found = None if few or not tried else evidence(lift, frames.rows(rows), worth)
         ballots.append(Ballot(first.up[rows], first.turn[rows], worth, found))
-    if rotation is not None and len(camera) >= FEWEST_FRAMES:
-        world, spread = vote_together(ballots, rotation[numbers], lifter.log_prior)
+    if rotation is not None and int(telling.sum()) >= FEWEST_FRAMES:
+        there = [at for at, rows in enumerate(voters) if len(rows)]
+        seen_by = rotation[[numbers[at] for at in there]]
+        world, spread = vote_together([ballots[at] for at in there], seen_by, lifter.log_prior)
         for number, rows in zip(numbers, groups, strict=True):
             up[rows], error[rows] = rotation[number].to(world) @ world, spread
         return up, error
-    for ballot, rows in zip(ballots, groups, strict=True):
-        if len(rows) >= FEWEST_FRAMES:
+    for ballot, rows, own in zip(ballots, groups, voters, strict=True):
+        if len(own) >= FEWEST_FRAMES:
             up[rows], error[rows] = vote(ballot, lifter.log_prior)
     return up, error
 
@@ -203,15 +218,32 @@ def independent_frames(pose_3d: Tensor) -> float:
     return float(frames / (1 + 2 * within.sum().clamp_min(0)))
 
 
-def _lengths(first: Lifted, lifter: WideLifter, person: Tensor) -> Tensor:
-    """(N, G) lengths by person: the median over frames; NaN for people of too few frames."""
-    found = group_lengths(first.pose_3d[:, 0], lifter.skeleton)
-    lengths = found.new_full(found.shape, torch.nan)
+def _lengths(first: Lifted, lifter: WideLifter, person: Tensor, telling: Tensor) -> tuple[Tensor, Tensor]:
+    """(N, G) lengths by person and their standard errors; NaN for people of too few frames."""
+    poses = first.pose_3d[:, 0]
+    found = group_lengths(poses, lifter.skeleton)
+    lengths, errors = torch.full_like(found, torch.nan), torch.full_like(found, torch.nan)
     for number in person.unique().tolist():
         rows = (person == number).nonzero()[:, 0]
-        if len(rows) >= FEWEST_FRAMES:
-            lengths[rows] = found[rows].median(0).values
-    return lengths
+        own = rows[telling[rows]]
+        if len(own) >= FEWEST_FRAMES:
+            lengths[rows], errors[rows] = usual(found[own], independent_frames(poses[own]))
+    return lengths, errors
+
+
+def usual(values: Tensor, independent: float) -> tuple[Tensor, Tensor]:
+    """The median of values (N, G) over frames and its standard error, both (G,).
+
+    The error is that of normal values whose spread is the median absolute deviation. A few wild frames
+    change neither.
+
+    Args:
+        values: of N frames.
+        independent: how many independent frames these are worth, see :func:`independent_frames`.
+    """
+    median = values.median(0).values
+    deviation = (values - median).abs().median(0).values
+    return median, MEDIAN_ERROR * deviation / math.sqrt(independent)
 
 
 def lift_poses(
@@ -224,7 +256,9 @@ def lift_poses(
     """Lift the 2D of a table of poses.
 
     Cameras and people are told apart by the columns ``camera`` and ``subject`` where the table has them, else
-    cameras by their lenses and people by clips. The cameras of a rig that is calibrated vote together.
+    cameras by their lenses and people by clips. The cameras of a rig that is calibrated vote together. An
+    upward direction that the table gives is told instead of what would be found. Rows of a target that show
+    too few joints are lifted, but tell nothing.
     """
     device = next(lifter.parameters()).device
     visible = poses.shown if isinstance(poses, UnlabelledPoses) else None
@@ -238,12 +272,16 @@ def lift_poses(
     camera, person = _numbered(columns.get("camera")), _numbered(columns.get("subject"))
     camera = lenses(poses) if camera is None else camera
     person = poses.clip if person is None else person
-    rotation = None
+    rotation, telling = None, None
+    if isinstance(poses, UnlabelledPoses):
+        telling = poses.liftable.to(device)
     if isinstance(poses, UnlabelledPoses) and poses.rig is not None and poses.rig.rotation is not None:
         camera, rotation = poses.rig.camera, poses.rig.rotation
+    if isinstance(poses, UnlabelledPoses) and poses.up is not None and told.find_up and told.up is None:
+        told = replace(told, up=poses.up)  # what the user gives wins over a vote
     lifter.eval()
     return lift_frames(
-        lifter, frames, camera.to(device), person.to(device), told, run_of_row, average, rotation
+        lifter, frames, camera.to(device), person.to(device), told, run_of_row, average, rotation, telling
     )
 
 

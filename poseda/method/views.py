@@ -22,6 +22,7 @@ from poseda.geometry.placements import REFINEMENTS, locate
 from poseda.geometry.rotation import composed, turned_onto
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters.observation import Observation
+from poseda.method.bodies import anatomical_scale
 from poseda.method.draws import Chance, Column, Normal, Uniform
 from poseda.method.posture import bent
 from poseda.ops import AugmentedPose
@@ -143,6 +144,26 @@ def view_columns(skeleton: Skeleton, options: ViewsConfig) -> dict[str, Column]:
         "turn": Uniform((1, 1), 0.0, options.turn),
         "bones": Normal((skeleton.num_bones, 3)),
     }
+
+
+USUAL = 2.5
+"""Standard deviations within which 99 % of normal numbers lie."""
+
+
+def drawn_lengths(usual: Tensor, skeleton: Skeleton, options: ViewsConfig) -> tuple[Tensor, Tensor]:
+    """Least and greatest lengths (G,) of the bones of people that views usually show.
+
+    Args:
+        usual: (G,) metres, of the source's people.
+        skeleton: of the poses.
+        options: ranges.
+    """
+    towards = torch.tensor([(1 - VARIED) * options.anatomical, (1 + VARIED) * options.anatomical])
+    ends = torch.lerp(usual, usual * anatomical_scale(usual, skeleton), towards[:, None].to(usual))
+    change = USUAL * math.hypot(options.build, options.stature)
+    wide = options.hips * _hip_groups(skeleton).to(usual)
+    low = (1 - change) * ends.amin(0)
+    return low, (1 + change) * (1 + wide) * ends.amax(0)
 
 
 def unchanged(options: ViewsConfig) -> ViewsConfig:

@@ -7,15 +7,27 @@ from typing import Any
 
 from poseda.config import RunConfig, TargetDataConfig, from_json
 from poseda.datasets import Domains, OwnDomains
+from poseda.datasets.account import barely_seen
 from poseda.runs.origin import describe_data
 
 
-def protocol_card(config: RunConfig, domains: Domains, splits: Sequence[str]) -> dict[str, str]:
-    """What a reader must know to compare the numbers with others'; ``splits`` are those with labels."""
+def protocol_card(
+    config: RunConfig, domains: Domains, splits: Sequence[str], learned: bool = True
+) -> dict[str, str]:
+    """What a reader must know to compare the numbers with others'.
+
+    Args:
+        config: of the run.
+        domains: to learn from, or to evaluate on.
+        splits: those with labels.
+        learned: whether the run learned from these domains.
+    """
     skeleton = domains.skeleton
     camera, weak = {}, {}
     if isinstance(domains, OwnDomains):
         camera = {"target camera": domains.camera}
+        if (few := barely_seen(domains.adaptation().target)) is not None:
+            camera["target rows"] = few
         if domains.weak is not None:
             account = ". ".join(line.removeprefix("weak labels: ") for line in domains.weak.account)
             weak = {"weak labels": f"wide_target learns from 3D poses that another model made. {account}"}
@@ -34,6 +46,9 @@ def protocol_card(config: RunConfig, domains: Domains, splits: Sequence[str]) ->
         wide["wide arms"] = (
             "find tilt and bone lengths in the tested clips' own 2D, without labels (transductive)"
         )
+        up = getattr(domains, "source_up", None) if learned else None  # of a source of the user's
+        if up is not None:
+            wide["up in the source"] = up
     return {
         "data": domains.name,
         "joints": f"all {skeleton.num_joints} of {skeleton.name}, root-relative by subtraction",
@@ -76,8 +91,9 @@ def evaluation_card(record: dict[str, Any], domains: Domains, split: str) -> dic
         split: of the domains.
     """
     learned, evaluated = record["data"], describe_data(domains)
-    card = protocol_card(from_json(record["config"]), domains, ("target_test",)) | {"split": split}
-    if learned["sha256"] != evaluated["sha256"]:
+    same = learned["sha256"] == evaluated["sha256"]
+    card = protocol_card(from_json(record["config"]), domains, ("target_test",), same) | {"split": split}
+    if not same:
         card["target"] = (
             f"other data: the lifters were adapted on {learned['name']}, evaluated on {evaluated['name']}; "
             f"whether the two share clips was not checked"

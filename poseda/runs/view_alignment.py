@@ -32,10 +32,12 @@ class FoundAlignment:
         views: their number and their poses do not depend on the seed.
         proportions: joint to the change of the bones that end there, left and right, one value a seed,
         percent.
+        limits: a sentence for each estimate that stands at a limit.
     """
 
     views: tuple[View, ...]
     proportions: dict[str, tuple[float, ...]]
+    limits: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, folder: RunFolder, seeds: Sequence[int]) -> FoundAlignment | None:
@@ -62,4 +64,5 @@ class FoundAlignment:
             name.removeprefix("right_").removeprefix("left_"): tuple(notes["build"][name] for notes in found)
             for name in found[0]["build"]
         }
-        return cls(views, proportions)
+        limits = dict.fromkeys(sentence for notes in found for sentence in notes.get("limits", ()))
+        return cls(views, proportions, tuple(limits))

@@ -54,7 +54,7 @@ class AlignedSource:
                 rng = torch.Generator(fabric.device).manual_seed(stage_seed(seed, arm, "alignment"))
                 scout = self._phases.lifter_of(weights)
                 found = view_alignment.estimate(scout, without_tilt, self._stages.config, rng)
-            file.save(found.pack(), found.describe(without_tilt.skeleton))
+            file.save(found.pack(), found.describe(without_tilt.skeleton, self._stages.config.alignment))
         fabric.barrier()
         return _read(file, fabric.device)
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from poseda import ops
-from poseda.config import RunConfig
+from poseda.config import FEWEST_JOINTS, RunConfig
 from poseda.datasets import LabelledPoses, UnlabelledPoses, WeakLabels
 from poseda.datasets.records import concatenated
 from poseda.datasets.upright import find_up
@@ -60,15 +60,16 @@ def check_target(target: UnlabelledPoses) -> None:
     """
     most = most_of_a_camera(target)
     if most < FEWEST_FRAMES:
+        shown = "" if bool(target.liftable.all()) else f" that show {FEWEST_JOINTS} joints"
         raise ValueError(
             f"arms: expected a target camera with at least {FEWEST_FRAMES} poses for wide_target, "
-            f"got {most}; name other arms, such as wide"
+            f"got {most}{shown}; name other arms, such as wide"
         )
 
 
 def most_of_a_camera(target: UnlabelledPoses) -> int:
-    """Number of poses of the camera that has the most."""
-    return int(lenses(target).bincount().max())
+    """Number of poses of the camera that has the most, which show enough joints."""
+    return int(lenses(target)[target.liftable].bincount(minlength=1).max())
 
 
 @torch.no_grad()
@@ -78,7 +79,8 @@ def with_found(
     """Lift the target in two passes and put its poses beside those of the source, the weak labels last.
 
     Lengths are found only where the lifter saw all joints: those of detections inherit the detector's hips.
-    Where no upward direction was found, in cameras of few frames, poses are left out.
+    Poses are left out where no upward direction was found, in cameras of few frames, and where they show too
+    few joints.
 
     Args:
         data: of the run.
@@ -95,8 +97,9 @@ def with_found(
     frames = Observation.of(target.pose_2d, target.camera, target.shown, data.skeleton.num_groups)
     poses, agreed = lifted.pose_3d, torch.zeros(len(target), dtype=torch.bool, device=lifted.pose_3d.device)
     if config.wide.agreed and target.rig is not None and target.rig.rotation is not None:
-        poses, agreed = agreed_poses(poses, lifted.error, frames, target.rig)
-    known = lifted.up.isfinite().all(1)
+        telling = target.rig.moment.masked_fill(~target.liftable, -1)
+        poses, agreed = agreed_poses(poses, lifted.error, frames, replace(target.rig, moment=telling))
+    known = lifted.up.isfinite().all(1) & data.target.liftable.to(lifted.up.device)
     generator = torch.Generator().manual_seed(seed)
     wanted = max(round(len(data.source) * share / (1 - share)), 1)
     row = _drawn(known.nonzero()[:, 0], wanted, generator)

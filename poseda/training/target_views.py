@@ -42,7 +42,8 @@ def weights_of(options: WideConfig) -> dict[str, float]:
 class TargetViews:
     """Draws frames of the target, each with the next one and with another one of its clip, and takes losses.
 
-    A step is work of the device alone. Frames whose upward direction was not found are left out.
+    A step is work of the device alone. Frames are left out whose upward direction was not found, or that show
+    too few joints.
 
     Args:
         target: unlabelled single frames.
@@ -65,7 +66,7 @@ class TargetViews:
         self.weights = weights_of(config.wide)
         self._views = unchanged(config.views)
         device = footage.up.device
-        known = footage.up.isfinite().all(1)
+        known = footage.up.isfinite().all(1) & target.liftable.to(device)
         target = target.rows(known.cpu())
         shown = None if target.shown is None else target.shown.to(device)
         seen = Observation.of(

@@ -16,7 +16,8 @@ The source then gets the estimated tilt and bone lengths. No label of the target
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -32,6 +33,7 @@ from poseda.geometry.rotation import shortest_rotation
 from poseda.geometry.skeleton import Skeleton
 from poseda.geometry.standing import body_axis, missing_joints
 from poseda.lifters.predict import predict
+from poseda.method.at_limit import Range
 from poseda.method.draws import Chance, Draws
 from poseda.method.generator import random_columns, random_rotations
 from poseda.ops import AugmentedPose
@@ -52,6 +54,9 @@ MIN_SHARE = 1e-6
 
 RIDGE = 1e-3
 """Weight of the ridge, in units of the standardised features."""
+
+SATURATED = 0.01
+"""Share of a limit within which an estimate, which is cut off there, stands at it."""
 
 SAVED_NAMES = {"view": "view", "up": "up", "bone_scale": "build", "error": "spread"}
 """Fields of an estimate, and their names in its file since 0.1.0."""
@@ -83,8 +88,8 @@ class Estimate(NamedTuple):
         """Read what :meth:`pack` returned."""
         return cls(**{name: tensors[saved] for name, saved in SAVED_NAMES.items()})
 
-    def describe(self, skeleton: Skeleton) -> dict[str, Any]:
-        """The estimate in degrees and percent, for readers."""
+    def describe(self, skeleton: Skeleton, options: AlignmentConfig) -> dict[str, Any]:
+        """The estimate in degrees and percent, for readers, and what of it stands at a limit."""
         tilt = pitch_roll(self.up).rad2deg().tolist()
         count = self.view.bincount(minlength=len(tilt)).tolist()
         names = [skeleton.joint_names[skeleton.bone_groups.index(g) + 1] for g in range(skeleton.num_groups)]
@@ -95,7 +100,25 @@ class Estimate(NamedTuple):
                 for poses, (pitch, roll) in zip(count, tilt, strict=True)
             ],
             "build": {name: round(change, 2) for name, change in zip(names, changes, strict=True)},
+            "limits": list(self._at_limits(skeleton, options)),
         }
+
+    def _at_limits(self, skeleton: Skeleton, options: AlignmentConfig) -> Iterator[str]:
+        def said(what: str, value: str, option: str) -> str:
+            remedy = f"Take a wider range (--alignment.{option})."
+            return f"gpa_lpa_view: the {what}, {value}, stands at its limit. {remedy}"
+
+        for at, tilt in enumerate(pitch_roll(self.up).tolist(), 1):
+            for name, value in zip(("pitch", "roll"), tilt, strict=True):
+                if _saturated(value, getattr(options, name)):
+                    yield said(f"{name} of view {at}", f"{math.degrees(value):+.1f} degrees", name)
+        for name, change in zip(skeleton.group_names, self.bone_scale.tolist(), strict=True):
+            if _saturated(change, options.build):
+                yield said(f"length to the {name.replace('_', ' ')}", f"{100 * change:+.0f} %", "build")
+
+
+def _saturated(value: float, limit: float) -> bool:
+    return Range(-limit, limit, SATURATED * limit).end(value) is not None
 
 
 def check_skeleton(skeleton: Skeleton) -> None:

@@ -44,6 +44,16 @@ def run(rig: FilmedRig, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+def test_what_told_the_vertical_of_the_source_is_said_once_and_kept(
+    rig: FilmedRig, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*line(rig, run), "--resume"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.count("source: which way is up comes from the source's people, who agree on it by") == 1
+    note = RunRecord.read(run).card["up in the source"]
+    assert note.startswith("from the source's people") and f"comes {note}" in said
+
+
 def test_a_run_keeps_what_it_read_and_found_by_path(rig: FilmedRig, run: Path) -> None:
     record = RunRecord.read(run)
     assert list(record.accounts) == ["cam0", "cam1"] and record.accounts["cam1"].rows == 30
@@ -70,6 +80,31 @@ def test_each_path_is_lifted_with_its_camera_and_the_tilt_that_all_found(
     summary = json.loads(capsys.readouterr().out)
     pitch = float(words[words.index("--camera-pitch") + 1])
     assert re.search(rf"camera cam1 of Calib\.toml; camera tilt: {pitch:.0f} degrees", summary["camera"])
+
+
+def test_a_tilt_that_is_given_is_used_kept_and_passed_on(
+    rig: FilmedRig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    words = [*line(rig, out), "--camera-pitch", "-12", "33", "--camera-roll", "4"]
+    assert main(words) == 0
+    commands = [text for text in capsys.readouterr().out.splitlines() if text.startswith("poseda lift")]
+    assert [text.partition("--camera-pitch ")[2] for text in commands] == [
+        "-12.0 --camera-roll 4.0",
+        "33.0 --camera-roll 4.0",
+    ]
+    record = RunRecord.read(out)
+    assert record.labelfree is not None
+    for numbers in record.labelfree["models"].values():
+        assert [(tilt["pitch"], tilt["roll"], tilt["error"]) for tilt in numbers["tilt"]] == [
+            (-12, 4, 0),
+            (33, 4, 0),
+        ]
+    assert "given as 33 degrees down, rolled 4" in record.card["target camera"]
+    changed = [word if word != "33" else "34" for word in words]
+    assert main([*changed, "--resume"]) == 2
+    assert "--camera-pitch: the run to resume has" in capsys.readouterr().err
+    assert main([*line(rig, out), "--resume"]) == 2
 
 
 def test_other_footage_is_lifted_with_a_camera_of_its_own(
@@ -126,6 +161,16 @@ def test_one_path_and_several_survive_files_of_options(rig: FilmedRig, tmp_path:
         ),
         (["--target", "0", "--fov", "1", "2"], "--fov: expected one value, as --target is one path, got 2"),
         (
+            ["--target", "0", "1", "--camera-pitch", "1", "2", "3"],
+            "--camera-pitch: expected one value, or one for each of the 2 ",
+        ),
+        (["--target", "0", "--camera-pitch", "91"], "--camera-pitch: expected at most 90 degrees"),
+        (
+            ["--target", "0", "--camera-roll", "1"],
+            "--camera-roll: expected --camera-pitch beside it, got none",
+        ),
+        (["--camera-pitch", "-5"], "--camera-pitch: expected --target beside it, got none"),
+        (
             ["--target", "0", "gone.npz"],
             "--target: expected a file or folder, got gone.npz, which does not exist",
         ),
@@ -135,7 +180,10 @@ def test_mistakes_about_paths_are_one_sentence_and_write_nothing(
     rig: FilmedRig, tmp_path: Path, capsys: pytest.CaptureFixture[str], given: list[str], message: str
 ) -> None:
     paths = {"0": str(rig.paths[0]), "1": str(rig.paths[1])} if "--target" in given else {}
-    at = given.index("--fov") if "--fov" in given else len(given)
+    at = next(
+        (at for at, word in enumerate(given) if word in ("--fov", "--camera-pitch", "--camera-roll")),
+        len(given),
+    )
     words = [paths.get(word, word) for word in given[:at]] + given[at:]
     assert main(["adapt", *words, "--out", str(tmp_path / "run")]) == 2
     shown = capsys.readouterr().err

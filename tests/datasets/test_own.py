@@ -9,6 +9,7 @@ import torch
 from motions import MARKERS, trc
 
 from poseda.datasets import AdaptationData, DataError, NoLabelsError, own_domains
+from poseda.datasets.account import barely_seen
 from poseda.datasets.own import split_source
 from poseda.geometry.camera import Camera, denormalize_screen, project
 from poseda.geometry.placements import TargetPlacements
@@ -63,6 +64,26 @@ def test_a_source_and_detections_become_domains(tmp_path):
     assert len(placements) == 6 and placements.dropped == 0
 
 
+def test_rows_that_show_too_few_joints_are_counted(tmp_path):
+    write_target(tmp_path / "gym.json")
+    assert barely_seen(own_domains(None, tmp_path / "gym.json", SIZE).adaptation().target) is None
+    content = json.loads((tmp_path / "gym.json").read_text())
+    legs = [
+        COCO17.joint(f"{side}_{joint}") for side in ("left", "right") for joint in ("hip", "knee", "ankle")
+    ]
+    arms = [COCO17.joint(f"{side}_{joint}") for side in ("left", "right") for joint in ("elbow", "wrist")]
+    for one, unseen in ((content[0], legs), (content[1], legs + arms)):
+        for joint in unseen:
+            one["keypoints"][3 * joint + 2] = 0.0
+    (tmp_path / "gym.json").write_text(json.dumps(content))
+    target = own_domains(None, tmp_path / "gym.json", SIZE).adaptation().target
+    # Of the first person head and arms are seen, eleven joints of the detector; of the second seven.
+    assert target.shown[:2].sum(1).tolist() == [7, 3]
+    assert target.liftable.tolist() == [True, False, True, True, True, True]
+    assert barely_seen(target).startswith("1 of 6 rows of the target show fewer than 8 joints. They teach")
+    assert target.rows(torch.tensor([1])).liftable.tolist() == [False]
+
+
 def test_labels_of_the_target_are_refused_by_name(tmp_path):
     write_target(tmp_path / "gym.json")
     domains = own_domains(write_source(tmp_path / "source.npz"), tmp_path / "gym.json", SIZE)
@@ -81,6 +102,7 @@ def test_without_a_source_the_embedded_studio_serves(tmp_path):
     write_target(tmp_path / "gym.json")
     data = own_domains(None, tmp_path / "gym.json", SIZE).adaptation()
     assert len(data.source) > 1000 and len(data.target) == 6
+    assert own_domains(None, tmp_path / "gym.json", SIZE).source_account == ()
     with pytest.raises(DataError, match="embedded source: skeleton: expected h36m17, found h36m16"):
         own_domains(None, tmp_path / "gym.json", SIZE, skeleton=H36M17)
 
@@ -165,7 +187,11 @@ def test_one_map_of_joints_serves_target_and_source_and_both_are_accounted_for(t
     )
     first, *rest = domains.source_account
     assert first.startswith("source: TRC, 1 file; +y is up, by the format's custom; 30 frames per second")
-    assert "made up: pelvis (LHip and RHip), spine (pelvis and Neck)" in first and rest == []
+    assert "made up: pelvis (LHip and RHip), spine (pelvis and Neck)" in first
+    assert len(rest) == 1 and rest[0].startswith(
+        "source: which way is up comes from the source's people, who"
+    )
+    assert f"source: which way is up comes {domains.source_up}" == rest[0]
     with pytest.raises(
         DataError, match=r"walk\.trc: joints: left_knee: .*found Knie_R; did you mean Knie_L\?"
     ):

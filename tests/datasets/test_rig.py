@@ -85,6 +85,23 @@ def test_an_option_has_one_value_for_all_paths_or_one_each(rig: FilmedRig) -> No
         own_domains(rig.source, rig.paths[0], fov=[60, 70])
 
 
+def test_a_tilt_that_is_given_stays_with_the_rows_of_its_camera(rig: FilmedRig) -> None:
+    told = own_domains(rig.source, rig.paths, camera_pitch=[10, 35], camera_roll=[0, 5])
+    target = told.adaptation().target
+    assert target.rig is not None and target.up is not None
+    assert target.up.allclose(rig.up.float()[target.rig.camera], atol=1e-6)
+    assert target.rows(torch.tensor([0, 30])).up.allclose(rig.up.float(), atol=1e-6)  # type: ignore[union-attr]
+    assert "cam1: field of view unknown" in told.camera
+    assert told.camera.endswith("given as 35 degrees down, rolled 5") and "found" not in told.camera
+    level = own_domains(rig.source, rig.paths, camera_pitch=0).adaptation().target
+    assert level.up is not None and level.up.unique(dim=0).tolist() == [[0, -1, 0]]
+    found = own_domains(rig.source, rig.paths)
+    assert found.adaptation().target.up is None
+    assert len({found.fingerprint(), told.fingerprint()}) == 2
+    with pytest.raises(ValueError, match=r"camera_pitch: expected one value, or one for each of the 2 .*3"):
+        own_domains(rig.source, rig.paths, camera_pitch=[1, 2, 3])
+
+
 def test_cameras_of_a_calibration_are_found_by_name(rig: FilmedRig) -> None:
     swapped = own_domains(rig.source, rig.paths[::-1], intrinsics=rig.calibration)
     target = swapped.adaptation().target

@@ -39,5 +39,5 @@ def test_a_skeleton_without_ankles_and_shoulders_leaves_cameras_level() -> None:
     pose = torch.randn(5, 3, 3) + torch.tensor([0, 0, 5.0])
     camera = Camera(torch.ones(5, 2), torch.zeros(5, 2))
     found = find_up(LabelledPoses(pose, pose[..., :2], camera, torch.zeros(5, dtype=torch.int64)), rope)
-    assert found.note == "the source's cameras are taken to be level"
+    assert found.note == "from no data: the source's cameras are taken to be level"
     assert found.up.allclose(torch.tensor([0.0, -1.0, 0.0]).expand(5, 3))

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from poseda.datasets import UnlabelledPoses
-from poseda.evaluation import labelfree
+from poseda.config import RunConfig, ViewsConfig
+from poseda.datasets import UnlabelledPoses, own_domains
+from poseda.evaluation import labelfree, labelfree_run
 from poseda.geometry.camera import Camera, project
 from poseda.geometry.placements import REFINEMENTS, locate
 from poseda.geometry.skeleton import H36M16, Skeleton
+from poseda.inference import AdaptedLifter
+from poseda.lifters.wide import WideLifter
+from poseda.method.two_passes import lift_poses
+from tests.shared.rigs import film_rig
 
 LENS = Camera(
     focal=torch.tensor([[1.5, 1.52]], dtype=torch.float64),
@@ -160,3 +166,22 @@ def test_the_difference_of_two_models_is_in_millimetres_over_seen_joints() -> No
     other = one.clone()
     other[..., 0] = torch.tensor([[0.0, 0.3, 9.0], [9.0, 0.6, 9.0]])
     assert labelfree.moved(one, other, seen) == pytest.approx(300.0)
+
+
+def test_estimates_of_a_target_at_a_limit_are_kept_with_their_arm(tmp_path: Path) -> None:
+    rig = film_rig(tmp_path / "rig", ((10, 0), (35, 5)))
+    target = own_domains(rig.source, rig.paths, intrinsics=rig.calibration).adaptation().target
+    lifter = AdaptedLifter.load().lifter.eval()
+    assert isinstance(lifter, WideLifter)
+    found = lift_poses(lifter, target)
+    views = ViewsConfig(lowest=-20, highest=25, build=0.5)  # lengths may be anything
+    config = RunConfig(target=tuple(rig.paths), source=rig.source, views=views)
+    numbers = labelfree_run._estimates(found, target, lifter, config)
+    assert len(numbers["tilt"]) == 2 and len(numbers["at_limits"]) == 1
+    assert numbers["at_limits"][0].startswith("cam1: the pitch that was found, ")
+    thin = dataclasses.replace(config, views=ViewsConfig(build=0.001, stature=0))
+    sentences = labelfree_run._estimates(found, target, lifter, thin)["at_limits"]
+    assert [text[:21] for text in sentences] == ["track 1 of the target", "track 2 of the target"]
+    # What the user gives is no estimate.
+    given = lift_poses(lifter, dataclasses.replace(target, up=rig.up.float()[target.rig.camera]))
+    assert labelfree_run._estimates(given, target, lifter, config)["at_limits"] == []

@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -122,6 +123,13 @@ def test_what_the_target_hides_is_hidden(data: AdaptationData) -> None:
 
 
 # ------------------------------------------------------------------------------------------ the regression
+
+
+def test_rows_that_barely_show_a_person_are_no_evidence(data: AdaptationData) -> None:
+    visible = torch.ones(len(data.target), 16, dtype=torch.bool)
+    visible[5:, 7:] = False
+    target = dataclasses.replace(data.target, visible=visible)
+    assert placed_rows(target, data.skeleton).tolist() == [0, 1, 2, 3, 4]
 
 
 def law(targets: int, seed: int = 0) -> tuple[list[dict[str, np.ndarray]], list[dict[str, float]]]:
@@ -242,6 +250,24 @@ def test_a_run_without_wide_arms_is_judged_too(data: AdaptationData) -> None:
         found.recommended == "source_only"
         and found.errors["gpa"].error > 2 * found.errors["source_only"].error
     )
+
+
+def test_cameras_of_simulated_targets_have_the_tilt_that_is_given(
+    data: AdaptationData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = tilted_up(torch.tensor([0.3, 0.1]))
+    target = dataclasses.replace(data.target, up=given.expand(len(data.target), 3))
+    noted: list[Tensor] = []
+
+    class Noting(Simulator):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            noted.append(self.up)
+
+    monkeypatch.setattr(predicted_error, "Simulator", Noting)
+    config = dataclasses.replace(CONFIG, arms=("source_only",))  # which finds no tilt itself
+    gather(dataclasses.replace(data, target=target), {"source_only": Flat()}, config, "source_only", **FEW)
+    assert noted and all(torch.equal(up, given.expand(len(up), 3)) for up in noted)
 
 
 def judged(ratio: float, arms: tuple[str, str]) -> str:

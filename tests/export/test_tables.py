@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from lifted import lifted
 
-from poseda.export import LiftedPoses, angles, write, write_poses
+from poseda.export import BoneLengths, LiftedPoses, angles, read_poses, write, write_poses
 from poseda.geometry.skeleton import H36M16
 
 
@@ -86,3 +86,26 @@ def test_npz_says_where_up_is_and_how_large_the_pictures_are(tmp_path: Path, pos
 def test_the_examples_in_docstrings_run(module: ModuleType) -> None:
     result = doctest.testmod(module)
     assert result.attempted >= 3 and result.failed == 0
+
+
+def test_lengths_of_bones_stand_in_npz_and_json_by_person_and_bone(
+    tmp_path: Path, poses: LiftedPoses
+) -> None:
+    groups = H36M16.num_groups
+    metres = np.linspace(0.1, 0.5, groups, dtype=np.float32)[None]
+    one, unknown = np.array([0]), np.full((1, groups), np.nan, np.float32)
+    told = BoneLengths(one, one, metres, unknown, np.float32([1.7]), np.float32([np.nan]), "found")
+    measured = replace(poses, lengths=told)
+    write_poses(tmp_path / "o.npz", measured)
+    read = read_poses(tmp_path / "o.npz").lengths
+    assert read is not None and read.told_by == "found" and read.people() == [(0, 0)]
+    for name in ("metres", "error", "height", "height_error"):
+        assert np.array_equal(getattr(read, name), getattr(told, name), equal_nan=True)
+    with np.load(tmp_path / "o.npz") as content:
+        assert content["bone_names"].tolist() == list(H36M16.group_names)
+    write_poses(tmp_path / "o.json", measured)
+    (person,) = json.loads((tmp_path / "o.json").read_text())["lengths"]
+    assert person["height"] == 1.7 and person["height_error"] is None and person["told_by"] == "found"
+    assert person["metres"]["hip"] == 0.1 and set(person["error"].values()) == {None}
+    write_poses(tmp_path / "plain.npz", poses)
+    assert read_poses(tmp_path / "plain.npz").lengths is None

@@ -78,3 +78,11 @@ def test_a_hand_of_twenty_parts_has_its_chain_features() -> None:
     parts = {f"pair{i}": [f"j{i}", f"j{(i + 1) % 20}"] for i in range(20)}
     hand = Skeleton.declare("hand", tree, parts=parts)
     assert ops.kinematic_chain_space(torch.randn(3, 21, 3), hand).shape == (3, 20)
+
+
+def test_groups_are_named_after_the_joint_at_which_their_bones_end() -> None:
+    names = H36M16.group_names
+    assert len(names) == H36M16.num_groups == len(set(names))
+    assert {names[H36M16.bone_groups[H36M16.joint(f"{side}_knee") - 1]] for side in ("left", "right")} == {
+        "knee"
+    }

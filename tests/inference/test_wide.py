@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,43 @@ def lift(run: Path, source: Path, output: Path, *options: str) -> dict[str, np.n
     assert main([*command, *options]) == 0
     with np.load(output) as content:
         return dict(content)
+
+
+def test_lengths_and_height_of_a_person_are_said_and_saved_as_found_or_given(
+    run: Path, seated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = lift(run, seated, tmp_path / "out.npz")
+    said = re.search(
+        r"person 0 of clip .*: (\d\.\d\d) \+- \d\.\d\d m tall by the bones \(found\)", capsys.readouterr().out
+    )
+    assert said is not None and float(said[1]) == pytest.approx(found["lengths_height"][0], abs=0.006)
+    assert found["lengths_told_by"] == "found" and (found["lengths_error"] > 0).all()
+    # They are those of every pose, which the fit gives one length.
+    shin = found["pose_3d"][:, LEGS[1]] - found["pose_3d"][:, LEGS[0]]
+    length = found["lengths_metres"][0, found["bone_names"].tolist().index("ankle")]
+    assert np.allclose(np.linalg.norm(shin[found["valid"]], axis=1), length, atol=1e-4)
+    given = lift(run, seated, tmp_path / "given.npz", "--stature", "1.9")
+    assert "1.90 m tall by the bones (as given)" in capsys.readouterr().out
+    assert given["lengths_told_by"] == "stature" and given["lengths_height_error"] == 0
+    assert (
+        lift(run, seated, tmp_path / "free.npz", "--no-fit", "--stature", "1.9")["lengths_told_by"] == "found"
+    )
+
+
+def test_estimates_of_a_lift_at_a_limit_are_said_but_not_what_is_given(
+    run: Path, seated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    narrow = tmp_path / "run"
+    shutil.copytree(run, narrow)
+    record = json.loads((narrow / "config.json").read_text())
+    record["config"]["views"] |= {"lowest": 0.0, "highest": 1.0, "build": 0.001, "stature": 0.001}
+    (narrow / "config.json").write_text(json.dumps(record))
+    lift(narrow, seated, tmp_path / "out.npz", "--json")
+    summary = json.loads(capsys.readouterr().out)
+    assert any("the pitch that was found" in text for text in summary["at_limits"])
+    assert any(text.startswith("person 0 of clip") for text in summary["at_limits"])
+    lift(narrow, seated, tmp_path / "given.npz", "--camera-pitch", "5", "--stature", "1.7")
+    assert "stands at the limit" not in capsys.readouterr().out
 
 
 def test_every_view_with_enough_joints_is_lifted_with_all_joints_and_their_errors(

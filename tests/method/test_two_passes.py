@@ -26,6 +26,7 @@ from poseda.method.two_passes import (
     independent_frames,
     lift_frames,
     lift_poses,
+    usual,
 )
 from tests.shared.rigs import film_rig
 
@@ -107,6 +108,25 @@ def test_lengths_of_a_person_are_the_median_of_the_first_pass() -> None:
     assert lifted.lengths[PERSON == 1].allclose(own.expand(20, -1), atol=1e-6)
 
 
+def test_lengths_have_the_standard_error_of_independent_frames() -> None:
+    _, lifted = lift(Told(find_up=False))
+    assert lifted.lengths_error.isfinite().all() and (lifted.lengths_error > 0).all()
+    assert len(lifted.lengths_error.unique(dim=0)) == 2  # of two people
+    assert lift(ONE_PASS)[1].lengths_error.isnan().all()
+
+
+def test_the_standard_error_of_a_median_is_how_far_medians_scatter() -> None:
+    values = torch.randn(2000, 100, 3, generator=torch.Generator().manual_seed(0))
+    medians, errors = zip(*(usual(one, 100) for one in values), strict=True)
+    assert torch.stack(errors).mean() == pytest.approx(float(torch.stack(medians).std()), rel=0.05)
+    # Frames that stay alike are worth less, and wild ones change little.
+    assert usual(values[0], 25)[1].allclose(2 * usual(values[0], 100)[1])
+    wild = values[0].clone()
+    wild[:5] = 1e3
+    median, error = usual(wild, 100)
+    assert (median - usual(values[0], 100)[0]).abs().max() < 0.4 and (error < 0.25).all()
+
+
 def table(**columns: np.ndarray) -> LabelledPoses:
     camera = Camera(torch.full((40, 2), 2.0), torch.zeros(40, 2))
     pose = torch.randn(40, 16, 3) * 0.3 + torch.tensor([0, 0, 4.0])
@@ -126,6 +146,61 @@ def test_tables_are_lifted_by_their_columns_or_by_lenses_and_clips() -> None:
     moved[:, 3] = 9.0
     other = UnlabelledPoses(moved, poses.camera, poses.clip, hidden)
     assert torch.equal(lift_poses(lifter, unlabelled).pose_3d, lift_poses(lifter, other).pose_3d)
+
+
+def test_a_direction_that_the_table_gives_is_told_instead_of_a_vote() -> None:
+    lifter = WideLifter(H36M16, "residual", width=8, blocks=1).eval()
+    poses, given = table(), tilted_up(torch.tensor([0.9, 0.2]))
+    target = UnlabelledPoses(poses.pose_2d, poses.camera, poses.clip, up=given.expand(40, 3))
+    lifted = lift_poses(lifter, target)
+    assert lifted.up.allclose(given.expand(40, 3)) and not lifted.up_error.any()
+    assert lift_poses(lifter, target, told=ONE_PASS).up.isnan().all()
+    again = lift_poses(lifter, replace(target, up=None), told=Told(up=given))
+    assert lifted.pose_3d.equal(again.pose_3d)
+
+
+def test_frames_that_show_little_are_lifted_but_tell_nothing() -> None:
+    camera, person = torch.zeros(40, dtype=torch.int64), torch.zeros(40, dtype=torch.int64)
+    telling = CAMERA == 0  # the frames of the other camera would vote for another direction
+    told = Told(tried=False)
+    lifter = Knowing().eval()
+    lifted = lift_frames(lifter, frames(), camera, person, told, average=False, telling=telling)
+    assert angle_between(lifted.up, UP[:1].expand(40, 3)).max() < 0.07
+    first = WideLifter.forward(lifter, lifter.calls[0]).pose_3d[:, 0].detach()
+    own = group_lengths(first, H36M16)[telling].median(0).values
+    assert lifted.lengths.allclose(own.expand(40, -1), atol=1e-6)
+    few = torch.arange(40) < FEWEST_FRAMES - 1
+    nothing = lift_frames(Knowing().eval(), frames(), camera, person, told, average=False, telling=few)
+    assert nothing.up.isnan().all() and nothing.lengths.isnan().all() and nothing.pose_3d.isfinite().all()
+
+
+def test_a_camera_of_a_rig_that_shows_nobody_well_is_told_what_the_others_found() -> None:
+    rotation = rotation_matrix(shortest_rotation(UP[0].expand(2, 3), UP))
+    told = Told(tried=False)
+    lifted = lift_frames(
+        Knowing().eval(),
+        frames(),
+        CAMERA,
+        PERSON,
+        told,
+        average=False,
+        rotation=rotation,
+        telling=CAMERA == 0,
+    )
+    assert angle_between(lifted.up, UP[CAMERA]).max() < 0.07
+
+
+def test_rows_of_a_target_tell_nothing_where_the_detector_showed_too_few_joints() -> None:
+    lifter = WideLifter(H36M16, "residual", width=8, blocks=1).eval()
+    poses = table()
+    hidden = torch.ones(40, 16, dtype=torch.bool)
+    hidden[20:, 7:] = False
+    target = UnlabelledPoses(poses.pose_2d, poses.camera, torch.zeros(40, dtype=torch.int64), hidden)
+    assert target.liftable.tolist() == [True] * 20 + [False] * 20
+    found = lift_poses(lifter, target)
+    assert found.up.isfinite().all()
+    whole = lift_poses(lifter, target.rows(torch.arange(20)))
+    assert found.up[0].allclose(whole.up[0]) and found.lengths[0].allclose(whole.lengths[0])
 
 
 def test_frames_are_worth_what_their_postures_differ() -> None:

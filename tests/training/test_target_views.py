@@ -57,7 +57,8 @@ def told(target: UnlabelledPoses) -> LiftedFootage:
     frames = len(target)
     up = torch.tensor([0.0, -1.0, 0.0]).repeat(frames, 1)
     unknown = torch.full((frames, H36M16.num_groups), torch.nan)
-    return LiftedFootage(torch.zeros(frames, 16, 3), torch.ones(frames, 16), up, unknown, torch.zeros(frames))
+    zeros = torch.zeros(frames)
+    return LiftedFootage(torch.zeros(frames, 16, 3), torch.ones(frames, 16), up, unknown, zeros, unknown)
 
 
 def config_of(**weights: Any) -> RunConfig:

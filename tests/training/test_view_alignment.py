@@ -15,6 +15,7 @@ from poseda.datasets import AdaptationData, UnlabelledPoses, open_domains
 from poseda.geometry.camera import Camera, pitch_roll, up_of
 from poseda.geometry.rotation import rotation_matrix
 from poseda.geometry.skeleton import H36M16, Skeleton
+from poseda.runs.view_alignment import FoundAlignment
 from poseda.training import view_alignment as alignment
 from poseda.training.errors import TrainingError
 from poseda.training.pairs import Proposal, TrainingData, augment_pairs, place_on_target
@@ -96,7 +97,9 @@ def test_the_aligned_source_has_the_tilt_and_the_bone_lengths_of_the_estimate() 
     up = up_of(torch.tensor([[0.3, -0.1]]))
     bone_scale = torch.zeros(H36M16.num_groups)
     bone_scale[1] = 0.1
-    found = alignment.Estimate(torch.zeros(size, dtype=torch.int64), up, bone_scale, torch.zeros(11))
+    found = alignment.alignment.Estimate(
+        torch.zeros(size, dtype=torch.int64), up, bone_scale, torch.zeros(11)
+    )
     aligned = alignment.align_source(upright, found)
     rows, config = torch.arange(500), preset("tiny")
     still = Proposal(torch.zeros(500, 15, 3), torch.zeros(500, 9), torch.zeros(500, 3))
@@ -241,3 +244,29 @@ def test_a_scout_whose_poses_are_not_finite_is_refused(monkeypatch: pytest.Monke
     )
     with pytest.raises(TrainingError, match=r"^gpa_lpa_view: tilt and bone lengths .* are not finite"):
         alignment.estimate(torch.nn.Identity(), prepared, preset("tiny"), torch.Generator().manual_seed(0))
+
+
+def test_what_stands_at_a_limit_of_the_options_is_said() -> None:
+    options = AlignmentConfig(pitch=0.45, roll=0.14, build=0.15)
+    tilt = torch.tensor([[0.45, 0.0], [0.2, -0.14]])
+    scale = torch.zeros(H36M16.num_groups)
+    scale[H36M16.group_names.index("knee")] = -0.15
+    found = alignment.Estimate(torch.tensor([0, 1]), up_of(tilt), scale, torch.zeros(2 + len(scale)))
+    notes = found.describe(H36M16, options)
+    assert notes["limits"] == [
+        "gpa_lpa_view: the pitch of view 1, +25.8 degrees, stands at its limit. "
+        "Take a wider range (--alignment.pitch).",
+        "gpa_lpa_view: the roll of view 2, -8.0 degrees, stands at its limit. "
+        "Take a wider range (--alignment.roll).",
+        "gpa_lpa_view: the length to the knee, -15 %, stands at its limit. "
+        "Take a wider range (--alignment.build).",
+    ]
+    read = FoundAlignment.of([notes, notes])
+    assert read is not None and list(read.limits) == notes["limits"]
+    del notes["limits"]  # as older runs have it
+    assert FoundAlignment.of([notes]).limits == ()  # type: ignore[union-attr]
+    between = alignment.Estimate(torch.tensor([0, 1]), up_of(0.5 * tilt), 0.5 * scale, found.error)
+    assert between.describe(H36M16, options)["limits"] == []
+    wish = AlignmentConfig(pitch=0, roll=0, build=0)
+    level = alignment.Estimate(torch.tensor([0, 1]), up_of(0 * tilt), 0 * scale, found.error)
+    assert level.describe(H36M16, wish)["limits"] == []

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from poseda.config import Arm, ConfigError, RunConfig, WideConfig, from_json, to_json
-from poseda.datasets import Domains, OwnDomains
+from poseda.datasets import AdaptationData, Domains, OwnDomains
 from poseda.geometry.skeleton import H36M16
 from poseda.inference import AdaptedLifter
 from poseda.lifters.sizes import build_wide
@@ -161,6 +161,31 @@ def test_a_target_of_a_few_pictures_is_refused_before_anything_is_written(
     config = short_run(tmp_path / "run", "wide_target", wide=SHORT)
     with pytest.raises(ValueError, match="at least 8 poses for wide_target, got 4; name other arms"):
         prepare(config, OwnDomains("few", few, "0", {}))
+    assert not config.out.exists()
+
+
+def barely_showing(domains: Domains, rows: int) -> AdaptationData:
+    """The domains' data with a target of which all but some rows show seven joints."""
+    data = domains.adaptation()
+    visible = torch.ones(data.target.pose_2d.shape[:2], dtype=torch.bool)
+    visible[rows:, 7:] = False
+    return replace(data, target=replace(data.target, visible=visible))
+
+
+def test_rows_that_barely_show_a_person_teach_nothing(domains: Domains) -> None:
+    config = short_run(Path("unused"), "wide_target", wide=SHORT)
+    given = barely_showing(domains, 30)
+    data = TrainingData.load(given, torch.device("cpu"))
+    found = with_found(data, build_wide(config, data.skeleton).eval(), 0.25, 7, config)
+    taught = found.data.source.pose_2d[found.own :]
+    shown = given.target.pose_2d[:30]
+    assert len(taught) and all((shown == row).all((1, 2)).any() for row in taught)
+
+
+def test_a_target_that_shows_too_little_is_refused_with_the_count(domains: Domains, tmp_path: Path) -> None:
+    config = short_run(tmp_path / "run", "wide_target", wide=SHORT)
+    with pytest.raises(ValueError, match="wide_target, got 5 that show 8 joints; name other arms"):
+        prepare(config, OwnDomains("few", barely_showing(domains, 5), "0", {}))
     assert not config.out.exists()
 
 
