@@ -46,6 +46,9 @@ AGREE = 1e-3
 POSTURES = 8
 """Postures that the package's lifter lifts."""
 
+DISTANCE = 4.0
+"""Metres from the camera at which they stand."""
+
 FAR_OFF = 0.2
 """Metres of mean error above which the lifter is broken; it errs by less than half of that."""
 
@@ -159,17 +162,23 @@ def _lifter() -> str:
     import numpy as np
     import torch
 
+    from poseda import pretrained
     from poseda.device import choose
+    from poseda.geometry.camera import Camera, project
     from poseda.inference import AdaptedLifter, LiftOptions
     from poseda.inference.wide import lift_line
-    from poseda.training.rehearsal import rehearsal
+    from poseda.method.postures import Postures
+    from poseda.runs.checkpoint import load_checkpoint, unpack_module
 
-    model = AdaptedLifter.load(device=choose("auto"))
-    drawn, off = rehearsal(POSTURES, model.skeleton, torch.Generator().manual_seed(0)), 0.0
-    for at, pose in enumerate(drawn.pose_3d):
-        given = drawn.pose_2d[at].numpy(), np.ones(len(pose), bool), drawn.camera.rows(torch.tensor([at]))
-        lifted, _, _ = lift_line(model, *given, LiftOptions())
-        off += float((torch.from_numpy(lifted) - (pose - pose[:1])).norm(dim=-1).mean()) / POSTURES
+    model, camera = AdaptedLifter.load(device=choose("auto")), Camera.from_field_of_view(60, 1, 1)
+    tensors, _ = load_checkpoint(pretrained.POSTURES)
+    postures = Postures(model.skeleton, width=len(tensors["postures.first.bias"]))
+    unpack_module("postures", postures, tensors)
+    drawn, off = postures.draw(POSTURES, torch.Generator().manual_seed(0)), 0.0
+    for pose in drawn:
+        pose_2d = project(pose[None] + torch.tensor([0.0, 0.0, DISTANCE]), camera)[0]
+        lifted, _, _ = lift_line(model, pose_2d.numpy(), np.ones(len(pose), bool), camera, LiftOptions())
+        off += float((torch.from_numpy(lifted) - pose).norm(dim=-1).mean()) / POSTURES
     if not off < FAR_OFF:
         raise ArithmeticError(f"expected a mean error below {FAR_OFF:g} m, got {off:.2g} m")
     return f"the package's own lifts {POSTURES} postures, mean error {1000 * off:.0f} mm"

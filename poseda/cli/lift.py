@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from poseda.cli.options import read
-from poseda.cli.program import INTERRUPTED, Program, UsageError
+from poseda.cli.program import INTERRUPTED, Given, Program, UsageError
 from poseda.cli.screen import LateBar, complain, open_console, print_account, print_json, print_text
 from poseda.config import ConfigError, LiftConfig
 from poseda.config.limits import for_each
@@ -48,7 +48,7 @@ NAMED = 10
 
 def run(arguments: list[str]) -> int:
     """Lift a recording, or what comes on stdin."""
-    config = read(PROGRAM, arguments, lambda given: given.build(LiftConfig))
+    config = read(PROGRAM, arguments, _asked)
 
     from poseda.config import picture_size
     from poseda.device import choose
@@ -66,6 +66,27 @@ def run(arguments: list[str]) -> int:
         return (_stream if config.streams else _files)(config, model, given)
     except ValueError as error:
         raise PROGRAM.refusal(error) from error
+
+
+def _asked(given: Given) -> LiftConfig:
+    """What arguments ask for.
+
+    Raises:
+        ConfigError: naming the first option that the input leaves without effect. A file of options, such as
+            the record of a run, may hold more than this input needs.
+    """
+    from poseda.video import holds_videos
+
+    config, why = given.build(LiftConfig), "holds no videos"
+    idle: tuple[str, ...] = ("video_detector", "video_model")
+    if config.camera:
+        idle, why = ("image_size", "layout"), "gives them itself"
+    elif holds_videos(config.input):
+        idle, why = ("video",), "holds videos itself"
+    for name in idle:
+        if (value := given.values.get(name)) is not None and name not in given.files:
+            raise ConfigError(name, f"expected none, as <input> {config.input} {why}, got {value}", "input")
+    return config
 
 
 WIDE_ALONE = ("moving_camera", "two_passes", "fit", "stature", "min_joints")
@@ -146,7 +167,6 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
 
     assert config.output is not None
     _check_endings(config)
-    _check_video_options(config)
     names = JointMap.of(config.joints or model.config.joints or None)
     results = [path for path in (config.model, config.output.with_suffix("")) if path is not None]
     detections = read_detections(
@@ -214,21 +234,6 @@ def _check_endings(config: LiftConfig) -> None:
     if config.overlay is not None:
         check_movie(config.overlay)
         _check_free(config, [config.overlay], "overlay")
-
-
-def _check_video_options(config: LiftConfig) -> None:
-    """Refuse options about videos that the input leaves without effect.
-
-    Raises:
-        ConfigError: naming the first.
-    """
-    from poseda.video import holds_videos
-
-    videos = holds_videos(config.input)
-    for name in ("video",) if videos else ("video_detector", "video_model"):
-        if (value := getattr(config, name)) is not None:
-            holds = "holds videos itself" if videos else "holds no videos"
-            raise ConfigError(name, f"expected none, as <input> {config.input} {holds}, got {value}", "input")
 
 
 def _pictures(config: LiftConfig, clip_name: Callable[[int], str]) -> Callable[[int], Video | None]:

@@ -337,14 +337,6 @@ class LiftConfig:
             if value != getattr(SmoothingConfig, name) and self.smooth.filter != used_by:
                 wanted = f"expected <smooth.filter> {used_by} beside it, got {self.smooth.filter}"
                 raise ConfigError(f"smooth.{name}", wanted, "smooth.filter")
-        for name in ("image_size", "layout") if self.camera else ():
-            if (value := getattr(self, name)) is not None:
-                wanted = f"expected none for <input> {self.input}, whose pictures give it, got {value}"
-                raise ConfigError(name, wanted, "input")
-        for name in ("video_detector", "video_model") if self.streams and not self.camera else ():
-            if (value := getattr(self, name)) is not None:
-                wanted = f"expected none for <input> {self.input}, which are detections, got {value}"
-                raise ConfigError(name, wanted, "input")
 
     @property
     def streams(self) -> bool:

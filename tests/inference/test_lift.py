@@ -245,8 +245,8 @@ def test_mistakes_are_one_sentence(
     (["--input", "-", "--camera-pitch", "9"], "got 9; only the wide arms use it in streams, so leave it out"),
     (["--smooth.beta", "1"], "--smooth.beta: expected --smooth.filter one_euro beside it, got none"),
     (["--smooth.filter", "kalman", "--smooth.window", "7"], "--smooth.window: expected --smooth.filter"),
-    (["--input", "camera:0"], "--image-size: expected none for --input camera:0, whose pictures give it"),
-    (["--input", "-", "--video-detector", "rtmpose"], "--video-detector: expected none for --input -, which"),
+    (["--input", "camera:0"], "--image-size: expected none, as --input camera:0 gives them itself"),
+    (["--input", "-", "--video-detector", "rtmpose"], "--video-detector: expected none, as --input -"),
 ])  # fmt: skip
 def test_an_option_without_effect_is_refused(
     run: Path,
@@ -261,6 +261,14 @@ def test_an_option_without_effect_is_refused(
     assert lift(run, source, tmp_path / "o.npz", *options) == 2
     said = capsys.readouterr().err.strip()
     assert sentence in said and "\n" not in said and not (tmp_path / "o.npz").exists()
+
+
+def test_the_record_of_a_run_may_hold_options_that_the_input_does_not_need(
+    run: Path, write: Callable[..., Path], tmp_path: Path
+) -> None:
+    record = str(run / "config.json")
+    assert json.loads(Path(record).read_text())["config"]["video_detector"] == "mediapipe"
+    assert lift(run, write(), tmp_path / "o.npz", "--config", record) == 0
 
 
 def test_a_moving_camera_is_refused_where_it_would_have_no_effect(
