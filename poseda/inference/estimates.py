@@ -69,14 +69,14 @@ def _measured(pose_3d: Tensor, skeleton: Skeleton) -> Tensor:
 
 
 def height_lines(poses: LiftedPoses) -> list[str]:
-    """A line for each person: how tall the bones make them, and what tells it."""
+    """A line for each person of enough frames: how tall the bones make them, and what tells it."""
     if poses.lengths is None:
         return []
     told = {"found": "found", "stature": "as given"}[poses.lengths.told_by]
     lines = []
     for at, (clip, person) in enumerate(poses.lengths.people()):
         height, error = poses.lengths.height[at], poses.lengths.height_error[at]
-        if math.isfinite(height):
+        if math.isfinite(height) and math.isfinite(error):
             spread = f" +- {error:.2f}" if error > 0 else ""
             name = f"person {person} of clip {poses.clip_name(clip)}"
             lines.append(f"{name}: {height:.2f}{spread} m tall by the bones ({told})")

@@ -183,5 +183,6 @@ def test_estimates_of_a_target_at_a_limit_are_kept_with_their_arm(tmp_path: Path
     sentences = labelfree_run._estimates(found, target, lifter, thin)["at_limits"]
     assert [text[:21] for text in sentences] == ["track 1 of the target", "track 2 of the target"]
     # What the user gives is no estimate.
-    given = lift_poses(lifter, dataclasses.replace(target, up=rig.up.float()[target.rig.camera]))
-    assert labelfree_run._estimates(given, target, lifter, config)["at_limits"] == []
+    told = dataclasses.replace(target, up=rig.up.float()[target.rig.camera])
+    given = lift_poses(lifter, told)
+    assert labelfree_run._estimates(given, told, lifter, config)["at_limits"] == []

@@ -336,3 +336,13 @@ def test_guesses_lose_weight_only_where_a_joint_is_seen_again_soon() -> None:
     expected[2:4, 0] = True
     assert np.array_equal(hidden_for_short(seen, track, seconds), expected)
     assert not hidden_for_short(seen, track, 10 * seconds).any()
+
+
+def test_of_people_of_few_frames_no_height_is_said(
+    run: Path, seated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = tmp_path / "few.json"
+    few.write_text(json.dumps(json.loads(seated.read_text())[:3]))
+    lifted = lift(run, few, tmp_path / "few.npz")
+    assert "tall by the bones" not in capsys.readouterr().out
+    assert np.isfinite(lifted["lengths_metres"]).all() and np.isnan(lifted["lengths_error"]).all()

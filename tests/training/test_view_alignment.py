@@ -97,9 +97,7 @@ def test_the_aligned_source_has_the_tilt_and_the_bone_lengths_of_the_estimate() 
     up = up_of(torch.tensor([[0.3, -0.1]]))
     bone_scale = torch.zeros(H36M16.num_groups)
     bone_scale[1] = 0.1
-    found = alignment.alignment.Estimate(
-        torch.zeros(size, dtype=torch.int64), up, bone_scale, torch.zeros(11)
-    )
+    found = alignment.Estimate(torch.zeros(size, dtype=torch.int64), up, bone_scale, torch.zeros(11))
     aligned = alignment.align_source(upright, found)
     rows, config = torch.arange(500), preset("tiny")
     still = Proposal(torch.zeros(500, 15, 3), torch.zeros(500, 9), torch.zeros(500, 3))
