@@ -39,14 +39,14 @@ def by_view(record: dict[str, Any]) -> tuple[Sequence[str], list[list[str]]]:
 
 
 SUMMARY_HEADINGS = (
-    *("lifter", "told", "mean", "without the bystander", "highest of these", "Shelf", "beam, BODY_25"),
+    *("lifter", "known", "mean", "without the bystander", "highest of these", "Shelf", "beam, BODY_25"),
     *("lifted %", "within expected error %"),
 )
-"""What is told is as in the table by view."""
+"""What is known is as in the table by view."""
 
 
 def summary(records: Mapping[str, dict[str, Any]]) -> tuple[Sequence[str], list[list[str]]]:
-    """A line for each lifter and what it is told: means over views and seeds, MPJPE in mm.
+    """A line for each lifter and what is known of the camera: means over views and seeds, MPJPE in mm.
 
     Args:
         records: by what the table calls them. The arm wide is shown of the first one of its kind.
