@@ -17,12 +17,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from poseda.geometry.world import LEVEL, world_axes
+
 if TYPE_CHECKING:
     from poseda.export.poses import LiftedPoses
-
-
-LEVEL = (0.0, -1.0, 0.0)
-"""Upward in the axes of a level camera."""
 
 LOWEST = 0.05
 """Share of the frames whose lowest joint may lie beneath the floor: estimates of a few frames are far off."""
@@ -59,17 +57,6 @@ class Actor:
         gap = np.flatnonzero(~self.known)
         parts = np.split(gap, np.flatnonzero(np.diff(gap) > 1) + 1)
         return [(int(self.frame[part[0]]), int(self.frame[part[-1]])) for part in parts if len(part)]
-
-
-def world_axes(up: tuple[float, float, float]) -> np.ndarray:
-    """Rotation from camera axes to the world's: (3, 3), for an upward direction in camera axes."""
-    y = np.array(up, np.float64) / np.linalg.norm(up)
-    forward = np.array([0.0, 0.0, 1.0])
-    ahead = forward - (forward @ y) * y
-    if np.linalg.norm(ahead) < 1e-3:  # a camera that looks straight down has the picture's top ahead
-        ahead = np.array([0.0, -1.0, 0.0]) - np.array([0.0, -1.0, 0.0]) @ y * y
-    z = -ahead / np.linalg.norm(ahead)
-    return np.stack([np.cross(y, z), y, z])
 
 
 def actors(poses: LiftedPoses) -> list[Actor]:

@@ -13,7 +13,7 @@ from poseda.datasets import read_source
 from poseda.datasets.formats.bvh import Bvh, read_bvh
 from poseda.datasets.synthetic.embedded import EmbeddedDomains
 from poseda.export import bridged_frames, skipped_tracks, world_note, write_poses
-from poseda.export.world import LEVEL, world_axes
+from poseda.geometry.world import LEVEL, world_axes
 from poseda.geometry.skeleton import BUILT_IN, H36M16, Skeleton
 
 DOG = Skeleton.declare("dog", {"hip": None, "chest": "hip", "nose": "chest", "tail": "hip"})
