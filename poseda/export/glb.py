@@ -1,8 +1,9 @@
 """GLB (binary glTF 2.0) of one clip: a skeleton for each person, with its animation and bones to look at.
 
 Metres, y up, in the world of :mod:`poseda.export.world`; :mod:`poseda.export.rig` says how bones turn. All
-people of the clip share one animation and one clock. ``extras`` of a person names the frames that were
-bridged, and ``asset.extras`` what is known of the camera.
+people of the clip share one animation and one clock, which ends with the last frame that is known of anybody.
+``extras`` of a person names the frames that were bridged and those in which the nearest pose is held, and
+``asset.extras`` what is known of the camera.
 """
 
 from __future__ import annotations
@@ -80,8 +81,11 @@ class _Scene:
         mesh, skin = self._mesh(rig.nodes, colour), self._skin(rig.nodes, joints)
         nodes.append({"name": f"{actor.title} bones", "mesh": mesh, "skin": skin})
         person = {"name": actor.title, "children": [first, len(nodes) - 1]}
-        stretches = [list(stretch) for stretch in actor.bridged()]
-        nodes.append(person | {"extras": {"bridged_frames": stretches, "first_frame": int(actor.frame[0])}})
+        stretches = {
+            name: [list(stretch) for stretch in found]
+            for name, found in {"bridged_frames": actor.bridged(), "held_frames": actor.held()}.items()
+        }
+        nodes.append(person | {"extras": {**stretches, "first_frame": int(actor.frame[0])}})
         self.people.append(len(nodes) - 1)
 
     def _animate(self, node: int, path: str, values: np.ndarray) -> None:
