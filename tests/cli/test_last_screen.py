@@ -263,7 +263,7 @@ def test_footage_ends_with_numbers_without_labels_a_reason_and_the_command(
 
 
 def test_the_reason_is_the_gates_but_for_wide() -> None:
-    finding = "Keep the source model: the target's 2D poses differ by no more than chance explains"
+    finding = "By 2D alone, no gap is seen: the target's 2D poses differ by no more than chance explains"
     assert why("source_only", finding) == (
         "source_only is recommended: the target's 2D poses differ by no more than chance explains."
     )

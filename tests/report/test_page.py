@@ -36,6 +36,7 @@ from poseda.report import RunRecord, headline, page, sections
 from poseda.report.arms import ARMS, PAGE, colours
 from poseda.report.tables import change_of
 from poseda.report.viewer import viewer_data
+from poseda.runs.verdict import Margin, Verdict
 
 SHORT = short_steps(20)
 HOSTILE = "</script><script>window.stolen = 1</script><img src=x onerror='window.stolen = 2'>"
@@ -269,6 +270,19 @@ def test_the_card_has_the_errors_of_the_recommended_model_by_camera(record: RunR
         "errors by camera"
         not in sections.protocol(dataclasses.replace(record, results=older), models)["card"]
     )
+
+
+@pytest.mark.parametrize("gap", [0.01, 0.05])
+def test_the_box_of_the_verdict_gives_no_order_against_its_recommendation(
+    record: RunRecord, gap: float
+) -> None:
+    found = Verdict({"placement": Margin(0.01, 0.02, gap)}, "clips", 10, 7, 5)
+    evidence = {"reason": "its predicted error is 26 % lower", "errors": {"gpa": {}}, "sentence": "…"}
+    for recommended in ("source_only", "gpa"):
+        gate = {**found.to_json(recommended), "evidence": evidence}
+        shown = headline.verdict(dataclasses.replace(record, gate=gate), headline.Models.of(record))
+        assert shown["reasons"][1].startswith("By 2D alone, ")
+        assert not any(re.match("(Keep|Adapt)\\b", reason) for reason in shown["reasons"])
 
 
 def test_a_run_of_wide_alone_is_not_told_that_it_trained_nothing(record: RunRecord) -> None:
