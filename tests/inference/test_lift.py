@@ -115,6 +115,22 @@ def test_bridged_gaps_of_bvh_are_said_and_counted(
     assert "one pose held" not in shown.err
 
 
+def test_an_assumed_frame_rate_is_said_and_a_known_one_is_not(
+    run: Path, write: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write()
+    for number, (options, rate) in enumerate(
+        [([], 30.0), (["--rate", "30"], 30.0), (["--rate", "50"], 50.0)]
+    ):
+        capsys.readouterr()
+        assert lift(run, source, tmp_path / f"o{number}.bvh", "--json", *options) == 0
+        shown = capsys.readouterr()
+        summary = json.loads(shown.out)
+        assert summary["rate"] == rate and summary["rate_assumed"] == (not options)
+        assert ("30 frames a second assumed (--rate)\n" in shown.err) == (not options)
+        assert f"Frame Time: {1 / rate:.8f}\n" in (tmp_path / f"o{number}.bvh").read_text()
+
+
 def test_bvh_ends_with_the_last_detection_and_a_pose_that_is_held_is_said(
     run: Path, write: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
