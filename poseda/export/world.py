@@ -36,7 +36,7 @@ class Actor:
 
     Args:
         clip, person: numbers.
-        title: name of the clip and number of the person, on one line.
+        title: name of the clip and number of the person, or that of a file of this person; on one line.
         frame: (T,) numbers in the recording, the same for all people of the clip.
         time: (T,) seconds from the first frame of the clip.
         position: (T, J, 3) metres, world; on the line between known frames in a gap, else the nearest.

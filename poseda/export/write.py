@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def planned_files(path: Path, poses: LiftedPoses) -> list[Path]:
     """The files that :func:`write_poses` will write.
 
     That is the path itself. A format that holds one person has a file beside it for each person with a valid
-    frame, ``name_VIDEO_person1.bvh``, unless there is but one; a format that holds one clip has one for each
+    frame, ``name_VIDEO_person0.bvh``, unless there is but one; a format that holds one clip has one for each
     clip, ``name_VIDEO.glb``. A clip without a name has its number there.
 
     Raises:
@@ -206,5 +207,7 @@ def write_poses(path: Path, poses: LiftedPoses) -> list[Path]:
         return files
     content = PERSON[path.suffix]
     for file, actor in zip(files, people, strict=True):
+        # Some headers name the file: no line of them may be broken by its name.
+        actor = replace(actor, title=" ".join(file.stem.split()))
         write_atomically(file, content(actor, poses.skeleton, poses.rate))
     return files
