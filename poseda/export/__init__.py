@@ -4,7 +4,7 @@
 holds one person, in a world with y up and a floor.
 """
 
-from poseda.export.movie import check_movie
+from poseda.export.movie import can_write_movie, check_movie
 from poseda.export.overlay import planned_overlays, write_overlay
 from poseda.export.page import poses_page
 from poseda.export.poses import LiftedPoses
@@ -24,6 +24,7 @@ __all__ = [
     "SUFFIXES",
     "LiftedPoses",
     "bridged_frames",
+    "can_write_movie",
     "check_movie",
     "check_suffix",
     "held_frames",
