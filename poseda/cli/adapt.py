@@ -205,6 +205,8 @@ def _show(console: Console, prepared: Run, outcome: Outcome, domains: Domains) -
     print_text(console, f"run folder: {config.out}\nreport: {outcome.report}", whole=True)
     if config.target:
         # Alone in their lines, so that they can be copied.
+        look = shlex.join(["poseda", "view", str(config.out)])
+        print_text(console, f"To see the report, type:\n{look}", whole=True)
         commands = "\n".join(lift_commands(config, report.RunRecord.read(config.out)))
         print_text(console, f"To lift the footage, type:\n{commands}", whole=True)
     if config.json:
@@ -260,9 +262,13 @@ def _show_footage(console: Console, config: RunConfig, name: str) -> None:
 def lift_commands(config: RunConfig, record: RunRecord) -> list[str]:
     """The command that lifts each path of the footage of a run; what else it needs, the run knows.
 
+    It also draws people over the pictures, where there are videos and the libraries that this needs.
+
     A single path does not show what the cameras of a rig found together, so the tilt is given.
     """
     from poseda.datasets.rig import names_of
+    from poseda.export import can_write_movie
+    from poseda.video import holds_videos
 
     arm = None if record.gate is None else record.gate["recommended"]
     numbers = {} if record.labelfree is None else record.labelfree["models"].get(arm, {})
@@ -277,6 +283,9 @@ def lift_commands(config: RunConfig, record: RunRecord) -> list[str]:
         words = ["poseda", "lift", "--model", config.out, "--input", path, "--output", motion]
         if tilt is not None:
             words += ["--camera-pitch", tilt["pitch"], "--camera-roll", tilt["roll"]]
+        movie = motion.with_suffix(".mp4")
+        if holds_videos(path) and can_write_movie(movie):
+            words += ["--overlay", movie]
         commands.append(shlex.join(map(str, words)))
     return commands
 

@@ -154,7 +154,7 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
     from poseda.datasets.joint_map import JointMap
     from poseda.datasets.lens import find_lens
     from poseda.datasets.people import choose_people
-    from poseda.export import bridged_frames, skipped_tracks, world_note
+    from poseda.export import bridged_frames, held_frames, skipped_tracks, world_note
     from poseda.inference import (
         LiftOptions,
         guessed_frames,
@@ -203,11 +203,11 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
             "people": len(list(poses.tracks())),
             "guessed": guessed,
             "skipped": len(skipped),
-            "bridged": [
-                {"clip": poses.clip_name(clip), "person": person, "frames": stretches}
-                for (clip, person), stretches in bridged_frames(config.output, poses).items()
-            ],
+            "bridged": _named(bridged_frames(config.output, poses), poses),
+            "held": _named(held_frames(config.output, poses), poses),
             "world": world_note(config.output, poses),
+            "rate": options.rate,
+            "rate_assumed": config.rate is None and detections.reading.rate is None,
             "clips": _clips(poses),
             "dropped": why_not_lifted(poses, options.max_gap, options.min_joints if model.wide else None),
             "arm": model.arm,
@@ -222,6 +222,16 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
         config.json,
     )
     return 0
+
+
+def _named(
+    stretches: dict[tuple[int, int], list[tuple[int, int]]], poses: LiftedPoses
+) -> list[dict[str, Any]]:
+    """Stretches of frames with the person and the name of the clip."""
+    return [
+        {"clip": poses.clip_name(clip), "person": person, "frames": frames}
+        for (clip, person), frames in stretches.items()
+    ]
 
 
 def _check_endings(config: LiftConfig) -> None:
@@ -284,11 +294,6 @@ def _show(summary: dict[str, Any], skipped: list[str], as_json: bool) -> None:
 
     left_out = ", ".join(skipped[:NAMED]) + (f" and {len(skipped) - NAMED} more" if skipped[NAMED:] else "")
     missing = "; ".join(f"{count} frames: {reason}" for reason, count in summary["dropped"].items())
-    bridged = [
-        f"person {one['person']} of clip {one['clip']}: {_stretches(one['frames'])}"
-        for one in summary["bridged"][:NAMED]
-    ]
-    bridged += ["…"] if summary["bridged"][NAMED:] else []
     named = [f"{clip['name']} {clip['valid']}/{clip['frames']}" for clip in summary["clips"][:NAMED]]
     more = " …" if summary["clips"][NAMED:] else ""
     lines = [
@@ -301,7 +306,9 @@ def _show(summary: dict[str, Any], skipped: list[str], as_json: bool) -> None:
         *([f"not lifted: {missing}"] if missing else []),
         *([f"{counted(summary['guessed'], 'frame')} bridged by motion"] if summary["guessed"] else []),
         *([f"world: {summary['world']}"] if summary["world"] else []),
-        *([f"gaps bridged, frames of {'; '.join(bridged)}"] if bridged else []),
+        *([f"{summary['rate']:g} frames a second assumed (--rate)"] if summary["rate_assumed"] else []),
+        *([f"gaps bridged, frames of {_by_person(summary['bridged'])}"] if summary["bridged"] else []),
+        *([f"one pose held, frames of {_by_person(summary['held'])}"] if summary["held"] else []),
         *([f"left out, without a valid frame: {left_out}"] if skipped else []),
     ]
     console = open_console(as_json)
@@ -309,6 +316,14 @@ def _show(summary: dict[str, Any], skipped: list[str], as_json: bool) -> None:
     print_text(console, f"written: {', '.join(summary['written'])}", whole=True)
     if as_json:
         print_json(summary)
+
+
+def _by_person(found: list[dict[str, Any]]) -> str:
+    """Stretches of the first people, in words."""
+    people = [
+        f"person {one['person']} of clip {one['clip']}: {_stretches(one['frames'])}" for one in found[:NAMED]
+    ]
+    return "; ".join([*people, *(["…"] if found[NAMED:] else [])])
 
 
 def _stretches(stretches: list[tuple[int, int]]) -> str:

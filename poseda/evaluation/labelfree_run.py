@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from poseda.config import RunConfig
 from poseda.datasets import AdaptationData, LabelledPoses, UnlabelledPoses
+from poseda.datasets.account import Account, accounts_from_json
 from poseda.datasets.order import continuous_runs
 from poseda.datasets.rig import names_of
 from poseda.evaluation import labelfree
@@ -66,10 +67,11 @@ def measure_without_labels(
     pose_2d = labelfree.hidden_on_root(target, skeleton)
     flip, frames, run_of_row = config.training.flip, config.frames, continuous_runs(target)
     source = source_model(config.arms)
-    lifted, more = {}, dict[str, dict[str, Any]]()
+    lifted, more, up = {}, dict[str, dict[str, Any]](), dict[str, Tensor]()
     for arm, model in models.items():
         if isinstance(model, WideLifter):
             found = lift_poses(model, target, flip, run_of_row)
+            up[arm] = found.up.cpu()
             lifted[arm] = found.pose_3d.cpu()
             more[arm] = _estimates(found, target, model, config)
         else:
@@ -95,7 +97,9 @@ def measure_without_labels(
         "distances": labelfree.distances_from_target(samples, skeleton),
     }
     folder.labelfree.write(numbers)
-    _save_clips(folder.clips, target, lifted, skeleton)
+    accounts = accounts_from_json(folder.account.read()) if folder.account.exists() else {}
+    names = clip_names(data.target, list(accounts.values()))
+    _save_clips(folder.clips, target, lifted, skeleton, up, names)
 
 
 def _estimates(
@@ -160,10 +164,53 @@ def _whole_clips(clip: Tensor, rows: int) -> Tensor:
     return kept[member].nonzero()[:, 0][: max(rows, 1)]
 
 
+def clip_names(target: UnlabelledPoses, accounts: Sequence[Account]) -> dict[int, str]:
+    """Number of a clip to its name; empty for data whose clips have numbers alone.
+
+    The clips of footage are its people, in the order of paths, recordings and people. Where some have no row,
+    the recording is named as far as it is known.
+    """
+    clips, first = np.unique(target.clip.cpu().numpy(), return_index=True)
+    rig = target.rig
+    people = [
+        (str(clip["name"]), person, clip["people"])
+        for account in accounts
+        for clip in account.clips
+        for person in range(1, clip["people"] + 1)
+    ]
+    counted = len(people) == len(clips)
+    recordings = {name for name, _, _ in people}
+    names = {}
+    for at, clip in enumerate(clips.tolist()):
+        if rig is not None:
+            name = rig.recordings[int(rig.recording[first[at]])]
+        elif counted or len(recordings) == 1:
+            name = people[at][0] if counted else recordings.copy().pop()
+        else:
+            continue
+        several = counted and people[at][2] > 1
+        names[clip] = f"{name}, person {people[at][1]} of {people[at][2]}" if several else name
+    return names
+
+
 def _save_clips(
-    file: Checkpoint, target: UnlabelledPoses, lifted: Mapping[str, Tensor], skeleton: Skeleton
+    file: Checkpoint,
+    target: UnlabelledPoses,
+    lifted: Mapping[str, Tensor],
+    skeleton: Skeleton,
+    up: Mapping[str, Tensor],
+    names: Mapping[int, str],
 ) -> None:
-    """Write the first frames of some clips: 2D, what was seen of it, and each model's pose."""
+    """Write the first frames of some clips: 2D, what was seen of it, and each model's pose.
+
+    Args:
+        file: to write.
+        target: N rows.
+        lifted: (N, J, 3) poses by arm, camera axes.
+        skeleton: of the poses.
+        up: (N, 3) upward in camera axes by arm, of those that find it; NaN where unknown.
+        names: of clips, by their numbers.
+    """
     chosen = _choose_clips(target.clip)
     per_frame = skeleton.num_joints * (2 + 3 * len(lifted))
     frames = max(1, min(FRAMES, NUMBERS // (per_frame * len(chosen))))
@@ -184,11 +231,18 @@ def _save_clips(
         "models": list(lifted),
         "clips": [
             {"clip": clip, "frames": len(part), "in_order": _in_order(target.pose_2d[part])}
-            | ({} if target.rig is None else {"name": target.rig.recordings[target.rig.recording[part[0]]]})
+            | {"up": {arm: found for arm, rows in up.items() if (found := _one_direction(rows[part]))}}
+            | ({"name": names[clip]} if clip in names else {})
             for clip, part in zip(chosen, rows, strict=True)
         ],
     }
     file.save(tensors, notes)
+
+
+def _one_direction(up: Tensor) -> list[float] | None:
+    """The upward direction of frames (F, 3) that share one; None where it is unknown or changes."""
+    same = bool(torch.allclose(up, up[:1].expand_as(up), atol=1e-5))  # not so with NaN
+    return [round(x, 6) for x in up[0].tolist()] if same else None
 
 
 def _choose_clips(clip: Tensor) -> list[int]:

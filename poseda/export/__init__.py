@@ -4,7 +4,7 @@
 holds one person, in a world with y up and a floor.
 """
 
-from poseda.export.movie import check_movie
+from poseda.export.movie import can_write_movie, check_movie
 from poseda.export.overlay import planned_overlays, write_overlay
 from poseda.export.page import poses_page
 from poseda.export.poses import BoneLengths, LiftedPoses
@@ -13,6 +13,7 @@ from poseda.export.write import (
     SUFFIXES,
     bridged_frames,
     check_suffix,
+    held_frames,
     planned_files,
     skipped_tracks,
     world_note,
@@ -24,8 +25,10 @@ __all__ = [
     "BoneLengths",
     "LiftedPoses",
     "bridged_frames",
+    "can_write_movie",
     "check_movie",
     "check_suffix",
+    "held_frames",
     "planned_files",
     "planned_overlays",
     "poses_page",

@@ -2,7 +2,8 @@
 
 Centimetres, in the world of :mod:`poseda.export.world`: y up, on a floor at height 0, all people of a clip on
 one clock. :mod:`poseda.export.rig` says how bones turn. BVH has no gaps: there each joint is on the line
-between where it was before and after.
+between where it was before and after. The pose of the first known frame is held before it; the file ends with
+the last known frame.
 """
 
 from __future__ import annotations

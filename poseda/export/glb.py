@@ -1,8 +1,9 @@
 """GLB (binary glTF 2.0) of one clip: a skeleton for each person, with its animation and bones to look at.
 
 Metres, y up, in the world of :mod:`poseda.export.world`; :mod:`poseda.export.rig` says how bones turn. All
-people of the clip share one animation and one clock. ``extras`` of a person names the frames that were
-bridged, and ``asset.extras`` what is known of the camera.
+people of the clip share one animation and one clock, which ends with the last frame that is known of anybody.
+``extras`` of a person names the frames that were bridged and those in which the nearest pose is held, and
+``asset.extras`` what is known of the camera.
 """
 
 from __future__ import annotations
@@ -77,11 +78,14 @@ class _Scene:
             self._animate(first + at, "rotation", _quaternions(node.turn))
         self._animate(first, "translation", rig.root.astype("<f4"))
         joints = list(range(first, first + len(rig.nodes)))
-        mesh, skin = self._mesh(rig.nodes, colour), self._skin(rig.nodes, joints)
+        mesh, skin = self._mesh(rig.nodes, colour, actor.title), self._skin(rig.nodes, joints)
         nodes.append({"name": f"{actor.title} bones", "mesh": mesh, "skin": skin})
         person = {"name": actor.title, "children": [first, len(nodes) - 1]}
-        stretches = [list(stretch) for stretch in actor.bridged()]
-        nodes.append(person | {"extras": {"bridged_frames": stretches, "first_frame": int(actor.frame[0])}})
+        stretches = {
+            name: [list(stretch) for stretch in found]
+            for name, found in {"bridged_frames": actor.bridged(), "held_frames": actor.held()}.items()
+        }
+        nodes.append(person | {"extras": {**stretches, "first_frame": int(actor.frame[0])}})
         self.people.append(len(nodes) - 1)
 
     def _animate(self, node: int, path: str, values: np.ndarray) -> None:
@@ -90,7 +94,7 @@ class _Scene:
         )
         self.channels.append({"sampler": len(self.samplers) - 1, "target": {"node": node, "path": path}})
 
-    def _mesh(self, nodes: list[Node], colour: list[float]) -> int:
+    def _mesh(self, nodes: list[Node], colour: list[float], name: str) -> int:
         """An octahedron from each joint to each of its children, or to its tip."""
         rest = _rest(nodes)
         bones = [(at, nodes[child].offset) for at, node in enumerate(nodes) for child in node.children]
@@ -111,11 +115,11 @@ class _Scene:
         indices = self._accessor(faces.reshape(-1).astype("<u4"), INDEX)
         material = len(self.lists["materials"]) - 1
         part = {"attributes": attributes, "indices": indices, "material": material}
-        self.lists["meshes"].append({"primitives": [part]})
+        self.lists["meshes"].append({"name": name, "primitives": [part]})
         return len(self.lists["meshes"]) - 1
 
     def _skin(self, nodes: list[Node], joints: list[int]) -> int:
-        """The mesh is drawn in the rest pose, with the root at the origin."""
+        """The mesh is drawn in the rest pose, which stands on the floor."""
         inverse = np.tile(np.eye(4, dtype="<f4"), (len(nodes), 1, 1))
         inverse[:, 3, :3] = -_rest(nodes)  # glTF's matrices are column by column
         matrices = self._accessor(inverse, FLOAT)
@@ -166,11 +170,12 @@ def _quaternions(turn: np.ndarray) -> np.ndarray:
 
 
 def _rest(nodes: list[Node]) -> np.ndarray:
-    """(N, 3) where joints are in the rest pose, the root at the origin."""
+    """(N, 3) where joints are in the rest pose, standing on the floor, as viewers without skins show it."""
     place = np.zeros((len(nodes), 3))
     for at, node in enumerate(nodes[1:], 1):
         place[at] = place[node.parent] + node.offset
-    return place
+    ends = [spot if node.children else spot + node.tip for spot, node in zip(place, nodes, strict=True)]
+    return place - [0, np.concatenate([place, ends])[:, 1].min(), 0]
 
 
 _FACES = np.array([[0, i, i % 4 + 1] for i in range(1, 5)] + [[5, i % 4 + 1, i] for i in range(1, 5)])

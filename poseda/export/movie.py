@@ -38,6 +38,15 @@ def check_movie(path: Path) -> None:
             )
 
 
+def can_write_movie(path: Path) -> bool:
+    """Whether the ending of a path is a movie's, and its library is installed."""
+    try:
+        check_movie(path)
+    except ValueError:
+        return False
+    return True
+
+
 def shown_step(path: Path, rate: float) -> int:
     """Every how many pictures a movie shows, at a rate of pictures a second."""
     return 1 if path.suffix != ".gif" else max(1, int(np.ceil(rate / FASTEST_GIF)))

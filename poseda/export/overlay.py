@@ -112,7 +112,8 @@ class _Film:
         shown = [actor.position[actor.known].reshape(-1, 3) for actor in self.people]
         self.view = View(np.concatenate(shown), HEIGHT)
         self.floor = fine_ground((HEIGHT, HEIGHT), PAPER)
-        self.view.grid(Pen(self.floor, poses.skeleton))
+        if clip in poses.up:  # where nobody knows which way is up, there is no floor
+            self.view.grid(Pen(self.floor, poses.skeleton))
         self.size = _picture_size(poses, clip)
         self.rows = {
             (int(poses.person[row]), int(poses.frame[row])): int(row)
@@ -165,6 +166,8 @@ class _Film:
                 if len(self.people) > 1:
                     top = pixels[pixels[:, 1].argmin()]
                     pen.text((float(top[0]) + 6, float(top[1]) - 26), str(actor.person))
+        if self.clip not in self.poses.up:
+            pen.text((10, 8), "no floor: which way is up is unknown", 1 / 30)
         if self.apart:
             pen.text((10, HEIGHT - 28), "in rows: no places without --root", 1 / 30)
         return pen.done()

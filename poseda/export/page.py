@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from poseda.export.world import Actor, actors
+from poseda.geometry.world import LEVEL
 from poseda.report.page import build_viewer
-from poseda.report.viewer import SCREEN_SCALE, SPACE_SCALE, flags, packed
+from poseda.report.viewer import SCREEN_SCALE, SPACE_SCALE, flags, packed, turns
 
 if TYPE_CHECKING:
     from poseda.export.poses import LiftedPoses
@@ -71,7 +72,9 @@ def _viewer(poses: LiftedPoses, people: list[Actor], most: int) -> dict[str, Any
     }
     clips, space, screen = [], [], []
     for actor, part, start in zip(people, parts, starts.tolist(), strict=False):
-        clips.append(_clip(poses, actor) | {"frames": part.stop, "start": start})
+        # The world is upright already. Where nobody knows which way is up, it is no more than the camera's.
+        turn = turns({model: LEVEL} if actor.clip in poses.up else {})
+        clips.append(_clip(poses, actor) | {"frames": part.stop, "start": start, "turn": turn})
         space.append((actor.position[part] - actor.position[part, :1]) * [1, -1, -1])
         at = [rows.get((actor.clip, actor.person, int(frame)), -1) for frame in actor.frame[part]]
         screen.append(_placed(poses, np.array(at)))

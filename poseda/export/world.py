@@ -1,4 +1,4 @@
-"""Lifted people in a world with y up: on one clock, on one floor, their gaps bridged.
+"""Lifted people in a world with y up: on one clock, on one floor, their gaps bridged, their ends held.
 
 The world is that of animation programs: metres, y up, x to the camera's right, z towards the camera. Upward
 is the direction that was found or given for the clip; where there is none, the camera counts as level. The
@@ -12,17 +12,16 @@ the floor, and everybody stands above the origin.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from poseda.geometry.world import LEVEL, world_axes
+
 if TYPE_CHECKING:
     from poseda.export.poses import LiftedPoses
-
-
-LEVEL = (0.0, -1.0, 0.0)
-"""Upward in the axes of a level camera."""
 
 LOWEST = 0.05
 """Share of the frames whose lowest joint may lie beneath the floor: estimates of a few frames are far off."""
@@ -37,11 +36,11 @@ class Actor:
 
     Args:
         clip, person: numbers.
-        title: name of the clip and number of the person, on one line.
+        title: name of the clip and number of the person, or that of a file of this person; on one line.
         frame: (T,) numbers in the recording, the same for all people of the clip.
         time: (T,) seconds from the first frame of the clip.
         position: (T, J, 3) metres, world; on the line between known frames in a gap, else the nearest.
-        known: (T,) bool, false in frames that were bridged.
+        known: (T,) bool, false in frames that were bridged or held.
         seen: (T, J) bool, joints that were detected.
     """
 
@@ -55,21 +54,35 @@ class Actor:
     seen: np.ndarray
 
     def bridged(self) -> list[tuple[int, int]]:
-        """First and last frame number of each bridged stretch."""
-        gap = np.flatnonzero(~self.known)
+        """First and last frame number of each stretch between known frames."""
+        first, last = self._ends()
+        return self._stretches(first, last + 1)
+
+    def held(self) -> list[tuple[int, int]]:
+        """First and last frame number of the stretches outside the known frames, where one pose is held."""
+        first, last = self._ends()
+        return self._stretches(0, first) + self._stretches(last + 1, len(self.known))
+
+    def until(self, frames: int) -> Actor:
+        """The first frames."""
+        columns = ("frame", "time", "position", "known", "seen")
+        return replace(self, **{name: getattr(self, name)[:frames] for name in columns})
+
+    def _ends(self) -> tuple[int, int]:
+        there = np.flatnonzero(self.known)
+        return int(there[0]), int(there[-1])
+
+    def _stretches(self, begin: int, end: int) -> list[tuple[int, int]]:
+        """First and last frame number of each stretch of unknown frames from one row to before another."""
+        gap = begin + np.flatnonzero(~self.known[begin:end])
         parts = np.split(gap, np.flatnonzero(np.diff(gap) > 1) + 1)
         return [(int(self.frame[part[0]]), int(self.frame[part[-1]])) for part in parts if len(part)]
 
 
-def world_axes(up: tuple[float, float, float]) -> np.ndarray:
-    """Rotation from camera axes to the world's: (3, 3), for an upward direction in camera axes."""
-    y = np.array(up, np.float64) / np.linalg.norm(up)
-    forward = np.array([0.0, 0.0, 1.0])
-    ahead = forward - (forward @ y) * y
-    if np.linalg.norm(ahead) < 1e-3:  # a camera that looks straight down has the picture's top ahead
-        ahead = np.array([0.0, -1.0, 0.0]) - np.array([0.0, -1.0, 0.0]) @ y * y
-    z = -ahead / np.linalg.norm(ahead)
-    return np.stack([np.cross(y, z), y, z])
+def ended(people: Sequence[Actor]) -> list[Actor]:
+    """People of one clip without the frames after the last in which anybody is known."""
+    last = max(actor._ends()[1] for actor in people)
+    return [actor.until(last + 1) for actor in people]
 
 
 def actors(poses: LiftedPoses) -> list[Actor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from poseda.export.mot import mot_text
 from poseda.export.poses import LiftedPoses
 from poseda.export.tables import csv_text, json_text, npz_bytes
 from poseda.export.trc import trc_text
-from poseda.export.world import Actor, actors
+from poseda.export.world import Actor, actors, ended
 from poseda.geometry.skeleton import Skeleton
 from poseda.runs.atomic import write_atomically
 
@@ -41,7 +42,7 @@ EXTRAS = {".c3d": "c3d"}
 """Formats that need a library, which has the name of its extra."""
 
 BRIDGED = (".bvh", ".mot", ".glb")
-"""Formats that have no gaps."""
+"""Formats that have no gaps. Their files end with the last frame that is known of anybody in them."""
 
 LONGEST = 80
 """Most letters of a clip's name in the name of a file."""
@@ -68,7 +69,7 @@ def planned_files(path: Path, poses: LiftedPoses) -> list[Path]:
     """The files that :func:`write_poses` will write.
 
     That is the path itself. A format that holds one person has a file beside it for each person with a valid
-    frame, ``name_VIDEO_person1.bvh``, unless there is but one; a format that holds one clip has one for each
+    frame, ``name_VIDEO_person0.bvh``, unless there is but one; a format that holds one clip has one for each
     clip, ``name_VIDEO.glb``. A clip without a name has its number there.
 
     Raises:
@@ -115,8 +116,30 @@ def bridged_frames(path: Path, poses: LiftedPoses) -> dict[tuple[int, int], list
     """Clip and person to the stretches of frames, first and last, that a format without gaps bridges."""
     if path.suffix not in BRIDGED:
         return {}
-    found = {(actor.clip, actor.person): actor.bridged() for actor in actors(poses)}
+    found = {(actor.clip, actor.person): actor.bridged() for actor in _people(path, poses)}
     return {key: stretches for key, stretches in found.items() if stretches}
+
+
+def held_frames(path: Path, poses: LiftedPoses) -> dict[tuple[int, int], list[tuple[int, int]]]:
+    """Clip and person to the stretches of frames in which a format without gaps holds one pose.
+
+    They lie before the person's first known frame, and after the last while others of the file go on.
+    """
+    if path.suffix not in BRIDGED:
+        return {}
+    found = {(actor.clip, actor.person): actor.held() for actor in _people(path, poses)}
+    return {key: stretches for key, stretches in found.items() if stretches}
+
+
+def _people(path: Path, poses: LiftedPoses) -> list[Actor]:
+    """Everybody whom a format of a world shows, as long as its files show them."""
+    people = actors(poses)
+    if path.suffix not in BRIDGED:
+        return people
+    if path.suffix not in CLIP:
+        return [ended([actor])[0] for actor in people]
+    clips = dict.fromkeys(actor.clip for actor in people)
+    return [one for clip in clips for one in ended([actor for actor in people if actor.clip == clip])]
 
 
 def world_note(path: Path, poses: LiftedPoses) -> str:
@@ -175,7 +198,7 @@ def write_poses(path: Path, poses: LiftedPoses) -> list[Path]:
     if path.suffix in WHOLE:
         write_atomically(path, WHOLE[path.suffix](poses))
         return files
-    people = actors(poses)
+    people = _people(path, poses)
     if path.suffix in CLIP:
         clips = {actor.clip: [one for one in people if one.clip == actor.clip] for actor in people}
         facts = {"arm": poses.arm, "camera": poses.camera, "world": world_note(path, poses)}
@@ -184,5 +207,7 @@ def write_poses(path: Path, poses: LiftedPoses) -> list[Path]:
         return files
     content = PERSON[path.suffix]
     for file, actor in zip(files, people, strict=True):
+        # Some headers name the file: no line of them may be broken by its name.
+        actor = replace(actor, title=" ".join(file.stem.split()))
         write_atomically(file, content(actor, poses.skeleton, poses.rate))
     return files

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from poseda.geometry.world import level_axes
 from poseda.report.headline import Models
 from poseda.runs.record import RunRecord
 
@@ -28,7 +30,8 @@ def viewer_data(record: RunRecord, models: Models) -> dict[str, Any] | None:
     for clip in notes["clips"]:
         height = float(aspect[start]) if aspect is not None else None
         speed = rate if clip["in_order"] else None
-        shown.append({**clip, "start": start, "aspect": height, "size": size, "rate": speed})
+        axes = turns({arm: up for arm, up in clip.get("up", {}).items() if arm in notes["models"]})
+        shown.append({**clip, "start": start, "aspect": height, "size": size, "rate": speed, "turn": axes})
         start += clip["frames"]
     return {
         "title": "Predictions on the target",
@@ -47,6 +50,17 @@ def viewer_data(record: RunRecord, models: Models) -> dict[str, Any] | None:
         "lifted": {arm: packed(clips[f"lifted.{arm}"], SPACE_SCALE) for arm in notes["models"]},
         "scale": {"screen": SCREEN_SCALE, "space": SPACE_SCALE},
     }
+
+
+def turns(up: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
+    """Model to the rotation that stands its people up: nine numbers, row by row.
+
+    The viewer draws a floor for these models alone: where nobody knows which way is up, there is none.
+
+    Args:
+        up: model to the upward direction in camera axes.
+    """
+    return {model: level_axes(direction).round(6).ravel().tolist() for model, direction in up.items()}
 
 
 def _footage(record: RunRecord) -> tuple[list[int] | None, float | None]:

@@ -75,17 +75,12 @@ class Verdict:
 
     @property
     def finding(self) -> str:
-        """What was found, without the numbers behind it."""
+        """What was found, without the numbers behind it. It orders nothing: predicted errors may decide."""
+        differ = "the target's 2D poses differ from the source's by"
         if self.adapt:
             ratio = max(margin.ratio for margin in self.margins.values())
-            return (
-                f"Adapt: the target's 2D poses differ from the source's by {ratio:.1f} times "
-                f"what chance explains"
-            )
-        return (
-            "Keep the source model: the target's 2D poses differ from the source's by no more than "
-            "chance explains"
-        )
+            return f"By 2D alone, a gap is seen: {differ} {ratio:.1f} times what chance explains"
+        return f"By 2D alone, no gap is seen: {differ} no more than chance explains"
 
     @property
     def numbers(self) -> str:

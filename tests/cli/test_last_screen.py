@@ -259,11 +259,13 @@ def test_footage_ends_with_numbers_without_labels_a_reason_and_the_command(
     assert "wide is recommended: no other arm is predicted to be better by enough. Predicted errors" in said
     words = shlex.split(command)
     assert words[:2] == ["poseda", "lift"] and "my clip.npz" in words
+    assert "--overlay" not in words, "there are no pictures"
+    assert "poseda view run" in shown.splitlines(), "alone in its line"
     assert main(words[1:]) == 0 and Path("run/my clip.bvh").is_file()
 
 
 def test_the_reason_is_the_gates_but_for_wide() -> None:
-    finding = "Keep the source model: the target's 2D poses differ by no more than chance explains"
+    finding = "By 2D alone, no gap is seen: the target's 2D poses differ by no more than chance explains"
     assert why("source_only", finding) == (
         "source_only is recommended: the target's 2D poses differ by no more than chance explains."
     )

@@ -13,6 +13,7 @@ import pytest
 from poseda.cli import main
 from poseda.cli.adapt import parse_run
 from poseda.config import RunConfig, from_json, to_json
+from poseda.geometry.world import LEVEL, level_axes
 from poseda.report import RunRecord
 from tests.shared.rigs import FilmedRig, film_rig
 
@@ -59,6 +60,10 @@ def test_a_run_keeps_what_it_read_and_found_by_path(rig: FilmedRig, run: Path) -
     assert list(record.accounts) == ["cam0", "cam1"] and record.accounts["cam1"].rows == 30
     assert "cam1: camera cam1 of Calib.toml" in record.card["target camera"]
     assert [clip["name"] for clip in record.clip_notes["clips"]] == ["cam0", "cam1"]
+    for clip in record.clip_notes["clips"]:
+        assert list(clip["up"]) == ["wide", "wide_target"]
+        for up in clip["up"].values():
+            assert np.allclose(level_axes(up) @ up, LEVEL, atol=1e-5)
     assert record.config["config"]["target"] == [str(path) for path in rig.paths]
     assert record.labelfree is not None
     for numbers in record.labelfree["models"].values():

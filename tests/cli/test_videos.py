@@ -125,7 +125,11 @@ def test_the_commands_of_a_run_lift_what_it_detected_whatever_the_names_of_its_v
     for at, command in enumerate(commands):
         assert main([*command, "--json"]) == 0
         said = capsys.readouterr()
-        assert json.loads(said.out)["frames"] == 20 + at, names[at]
+        summary = json.loads(said.out)
+        assert summary["frames"] == 20 + at, names[at]
+        assert [Path(file).suffix for file in summary["written"]] == [".bvh", ".mp4"], (
+            "people on the pictures"
+        )
         assert "its detections are there already, in run.1-detections/" in said.err
     assert len(commands) == 2
     assert {entry.name for entry in Path().iterdir()} == {

@@ -101,7 +101,7 @@ def test_the_page_shows_everybody_by_name_with_size_and_rate(poses: LiftedPoses)
     assert [clip["clip"] for clip in shown["clips"]] == [f"person {n} of {HOSTILE}" for n in (0, 1)]
     assert shown["clips"][1] | {"clip": ""} == {
         "clip": "", "frames": 3, "in_order": True, "start": 3,
-        "aspect": 0.75, "size": [640, 480], "rate": 25.0,
+        "aspect": 0.75, "size": [640, 480], "rate": 25.0, "turn": {"wide": [1, 0, 0, 0, 1, 0, 0, 0, 1]},
     }  # fmt: skip
     assert shown["placed"] is True and shown["models"] == ["wide"]
     assert re.search(r"https?:|@import|url\(|fetch\(|import\(", page) is None

@@ -81,7 +81,7 @@ def test_a_pair_without_a_gap_keeps_the_source_model(studio: LabelledPoses) -> N
     source, rest = halves(studio)
     verdict = decide(pair(source, rest.pose_2d, rest.clip))
     assert not verdict.adapt and verdict.unit == "clips"
-    assert verdict.sentence.startswith("Keep the source model: ")
+    assert verdict.sentence.startswith("By 2D alone, no gap is seen: ")
     assert recommend(verdict, ("source_only", "gpa", "gpa_lpa")) == "source_only"
     assert recommend(verdict, ("gpa", "gpa_lpa")) == "pretrained"
 
@@ -97,7 +97,7 @@ def test_each_kind_of_gap_is_found(studio: LabelledPoses, change: str) -> None:
         "posture": root + (rest.pose_2d - root) @ torch.tensor([[0.0, 1.0], [1.0, 0.0]]),
     }[change]
     verdict = decide(pair(source, changed, rest.clip))
-    assert verdict.adapt and verdict.sentence.startswith("Adapt: ")
+    assert verdict.adapt and verdict.sentence.startswith("By 2D alone, a gap is seen: ")
     feature = "posture" if change == "posture" else "placement"
     assert verdict.margins[feature].ratio > 1
     if change != "posture":
@@ -195,7 +195,7 @@ def test_a_kept_source_model_is_said_so_and_the_table_stays_complete(
     record, arms = ran(tmp_path / "r")
     assert record["verdict"] == "keep" and record["recommended"] == "source_only"
     assert arms == {"source_only", "gpa"}
-    assert "Keep the source model" in capsys.readouterr().out
+    assert "By 2D alone, no gap is seen" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("no_gap")

@@ -239,7 +239,7 @@ def test_few_rows_recommend_wide_and_say_so(data: AdaptationData, wide: nn.Modul
     found = gather(few, {"wide": wide, "wide_target": wide}, CONFIG, "wide_target")
     assert (found.recommended, found.errors, found.sure) == ("wide", {}, None)
     assert "only 49 rows of the target can be judged" in found.sentence
-    said = why("wide", "Adapt: …", found.to_json())
+    said = why("wide", "By 2D alone, a gap is seen: …", found.to_json())
     assert said == "wide is recommended: only 49 rows of the target can be judged, too few to compare arms."
 
 

@@ -12,9 +12,9 @@ from lifted import lifted
 from poseda.datasets import read_source
 from poseda.datasets.formats.bvh import Bvh, read_bvh
 from poseda.datasets.synthetic.embedded import EmbeddedDomains
-from poseda.export import bridged_frames, skipped_tracks, world_note, write_poses
-from poseda.export.world import LEVEL, world_axes
+from poseda.export import bridged_frames, held_frames, skipped_tracks, world_note, write_poses
 from poseda.geometry.skeleton import BUILT_IN, H36M16, Skeleton
+from poseda.geometry.world import LEVEL, world_axes
 
 DOG = Skeleton.declare("dog", {"hip": None, "chest": "hip", "nose": "chest", "tail": "hip"})
 SNAKE = Skeleton.declare("snake", {"head": None, "neck": "head", "belly": "neck", "tail": "belly"})
@@ -188,11 +188,28 @@ def test_people_are_on_one_clock_and_gaps_are_bridged_and_told(tmp_path: Path) -
     files = write_poses(tmp_path / "m.bvh", poses)
     assert [file.name for file in files] == ["m_dance-1_person0.bvh", "m_dance-1_person2.bvh"]
     first, second = (joints_of(read_bvh(file), SNAKE) for file in files)
-    assert len(first) == len(second) == 8
+    assert len(first) == 8 and len(second) == 5, "it ends with the last known frame"
     assert np.allclose(first[:, 0, 0], np.arange(8), atol=1e-5), "on the line between 2 and 5"
-    assert np.allclose(second[:, 0, 0], [2, 2, 2, 3, 4, 4, 4, 4], atol=1e-5)
-    assert bridged_frames(tmp_path / "m.bvh", poses) == {(0, 0): [(3, 4)], (0, 2): [(0, 1), (5, 7)]}
-    assert bridged_frames(tmp_path / "m.npz", poses) == {}
+    assert np.allclose(second[:, 0, 0], [2, 2, 2, 3, 4], atol=1e-5)
+    assert bridged_frames(tmp_path / "m.bvh", poses) == {(0, 0): [(3, 4)]}
+    assert held_frames(tmp_path / "m.bvh", poses) == {(0, 2): [(0, 1)]}
+    assert held_frames(tmp_path / "m.glb", poses) == {(0, 2): [(0, 1), (5, 7)]}, "the other goes on"
+    for told in (bridged_frames, held_frames):
+        assert told(tmp_path / "m.npz", poses) == told(tmp_path / "m.trc", poses) == {}
+
+
+@pytest.mark.parametrize("ending", ["bvh", "glb", "mot"])
+def test_no_file_goes_on_after_everybody_left(tmp_path: Path, ending: str) -> None:
+    pose = random_motion(H36M16, 9)
+    pose[:2] = pose[5:] = np.nan
+    path, poses = tmp_path / f"m.{ending}", lifted(pose, H36M16)
+    kept = slice(0, 5)
+    short = lifted(pose[kept], H36M16)
+    assert write_poses(path, poses) == [path]
+    content = path.read_bytes()
+    write_poses(path, short)
+    assert content == path.read_bytes(), "as if the detections had ended there"
+    assert held_frames(path, poses) == {(0, 0): [(0, 1)]} and bridged_frames(path, poses) == {}
 
 
 def test_pictures_far_apart_follow_each_other(tmp_path: Path) -> None:

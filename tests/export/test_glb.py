@@ -133,10 +133,23 @@ def test_trimesh_draws_the_bones_of_the_rest_pose(tmp_path: Path, poses: LiftedP
     trimesh = pytest.importorskip("trimesh")
     write_poses(tmp_path / "o.glb", poses)
     scene = trimesh.load(tmp_path / "o.glb")
-    assert len(scene.geometry) == 2
+    assert list(scene.geometry) == ["kick person0", "kick person3"]
     for mesh in scene.geometry.values():
+        assert -0.03 < mesh.vertices[:, 1].min() < 0.01, "it stands on the floor"
         across, high, deep = np.ptp(mesh.vertices, axis=0)
         assert 1.2 < high < 2.2 and 1.0 < across < 2.2 and deep < 0.2, "a T as tall as a person"
+
+
+def test_every_bone_begins_at_its_joint(tmp_path: Path, poses: LiftedPoses) -> None:
+    """What the skin takes from a corner of the rest pose is the place of its joint there."""
+    write_poses(tmp_path / "o.glb", poses)
+    document, binary = opened(tmp_path / "o.glb")
+    for mesh, skin in zip(document["meshes"], document["skins"], strict=True):
+        attributes = mesh["primitives"][0]["attributes"]
+        corner, owner = (array(document, binary, attributes[name]) for name in ("POSITION", "JOINTS_0"))
+        inverse = array(document, binary, skin["inverseBindMatrices"])[:, 12:15]
+        start = slice(None, None, 6)
+        assert np.abs(corner[start] + inverse[owner[start, 0]]).max() < 1e-6
 
 
 def test_c3d_comes_back_with_gaps_unit_and_names(tmp_path: Path, poses: LiftedPoses) -> None:

@@ -193,8 +193,20 @@ def test_trc_comes_back_with_gaps_rate_unit_and_names(tmp_path: Path, poses: Lif
     assert np.isnan(motion.position[3]).all() and np.isfinite(motion.position[[0, 1, 2, 4, 5]]).all()
     expected = poses.pose_3d[0] * [1, -1, -1]
     assert np.allclose(motion.position[0] - motion.position[0, 0], expected, atol=1.1e-4)
-    assert "squat 1 person0.trc" in (tmp_path / "o.trc").read_text().splitlines()[0]
+    assert (tmp_path / "o.trc").read_text().splitlines()[0].endswith("\to.trc")
     assert bridged_frames(tmp_path / "o.trc", poses) == {}
+
+
+@pytest.mark.parametrize("ending", ["trc", "mot"])
+def test_each_file_of_several_people_is_headed_by_its_own_name(
+    tmp_path: Path, poses: LiftedPoses, ending: str
+) -> None:
+    columns = {"person": np.repeat([0, 1], 6), "frame": np.tile(np.arange(6), 2)}
+    pair = lifted(np.concatenate([poses.pose_3d] * 2), WHOLE, clip_names={0: "squat"}, **columns)
+    for file in write_poses(tmp_path / f"my\t file.{ending}", pair):
+        (first, *_) = file.read_text().splitlines()
+        name = f"my file_squat_person{file.stem[-1]}"
+        assert first == name if ending == "mot" else first.split("\t")[3:] == [f"{name}.trc"]
 
 
 def test_trc_is_a_source_again(tmp_path: Path, poses: LiftedPoses) -> None:
@@ -208,7 +220,7 @@ def test_mot_holds_angles_in_degrees_and_names_what_was_bridged_and_left_out(
 ) -> None:
     write_poses(tmp_path / "o.mot", poses)
     head, _, table = (tmp_path / "o.mot").read_text().partition("endheader\n")
-    assert head.startswith("squat 1 person0\nversion=1\nnRows=6\nnColumns=24\ninDegrees=yes\n")
+    assert head.startswith("o\nversion=1\nnRows=6\nnColumns=24\ninDegrees=yes\n")
     assert "Bridged rows: 3\n" in head and "Not in skeleton" not in head
     names, *rows = (line.split("\t") for line in table.splitlines())
     values = dict(zip(names, np.array(rows, float).T, strict=True))

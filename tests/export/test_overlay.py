@@ -11,7 +11,9 @@ import pytest
 from lifted import lifted
 
 from poseda.export import LiftedPoses, check_movie, planned_overlays, write_overlay
+from poseda.export.drawing import PAPER
 from poseda.geometry.skeleton import Skeleton
+from poseda.geometry.world import LEVEL
 
 av = pytest.importorskip("av")
 Image = pytest.importorskip("PIL.Image")
@@ -65,6 +67,17 @@ def test_seen_joints_are_filled_and_unseen_ones_hollow(tmp_path: Path, poses: Li
     assert (ring[:, 2] - ring[:, 0]).max() > 60, "which has a blue rim"
     beside = picture[:, 640:]
     assert any(near(pixel, ORANGE) for pixel in beside.reshape(-1, 3)), "and the body stands in 3D beside it"
+
+
+def test_there_is_a_floor_only_where_somebody_knows_which_way_is_up(
+    tmp_path: Path, poses: LiftedPoses
+) -> None:
+    lit = {}
+    for name, up in {"unknown": {}, "level": {0: LEVEL}}.items():
+        write_overlay(tmp_path / f"{name}.mp4", replace(poses, up=up))
+        beside = frames(tmp_path / f"{name}.mp4")[2][40:, 640:]  # below the line of words
+        lit[name] = int((np.abs(beside - PAPER).max(2) > 12).sum())
+    assert lit["level"] > lit["unknown"] + 1000
 
 
 def test_the_skeleton_is_on_the_picture_of_its_frame(tmp_path: Path, poses: LiftedPoses) -> None:

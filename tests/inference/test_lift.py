@@ -112,6 +112,38 @@ def test_bridged_gaps_of_bvh_are_said_and_counted(
     shown = capsys.readouterr()
     assert json.loads(shown.out)["bridged"] == [{"clip": "clip", "person": 0, "frames": [[5, 6], [12, 12]]}]
     assert "gaps bridged, frames of person 0 of clip clip: 5-6, 12\n" in shown.err
+    assert "one pose held" not in shown.err
+
+
+def test_an_assumed_frame_rate_is_said_and_a_known_one_is_not(
+    run: Path, write: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write()
+    for number, (options, rate) in enumerate(
+        [([], 30.0), (["--rate", "30"], 30.0), (["--rate", "50"], 50.0)]
+    ):
+        capsys.readouterr()
+        assert lift(run, source, tmp_path / f"o{number}.bvh", "--json", *options) == 0
+        shown = capsys.readouterr()
+        summary = json.loads(shown.out)
+        assert summary["rate"] == rate and summary["rate_assumed"] == (not options)
+        assert ("30 frames a second assumed (--rate)\n" in shown.err) == (not options)
+        assert f"Frame Time: {1 / rate:.8f}\n" in (tmp_path / f"o{number}.bvh").read_text()
+
+
+def test_bvh_ends_with_the_last_detection_and_a_pose_that_is_held_is_said(
+    run: Path, write: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lost = {(frame, joint) for frame in (0, 1, 8, 17, 18, 19) for joint in range(16)}
+    source = write(hide=lost)
+    capsys.readouterr()
+    assert lift(run, source, tmp_path / "o.bvh", "--json") == 0
+    shown = capsys.readouterr()
+    summary = json.loads(shown.out)
+    assert summary["held"] == [{"clip": "clip", "person": 0, "frames": [[0, 1]]}]
+    assert summary["bridged"] == [{"clip": "clip", "person": 0, "frames": [[8, 8]]}]
+    assert "one pose held, frames of person 0 of clip clip: 0-1\n" in shown.err
+    assert "Frames: 17\n" in (tmp_path / "o.bvh").read_text()
 
 
 def test_the_summary_names_clips_accounts_for_the_file_and_says_why_frames_are_not_lifted(

@@ -29,10 +29,14 @@ from poseda.config import Arm
 from poseda.datasets import from_arrays
 from poseda.datasets.account import account_of
 from poseda.export import poses_page
+from poseda.geometry.camera import tilted_up
 from poseda.geometry.skeleton import H36M16
+from poseda.geometry.world import LEVEL
 from poseda.report import RunRecord, headline, page, sections
 from poseda.report.arms import ARMS, PAGE, colours
 from poseda.report.tables import change_of
+from poseda.report.viewer import viewer_data
+from poseda.runs.verdict import Margin, Verdict
 
 SHORT = short_steps(20)
 HOSTILE = "</script><script>window.stolen = 1</script><img src=x onerror='window.stolen = 2'>"
@@ -268,6 +272,19 @@ def test_the_card_has_the_errors_of_the_recommended_model_by_camera(record: RunR
     )
 
 
+@pytest.mark.parametrize("gap", [0.01, 0.05])
+def test_the_box_of_the_verdict_gives_no_order_against_its_recommendation(
+    record: RunRecord, gap: float
+) -> None:
+    found = Verdict({"placement": Margin(0.01, 0.02, gap)}, "clips", 10, 7, 5)
+    evidence = {"reason": "its predicted error is 26 % lower", "errors": {"gpa": {}}, "sentence": "…"}
+    for recommended in ("source_only", "gpa"):
+        gate = {**found.to_json(recommended), "evidence": evidence}
+        shown = headline.verdict(dataclasses.replace(record, gate=gate), headline.Models.of(record))
+        assert shown["reasons"][1].startswith("By 2D alone, ")
+        assert not any(re.match("(Keep|Adapt)\\b", reason) for reason in shown["reasons"])
+
+
 def test_a_run_of_wide_alone_is_not_told_that_it_trained_nothing(record: RunRecord) -> None:
     assert record.gate is not None and record.labelfree is not None
     config = {**record.config, "config": {**record.config["config"], "arms": ["wide"]}}
@@ -329,6 +346,7 @@ setTimeout(() => {
   document.documentElement.dataset.check = JSON.stringify({
     first, second, turned, same, other, whole, arms, count, complaints, stolen: window.stolen ?? null, apart,
     picture: document.getElementById("picture").textContent,
+    order: document.getElementById("order").textContent,
     name: document.getElementById("before-name").textContent,
     requests: performance.getEntriesByType("resource").map((entry) => entry.name),
     clips: document.getElementById("clip").options.length,
@@ -419,6 +437,36 @@ def test_a_page_of_lifted_poses_draws_moves_and_turns_in_a_browser(browser: str,
     assert plain["second"][0] != seen["second"][0] and plain["second"][1] != seen["second"][1], (
         "a hollow joint"
     )
+
+
+def test_the_viewer_stands_people_up_by_the_direction_that_each_model_found(record: RunRecord) -> None:
+    up = tilted_up(torch.tensor([25.0, -20.0]).deg2rad()).tolist()
+    clips = [{**clip, "up": {"gpa": up}} for clip in record.clip_notes["clips"]]
+    shown = viewer_data(
+        dataclasses.replace(record, clip_notes={**record.clip_notes, "clips": clips}),
+        headline.Models.of(record),
+    )
+    assert shown is not None
+    for clip in shown["clips"]:
+        assert list(clip["turn"]) == ["gpa"], "the others know no direction"
+        axes = np.reshape(clip["turn"]["gpa"], (3, 3))
+        assert np.allclose(axes @ up, [0, -1, 0], atol=1e-5), "the viewer's y points down"
+        assert np.allclose(axes @ axes.T, np.eye(3), atol=1e-5) and axes[2, 2] > 0
+
+
+def test_there_is_a_floor_only_where_somebody_knows_which_way_is_up(browser: str, tmp_path: Path) -> None:
+    pose = np.random.default_rng(0).normal(0, 0.3, size=(12, 16, 3))
+    place = np.zeros((12, 16, 2), np.float32)
+    seen = {}
+    for name, up in {"level": {0: LEVEL}, "leaning": {0: (0.6, -0.8, 0.0)}, "unknown": {}}.items():
+        poses = lifted(pose, H36M16, pose_2d=place, up=up, arm="wide")
+        seen[name] = opened(browser, poses_page(poses, name), tmp_path)
+        assert seen[name]["complaints"] == []
+    painted = {name: found["second"][1] for name, found in seen.items()}
+    assert painted["level"][0] > painted["unknown"][0] + 500, "pixels of the floor"
+    assert painted["level"][1] != painted["leaning"][1]
+    assert seen["unknown"]["order"].startswith("Which way is up is unknown for wide: there is no floor")
+    assert seen["level"]["order"] == ""
 
 
 def test_a_run_of_one_model_shows_it_alone(browser: str, record: RunRecord, tmp_path: Path) -> None:

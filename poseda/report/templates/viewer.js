@@ -40,6 +40,10 @@
     const pose = lifted[model];
     return [pose[first], pose[first + 1], pose[first + 2]];
   };
+  // A rotation stands people up where their upward direction is known; the others stay in camera axes.
+  const turnOf = (model) => data.clips[state.clip].turn[model];
+  const upright = (turn, [x, y, z]) =>
+    turn ? [0, 3, 6].map((row) => turn[row] * x + turn[row + 1] * y + turn[row + 2] * z) : [x, y, z];
   const isValid = (at) => valid === null || valid[at] > 0;
   const firstValid = () => {
     const { start, frames } = data.clips[state.clip];
@@ -61,14 +65,17 @@
   const measure = () => {
     let wide = 0.2;
     let top = Infinity;
+    let bottom = -Infinity;
     let floor = -Infinity;
     let box = [Infinity, Infinity, -Infinity, -Infinity];
     eachOfClip((at, joint) => {
       for (const model of [state.first, state.model]) {
-        const [x, y, z] = point3(model, at, joint);
+        const turn = turnOf(model);
+        const [x, y, z] = upright(turn, point3(model, at, joint));
         wide = Math.max(wide, Math.hypot(x, z));
         top = Math.min(top, y);
-        floor = Math.max(floor, y);
+        bottom = Math.max(bottom, y);
+        if (turn) floor = Math.max(floor, y);
       }
       if (!isShown(at, joint)) return;
       const [u, v] = point2(at, joint);
@@ -80,8 +87,9 @@
     const picture = [Math.min(-1, box[0]), Math.min(-high, box[1]), Math.max(1, box[2]), Math.max(high, box[3])];
     const margin = 0.15 * Math.max(box[2] - box[0], box[3] - box[1], 0.05);
     const people = [box[0] - margin, box[1] - margin, box[2] + margin, box[3] + margin];
-    if (!Number.isFinite(top)) [top, floor] = [-0.9, 0.9];
-    reach = { middle: (top + floor) / 2, high: Math.max((floor - top) / 2, 0.2), wide, floor, picture, people };
+    if (!Number.isFinite(top)) [top, bottom] = [-0.9, 0.9];
+    const [middle, tall] = [(top + bottom) / 2, Math.max((bottom - top) / 2, 0.2)];
+    reach = { middle, high: tall, wide, floor, picture, people };
   };
 
   const prepare = (canvas) => {
@@ -176,8 +184,10 @@
       const near = distance / (distance + z);
       return [width / 2 + x * scale * near, height / 2 + y * scale * near, z, near];
     };
+    // A model that is drawn beneath another is turned like it: between them lies what they lift differently.
+    const turn = turnOf(layers[layers.length - 1].model);
     const extent = 1.1 * body;
-    for (let k = -4; k <= 4; k++) {
+    for (let k = -4; turn && k <= 4; k++) {
       const offset = (k / 4) * extent;
       const rule = colour("floor");
       line(pen, place([offset, reach.floor, -extent]), place([offset, reach.floor, extent]), 1, rule);
@@ -186,7 +196,7 @@
     const at = row();
     if (!isValid(at)) return;
     for (const { model, faint } of layers) {
-      const joint = (j) => place(point3(model, at, j));
+      const joint = (j) => place(upright(turn, point3(model, at, j)));
       const bones = data.parents
         .map((parent, child) => ({ parent, child }))
         .filter(({ parent }) => parent >= 0)
@@ -254,9 +264,10 @@
       clip.rate ? `· ${Number(clip.rate.toFixed(2))} frames a second` : "",
     ].join(" ");
     element("after-name").textContent = nameOf(state.model);
-    element("order").textContent = clip.in_order
-      ? ""
-      : "Rows of this clip are not successive frames of one camera: step through them one by one.";
+    const inOrder = "Rows of this clip are not successive frames of one camera: step through them one by one.";
+    const unknown = data.models.filter((model) => !clip.turn[model]);
+    const leaning = `Which way is up is unknown for ${unknown.join(", ")}: there is no floor, and the camera counts as level.`;
+    element("order").textContent = [clip.in_order ? "" : inOrder, unknown.length ? leaning : ""].join(" ").trim();
     measure();
     drawTimeline();
     draw();
