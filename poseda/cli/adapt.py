@@ -75,8 +75,15 @@ def _lead(arguments: list[str]) -> int:
     """The command in the process that speaks to the user."""
     config, arms_named = _asked(arguments)
     from poseda import training
+    from poseda.device import choose
+    from poseda.runs import RunFolder
     from poseda.runs.card import protocol_card
 
+    if int(os.environ.get("RANK", "0")) == 0:  # the others may come after the first has begun it
+        try:
+            RunFolder(config.out).check(config, choose(config.device).type)
+        except ValueError as error:
+            raise PROGRAM.refusal(error) from error
     console = open_console(config.json)
     if (sentence := busy_cores()) is not None:
         print_text(console, sentence)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -212,6 +213,31 @@ class RunFolder:
         """Release the lock; without effect where it is not held."""
         self._lock.release()
 
+    def check(self, config: RunConfig, device: str) -> None:
+        """Refuse a folder in which a run can neither begin nor continue; nothing is written to others.
+
+        For before its data are looked at, which may take long; :meth:`open` checks again.
+
+        Args:
+            config: of the run.
+            device: kind of its device, such as ``cpu``.
+
+        Raises:
+            FolderError: if the folder is in use, holds what it should not, or cannot be written.
+        """
+        self.claim()
+        self.release()
+        self._examine(config)
+        try:
+            there = next(place for place in (self.path, *self.path.absolute().parents) if place.exists())
+        except OSError as error:
+            raise self._unusable(error) from error
+        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+            reason = f"{there} is {'not writable' if there.is_dir() else 'a file'}"
+            raise FolderError(f"--out: expected a folder that can be written, got {self.path} ({reason})")
+        if config.resume:
+            self.check_partials(device)
+
     def open(
         self, config: RunConfig, domains: Domains, splits: Sequence[str], verdict: Verdict | None = None
     ) -> RunConfig:
@@ -261,17 +287,21 @@ class RunFolder:
                     f"--device: the run to resume has {name} unfinished on {begun}, got {device}"
                 )
 
-    def _examine(self, config: RunConfig, data: dict[str, str]) -> tuple[RunConfig, list[dict[str, str]]]:
+    def _examine(
+        self, config: RunConfig, data: dict[str, str] | None = None
+    ) -> tuple[RunConfig, list[dict[str, str]]]:
         """The configuration to run, and the versions a resumed run was computed with before.
+
+        Data that are not given are not compared with those of the resumed run.
 
         Raises:
             FolderError: if the folder holds what it should not, or no run to resume.
         """
         if not config.resume:
             if self._occupied():
+                remedy = "--resume continues it" if self._resumable() else "name another folder"
                 raise FolderError(
-                    f"--out: expected a new or empty folder, got {self.path} with files in it; "
-                    f"--resume continues it"
+                    f"--out: expected a new or empty folder, got {self.path} with files in it; {remedy}"
                 )
             return config, []
         try:
@@ -279,9 +309,10 @@ class RunFolder:
         except OSError as error:
             raise self._unusable(error) from error
         if not begun:
+            others = self._occupied()
+            remedy = "name the folder of a run" if others else "without --resume a run begins there"
             raise FolderError(
-                f"--resume: expected a run to continue in --out, got {self.path} without {RUN_FILE}; "
-                f"without --resume a run begins there"
+                f"--resume: expected a run to continue in --out, got {self.path} without {RUN_FILE}; {remedy}"
             )
         saved = self.read_record()
         self.results.read()  # a damaged file is refused before training
@@ -289,6 +320,14 @@ class RunFolder:
         if saved["versions"] not in (versions(), *earlier):
             earlier = [*earlier, saved["versions"]]
         return _resumed(config, saved, data), earlier
+
+    def _resumable(self) -> bool:
+        """Whether the folder holds a run with a record that can be read."""
+        try:
+            self.read_record()
+        except FolderError:
+            return False
+        return True
 
     def _occupied(self) -> bool:
         """Whether the folder holds anything but what a run leaves that was killed during its first write."""
@@ -311,13 +350,13 @@ class RunFolder:
         return FolderError(f"--out: expected a folder that can be written, got {self.path} ({reason})")
 
 
-def _resumed(config: RunConfig, saved: dict[str, Any], data: dict[str, str]) -> RunConfig:
+def _resumed(config: RunConfig, saved: dict[str, Any], data: dict[str, str] | None) -> RunConfig:
     """The configuration with the arms and seeds of the run to resume before its own."""
     try:
         check_resumable(config, saved["config"])
     except ValueError as error:
         raise FolderError(str(error)) from error
-    if saved["data"]["sha256"] != data["sha256"]:
+    if data is not None and saved["data"]["sha256"] != data["sha256"]:
         raise FolderError(
             f"--data: expected the data of the run to resume ({saved['data']['name']}), got other content"
         )
