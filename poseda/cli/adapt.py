@@ -53,6 +53,9 @@ PROGRAM = Program(
 )
 
 
+FINISHED = "The run was finished before: nothing is computed again."
+"""Of a resumed run that lacks nothing."""
+
 TRAINED_ALL_THE_SAME = (
     "All arms are trained all the same, and judged again afterwards; --gate on trains the source model alone."
 )
@@ -104,7 +107,9 @@ def _lead(arguments: list[str]) -> int:
         raise PROGRAM.refusal(error) from error
     print_account(console, getattr(domains, "accounts", {}))
     print_card(console, protocol_card(prepared.config, domains, prepared.splits))
-    if prepared.verdict is not None:
+    if prepared.folder.finished:
+        print_text(console, FINISHED)
+    elif prepared.verdict is not None:
         print_text(console, prepared.verdict.sentence)
         if not prepared.verdict.adapt and config.gate == "report":
             print_text(console, TRAINED_ALL_THE_SAME)

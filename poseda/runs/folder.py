@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +40,13 @@ class RunFolder:
     Args:
         path: of the folder; made by :meth:`open`.
         writes: false in all but one of several processes of a run; writing and locking then have no effect.
+
+    Attributes:
+        finished: whether :meth:`open` found all that is asked for computed, so that nothing is left to do.
     """
 
     def __init__(self, path: Path | str, writes: bool = True) -> None:
-        self.path, self.writes = Path(path), writes
+        self.path, self.writes, self.finished = Path(path), writes, False
         self._lock = FolderLock(self.path, writes)
 
     # ------------------------------------------------------------------------------------ what it holds
@@ -264,11 +268,13 @@ class RunFolder:
             config, earlier = self._examine(config, data)  # another run may have come between
             self._remove_leftovers()
             record = {"config": to_json(config), "versions": versions(), "earlier_versions": earlier}
+            self.finished = config.resume and self._complete(config, splits, verdict)
             self._config.write(record | {"seeds": list(config.seeds), "data": data})
-            self.card.write(protocol_card(config, domains, splits))
             if isinstance(domains, OwnDomains) and domains.accounts:
                 self.account.write(accounts_as_json(domains.accounts))
-            self.verdict.write(verdict, config.arms)
+            if not self.finished:  # card and verdict of a finished run hold its evidence
+                self.card.write(protocol_card(config, domains, splits))
+                self.verdict.write(verdict, config.arms)
         except OSError as error:
             raise self._unusable(error) from error
         return config
@@ -320,6 +326,24 @@ class RunFolder:
         if saved["versions"] not in (versions(), *earlier):
             earlier = [*earlier, saved["versions"]]
         return _resumed(config, saved, data), earlier
+
+    def _complete(self, config: RunConfig, splits: Sequence[str], verdict: Verdict | None) -> bool:
+        """Whether all that a run computes is there, by the versions that are installed.
+
+        The evidence comes last: :meth:`open` removes it, with the verdict, where something is left to do.
+        """
+        units = list(product(config.seeds, config.arms))
+        judged, numbers = self.verdict.read(), self.labelfree
+        there = {(row["seed"], row["arm"], row["split"]) for row in self.results.read()}
+        return (
+            self.read_record()["versions"] == versions()
+            and not self.partials()
+            and there >= {(*unit, split) for unit in units for split in splits}
+            and all(self.weights(seed, arm, "lifter").exists() for seed, arm in units)
+            and all(file.exists() for file in (self.card, self.samples, self.clips, numbers))
+            and set(numbers.read()["models"]) >= set(config.arms)
+            and (judged is None if verdict is None else judged is not None and "evidence" in judged)
+        )
 
     def _resumable(self) -> bool:
         """Whether the folder holds a run with a record that can be read."""
