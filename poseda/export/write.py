@@ -8,6 +8,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
+from poseda.config.commands import POSES
 from poseda.export.bvh import bvh_text
 from poseda.export.c3d import c3d_bytes
 from poseda.export.glb import glb_bytes
@@ -46,7 +47,7 @@ BRIDGED = (".bvh", ".mot", ".glb")
 LONGEST = 80
 """Most letters of a clip's name in the name of a file."""
 
-SUFFIXES = (*WHOLE, *PERSON, *CLIP)
+SUFFIXES = POSES
 """Endings of the files that can be written."""
 
 
