@@ -8,21 +8,13 @@ not tried in zsh and fish.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from importlib import import_module
-
 from cyclopts import App
 
 from poseda.cli.parser import parser
-from poseda.cli.program import Program, UsageError
+from poseda.cli.program import UsageError, programs
 from poseda.config.near import guess
 
 SHELLS = ("bash", "zsh", "fish")
-
-
-def programs(commands: Iterable[str]) -> dict[str, Program]:
-    """The program of each command, which its module holds."""
-    return {name: import_module(f"poseda.cli.{name}").PROGRAM for name in commands}
 
 
 def script(shell: str, commands: dict[str, str]) -> str:

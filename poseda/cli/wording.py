@@ -14,7 +14,7 @@ from cyclopts import (
 )
 from cyclopts.exceptions import ConsumeMultipleError
 
-from poseda.cli.program import Program, negative_name, option_name
+from poseda.cli.program import Program, negative_name, option_name, programs
 from poseda.config.fields import Field
 from poseda.config.limits import near_choice, words
 from poseda.config.near import ALIKE, guess
@@ -69,10 +69,7 @@ def _unknown(token: Token, program: Program) -> str:
 
 def _others(name: str, program: Program) -> list[str]:
     """Other commands that have an option of this name."""
-    from poseda.cli import COMMANDS
-    from poseda.cli.completion import programs
-
-    names = {one.name: {entry.name for entry in one.fields()} for one in programs(COMMANDS).values()}
+    names = {one.name: {entry.name for entry in one.fields()} for one in programs().values()}
     return [other for other, known in names.items() if name in known and other != program.name]
 
 

@@ -18,10 +18,10 @@ from benchmarks.step import lifters, processes, profile
 from benchmarks.step import program as step
 from benchmarks.tables import draw
 from poseda import __version__
-from poseda.cli import COMMANDS, adapt, bench, doctor, evaluate, export, info, lift, main
+from poseda.cli import adapt, bench, doctor, evaluate, export, info, lift, main
 from poseda.cli.help import help_text
 from poseda.cli.options import parse
-from poseda.cli.program import Program, UsageError, option_name
+from poseda.cli.program import COMMANDS, Program, UsageError, option_name
 from poseda.config import RunConfig, preset
 from poseda.config.fields import help_texts
 from poseda.config.limits import Above, AtLeast, choices, parts
