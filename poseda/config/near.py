@@ -10,9 +10,9 @@ NEAR = 0.6
 ALIKE = 0.85
 """Likeness from which a name differs by little more than its ending."""
 
-LETTERS, WEIGHT = 4, 0.15
-"""Most letters of a common beginning that count, and what each counts of the likeness that is missing. People
-mistype endings: by ``person``, ``people`` is meant and not ``json``."""
+FEWEST, LETTERS, WEIGHT = 2, 4, 0.15
+"""Fewest and most letters of a common beginning that count, and what each counts of the likeness that is
+missing. People mistype endings: by ``person``, ``people`` is meant and not ``json``."""
 
 
 def guess(name: str, known: Iterable[str], show: Callable[[str], str] = str, least: float = NEAR) -> str:
@@ -45,4 +45,4 @@ def likeness(name: str, other: str) -> float:
     ratio = SequenceMatcher(None, other, name).ratio()
     alike = [one == two for one, two in zip(name[:LETTERS], other[:LETTERS], strict=False)]
     begins = alike.index(False) if False in alike else len(alike)
-    return ratio + WEIGHT * begins * (1 - ratio)
+    return ratio + (WEIGHT * begins * (1 - ratio) if begins >= FEWEST else 0.0)
