@@ -70,6 +70,9 @@ def test_a_folder_keeps_names_and_continues_where_it_stopped(tmp_path: Path) -> 
         write_video(clips / name, walk(4 + len(said)))
     (clips / "tuesday" / "walk.mov").write_text("damaged")
     with pytest.raises(DataError, match=r"walk\.mov"):
+        detect_all(clips, [tmp_path / "kept"], refuse, "squares", said.append)
+    write_video(clips / "tuesday" / "walk.mov", [np.zeros((240, 320, 3), np.uint8)] * 3)
+    with pytest.raises(DataError, match=r"walk\.mov: file: expected a person"):
         detect_all(clips, [tmp_path / "kept"], SquareDetector, "squares", said.append)
     write_video(clips / "tuesday" / "walk.mov", walk(5))
     (clips / "monday" / "run.mp4").unlink()
