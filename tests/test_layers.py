@@ -132,7 +132,7 @@ NAMED_LATER = {
     "": "names that are loaded when they are first used",
     "_moved": "modules under their old names",
     "cli": "the module of a command",
-    "cli.completion": "the modules of all commands",
+    "cli.program": "the modules of all commands",
     "datasets": "names that are loaded when they are first used",
     "video.extras": "packages of extras",
 }

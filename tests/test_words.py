@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from poseda.cli import COMMANDS
+from poseda.cli.program import COMMANDS
 from poseda.config.fields import help_texts
 
 ROOT = Path(__file__).parents[1]

@@ -15,26 +15,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import TextIO
 
-from poseda.cli.program import INTERRUPTED, Finished, UsageError
+from poseda.cli.program import COMMANDS, INTERRUPTED, Finished, UsageError
 from poseda.cli.screen import complain, say
 from poseda.cli.threads import wait_asleep
 
 UNREAD = 141
 """Exit code of a program that ends with SIGPIPE, as shells count it."""
-
-COMMANDS = {
-    "adapt": "adapt a lifter to footage without labels and compare the arms of the method",
-    "lift": "lift 2D detections with the lifter of a run, from files or line by line",
-    "view": "open the report of a run, or play lifted poses, in the browser",
-    "inspect": "account for files of 2D detections, without a model",
-    "evaluate": "evaluate the lifters of a run on a domain file or by a published protocol",
-    "export": "write a lifter of a run as an ONNX file",
-    "bench": "time the fused op against its rivals",
-    "doctor": "test whether all that is installed works",
-    "info": "show versions, instruction set, CUDA library, threads and the lifter of the package",
-}
-"""What each command does; its module has the same name."""
-
 
 LAST = (
     "poseda adapt needs no options. poseda --version shows the version, and "

@@ -54,6 +54,9 @@ PROGRAM = Program(
 )
 
 
+FINISHED = "The run was finished before: nothing is computed again."
+"""Of a resumed run that lacks nothing."""
+
 TRAINED_ALL_THE_SAME = (
     "All arms are trained all the same, and judged again afterwards; --gate on trains the source model alone."
 )
@@ -81,8 +84,15 @@ def _lead(arguments: list[str]) -> int:
     config, arms_named = _asked(arguments)
     from poseda import training
     from poseda.datasets.account import barely_seen
+    from poseda.device import choose
+    from poseda.runs import RunFolder
     from poseda.runs.card import protocol_card
 
+    if int(os.environ.get("RANK", "0")) == 0:  # the others may come after the first has begun it
+        try:
+            RunFolder(config.out).check(config, choose(config.device).type)
+        except ValueError as error:
+            raise PROGRAM.refusal(error) from error
     console = open_console(config.json)
     if (sentence := busy_cores()) is not None:
         print_text(console, sentence)
@@ -107,7 +117,9 @@ def _lead(arguments: list[str]) -> int:
     if few is not None and "target rows" not in card:
         print_text(console, few)
     print_card(console, card)
-    if prepared.verdict is not None:
+    if prepared.folder.finished:
+        print_text(console, FINISHED)
+    elif prepared.verdict is not None:
         print_text(console, prepared.verdict.sentence)
         if not prepared.verdict.adapt and config.gate == "report":
             print_text(console, TRAINED_ALL_THE_SAME)

@@ -8,12 +8,10 @@ not tried in zsh and fish.
 
 from __future__ import annotations
 
-from importlib import import_module
-
 from cyclopts import App
 
 from poseda.cli.parser import parser
-from poseda.cli.program import UsageError
+from poseda.cli.program import UsageError, programs
 from poseda.config.near import guess
 
 SHELLS = ("bash", "zsh", "fish")
@@ -33,7 +31,6 @@ def script(shell: str, commands: dict[str, str]) -> str:
         known = ", ".join(SHELLS)
         raise UsageError(f"--completion: expected one of {known}, got {shell!r}{guess(shell, SHELLS)}")
     app = App(name="poseda", help_flags=(), version_flags=("--version",))
-    for name in commands:
-        program = import_module(f"poseda.cli.{name}").PROGRAM
+    for name, program in programs(commands).items():
         app.command(parser(program, program.fields()), name=name)
     return str(app.generate_completion(shell=shell))  # type: ignore[arg-type]

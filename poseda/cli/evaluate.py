@@ -11,6 +11,7 @@ from poseda.cli.screen import open_console, print_card, print_json, print_table,
 from poseda.config import EvaluateConfig
 
 if TYPE_CHECKING:
+    from poseda.datasets import Domains
     from poseda.runs import RunFolder
 
 PROGRAM = Program(
@@ -60,6 +61,7 @@ Evaluation = tuple[str, dict[str, str], dict[str, Any], list[dict[str, Any]]]
 def _domains(options: EvaluateConfig, folder: RunFolder) -> Evaluation:
     """On the run's own data or another domain file."""
     from poseda.cli.recipe import open_chosen
+    from poseda.datasets import NoLabelsError
     from poseda.evaluation.evaluate import evaluate_folder
     from poseda.runs.card import evaluation_card
     from poseda.runs.origin import describe_data
@@ -70,10 +72,23 @@ def _domains(options: EvaluateConfig, folder: RunFolder) -> Evaluation:
         without: dict[str, Any] = dict.fromkeys(own)
         config = replace(config, data=options.data, **without)
     domains = open_chosen(config)
-    poses, skeleton = domains.evaluation(options.split), domains.skeleton
+    try:
+        poses, skeleton = domains.evaluation(options.split), domains.skeleton
+    except NoLabelsError as error:
+        raise UsageError(f"{error}; {_labels_elsewhere(domains, config.frames)}") from error
     rows = evaluate_folder(folder, poses, skeleton, options.split)
     data = {"run": record["data"], "evaluated": describe_data(domains)}
     return domains.name, evaluation_card(record, domains, options.split), data, rows
+
+
+def _labels_elsewhere(domains: Domains, frames: int) -> str:
+    """The remedy where a split has no labels."""
+    from poseda.evaluation.evaluate import labelled_splits
+
+    file = "--data FILE compares with those of a domain file"
+    return " or ".join(
+        [*(f"--split {split} takes those of the source" for split in labelled_splits(domains, frames)), file]
+    )
 
 
 def _published(options: EvaluateConfig, folder: RunFolder) -> Evaluation:

@@ -86,6 +86,25 @@ def _kept_by_others(result: Path, below: str) -> list[Path]:
     ]
 
 
+def check_videos(path: Path) -> None:
+    """Refuse a video, or a folder of videos, that does not open.
+
+    Raises:
+        UsageError: naming the first that does not.
+    """
+    from poseda.datasets.errors import DataError
+    from poseda.video import Video, videos_of
+    from poseda.video.extras import MissingExtra
+
+    try:
+        for video in videos_of(path):
+            Video(video)
+    except MissingExtra:
+        return  # kept detections need no package
+    except DataError as error:
+        raise UsageError(str(error)) from error
+
+
 def with_all_detections(paths: Sequence[Path], result: Path, detector: str, model: Path | None) -> list[Path]:
     """Paths of detections for those of a target; see :func:`with_detections`.
 
@@ -96,7 +115,10 @@ def with_all_detections(paths: Sequence[Path], result: Path, detector: str, mode
         UsageError: if a video or the detector cannot be used.
     """
     from poseda.datasets.rig import names_of
+    from poseda.video import holds_videos
 
+    for path in filter(holds_videos, paths):
+        check_videos(path)  # the last of them, too, before the first is looked at for long
     whole = [path.resolve().with_suffix("") for path in paths]
     stems = [path.name for path in whole]
 

@@ -75,7 +75,10 @@ def _found(path: Path, size: str | None, config: InspectConfig) -> dict[str, Any
         joints.check()
         account = account_of(choose_people(detections, config.people), min_confidence=config.min_confidence)
     except (DataError, OSError) as error:
-        other = what_else(path)
+        try:
+            other = what_else(path)
+        except DataError as misnamed:
+            return {"error": str(misnamed)}
         if other is None:
             return {"error": str(error)}
         return {"what": other} if config.json else {"lines": [f"no detections: {other}"]}

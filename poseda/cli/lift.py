@@ -16,6 +16,8 @@ from poseda.config import ConfigError, LiftConfig
 from poseda.config.limits import for_each
 
 if TYPE_CHECKING:
+    from poseda.config import RunConfig
+    from poseda.datasets.detections import Detections2D
     from poseda.export import LiftedPoses
     from poseda.inference import AdaptedLifter
     from poseda.video import Video
@@ -51,19 +53,28 @@ def run(arguments: list[str]) -> int:
     config = read(PROGRAM, arguments, _asked)
 
     from poseda.config import picture_size
-    from poseda.device import choose
-    from poseda.inference import AdaptedLifter
 
     try:
+        # Torch and the lifter take seconds to load: what can be refused without them is refused before.
+        _check_outputs(config)
+        detections = _early(config)
+
+        from poseda.device import choose
+        from poseda.inference import AdaptedLifter
+
         model = AdaptedLifter.load(config.model, config.arm, config.seed, choose(config.device))
         _refuse_idle(config, model)
-        given = {name: _or_run(config, model, name) for name in ("image_size", "layout")}
-        given["fov"] = _or_run(config, model, "fov") if config.intrinsics is None else config.fov
+        run_of = model.config
+        given = {name: _or_run(config, run_of, name) for name in ("image_size", "layout")}
+        given["fov"] = _or_run(config, run_of, "fov") if config.intrinsics is None else config.fov
         if config.fov is None or config.intrinsics is not None:
-            given["intrinsics"] = _or_run(config, model, "intrinsics")
-        given |= {name: _or_run(config, model, name) for name in ("video_detector", "video_model")}
+            given["intrinsics"] = _or_run(config, run_of, "intrinsics")
+        given |= {name: _or_run(config, run_of, name) for name in ("video_detector", "video_model")}
         given["image_size"] = picture_size(given["image_size"])
-        return (_stream if config.streams else _files)(config, model, given)
+        if config.streams:
+            with ExitStack() as closing:
+                return _stream(config, model, given, closing)
+        return _files(config, model, given, detections)
     except ValueError as error:
         raise PROGRAM.refusal(error) from error
 
@@ -116,44 +127,108 @@ def _refuse_idle(config: LiftConfig, model: AdaptedLifter) -> None:
             )
 
 
-def _or_run(config: LiftConfig, model: AdaptedLifter, name: str) -> Any:
+def _check_outputs(config: LiftConfig) -> None:
+    """Refuse files that exist."""
+    if config.output is not None:
+        _check_free(config, [config.output])
+    if config.overlay is not None:
+        _check_free(config, [config.overlay], "overlay")
+
+
+def _early(config: LiftConfig) -> Detections2D | None:
+    """The detections, read before a lifter is loaded; None of streams, and of videos, which must open.
+
+    None, too, where the run has no record that can be read, which is refused later.
+    """
+    from poseda import pretrained
+    from poseda.cli.footage import check_videos
+    from poseda.cli.recipe import recorded_options
+    from poseda.config import from_json
+    from poseda.datasets.checks import check_sized
+    from poseda.video import holds_videos
+
+    if config.streams:
+        return None
+    if holds_videos(config.input):
+        check_videos(config.input)
+        return None
+    record = recorded_options({"resume": True, "out": config.model or pretrained.FOLDER})
+    try:
+        run_of = from_json(record)
+    except (ValueError, KeyError, TypeError):
+        return None
+    detections = _detections(config, run_of, config.input)
+    if config.intrinsics is None and (config.fov is not None or not run_of.intrinsics):
+        check_sized(detections)
+    return detections
+
+
+def _detections(config: LiftConfig, run_of: RunConfig, path: Path) -> Detections2D:
+    """The detections to lift.
+
+    Args:
+        config: of the command.
+        run_of: of the lifter.
+        path: of files of detections.
+
+    Raises:
+        DataError: if they cannot be read.
+    """
+    from poseda.config import picture_size
+    from poseda.datasets.detection_files import read_detections
+    from poseda.datasets.joint_map import JointMap
+    from poseda.datasets.people import choose_people
+
+    names = JointMap.of(config.joints or run_of.joints or None)
+    detections = read_detections(
+        path,
+        picture_size(_or_run(config, run_of, "image_size")),
+        layout=_or_run(config, run_of, "layout"),
+        joints=names,
+        strict=config.strict,
+    )
+    if config.joints:  # the run's may be of other footage
+        names.check()
+    return choose_people(detections, config.people)
+
+
+def _or_run(config: LiftConfig, run_of: RunConfig, name: str) -> Any:
     """An option, or what the run had for it."""
     asked = getattr(config, name)
     if asked is not None or name not in ("image_size", "fov", "intrinsics"):
-        return getattr(model.config, name) if asked is None else asked
-    return _of_rig(config, model, name)
+        return getattr(run_of, name) if asked is None else asked
+    return _of_rig(config, run_of, name)
 
 
-def _of_rig(config: LiftConfig, model: AdaptedLifter, name: str) -> Any:
+def _of_rig(config: LiftConfig, run_of: RunConfig, name: str) -> Any:
     """What the run had for the path that is lifted.
 
     Raises:
         ConfigError: if the run had several values, and the path is none of its targets.
     """
-    from poseda.datasets.lens import find_cameras
-    from poseda.datasets.rig import names_of
-
-    values, targets = getattr(model.config, name), [path.resolve() for path in model.config.target]
+    values, targets = getattr(run_of, name), [path.resolve() for path in run_of.target]
     if len(targets) > 1 and config.input.resolve() in targets:
         at = targets.index(config.input.resolve())
         if name == "intrinsics":
+            from poseda.datasets.lens import find_cameras
+            from poseda.datasets.rig import names_of
+
             return find_cameras(values, names_of(targets))[at]
         return for_each(name, values, len(targets))[at]
     if len(values) > 1:
-        paths = " ".join(map(str, model.config.target))
+        paths = " ".join(map(str, run_of.target))
         raise ConfigError(
             name, f"expected a value for {config.input}, which is none of the run's {paths}, got none"
         )
     return values[0] if values else None
 
 
-def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> int:
+def _files(
+    config: LiftConfig, model: AdaptedLifter, given: dict[str, Any], detections: Detections2D | None
+) -> int:
     from poseda.cli.footage import with_detections
-    from poseda.datasets import read_detections
     from poseda.datasets.account import account_of
-    from poseda.datasets.joint_map import JointMap
     from poseda.datasets.lens import find_lens
-    from poseda.datasets.people import choose_people
     from poseda.export import bridged_frames, held_frames, skipped_tracks, world_note
     from poseda.inference import (
         LiftOptions,
@@ -166,19 +241,11 @@ def _files(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> i
     from poseda.video import check_pictures
 
     assert config.output is not None
-    _check_endings(config)
-    names = JointMap.of(config.joints or model.config.joints or None)
-    results = [path for path in (config.model, config.output.with_suffix("")) if path is not None]
-    detections = read_detections(
-        with_detections(config.input, results, given["video_detector"], given["video_model"]),
-        given["image_size"],
-        layout=given["layout"],
-        joints=names,
-        strict=config.strict,
-    )
-    if config.joints:  # the run's may be of other footage
-        names.check()
-    detections = choose_people(detections, config.people)
+    _check_libraries(config)
+    if detections is None:
+        results = [path for path in (config.model, config.output.with_suffix("")) if path is not None]
+        path = with_detections(config.input, results, given["video_detector"], given["video_model"])
+        detections = _detections(config, model.config, path)
     if config.video is not None:
         check_pictures(_pictures(config, detections.clip_name), detections, given["image_size"])
     options = LiftOptions.of(config, model.config, detections.reading.rate)
@@ -234,16 +301,14 @@ def _named(
     ]
 
 
-def _check_endings(config: LiftConfig) -> None:
-    """Refuse files that cannot be written, or that exist, before there is anything to write."""
+def _check_libraries(config: LiftConfig) -> None:
+    """Refuse files whose library is missing, before there is anything to write."""
     from poseda.export import check_movie, check_suffix
 
     assert config.output is not None
     check_suffix(config.output)
-    _check_free(config, [config.output])
     if config.overlay is not None:
         check_movie(config.overlay)
-        _check_free(config, [config.overlay], "overlay")
 
 
 def _pictures(config: LiftConfig, clip_name: Callable[[int], str]) -> Callable[[int], Video | None]:
@@ -293,12 +358,15 @@ def _show(summary: dict[str, Any], skipped: list[str], as_json: bool) -> None:
     from poseda.method.at_limit import said
 
     left_out = ", ".join(skipped[:NAMED]) + (f" and {len(skipped) - NAMED} more" if skipped[NAMED:] else "")
-    missing = "; ".join(f"{count} frames: {reason}" for reason, count in summary["dropped"].items())
+    missing = "; ".join(
+        f"{counted(count, 'frame')}: {reason}" for reason, count in summary["dropped"].items()
+    )
     named = [f"{clip['name']} {clip['valid']}/{clip['frames']}" for clip in summary["clips"][:NAMED]]
     more = " …" if summary["clips"][NAMED:] else ""
     lines = [
-        "lifted {valid} of {frames} frames, {people} people, by {arm} of seed {seed}; "
-        "camera: {camera}".format_map(summary),
+        f"lifted {summary['valid']} of {counted(summary['frames'], 'frame')}, "
+        f"{counted(summary['people'], 'person', 'people')}, "
+        "by {arm} of seed {seed}; camera: {camera}".format_map(summary),
         f"clips: {', '.join(named)}{more}",
         *summary["heights"][:NAMED],
         *(["… and others"] if summary["heights"][NAMED:] else []),
@@ -332,7 +400,7 @@ def _stretches(stretches: list[tuple[int, int]]) -> str:
     return ", ".join(words) + (f" and {len(stretches) - NAMED} more" if stretches[NAMED:] else "")
 
 
-def _stream(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> int:
+def _stream(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any], closing: ExitStack) -> int:
     import json
 
     import torch
@@ -345,7 +413,7 @@ def _stream(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> 
     torch.set_num_threads(1)  # one pose is too little work to share
     source: Any = sys.stdin.buffer
     if config.camera:
-        source = _camera(config, given)
+        source = _camera(config, given, closing)
     if given["fov"] == "estimate":
         given["fov"] = None  # the run's, which no single pose can repeat
     lifter = LineLifter(
@@ -362,7 +430,6 @@ def _stream(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> 
     with ExitStack() as stack:
         sink = sys.stdout
         if config.output is not None:
-            _check_free(config, [config.output])
             sink = stack.enter_context(_opened(config.output))
         try:
             serve(lifter, source, sink, summary)
@@ -378,14 +445,14 @@ def _stream(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any]) -> 
     return code
 
 
-def _camera(config: LiftConfig, given: dict[str, Any]) -> Any:
+def _camera(config: LiftConfig, given: dict[str, Any], closing: ExitStack) -> Any:
     """The lines of a camera. They decide the picture's size, the joints and the rate."""
     from poseda.cli.footage import detector_of
     from poseda.inference import LiftOptions
     from poseda.video import open_camera
     from poseda.video.lines import CameraLines
 
-    detector = detector_of(given["video_detector"], given["video_model"])
+    detector = closing.enter_context(detector_of(given["video_detector"], given["video_model"]))
     camera = open_camera(str(config.input))
     rate = given["rate"] = config.rate or camera.rate or LiftOptions.rate
     if config.rate is None:

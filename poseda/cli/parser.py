@@ -161,9 +161,10 @@ def _for(program: Program, path: Path, options: Options) -> Options:
     }
     left = list(dict.fromkeys(name.partition(".")[0] for name in options if name not in kept))
     if left:
+        what = "1 option or section" if len(left) == 1 else f"{len(left)} options and sections"
         complain(
-            f"{path}: left out {len(left)} options and sections of the run, which {program.name} does not "
-            f"take from it: {', '.join(left)}",
+            f"{path}: left out {what} of the run, which {program.name} does not take from it: "
+            f"{', '.join(left)}",
             program.caller,
         )
     return kept

@@ -6,8 +6,9 @@ change both, wherever they stand. Of an option that is given again, the later va
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -17,6 +18,24 @@ Record = TypeVar("Record")
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells give it."""
+
+COMMANDS = {
+    "adapt": "adapt a lifter to footage without labels and compare the arms of the method",
+    "lift": "lift 2D detections with the lifter of a run, from files or line by line",
+    "view": "open the report of a run, or play lifted poses, in the browser",
+    "inspect": "account for files of 2D detections, without a model",
+    "evaluate": "evaluate the lifters of a run on a domain file or by a published protocol",
+    "export": "write a lifter of a run as an ONNX file",
+    "bench": "time the fused op against its rivals",
+    "doctor": "test whether all that is installed works",
+    "info": "show versions, instruction set, CUDA library, threads and the lifter of the package",
+}
+"""What each command does; its module has the same name."""
+
+
+def programs(commands: Iterable[str] = tuple(COMMANDS)) -> dict[str, Program]:
+    """The program of each command, which its module holds."""
+    return {name: import_module(f"poseda.cli.{name}").PROGRAM for name in commands}
 
 
 class UsageError(Exception):

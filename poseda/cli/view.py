@@ -43,8 +43,7 @@ def _report(config: ViewConfig) -> Path:
     from poseda.runs import RunFolder
 
     if not (config.path / RUN_FILE).exists():
-        wanted = f"the folder of a run, with {RUN_FILE}, or an npz of `poseda lift`"
-        raise UsageError(f"PATH: expected {wanted}, got {config.path}")
+        raise _neither(config.path)
     if config.page is not None:
         raise UsageError(
             "--page: expected an npz of `poseda lift` beside it, got a run, which has its report"
@@ -57,14 +56,40 @@ def _report(config: ViewConfig) -> Path:
     return report
 
 
+def _neither(path: Path) -> UsageError:
+    """The refusal of what cannot be viewed."""
+    from poseda.config.commands import RUN_FILE
+
+    wanted = f"the folder of a run, with {RUN_FILE}, or an npz of `poseda lift`"
+    return UsageError(f"PATH: expected {wanted}, got {path}")
+
+
+def _check_npz(path: Path) -> None:
+    """Refuse what is no npz of lifted poses before torch is loaded, which takes seconds.
+
+    Raises:
+        UsageError: naming what can be viewed.
+    """
+    from poseda.datasets.errors import DataError
+    from poseda.datasets.formats.npz import Archive
+
+    try:
+        lifted = "pose_3d" in Archive(path)
+    except DataError as error:
+        raise _neither(path) from error
+    if not lifted:
+        raise _neither(path)
+
+
 def _clip(config: ViewConfig) -> Path:
     """A page of lifted poses: where the user wants it, or in a new folder for temporary files."""
-    from poseda.export import poses_page, read_poses
-    from poseda.runs.atomic import write_atomically
-
+    _check_npz(config.path)
     page = config.page
     if page is not None and page.exists() and not config.overwrite:
         raise UsageError(f"--page: expected a new file, got {page}, which exists; --overwrite replaces it")
+    from poseda.export import poses_page, read_poses
+    from poseda.runs.atomic import write_atomically
+
     text = poses_page(read_poses(config.path), config.path.stem)
     if page is None:
         page = Path(tempfile.mkdtemp(prefix="poseda-")) / f"{config.path.stem}.html"

@@ -14,10 +14,10 @@ from cyclopts import (
 )
 from cyclopts.exceptions import ConsumeMultipleError
 
-from poseda.cli.program import Program, negative_name, option_name
+from poseda.cli.program import Program, negative_name, option_name, programs
 from poseda.config.fields import Field
 from poseda.config.limits import near_choice, words
-from poseda.config.near import guess
+from poseda.config.near import ALIKE, guess
 
 if TYPE_CHECKING:
     from cyclopts import Token
@@ -60,8 +60,17 @@ def _unknown(token: Token, program: Program) -> str:
     known = [entry.name for entry in program.fields()]
     if any(other.startswith(f"{name}.") for other in known):
         return f"{where}: expected options of this section, such as {_first(name, known, from_file)}"
-    meant = guess(name, known, str if from_file else program.name_of)
-    return f"{where}: expected an option of {program.name}, got an unknown one{meant}"
+    show = str if from_file else program.name_of
+    if others := _others(name, program):
+        meant = guess(name, known, show, ALIKE)
+        return f"{where}: expected an option of {program.name}, got one of {' and '.join(others)}{meant}"
+    return f"{where}: expected an option of {program.name}, got an unknown one{guess(name, known, show)}"
+
+
+def _others(name: str, program: Program) -> list[str]:
+    """Other commands that have an option of this name."""
+    names = {one.name: {entry.name for entry in one.fields()} for one in programs().values()}
+    return [other for other, known in names.items() if name in known and other != program.name]
 
 
 def _first(section: str, known: list[str], from_file: bool) -> str:

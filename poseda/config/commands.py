@@ -35,6 +35,12 @@ FEWEST_JOINTS = 8
 RUN_FILE = "config.json"
 """The file that makes a folder a run folder."""
 
+POSES = (".npz", ".json", ".csv", ".bvh", ".trc", ".c3d", ".mot", ".glb")
+"""Endings of the files that `poseda lift` writes."""
+
+MOVIES = (".mp4", ".gif")
+"""Endings of the movies that it writes."""
+
 
 @dataclass(frozen=True)
 class FileConfig:
@@ -294,6 +300,10 @@ class LiftConfig:
         check_fields(self)
         if self.output is None and not self.streams:
             raise ConfigError("output", "expected a file, as <input> is not a stream, got none", "input")
+        if self.output is not None and not self.streams and self.output.suffix not in POSES:
+            raise ConfigError("output", f"expected a file ending in {', '.join(POSES)}, got {self.output}")
+        if self.overlay is not None and self.overlay.suffix not in MOVIES:
+            raise ConfigError("overlay", f"expected a file ending in {', '.join(MOVIES)}, got {self.overlay}")
         if self.moving_camera and self.camera_pitch is not None:
             wanted = f"expected none with <moving_camera>, got {self.camera_pitch:g}"
             raise ConfigError("camera_pitch", wanted, "moving_camera")

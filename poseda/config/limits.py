@@ -321,9 +321,17 @@ def problem(hint: Any, value: Any) -> str | None:
                 return inner
     for limit in own:
         if isinstance(limit, Limit) and not limit.allows(value):
-            paths = isinstance(value, tuple) and any(isinstance(part, Path) for part in value)
-            return f"expected {limit.wanted}, got {' '.join(map(str, value)) if paths else repr(value)}"
+            return f"expected {limit.wanted}, got {_as_typed(value)}"
     return None
+
+
+def _as_typed(value: Any) -> str:
+    """A value as it is typed on a command line."""
+    if isinstance(value, tuple):
+        return " ".join(part if isinstance(part, str) else _as_typed(part) for part in value) or "nothing"
+    if isinstance(value, float):
+        return f"{value:.12g}"
+    return str(value) if isinstance(value, Path) else repr(value)
 
 
 def near_choice(hint: Any, value: Any) -> str:

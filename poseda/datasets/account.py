@@ -116,7 +116,7 @@ class Account:
 
     def _facts(self) -> Iterator[str]:
         yield f"{self.format}, layout {self.layout} ({TOLD[self.layout_told_by]})"
-        people = "1 person" if self.people == 1 else f"{self.people} people"
+        people = counted(self.people, "person", "people")
         names = ", ".join(str(clip["name"]) for clip in self.clips[:SHOWN])
         more = ", …" if len(self.clips) > SHOWN else ""
         yield f"{people} ({TRACKED[self.tracking]}) in {counted(len(self.clips), 'clip')}: {names}{more}"

@@ -51,6 +51,19 @@ def usable(detections: Detections2D, min_confidence: float = DEFAULT_CONFIDENCE)
     return np.asarray(confident & np.isfinite(detections.pose_2d).all(-1))
 
 
+def check_sized(detections: Detections2D) -> None:
+    """Refuse pixels of pictures whose size is unknown.
+
+    Raises:
+        DataError: with the option that gives it.
+    """
+    if detections.image_size is None and detections.units == "pixels":
+        raise DataError(
+            f"{detections.path}: image size: expected width x height in pixels (--image-size), found none in "
+            f"{detections.format}"
+        )
+
+
 def checked(detections: Detections2D) -> Detections2D:
     """The same detections with a sentence on each doubt.
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from poseda.datasets.detections import Detections2D, Reading
+from poseda.datasets.errors import DataError
 from poseda.datasets.formats.coco import is_coco_annotations, read_coco_annotations
 from poseda.datasets.formats.deeplabcut import is_deeplabcut, read_deeplabcut_csv, without_copies
 from poseda.datasets.formats.deeplabcut_h5 import read_deeplabcut_h5
@@ -29,6 +30,7 @@ from poseda.datasets.formats.ultralytics import is_label_text, read_label_texts
 from poseda.datasets.formats.videopose3d import read_videopose3d_2d
 from poseda.datasets.joint_map import JointMap
 from poseda.datasets.layouts import Layout
+from poseda.datasets.otherwise import VIDEOS
 
 FORMATS = (
     "COCO results or annotations JSON, AlphaPose/Halpe JSON, MMPose/RTMPose/Sapiens JSON, OpenPose JSON, "
@@ -123,7 +125,7 @@ class _Reader:
         folders = [path, *in_natural_order([folder for folder in path.rglob("*") if folder.is_dir()])]
         folders = [folder for folder in folders if not hidden(folder.relative_to(path)) and _files(folder)]
         if not folders:
-            raise Field(path, "folder").fail(f"files ending in {', '.join(SUFFIXES)}", "none")
+            raise _nothing_to_read(path)
         if len(folders) == 1 and folders[0] == path:
             return self.folder(path)
         folders.sort(key=lambda folder: folder.relative_to(path).parts)
@@ -206,6 +208,14 @@ class _Reader:
             return read_plain_detections(archive, self.layout, self.size, self.joints)
         members = ", ".join(archive.members)[:80]
         raise archive.fail("members", "positions_2d, keypoints or pose_2d", members or "none")
+
+
+def _nothing_to_read(folder: Path) -> DataError:
+    """The refusal of a folder without detections. It names videos, which adapt and lift take, too."""
+    wanted, place = f"files ending in {', '.join(SUFFIXES)}", Field(folder, "folder")
+    if any(file.suffix.lower() in VIDEOS for file in folder.rglob("*")):
+        return place.fail(wanted, "videos, which --target of poseda adapt and --input of poseda lift take")
+    return place.fail(f"{wanted}, or videos ending in {', '.join(VIDEOS)}", "none")
 
 
 def _files(folder: Path) -> list[Path]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from poseda.config import FEWEST_JOINTS
-from poseda.datasets.checks import conversion_of, refuse_off_picture, usable
+from poseda.datasets.checks import check_sized, conversion_of, refuse_off_picture, usable
 from poseda.datasets.conversion import enough_seen
 from poseda.datasets.detections import DEFAULT_CONFIDENCE, DEFAULT_FIELD_OF_VIEW, Detections2D
 from poseda.datasets.errors import DataError
@@ -119,11 +119,7 @@ def _sizes(detections: Detections2D, intrinsics: Intrinsics | None) -> np.ndarra
                 f"{detections.path}: image size: expected the intrinsics' {wanted}, found {found}"
             )
         return given
-    if detections.image_size is None and detections.units == "pixels":
-        raise DataError(
-            f"{detections.path}: image size: expected width x height in pixels (--image-size), found none in "
-            f"{detections.format}"
-        )
+    check_sized(detections)
     return detections.image_size
 
 

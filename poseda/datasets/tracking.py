@@ -384,5 +384,6 @@ def _most_in_a_picture(clip: np.ndarray, frame: np.ndarray) -> int:
     return int(counts.max(initial=0))
 
 
-def counted(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
+def counted(count: int, what: str, several: str = "") -> str:
+    """A number of things in words; ``several`` is their plural where an s does not make it."""
+    return f"{count} {what if count == 1 else several or f'{what}s'}"

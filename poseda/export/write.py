@@ -9,6 +9,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
+from poseda.config.commands import POSES
 from poseda.export.bvh import bvh_text
 from poseda.export.c3d import c3d_bytes
 from poseda.export.glb import glb_bytes
@@ -47,7 +48,7 @@ BRIDGED = (".bvh", ".mot", ".glb")
 LONGEST = 80
 """Most letters of a clip's name in the name of a file."""
 
-SUFFIXES = (*WHOLE, *PERSON, *CLIP)
+SUFFIXES = POSES
 """Endings of the files that can be written."""
 
 

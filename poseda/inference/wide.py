@@ -69,12 +69,15 @@ class Found:
         return self.tilt() + ("" if self.fit is None else f"; {self._fit(self.fit)}")
 
     def _fit(self, fit: Fitted) -> str:
-        lost = f", {fit.unconverged} not converged" if fit.unconverged else ""
         outliers = int(fit.outlier.sum())
-        return (
-            f"bones of one length fitted to {counted(len(fit.tracks), 'track')}{lost}, "
-            f"{outliers} detected joints taken for outliers"
+        said = (
+            f"bones of one length fitted to {counted(len(fit.tracks), 'track')}, "
+            f"{counted(outliers, 'detected joint')} taken for {'an outlier' if outliers == 1 else 'outliers'}"
         )
+        if fit.unconverged:
+            tracks = counted(fit.unconverged, "track")
+            said += f"; the fit of {tracks} was not finished (--overlay shows how good it is)"
+        return said
 
     def tilt(self) -> str:
         """The tilt in words."""
@@ -89,8 +92,14 @@ class Found:
         spread = f"(+- {self.error[clip]:.0f})"
         if clip in self.moved:
             least, most = self.moved[clip]
-            return f"{least:.0f} to {most:.0f} degrees down {spread}"
-        return f"{self.pitch[clip]:.0f} degrees down, rolled {self.roll[clip]:.0f} {spread}"
+            return f"{_pitched(least)} to {_pitched(most)} {spread}"
+        return f"{_pitched(self.pitch[clip])}, rolled {round(self.roll[clip])} {spread}"
+
+
+def _pitched(degrees: float) -> str:
+    """Where a camera looks, in words."""
+    whole = round(degrees)
+    return f"{counted(abs(whole), 'degree')} {'down' if whole > 0 else 'up'}" if whole else "level"
 
 
 def lift_wide(

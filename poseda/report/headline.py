@@ -114,9 +114,12 @@ def _comparison(record: RunRecord, models: Models) -> list[str]:
     if shown is None or models.compared != models.recommended:
         return []
     kinds = [tile["change"].kind for tile in shown["tiles"]]
+    better, worse = (
+        f"{kinds.count(kind)} {'is' if kinds.count(kind) == 1 else 'are'}" for kind in ("better", "worse")
+    )
     return [
-        f"Of {len(kinds)} numbers that need no labels, {kinds.count('better')} are better than those of "
-        f"{models.source} and {kinds.count('worse')} are worse."
+        f"Of {len(kinds)} numbers that need no labels, {better} better than with {models.source}, and "
+        f"{worse} worse."
     ]
 
 

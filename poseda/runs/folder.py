@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +40,13 @@ class RunFolder:
     Args:
         path: of the folder; made by :meth:`open`.
         writes: false in all but one of several processes of a run; writing and locking then have no effect.
+
+    Attributes:
+        finished: whether :meth:`open` found all that is asked for computed, so that nothing is left to do.
     """
 
     def __init__(self, path: Path | str, writes: bool = True) -> None:
-        self.path, self.writes = Path(path), writes
+        self.path, self.writes, self.finished = Path(path), writes, False
         self._lock = FolderLock(self.path, writes)
 
     # ------------------------------------------------------------------------------------ what it holds
@@ -212,6 +217,31 @@ class RunFolder:
         """Release the lock; without effect where it is not held."""
         self._lock.release()
 
+    def check(self, config: RunConfig, device: str) -> None:
+        """Refuse a folder in which a run can neither begin nor continue; nothing is written to others.
+
+        For before its data are looked at, which may take long; :meth:`open` checks again.
+
+        Args:
+            config: of the run.
+            device: kind of its device, such as ``cpu``.
+
+        Raises:
+            FolderError: if the folder is in use, holds what it should not, or cannot be written.
+        """
+        self.claim()
+        self.release()
+        self._examine(config)
+        try:
+            there = next(place for place in (self.path, *self.path.absolute().parents) if place.exists())
+        except OSError as error:
+            raise self._unusable(error) from error
+        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+            reason = f"{there} is {'not writable' if there.is_dir() else 'a file'}"
+            raise FolderError(f"--out: expected a folder that can be written, got {self.path} ({reason})")
+        if config.resume:
+            self.check_partials(device)
+
     def open(
         self, config: RunConfig, domains: Domains, splits: Sequence[str], verdict: Verdict | None = None
     ) -> RunConfig:
@@ -238,11 +268,13 @@ class RunFolder:
             config, earlier = self._examine(config, data)  # another run may have come between
             self._remove_leftovers()
             record = {"config": to_json(config), "versions": versions(), "earlier_versions": earlier}
+            self.finished = config.resume and self._complete(config, splits, verdict)
             self._config.write(record | {"seeds": list(config.seeds), "data": data})
-            self.card.write(protocol_card(config, domains, splits))
             if isinstance(domains, OwnDomains) and domains.accounts:
                 self.account.write(accounts_as_json(domains.accounts))
-            self.verdict.write(verdict, config.arms)
+            if not self.finished:  # card and verdict of a finished run hold its evidence
+                self.card.write(protocol_card(config, domains, splits))
+                self.verdict.write(verdict, config.arms)
         except OSError as error:
             raise self._unusable(error) from error
         return config
@@ -261,17 +293,21 @@ class RunFolder:
                     f"--device: the run to resume has {name} unfinished on {begun}, got {device}"
                 )
 
-    def _examine(self, config: RunConfig, data: dict[str, str]) -> tuple[RunConfig, list[dict[str, str]]]:
+    def _examine(
+        self, config: RunConfig, data: dict[str, str] | None = None
+    ) -> tuple[RunConfig, list[dict[str, str]]]:
         """The configuration to run, and the versions a resumed run was computed with before.
+
+        Data that are not given are not compared with those of the resumed run.
 
         Raises:
             FolderError: if the folder holds what it should not, or no run to resume.
         """
         if not config.resume:
             if self._occupied():
+                remedy = "--resume continues it" if self._resumable() else "name another folder"
                 raise FolderError(
-                    f"--out: expected a new or empty folder, got {self.path} with files in it; "
-                    f"--resume continues it"
+                    f"--out: expected a new or empty folder, got {self.path} with files in it; {remedy}"
                 )
             return config, []
         try:
@@ -279,9 +315,10 @@ class RunFolder:
         except OSError as error:
             raise self._unusable(error) from error
         if not begun:
+            others = self._occupied()
+            remedy = "name the folder of a run" if others else "without --resume a run begins there"
             raise FolderError(
-                f"--resume: expected a run to continue in --out, got {self.path} without {RUN_FILE}; "
-                f"without --resume a run begins there"
+                f"--resume: expected a run to continue in --out, got {self.path} without {RUN_FILE}; {remedy}"
             )
         saved = self.read_record()
         self.results.read()  # a damaged file is refused before training
@@ -289,6 +326,32 @@ class RunFolder:
         if saved["versions"] not in (versions(), *earlier):
             earlier = [*earlier, saved["versions"]]
         return _resumed(config, saved, data), earlier
+
+    def _complete(self, config: RunConfig, splits: Sequence[str], verdict: Verdict | None) -> bool:
+        """Whether all that a run computes is there, by the versions that are installed.
+
+        The evidence comes last: :meth:`open` removes it, with the verdict, where something is left to do.
+        """
+        units = list(product(config.seeds, config.arms))
+        judged, numbers = self.verdict.read(), self.labelfree
+        there = {(row["seed"], row["arm"], row["split"]) for row in self.results.read()}
+        return (
+            self.read_record()["versions"] == versions()
+            and not self.partials()
+            and there >= {(*unit, split) for unit in units for split in splits}
+            and all(self.weights(seed, arm, "lifter").exists() for seed, arm in units)
+            and all(file.exists() for file in (self.card, self.samples, self.clips, numbers))
+            and set(numbers.read()["models"]) >= set(config.arms)
+            and (judged is None if verdict is None else judged is not None and "evidence" in judged)
+        )
+
+    def _resumable(self) -> bool:
+        """Whether the folder holds a run with a record that can be read."""
+        try:
+            self.read_record()
+        except FolderError:
+            return False
+        return True
 
     def _occupied(self) -> bool:
         """Whether the folder holds anything but what a run leaves that was killed during its first write."""
@@ -311,13 +374,13 @@ class RunFolder:
         return FolderError(f"--out: expected a folder that can be written, got {self.path} ({reason})")
 
 
-def _resumed(config: RunConfig, saved: dict[str, Any], data: dict[str, str]) -> RunConfig:
+def _resumed(config: RunConfig, saved: dict[str, Any], data: dict[str, str] | None) -> RunConfig:
     """The configuration with the arms and seeds of the run to resume before its own."""
     try:
         check_resumable(config, saved["config"])
     except ValueError as error:
         raise FolderError(str(error)) from error
-    if saved["data"]["sha256"] != data["sha256"]:
+    if data is not None and saved["data"]["sha256"] != data["sha256"]:
         raise FolderError(
             f"--data: expected the data of the run to resume ({saved['data']['name']}), got other content"
         )

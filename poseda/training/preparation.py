@@ -90,7 +90,7 @@ def _prepare(
         folder.check_partials(fabric.device.type)
     if folder.writes:
         config = folder.open(config, domains, splits, verdict)
-    config = fabric.broadcast(config)
+    config, folder.finished = fabric.broadcast((config, folder.finished))
     return Run(domains, data, config, fabric, folder, observer, splits, verdict, lifter)
 
 

@@ -63,10 +63,14 @@ class Run:
     def train(self) -> list[dict[str, Any]]:
         """Train every arm of every seed and evaluate it; return the rows of all.
 
+        Of a resumed run that was finished, nothing is computed again.
+
         Raises:
             TrainingError: if the training cannot go on.
         """
         with self.folder.locked():
+            if self.folder.finished:
+                return self.folder.results.read()
             results: list[dict[str, Any]] = []
             for seed, arm in product(self.config.seeds, self.config.arms):
                 results += self.train_arm(seed, arm)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from poseda.video.container import Video, holds_videos, open_camera
 from poseda.video.detectors import Detector, open_detector
-from poseda.video.footage import check_pictures, detect, detect_all, pictures_of
+from poseda.video.footage import check_pictures, detect, detect_all, pictures_of, videos_of
 
 __all__ = [
     "Detector",
@@ -21,4 +21,5 @@ __all__ = [
     "open_camera",
     "open_detector",
     "pictures_of",
+    "videos_of",
 ]

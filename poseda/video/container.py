@@ -137,7 +137,7 @@ def _opened(name: str, place: Field, container_format: str | None = None) -> Ite
             stream.thread_type = "AUTO"
             yield container, stream
     except (av.error.FFmpegError, OSError) as error:
-        raise place.fail("a video that FFmpeg can decode", _brief(error)) from error
+        raise place.fail("a video that FFmpeg can decode", f"none ({_brief(error)})") from error
 
 
 def upright(frame: Any) -> np.ndarray:
@@ -161,4 +161,4 @@ def _announced(container: Any, rate: float | None) -> int:
 
 
 def _brief(error: Exception) -> str:
-    return " ".join(str(error).split())[:120]
+    return " ".join(str(getattr(error, "strerror", None) or error).split())[:120]

@@ -9,8 +9,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from poseda.config import ConfigError
+from poseda.datasets.errors import DataError
 from poseda.datasets.layouts import HALPE26, MEDIAPIPE33, Layout
-from poseda.video.extras import require
+from poseda.video.extras import MissingExtra, require
+from poseda.video.native import NativeStderr
 
 CONFIDENT = 0.5
 """Confidence from which MediaPipe counts a person as found: its own default."""
@@ -41,16 +43,26 @@ class Detector(Protocol):
 
 
 class _Closing:
-    """Closes what an object of another package holds."""
+    """Closes what an object of another package holds. What the package said shows where it failed."""
 
     _inner: Any = None
+    said: NativeStderr | None = None
 
     def __enter__(self) -> Any:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if hasattr(self._inner, "close"):
-            self._inner.close()
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        try:
+            if hasattr(self._inner, "close"):
+                self._inner.close()
+        finally:
+            if self.said is not None:
+                self.said.end(shown=_unexplained(error))
+
+
+def _unexplained(error: BaseException | None) -> bool:
+    """Whether an error needs what the package said: refusals of ours and Ctrl-C do not."""
+    return isinstance(error, Exception) and not isinstance(error, ConfigError | DataError | MissingExtra)
 
 
 class BlazePose(_Closing):
@@ -154,7 +166,9 @@ def _landmarks(people: Any, picture: np.ndarray) -> np.ndarray:
 
 
 def open_detector(name: str, model: Path | None = None) -> Detector:
-    """A detector by its name.
+    """A detector by its name. What its package says on stderr shows only if it fails.
+
+    Close it, or use it in a ``with`` block: until then the descriptor of stderr leads elsewhere.
 
     Args:
         name: ``mediapipe`` or ``rtmpose``.
@@ -164,6 +178,17 @@ def open_detector(name: str, model: Path | None = None) -> Detector:
         ConfigError: if there is no model.
         MissingExtra: if the detector's package is missing.
     """
+    said = NativeStderr()
+    try:
+        detector = _made(name, model)
+    except BaseException as error:
+        said.end(shown=_unexplained(error))
+        raise
+    detector.said = said
+    return detector
+
+
+def _made(name: str, model: Path | None) -> BlazePose | PoseLandmarker | RTMPose:
     if name == "rtmpose":
         if model is not None:
             wanted = f"expected none with <video_detector> rtmpose, whose weights rtmlib fetches, got {model}"

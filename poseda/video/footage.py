@@ -18,13 +18,11 @@ from poseda.datasets.errors import DataError
 from poseda.datasets.formats.field import Field
 from poseda.datasets.formats.files import MOST_NAMED, in_natural_order
 from poseda.datasets.formats.npz import Archive
+from poseda.datasets.formats.plain_detections import MADE_BY, made_by
 from poseda.datasets.formats.ultralytics import is_label_text
 from poseda.datasets.tracking import counted
 from poseda.video.container import Video, files_of, is_video
 from poseda.video.detectors import Detector
-
-MADE_BY = "made_by"
-"""The member of a kept file that says from which video and by which detector it was made."""
 
 Progress = Callable[[int, int], None]
 Notice = Callable[[str], None]
@@ -87,7 +85,7 @@ def detect_all(
     """
     if path.is_dir():
         _say_left_out(path, notice)
-    videos = [path] if path.is_file() else _videos(path)
+    videos = videos_of(path)
     facts = [{"video": video.name, "sha256": _digest(video), "asked": asked} for video in videos]
     home = kept[-1] if path.is_file() else kept[-1] / path.resolve().name
     for below in [place for folder in dict.fromkeys([kept[-1], *kept]) for place in _places(folder, path)]:
@@ -103,12 +101,13 @@ def detect_all(
     there = _there(files, facts)
     if len({str(file) for file in files}) < len(files):
         raise Field(path).fail("videos with different names", "two whose names differ in their endings alone")
-    for video, file, fact, done in zip(videos, files, facts, there, strict=True):
-        if done:
+    opened = [None if done else Video(video) for video, done in zip(videos, there, strict=True)]
+    for video, file, fact, pictures in zip(videos, files, facts, opened, strict=True):
+        if pictures is None:
             notice(f"{video}: its detections are there already, in {file}")
             continue
         with open_detector() as detector:  # anew for each video: detectors remember where people were
-            _make(Video(video), file, detector, fact, notice, progress(f"2D poses of {video.name}"))
+            _make(pictures, file, detector, fact, notice, progress(f"2D poses of {video.name}"))
     if path.is_dir():
         _remove_others(home, files, notice)
         return home
@@ -128,7 +127,7 @@ def pictures_of(path: Path, clip_name: Callable[[int], str]) -> Callable[[int], 
     if not path.is_dir():
         video = Video(path) if is_video(path) else None
         return lambda clip: video
-    named = {file.relative_to(path).with_suffix("").as_posix(): file for file in _videos(path)}
+    named = {file.relative_to(path).with_suffix("").as_posix(): file for file in videos_of(path)}
 
     def find(clip: int) -> Video | None:
         file = named.get(clip_name(clip))
@@ -172,7 +171,10 @@ def check_pictures(
             )
 
 
-def _videos(folder: Path) -> list[Path]:
+def videos_of(folder: Path) -> list[Path]:
+    """The videos of a folder and of those in it, in natural order; a file alone is its own."""
+    if folder.is_file():
+        return [folder]
     found = in_natural_order(list(filter(is_video, files_of(folder))))
     return sorted(found, key=lambda file: file.parent.parts)
 
@@ -232,9 +234,10 @@ def _make(
         notice(note)
     found = detect(video, detector, progress)
     _save(file, found, fact | {"detector": detector.name})
+    poses, people = counted(len(found), "pose"), counted(len(np.unique(found.person)), "person", "people")
     notice(
-        f"{video.path}: {len(found)} poses of {len(np.unique(found.person))} people, {video.size[0]}x"
-        f"{video.size[1]}, by {detector.name}; kept in {file}, so that a second run need not look for them"
+        f"{video.path}: {poses} of {people}, {video.size[0]}x{video.size[1]}, by {detector.name}; "
+        f"kept in {file}, so that a second run need not look for them"
     )
 
 
@@ -269,11 +272,9 @@ def _made_by(file: Path) -> dict[str, Any]:
     if not file.is_file():
         return {}
     try:
-        archive = Archive(file)
-        content = json.loads(str(archive.read(MADE_BY, (), "U"))) if MADE_BY in archive else {}
-    except (DataError, ValueError):
+        return made_by(Archive(file))
+    except DataError:
         return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _check_ours(file: Path) -> None:

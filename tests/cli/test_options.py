@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -17,10 +18,10 @@ from benchmarks.step import lifters, processes, profile
 from benchmarks.step import program as step
 from benchmarks.tables import draw
 from poseda import __version__
-from poseda.cli import COMMANDS, adapt, bench, doctor, evaluate, export, info, lift, main
+from poseda.cli import adapt, bench, doctor, evaluate, export, info, lift, main
 from poseda.cli.help import help_text
 from poseda.cli.options import parse
-from poseda.cli.program import Program, UsageError, option_name
+from poseda.cli.program import COMMANDS, Program, UsageError, option_name
 from poseda.config import RunConfig, preset
 from poseda.config.fields import help_texts
 from poseda.config.limits import Above, AtLeast, choices, parts
@@ -77,6 +78,8 @@ def test_a_path_may_be_left_out_where_its_option_says_so(tmp_path: Path) -> None
         (["lift", "--modle", "r"], "--model"),
         (["bench", "--batch", "8"], "--batches"),
         (["info", "--jason"], "--json"),
+        (["lift", "--person", "1"], "--people"),
+        (["lift", "--seeds", "1"], "--seed"),
     ],
 )
 def test_a_mistyped_name_is_answered_with_the_one_that_may_be_meant(
@@ -84,6 +87,23 @@ def test_a_mistyped_name_is_answered_with_the_one_that_may_be_meant(
 ) -> None:
     assert main(arguments) == 2
     assert capsys.readouterr().err.endswith(f"; did you mean {meant}?\n")
+
+
+def test_an_option_of_another_command_is_answered_with_that_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for line, said in {
+        "adapt --rate 30": "--rate: expected an option of poseda adapt, got one of poseda lift",
+        "info --overwrite": "got one of poseda lift and poseda view and poseda export",
+        "view --target x": "got one of poseda adapt",
+    }.items():
+        assert main(line.split()) == 2
+        assert capsys.readouterr().err.endswith(f"{said}\n")
+    (tmp_path / "options.yaml").write_text("rate: 30\n")
+    assert main(["adapt", "--config", str(tmp_path / "options.yaml")]) == 2
+    assert capsys.readouterr().err.endswith(
+        "rate: expected an option of poseda adapt, got one of poseda lift\n"
+    )
 
 
 def test_all_that_is_missing_is_named_at_once(tmp_path: Path) -> None:
@@ -223,6 +243,50 @@ sys.meta_path.insert(0, Forbidden())
 from poseda.cli import main
 sys.exit(main(sys.argv[1:]))
 """
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("lift --input op --output m.fbx", "--output: expected a file ending in .npz, .json, .csv, .bvh"),
+        ("lift --input op --output old.bvh", "--output: expected a new file, got old.bvh, which exists"),
+        ("lift --input - --output old.bvh", "--output: expected a new file, got old.bvh, which exists"),
+        ("lift --input op --output m.bvh --overlay m.avi", "--overlay: expected a file ending in .mp4, .gif"),
+        (
+            "lift --input op --output m.bvh --image-size 9x9 --overlay old.gif",
+            "--overlay: expected a new file, got old.gif",
+        ),
+        (
+            "lift --input op --output m.bvh",
+            "op: image size: expected width x height in pixels (--image-size)",
+        ),
+        ("lift --input old.bvh --output m.bvh", "old.bvh: file: expected COCO results"),
+        ("view old.bvh", "PATH: expected the folder of a run, with config.json, or an npz of `poseda lift`"),
+    ],
+)
+def test_what_needs_no_model_is_refused_before_torch_and_a_model_are_loaded(
+    tmp_path: Path, line: str, said: str
+) -> None:
+    (tmp_path / "op").mkdir()
+    people = [{"pose_keypoints_2d": [float(100 + at % 40) for at in range(75)]}]
+    for at in range(3):
+        picture = json.dumps({"version": 1.3, "people": people})
+        (tmp_path / "op" / f"walk_{at:012d}_keypoints.json").write_text(picture)
+    (tmp_path / "old.bvh").write_text("HIERARCHY\n")
+    (tmp_path / "old.gif").touch()
+    code = WITHOUT_TORCH.replace('"numpy", ', "")
+    command = [sys.executable, "-c", code, *line.split()]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=os.environ)
+    assert done.returncode == 2 and said in done.stderr, done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "m.bvh").exists()
+
+
+def test_every_ending_that_lift_takes_has_a_writer() -> None:
+    from poseda.config.commands import MOVIES, POSES
+    from poseda.export import movie, write
+
+    assert set(POSES) == {*write.WHOLE, *write.PERSON, *write.CLIP} and set(MOVIES) == set(movie.MOVIES)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import json
 import shlex
 import sys
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,22 @@ def test_videos_of_one_name_before_two_cameras_keep_their_detections_apart(
     assert with_all_detections(paths[:1], tmp_path / "alone" / "one", "mediapipe", None) == [
         tmp_path / "alone" / "one-detections" / "walk.npz"
     ]
+
+
+@pytest.mark.parametrize("resume", [[], ["--resume"]])
+def test_a_folder_that_cannot_be_the_runs_is_refused_before_its_video_is_looked_at(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, resume: list[str]
+) -> None:
+    monkeypatch.setattr("poseda.video.open_detector", lambda name, model: pytest.fail("looked at the video"))
+    clip, out = write_video(tmp_path / "walk.mp4", walk(9)), tmp_path / "notrun"
+    out.mkdir()
+    (out / "notes.txt").write_text("mine")
+    line = ["adapt", "--preset", "tiny", "--device", "cpu", "--target", str(clip), "--out", str(out)]
+    assert main([*line, *resume]) == 2
+    sentence = capsys.readouterr().err
+    assert sentence.startswith("poseda: --resume: " if resume else "poseda: --out: ")
+    assert sentence.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["notrun", "walk.mp4"]
 
 
 @pytest.mark.parametrize("names", [("a/clip.mp4", "b/clip.mp4"), ("clip.mp4", "clip.avi")])
@@ -281,3 +298,51 @@ def test_inspect_says_which_options_take_a_video(tmp_path: Path, capsys: pytest.
     clip = write_video(tmp_path / "other.mp4", walk(3))
     assert main(["inspect", str(clip)]) == 0
     assert "a video, for --target of poseda adapt and --input of poseda lift" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["lift --input {} --output {}", "adapt --target {} --out {}"])
+@pytest.mark.parametrize("name", ["bad.mp4", "videos"])
+def test_what_is_no_video_is_refused_before_a_detector_is_made(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    name: str,
+) -> None:
+    monkeypatch.setattr("poseda.video.open_detector", lambda name, model: pytest.fail("made a detector"))
+    write_video(tmp_path / "videos" / "a.mp4", walk(9))
+    for text in (tmp_path / "bad.mp4", tmp_path / "videos" / "b.mp4"):
+        text.write_text("some text")
+    assert main(command.format(tmp_path / name, tmp_path / "out.npz").split()) == 2
+    said = capsys.readouterr().err
+    assert "expected a video that FFmpeg can decode, found none (Invalid data found" in said
+    assert "Errno" not in said and said.count("\n") == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"bad.mp4", "videos"}
+
+
+def test_of_several_videos_the_last_is_opened_before_the_first_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("poseda.video.open_detector", lambda name, model: pytest.fail("made a detector"))
+    first = write_video(tmp_path / "a.mp4", walk(9))
+    (tmp_path / "b.mp4").write_text("some text")
+    with pytest.raises(UsageError, match=r"b\.mp4: file: expected a video"):
+        with_all_detections([first, tmp_path / "b.mp4"], tmp_path / "run", "mediapipe", None)
+
+
+@pytest.mark.parametrize("content", [b"some text", b"PK\x03\x04", b"\x89PNG\r\n\x1a\n"])
+def test_inspect_takes_no_other_content_for_a_video(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    (tmp_path / "bad.mp4").write_bytes(content)
+    assert main(["inspect", str(tmp_path / "bad.mp4")]) == 2
+    assert "bad.mp4: file: expected a video, as its name ends in .mp4, found" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".mov", ".m4v", ".avi", ".mkv", ".mpg", ".mpeg", ".mts", ".3gp"])
+def test_inspect_knows_every_container_by_its_first_bytes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], ending: str
+) -> None:
+    clip = write_video(tmp_path / f"clip{ending}", walk(3), Fraction(25))
+    assert main(["inspect", str(clip)]) == 0
+    assert "a video, for --target" in capsys.readouterr().out

@@ -153,11 +153,20 @@ def test_view_opens_the_report_of_a_run_and_writes_it_if_it_is_missing(
     assert main(["view", str(out), "--page", "x.html"]) == 2
 
 
+def test_detections_are_refused_as_what_cannot_be_viewed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.savez(tmp_path / "o.npz", keypoints=np.zeros((2, 17, 3)))
+    assert main(["view", str(tmp_path / "o.npz"), "--no-browser"]) == 2
+    assert "PATH: expected the folder of a run, with config.json, or an npz" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
         (None, "PATH: expected a file or folder, got"),
-        (b"text", "o.npz: expected an npz file, found one that does not open"),
+        (b"text", "PATH: expected the folder of a run, with config.json, or an npz of `poseda lift`, got"),
+        (b"HIERARCHY", "PATH: expected the folder of a run"),
         ("folder", "PATH: expected the folder of a run, with config.json, or an npz of `poseda lift`, got"),
     ],
 )

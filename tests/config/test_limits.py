@@ -152,8 +152,9 @@ def test_a_near_name_is_guessed_whole_or_by_its_end() -> None:
         (["adapt", "--seeds", "0", "-1"], "--seeds: expected a number of at least 0, got -1"),
         (
             ["lift", "--rate", "1e12"],
-            "--rate: expected at most 100000 frames per second, got 1000000000000.0",
+            "--rate: expected at most 100000 frames per second, got 1e+12",
         ),
+        (["adapt", "--seeds", "1", "1"], "--seeds: expected at least one value, without repetition, got 1 1"),
         (["lift", "--rate", "nan"], "--rate: expected a number of at least 0.001, got nan"),
     ],
 )

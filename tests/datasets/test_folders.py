@@ -116,8 +116,10 @@ def test_folders_of_folders_are_clips_named_by_their_paths(tmp_path: Path) -> No
 
 def test_a_folder_without_files_that_are_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / "videos").mkdir()
-    (tmp_path / "videos" / "a.mp4").write_bytes(b"a video")
-    with pytest.raises(DataError, match=r"folder: expected files ending in .*, found none"):
+    with pytest.raises(DataError, match=r"ending in .*\.txt, or videos ending in \.mp4, .*, found none"):
+        read_detections(tmp_path)
+    (tmp_path / "videos" / "a.MP4").write_bytes(b"a video")
+    with pytest.raises(DataError, match=r"files ending in .*\.txt, found videos, which --target of poseda"):
         read_detections(tmp_path)
 
 

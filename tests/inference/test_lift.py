@@ -243,7 +243,7 @@ def test_kalmans_filter_calms_the_motion_and_counts_the_frames_that_it_bridges(
             "--input: expected a file or folder, got nowhere.json, which does not exist",
         ),
         (["--min-confidence", "1.5"], "--min-confidence: expected a share from 0 to 1, got 1.5"),
-        (["--rate", "0"], "--rate: expected a number of at least 0.001, got 0.0"),
+        (["--rate", "0"], "--rate: expected a number of at least 0.001, got 0"),
         (["--input", "-", "--smooth.filter", "savgol"], "--smooth.filter: expected one_euro, kalman or none"),
         (["--input", "-", "--fov", "estimate"], "--fov: expected degrees for --input -"),
     ],

@@ -6,6 +6,7 @@ import io
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,10 @@ from poseda.datasets.synthetic.embedded import EmbeddedDomains
 from poseda.geometry.camera import denormalize_screen
 from poseda.geometry.skeleton import H36M16
 from poseda.inference import AdaptedLifter, LiftOptions, LineLifter, StreamSummary, lift_footage, serve
+from poseda.inference.fit import Fitted
 from poseda.inference.model import hidden_for_short
 from poseda.inference.smoothing import savgol
+from poseda.inference.wide import Found
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -171,7 +174,7 @@ def test_the_tilt_of_the_camera_is_found_and_said_or_given(
 ) -> None:
     found = lift(run, seated, tmp_path / "a.npz")
     said = " ".join(capsys.readouterr().out.split())
-    assert "camera tilt:" in said and "degrees down, rolled" in said
+    assert re.search(r"camera tilt: (level|\d+ degrees? (up|down)), rolled -?\d+ \(\+- \d+\)", said)
     given = lift(run, seated, tmp_path / "b.npz", "--camera-pitch", "50")
     assert "camera tilt: 50 degrees down, rolled 0 (+- 0)" in " ".join(capsys.readouterr().out.split())
     assert not np.array_equal(found["pose_3d"], given["pose_3d"], equal_nan=True)
@@ -295,7 +298,8 @@ def test_a_moving_camera_has_a_tilt_for_each_moment(
     capsys.readouterr()
     moves = lift(run, seated, tmp_path / "moves.npz", "--rate", "10", "--moving-camera")
     said = " ".join(capsys.readouterr().out.split())
-    assert re.search(r"camera tilt: -?\d+ to -?\d+ degrees down \(\+- \d+\)", said)
+    angle = r"(level|\d+ degrees? (up|down))"
+    assert re.search(rf"camera tilt: {angle} to {angle} \(\+- \d+\)", said)
     assert "up" in rest and len(rest["up"]) == 1 and np.isfinite(rest["up"]).all()
     assert not np.isfinite(moves["up"]).any(), "no one direction is upward"
     command = ["lift", "--model", str(run), "--input", str(seated), "--output", str(tmp_path / "o.npz")]
@@ -325,6 +329,30 @@ def test_numbers_of_unseen_joints_change_nothing(run: Path, seated: Path, tmp_pa
     other.write_text(json.dumps(items))
     one, two = lift(run, seated, tmp_path / "a.npz"), lift(run, other, tmp_path / "b.npz")
     assert np.array_equal(one["pose_3d"], two["pose_3d"], equal_nan=True)
+
+
+def test_what_the_first_pass_found_is_said_in_words_that_count_right() -> None:
+    def said(pitch: float, roll: float) -> str:
+        return Found({0: pitch}, {0: roll}, {0: 2.0}, None).sentence()
+
+    assert said(-10.2, -0.3) == "camera tilt: 10 degrees up, rolled 0 (+- 2)"
+    assert said(0.4, 3) == "camera tilt: level, rolled 3 (+- 2)"
+    assert said(1.2, -3) == "camera tilt: 1 degree down, rolled -3 (+- 2)"
+    moved = Found({0: 0.0}, {0: 0.0}, {0: 1.0}, None, moved={0: (-5.0, 12.0)})
+    assert moved.tilt() == "camera tilt: 5 degrees up to 12 degrees down (+- 1)"
+
+    outlier = torch.zeros(4, 16, dtype=torch.bool)
+    outlier[0, 0] = True
+    none = torch.zeros(0)
+    fit = Fitted(none, none, torch.zeros(2), none, none, none, none, outlier, torch.tensor([True, False]))
+    assert (
+        replace(moved, fit=fit)
+        .sentence()
+        .endswith(
+            "fitted to 2 tracks, 1 detected joint taken for an outlier; the fit of 1 track was not finished "
+            "(--overlay shows how good it is)"
+        )
+    )
 
 
 def test_guesses_lose_weight_only_where_a_joint_is_seen_again_soon() -> None:

@@ -256,7 +256,7 @@ def test_the_headline_says_by_how_much_the_recommended_model_is_better(record: R
     models["gpa_lpa"] = {**models["source_only"], "reprojection_px": 0.0, "asymmetry_percent": 99.0}
     labelfree = {**record.labelfree, "models": models}
     told = shown(dataclasses.replace(record, results=unlabelled, labelfree=labelfree))
-    assert "Of 4 numbers that need no labels, 1 are better than those of source_only and 1 are worse" in told
+    assert "Of 4 numbers that need no labels, 1 is better than with source_only, and 1 is worse" in told
     assert "its MPJPE is" not in told and "They do not say which model suits the target." in told
 
 

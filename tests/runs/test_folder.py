@@ -171,6 +171,48 @@ def test_a_run_is_opened_once_and_resumed_with_more_seeds_and_arms(
     assert begun.read_record()["seeds"] == [3, 1, 5] and begun.card.read()["seeds"] == "3, 1, 5"
 
 
+def test_remedies_for_a_folder_do_not_lead_in_a_circle(begun: RunFolder, tmp_path: Path) -> None:
+    """`--resume` is offered where it continues a run, and a new run where one can begin."""
+    config = begun.read_config()
+    foreign, empty = tmp_path / "foreign", tmp_path / "empty"
+    for folder in (foreign, empty):
+        folder.mkdir()
+    (foreign / "config.json").write_text('{"model_type": "bert"}')
+    (foreign / "notes.txt").write_text("mine")
+
+    def said(folder: Path, resume: bool) -> str:
+        again = dataclasses.replace(config, out=folder, resume=resume)
+        with pytest.raises(FolderError) as refusal:
+            RunFolder(folder).check(again, "cpu")
+        return str(refusal.value)
+
+    assert said(begun.path, False).endswith("; --resume continues it")
+    assert said(foreign, False).endswith("with files in it; name another folder")
+    (foreign / "config.json").unlink()
+    assert said(foreign, False).endswith("with files in it; name another folder")
+    assert said(foreign, True).endswith("without config.json; name the folder of a run")
+    assert said(empty, True).endswith("without config.json; without --resume a run begins there")
+    RunFolder(empty).check(dataclasses.replace(config, out=empty), "cpu")
+    RunFolder(begun.path).check(dataclasses.replace(config, resume=True), "cpu")
+    assert list(empty.iterdir()) == []
+
+
+def test_a_folder_is_checked_before_there_are_data(begun: RunFolder, tmp_path: Path) -> None:
+    config = begun.read_config()
+    again = dataclasses.replace(config, resume=True)
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(FolderError, match=r"^--out: expected a folder"):
+            RunFolder(place).check(dataclasses.replace(config, out=place), "cpu")
+    with pytest.raises(FolderError, match=r"lifter: the run to resume has 'simple_baseline'"):
+        RunFolder(begun.path).check(dataclasses.replace(again, lifter="videopose3d"), "cpu")
+    with begun.locked(), pytest.raises(FolderError, match=r"in use by process"):
+        RunFolder(begun.path).check(again, "cpu")
+    begun.partial(3, "gpa", "lifter").save({}, {"device": "cuda"})
+    with pytest.raises(FolderError, match=r"--device: .* unfinished on cuda, got cpu"):
+        RunFolder(begun.path).check(again, "cpu")
+
+
 def test_a_lifter_is_loaded_as_its_arm_left_it_and_a_wrong_one_is_named(
     tmp_path: Path, domains: Domains
 ) -> None:

@@ -348,6 +348,12 @@ def test_own_footage_is_adapted_to_and_accounted_for(
     results = json.loads((tmp_path / "r" / "results.json").read_text())
     assert [(row["arm"], row["split"]) for row in results] == [(arm, "source_val") for arm in arms]
     assert main(["evaluate", str(tmp_path / "r"), "--split", "source_val"]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", str(tmp_path / "r")]) == 2
+    assert capsys.readouterr().err.endswith(
+        "found 2D detections without labels; --split source_val takes those of the source or "
+        "--data FILE compares with those of a domain file\n"
+    )
 
 
 def test_own_footage_adapts_the_packages_lifter_and_few_rows_recommend_it_as_it_is(

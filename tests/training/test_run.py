@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from poseda.geometry.kinematics import root_relative
 from poseda.lifters import mirror
 from poseda.lifters.predict import predict
 from poseda.training.pairs import PairSource, Shuffle, TrainingData, recipe_of
+from poseda.training.run import Run
 from poseda.training.stage import stage_seed
 
 CPU = torch.device("cpu")
@@ -231,6 +233,38 @@ def test_a_folder_in_use_is_refused_and_left_alone(tmp_path: Path, domains: Doma
     with pytest.raises(training.FolderError, match=r"config\.json"):
         training.prepare(short_run(out, "gpa", resume=True), domains)
     assert [path.name for path in out.iterdir()] == ["notes.txt"]
+
+
+def test_a_finished_run_computes_nothing_again_unless_something_is_missing(
+    tmp_path: Path, domains: Domains, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = short_run(tmp_path / "r", "source_only", steps=2, every=2)
+    results = training.prepare(run, domains).train()
+    whole = tmp_path / "whole"
+    shutil.copytree(run.out, whole)
+
+    def files() -> dict[str, bytes]:
+        found = {path: path.read_bytes() for path in run.out.rglob("*") if path.is_file()}
+        return {str(path): found[path] for path in found if path.name not in ("config.json", ".lock")}
+
+    before = files()
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "train_arm", lambda *_: pytest.fail("computed again"))
+        resumed = training.prepare(dataclasses.replace(run, resume=True), domains)
+        assert resumed.folder.finished and resumed.train() == results
+    assert files() == before, "config.json and the lock aside"
+
+    def finished(**changes: Any) -> bool:
+        again = training.prepare(dataclasses.replace(run, resume=True, **changes), domains)
+        again.folder.release()
+        return again.folder.finished
+
+    for name in ("results.json", "labelfree.json", "clips.safetensors", "gate.json", "protocol.json"):
+        (run.out / name).unlink()
+        assert not finished(), name
+        shutil.rmtree(run.out)
+        shutil.copytree(whole, run.out)
+    assert finished() and not finished(seeds=(0, 1)) and not finished()
 
 
 def test_resuming_with_other_data_or_options_is_refused_by_name(tmp_path: Path, domains: Domains) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -92,6 +93,53 @@ def test_a_missing_package_is_one_sentence_with_its_command(
         open_detector(name)
     assert f"expected the package {package} for --video-detector {name}" in str(caught.value)
     assert f"pip install 'poseda[{extra}]'" in str(caught.value)
+
+
+NOISY = """
+import os, sys, threading
+from types import SimpleNamespace
+import numpy as np
+
+def noise(word):
+    os.write(2, f"W0000 {word}\\n".encode())
+
+class Pose:
+    def __init__(self, **options):
+        noise("made")
+    def process(self, picture):
+        noise("asked")
+        other = threading.Thread(target=noise, args=("from a thread",))
+        other.start()
+        other.join()
+        if picture.sum() > 0:
+            raise ValueError("too bright")
+        return SimpleNamespace(pose_landmarks=None)
+    def close(self):
+        noise("closed")
+
+module = SimpleNamespace(__version__="0", solutions=SimpleNamespace(pose=SimpleNamespace(Pose=Pose)))
+sys.modules["mediapipe"] = module
+from poseda.video import open_detector
+for _ in range(2):
+    with open_detector("mediapipe") as detector:
+        noise("between")
+        print("ours", file=sys.stderr)
+        detector(np.full((2, 2, 3), int(sys.argv[1]), np.uint8))
+    os.write(2, b"after\\n")
+    print("ours again", file=sys.stderr, flush=True)
+"""
+
+
+def test_what_a_detector_says_on_stderr_shows_only_if_it_fails() -> None:
+    def run(brightness: int) -> str:
+        line = [sys.executable, "-c", NOISY, str(brightness)]
+        return subprocess.run(line, capture_output=True, text=True).stderr
+
+    assert run(0) == "ours\nafter\nours again\n" * 2
+    failed = run(1)
+    assert failed.startswith("ours\n") and "ValueError: too bright" in failed
+    for word in ("made", "between", "asked", "from a thread", "closed"):
+        assert failed.count(f"W0000 {word}\n") == 1
 
 
 def test_a_camera_gives_a_line_for_the_largest_person() -> None:

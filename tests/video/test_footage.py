@@ -27,6 +27,7 @@ def test_the_kept_file_reads_back_to_what_was_detected(tmp_path: Path) -> None:
     kept = detect_all(path, [tmp_path / "kept"], SquareDetector, "squares")
     assert kept == tmp_path / "kept" / "walk.npz"
     read = read_detections(kept)
+    assert read.format == "video walk.mp4, detected by squares 1"
     assert np.abs(read.pose_2d - found.pose_2d).max() < 0.001 and read.layout == found.layout
     # The seventh picture is empty.
     assert read.frame.tolist() == [0, 1, 2, 3, 4, 5, 7, 8, 9]
@@ -38,7 +39,7 @@ def test_the_kept_file_reads_back_to_what_was_detected(tmp_path: Path) -> None:
 def test_a_second_run_reads_and_says_so(tmp_path: Path) -> None:
     path, said = write_video(tmp_path / "walk.mp4", walk()), list[str]()
     kept = detect_all(path, [tmp_path / "model", tmp_path / "new"], SquareDetector, "squares", said.append)
-    assert kept.parent == tmp_path / "new" and "12 poses of 1 people, 320x240, by squares 1" in said[0]
+    assert kept.parent == tmp_path / "new" and "12 poses of 1 person, 320x240, by squares 1" in said[0]
     again = detect_all(path, [tmp_path / "new", tmp_path / "other"], refuse, "squares", said.append)
     assert again == kept and not (tmp_path / "other").exists()
     assert said[1] == f"{path}: its detections are there already, in {kept}"
@@ -69,6 +70,9 @@ def test_a_folder_keeps_names_and_continues_where_it_stopped(tmp_path: Path) -> 
         write_video(clips / name, walk(4 + len(said)))
     (clips / "tuesday" / "walk.mov").write_text("damaged")
     with pytest.raises(DataError, match=r"walk\.mov"):
+        detect_all(clips, [tmp_path / "kept"], refuse, "squares", said.append)
+    write_video(clips / "tuesday" / "walk.mov", [np.zeros((240, 320, 3), np.uint8)] * 3)
+    with pytest.raises(DataError, match=r"walk\.mov: file: expected a person"):
         detect_all(clips, [tmp_path / "kept"], SquareDetector, "squares", said.append)
     write_video(clips / "tuesday" / "walk.mov", walk(5))
     (clips / "monday" / "run.mp4").unlink()

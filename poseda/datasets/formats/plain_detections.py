@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import numpy as np
 
 from poseda.config.limits import FASTEST, SLOWEST
 from poseda.datasets.checks import checked, without_number
 from poseda.datasets.detections import Detections2D, Reading, SizeToldBy, ToldBy
+from poseda.datasets.errors import DataError
 from poseda.datasets.formats.npz import Archive
 from poseda.datasets.formats.sightings import Size, contradiction, named_clips
 from poseda.datasets.joint_map import JointMap
@@ -16,6 +20,9 @@ from poseda.datasets.tracking import identify
 
 SCORES = ("confidence", "scores", "keypoint_scores")
 """Names of the members that may hold the joints' confidences."""
+
+MADE_BY = "made_by"
+"""The member that says from which video, and by which detector, :mod:`poseda.video` made a file."""
 
 
 def read_plain_detections(
@@ -64,7 +71,7 @@ def read_plain_detections(
         clip=clip,
         layout=known,
         image_size=_image_size(archive, rows, image_size),
-        format="npz",
+        format=_format(archive),
         path=archive.path,
         units="screen" if screen else "pixels",
         reading=Reading(
@@ -78,6 +85,23 @@ def read_plain_detections(
         ),
     )
     return checked(found)
+
+
+def made_by(archive: Archive) -> dict[str, Any]:
+    """What a file says about its making from a video; nothing if it is no such file."""
+    try:
+        content = json.loads(str(archive.read(MADE_BY, (), "U"))) if MADE_BY in archive else {}
+    except (DataError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _format(archive: Archive) -> str:
+    """The format in words: of detections that were made of a video, the video and its detector."""
+    made = made_by(archive)
+    if isinstance(made.get("video"), str) and isinstance(made.get("detector"), str):
+        return f"video {made['video']}, detected by {made['detector']}"
+    return "npz"
 
 
 def _layout(archive: Archive, joints: int) -> Layout:
