@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,10 +15,12 @@ from poseda.datasets.checks import conversion_of, off_picture, usable
 from poseda.datasets.conversion import enough_seen
 from poseda.datasets.detections import DEFAULT_CONFIDENCE, Detections2D
 from poseda.datasets.errors import DataError
-from poseda.datasets.records import UnlabelledPoses
 from poseda.datasets.timeline import Timeline, fill_in
 from poseda.datasets.tracking import counted
 from poseda.geometry.skeleton import H36M16, Skeleton
+
+if TYPE_CHECKING:  # records need torch, which takes seconds to load
+    from poseda.datasets.records import UnlabelledPoses
 
 SELDOM = 0.5
 """Joints that are seen in fewer rows than this share are named in the account."""
