@@ -19,6 +19,7 @@ from poseda.config import RunConfig, preset
 from poseda.report import Summary, by_labels, ranked
 from poseda.runs.verdict import why
 from poseda.training import PlannedPhase, Sizes, plan
+from poseda.training.plan import SCORING, VOTE
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -131,7 +132,7 @@ def test_the_time_left_counts_what_is_measured_after_training() -> None:
     left.begins(phases[3].title, 0)
     clock.now = 60.0
     left.advanced(60)  # a second a step; all training is done
-    cameras = 2 * 2 + 3 + 13 * (0.5 * 3 + 0.1)
+    cameras = 2 * 2 + 3 + 13 * (VOTE * 3 + SCORING)
     assert left.seconds() == pytest.approx(cameras)  # a guess of a second a camera
     left.begins(phases[4].title, 0)
     clock.now += 2 * 9.0
