@@ -227,6 +227,8 @@ def test_adapting_code_receives_no_3d_pose_of_the_target():
         "visible",
         "observed",
         "rig",
+        "up",
+        "enough",
         "time",
     }
     assert data.target.rig is None
