@@ -367,10 +367,10 @@ def preset(name: Preset) -> RunConfig:
     if name == "demo":
         return RunConfig(
             preset="demo",
-            training=LifterTrainingConfig(pretrain_steps=500, adapt_steps=500, ema=0.99),
-            generator_training=GeneratorTrainingConfig(steps=700),
+            training=LifterTrainingConfig(pretrain_steps=450, adapt_steps=450, ema=0.99),
+            generator_training=GeneratorTrainingConfig(steps=550),
             alignment=AlignmentConfig(steps=400),
-            wide=WideConfig(width=256, steps=1400, ema=0.995, target_steps=350),
+            wide=WideConfig(width=256, steps=1200, ema=0.995, target_steps=300),
         )
     if name == "full":
         return RunConfig(

@@ -36,6 +36,9 @@ CLIPS = 6
 FRAMES = 150
 """Most frames kept of a clip."""
 
+NAMED = 3
+"""Most tracks whose bones are named one by one."""
+
 NUMBERS = 500_000
 """Most coordinates kept; frames are cut where skeletons and arms are many."""
 
@@ -116,11 +119,14 @@ def _estimates(
             limits += tilt_at_limit(name, one["pitch"], one["roll"], views, bool(config.target))
     drawn = drawn_lengths(model.usual_lengths.cpu(), model.skeleton, views)
     clips, first = np.unique(target.clip.numpy(), return_index=True)
+    tracks = []
     for at in range(len(clips)):
         lengths = found.lengths[first[at]].cpu()
         sentence = lengths_at_limit(f"track {at + 1} of the target", lengths, drawn, model.skeleton)
-        limits += [] if sentence is None else [sentence]
-    return ({"tilt": tilt} if tilt else {}) | {"at_limits": limits}
+        tracks += [] if sentence is None else [sentence]
+    if len(tracks) > NAMED:  # one stands for all
+        tracks = [f"{len(tracks)} of {len(clips)} tracks have bones at a limit, such as {tracks[0]}"]
+    return ({"tilt": tilt} if tilt else {}) | {"at_limits": limits + tracks}
 
 
 def _names(cameras: int) -> list[str]:

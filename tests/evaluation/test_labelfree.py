@@ -168,7 +168,9 @@ def test_the_difference_of_two_models_is_in_millimetres_over_seen_joints() -> No
     assert labelfree.moved(one, other, seen) == pytest.approx(300.0)
 
 
-def test_estimates_of_a_target_at_a_limit_are_kept_with_their_arm(tmp_path: Path) -> None:
+def test_estimates_of_a_target_at_a_limit_are_kept_with_their_arm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rig = film_rig(tmp_path / "rig", ((10, 0), (35, 5)))
     target = own_domains(rig.source, rig.paths, intrinsics=rig.calibration).adaptation().target
     lifter = AdaptedLifter.load().lifter.eval()
@@ -182,6 +184,9 @@ def test_estimates_of_a_target_at_a_limit_are_kept_with_their_arm(tmp_path: Path
     thin = dataclasses.replace(config, views=ViewsConfig(build=0.001, stature=0))
     sentences = labelfree_run._estimates(found, target, lifter, thin)["at_limits"]
     assert [text[:21] for text in sentences] == ["track 1 of the target", "track 2 of the target"]
+    monkeypatch.setattr(labelfree_run, "NAMED", 1)
+    (many,) = labelfree_run._estimates(found, target, lifter, thin)["at_limits"]
+    assert many.startswith("2 of 2 tracks have bones at a limit, such as track 1 of the target: the bone to")
     # What the user gives is no estimate.
     told = dataclasses.replace(target, up=rig.up.float()[target.rig.camera])
     given = lift_poses(lifter, told)
