@@ -126,8 +126,7 @@ def encode(observation: Observation, usual_lengths: Tensor) -> tuple[Tensor, Ten
     """
     hidden = ~observation.seen[..., None]
     nothing = hidden.flatten(1).all(1, keepdim=True)
-    low, high = _box(observation.rays, hidden)
-    turn = look_at(((low + high) / 2).masked_fill(nothing, 0.0))
+    turn = _towards(observation.rays, hidden, nothing)
     places = _seen_from(turn, observation.rays)
     low, high = _box(places, hidden)
     # Where nothing is seen, the box has no end, but all places are masked.
@@ -144,6 +143,20 @@ def encode(observation: Observation, usual_lengths: Tensor) -> tuple[Tensor, Ten
     mask = observation.seen[..., None].to(local.dtype)
     shared = scene[:, None, None].expand(*local.shape[:3], -1)
     return torch.cat([local, mask, shared], -1), turn
+
+
+def towards(observation: Observation) -> Tensor:
+    """Rotations (N, 3, 3) into the virtual cameras, whose axes go through the middle of what is seen.
+
+    The last row of each is the line of sight.
+    """
+    hidden = ~observation.seen[..., None]
+    return _towards(observation.rays, hidden, hidden.flatten(1).all(1, keepdim=True))
+
+
+def _towards(rays: Tensor, hidden: Tensor, nothing: Tensor) -> Tensor:
+    low, high = _box(rays, hidden)
+    return look_at(((low + high) / 2).masked_fill(nothing, 0.0))
 
 
 def look_at(point: Tensor) -> Tensor:

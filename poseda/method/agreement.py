@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from poseda.datasets.rig import Rig
-from poseda.lifters.observation import Observation
+from poseda.lifters.observation import Observation, towards
 
 ALONG = 3.5
 """Errors along the line of sight over those across it, root mean square: 70 and 21 mm for the package's
@@ -56,15 +56,15 @@ def agreed_poses(pose_3d: Tensor, error: Tensor, frames: Observation, rig: Rig) 
     """
     assert rig.rotation is not None, "checked by the caller"
     camera, moment = rig.camera.to(pose_3d.device), rig.moment.to(pose_3d.device)
-    together = _shared(moment) & pose_3d.isfinite().flatten(1).all(1) & error.isfinite().all(1)
-    together &= _shared(moment.masked_fill(~together, -1))
+    together = shared(moment) & pose_3d.isfinite().flatten(1).all(1) & error.isfinite().all(1)
+    together &= shared(moment.masked_fill(~together, -1))
     rows = together.nonzero()[:, 0]
     if not len(rows):
         return AgreedPoses(pose_3d, together)
     turn = rig.rotation.to(pose_3d.device, torch.float64)[camera[rows]]
     number = moment[rows].unique(return_inverse=True)[1]
     world = pose_3d[rows].double() @ turn
-    sight = (_line_of_sight(frames.rows(rows)).double()[:, None] @ turn)[:, 0]
+    sight = (towards(frames.rows(rows))[:, 2:].double() @ turn)[:, 0]
     weight = _weights(error[rows].double(), sight)
     trust = world.new_ones(len(rows))
     for _ in range(TURNS):
@@ -75,17 +75,10 @@ def agreed_poses(pose_3d: Tensor, error: Tensor, frames: Observation, rig: Rig) 
     return AgreedPoses(pose_3d.index_copy(0, rows, agreed), together)
 
 
-def _shared(moment: Tensor) -> Tensor:
+def shared(moment: Tensor) -> Tensor:
     """(N,) bool, whether a moment is known and of several rows."""
     _, number, count = moment.unique(return_inverse=True, return_counts=True)
     return (count[number] > 1) & (moment >= 0)
-
-
-def _line_of_sight(frames: Observation) -> Tensor:
-    """Unit vectors (N, 3) from the camera to the middle of the seen joints."""
-    seen, rays = frames.seen[:, 0, :, None], frames.rays[:, 0]
-    middle = rays.masked_fill(~seen, 0.0).sum(1) / seen.sum(1).clamp_min(1)
-    return torch.nn.functional.normalize(torch.nn.functional.pad(middle, (0, 1), value=1.0), dim=1)
 
 
 def _weights(error: Tensor, sight: Tensor) -> Tensor:

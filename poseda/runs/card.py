@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from poseda.config import RunConfig, TargetDataConfig, from_json
-from poseda.datasets import Domains, OwnDomains
+from poseda.datasets import Domains, OwnDomains, UnlabelledPoses
 from poseda.datasets.account import barely_seen
+from poseda.method.agreement import shared
 from poseda.runs.origin import describe_data
 
 
@@ -26,8 +27,11 @@ def protocol_card(
     camera, weak = {}, {}
     if isinstance(domains, OwnDomains):
         camera = {"target camera": domains.camera}
-        if (few := barely_seen(domains.adaptation().target)) is not None:
+        target_2d = domains.adaptation().target
+        if (few := barely_seen(target_2d)) is not None:
             camera["target rows"] = few
+        if "wide_target" in config.arms and config.wide.agreed and (agreed := _agreed(target_2d)) is not None:
+            camera["agreed poses"] = agreed
         if domains.weak is not None:
             account = ". ".join(line.removeprefix("weak labels: ") for line in domains.weak.account)
             weak = {"weak labels": f"wide_target learns from 3D poses that another model made. {account}"}
@@ -101,3 +105,14 @@ def evaluation_card(record: dict[str, Any], domains: Domains, split: str) -> dic
     elif split == "source_val":
         card["target"] = "unlabelled 2D of target_train was adapted on; the numbers are of source_val"
     return card
+
+
+def _agreed(target: UnlabelledPoses) -> str | None:
+    """How many rows show a moment that another camera saw; None where cameras are not calibrated together."""
+    if target.rig is None or target.rig.rotation is None:
+        return None
+    count = int(shared(target.rig.moment.masked_fill(~target.liftable, -1)).sum())
+    return (
+        f"wide_target learns the pose that cameras agree on from {count} of {len(target)} rows of the "
+        f"target; no other camera saw the moment of the others"
+    )

@@ -12,6 +12,7 @@ from poseda.datasets import own_domains
 from poseda.geometry.rotation import angle_between
 from poseda.inference import AdaptedLifter
 from poseda.method.views import DISTANCE
+from poseda.runs.card import protocol_card
 from poseda.training.found_poses import FoundPoses, with_found
 from poseda.training.pairs import TrainingData
 from tests.shared.rigs import FilmedRig, film_rig
@@ -69,6 +70,17 @@ def found_in(rig: FilmedRig) -> torch.Tensor:
 
 def test_cameras_that_are_not_calibrated_to_each_other_teach_by_themselves(rig: FilmedRig) -> None:
     assert found(rig, agreed=True, calibrated=False).pictures is None
+
+
+def test_the_card_counts_the_rows_that_other_cameras_saw_too(rig: FilmedRig) -> None:
+    config = RunConfig(arms=("wide", "wide_target"))
+    domains = own_domains(rig.source, rig.paths, intrinsics=rig.calibration)
+    card = protocol_card(config, domains, ())
+    assert card["agreed poses"].startswith(
+        "wide_target learns the pose that cameras agree on from 90 of 90 rows"
+    )
+    alone = replace(config, wide=WideConfig(agreed=False))
+    assert "agreed poses" not in protocol_card(alone, domains, ())
 
 
 def test_the_direction_upward_of_every_pose_is_that_of_its_camera(
