@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import grid_sample
 
 from poseda.geometry.camera import tilt_of, tilted_up
 
@@ -17,6 +18,9 @@ WIDTH = math.radians(8)
 
 SURPRISE = -4.0
 """Log likelihood below which a frame does not count against a direction any further: it may be an outlier."""
+
+MAP_STEP = 2.0
+"""Degrees between the directions at which the likelihood of a frame is computed. It changes over WIDTH."""
 
 RARE = 1e-3
 """Added to probabilities before they are compared. The ratio of two that are near zero tells nothing."""
@@ -82,6 +86,20 @@ def _grid(dtype: torch.dtype, device: torch.device) -> Tensor:
     return GRID.to(device, dtype)
 
 
+@lru_cache(maxsize=8)
+def _map(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, tuple[int, int]]:
+    """Share of each grid point (C, M) at the directions of a map, and the map's rows and columns.
+
+    Rows are latitudes towards the last axis, columns are longitudes about it.
+    """
+    rows, columns = round(180 / MAP_STEP) + 1, round(360 / MAP_STEP) + 1
+    latitude = torch.linspace(-math.pi / 2, math.pi / 2, rows)[:, None].expand(rows, columns)
+    longitude = torch.linspace(-math.pi, math.pi, columns).expand(rows, columns)
+    x, y = latitude.cos() * longitude.cos(), latitude.cos() * longitude.sin()
+    towards = torch.stack([x, y, latitude.sin()], 2).flatten(0, 1)
+    return soft_classes(towards.to(device, dtype)).T.contiguous(), (rows, columns)
+
+
 class Evidence(NamedTuple):
     """Log likelihoods of tilts, up to a constant, beside what frames vote for.
 
@@ -104,7 +122,7 @@ class Evidence(NamedTuple):
         ]
         grid = torch.stack(place[::-1], 1)[None, None]
         table = self.table.to(up)[None, None]
-        sampled = torch.nn.functional.grid_sample(table, grid, padding_mode="border", align_corners=True)
+        sampled = grid_sample(table, grid, padding_mode="border", align_corners=True)
         return sampled[0, 0, 0]
 
 
@@ -133,12 +151,15 @@ class Ballot(NamedTuple):
                 what is usual.
         """
         some = torch.linspace(0, len(self.turn) - 1, min(len(self.turn), VOTERS)).long().to(self.turn.device)
-        grid = GRID.to(self.turn)
         share, usual = self.log_probability[some].exp(), log_prior.exp()
-        likelihood = ((share + RARE) / (usual + RARE)).log()[:, None]
-        there = torch.einsum("nij,dj->ndi", self.turn[some], candidates)
-        kernel = (there @ grid.T / WIDTH**2).log_softmax(2)
-        score = (kernel + likelihood).logsumexp(2).clamp_min(SURPRISE).sum(0)
+        # Every frame has candidates of its own, as its virtual camera looks elsewhere. So its likelihood is
+        # computed for one map of directions and read between them: a tenth of the time.
+        kernel, map_size = _map(share.dtype, share.device)
+        likelihood = ((share + RARE) / (usual + RARE)) @ kernel
+        maps = likelihood.log_().clamp_min_(SURPRISE).unflatten(1, (1, *map_size))
+        x, y, z = (self.turn[some] @ candidates.T).unbind(1)
+        place = torch.stack([torch.atan2(y, x) / math.pi, z.clamp(-1, 1).asin() / (math.pi / 2)], 2)
+        score = grid_sample(maps, place[:, None], align_corners=True)[:, 0, 0].sum(0)
         score = score * (min(self.independent or len(self.turn), len(self.turn)) / len(some))
         return score if self.evidence is None else score + self.evidence.of(candidates)
 

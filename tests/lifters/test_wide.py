@@ -149,6 +149,21 @@ def test_the_vote_of_frames_finds_the_direction_on_which_they_agree() -> None:
     assert 0 < float(error) < math.radians(15)
 
 
+def test_likelihoods_read_from_the_map_are_those_of_the_directions() -> None:
+    """Directly: the share of each grid point at a candidate, times the frame's likelihood of that point."""
+    turn = rotation_matrix(3 * torch.randn(40, 3))
+    log = (2 * torch.randn(40, len(directions.GRID))).log_softmax(1)
+    prior = torch.randn(len(directions.GRID)).log_softmax(0)
+    found = directions.Ballot(log, turn).scores(directions.CANDIDATES, prior)
+    ratio = (log.exp() + directions.RARE) / (prior.exp() + directions.RARE)
+    there = directions.CANDIDATES @ turn.mT
+    likelihood = (
+        directions.soft_classes(there.flatten(0, 1)).unflatten(0, there.shape[:2]) @ ratio[:, :, None]
+    )[..., 0]
+    direct = likelihood.log().clamp_min(directions.SURPRISE).sum(0)
+    assert (found - direct).abs().max() < 0.1 * direct.std()
+
+
 def test_a_camera_that_little_speaks_of_is_taken_to_be_hardly_rolled() -> None:
     """One posture, seen for long, tells less of a roll than people who move; cameras are mostly level."""
     rolled = tilted_up(torch.deg2rad(torch.tensor([[20.0, 30.0]])))
