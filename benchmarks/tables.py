@@ -243,6 +243,19 @@ def door_speed() -> Table:
     return ("poses", "pass", "fused op", *(f"faster than {name}" for name in rivals_)), cells
 
 
+def ablations_of_wide() -> Table:
+    """Variants of the arm wide: the error of the recipe itself, and changes from it, on each pair."""
+    tables = {table["pair"]: table["variants"] for table in read("ablations_wide")["tables"]}
+    found: dict[str, list[str]] = {}
+    for entries in tables.values():
+        for entry in entries:
+            base = entry["name"] == "base"
+            found.setdefault(entry["name"], []).append(
+                f"{entry['mean']['mpjpe']:.1f}" if base else f"{entry['against_base']['mean']:+.1f}"
+            )
+    return ("variant", *(f"{pair}: mm" for pair in tables)), [[name, *cells] for name, cells in found.items()]
+
+
 def training_step() -> Table:
     from benchmarks.step.step import tables
 
@@ -329,6 +342,7 @@ TABLES: dict[str, Callable[[], Table]] = {
     "substitutions": substitutions,
     "verdict": verdict,
     "ablations": lambda: variants("ablations", 3, change=True),
+    "ablations-wide": ablations_of_wide,
     "baseline": lambda: variants("baseline", 4, change=False),
     "lifters-p1": lambda: lifters("p1"),
     "lifters-p2": lambda: lifters("p2"),
