@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -148,15 +149,16 @@ def _real(folder: Path, paths: Sequence[Path]) -> Iterator[Entry]:
     runs = sorted(folder.glob("seed*"))
     if not runs:
         raise ValueError(f"--real: expected runs of `python -m benchmarks.real`, found none in {folder}")
-    for run in runs:
-        for seed in RunFolder(run).read_config().seeds:
-            for arm in _trained(run, seed):
-                model = AdaptedLifter.load(run, arm, seed)
-                for path in paths:
-                    yield Entry(
-                        {"group": "real", "name": path.stem, **_lifter(run, arm, seed)},
-                        partial(ClipFile.read, model, path),
-                    )
+    for run, path in product(runs, paths):
+        # The package's lifter learns every clip by itself, one of motion capture all of them.
+        own = run / path.stem
+        home, group = (own, "package") if own.exists() else (run, "real")
+        for seed in RunFolder(home).read_config().seeds:
+            for arm in _trained(home, seed):
+                yield Entry(
+                    {"group": group, "name": path.stem, **_lifter(home, arm, seed)},
+                    partial(ClipFile.read, AdaptedLifter.load(home, arm, seed), path),
+                )
 
 
 def _pairs(folder: Path, oracles: Path | None) -> Iterator[Entry]:

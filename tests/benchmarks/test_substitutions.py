@@ -223,6 +223,16 @@ def test_a_folder_of_real_runs_is_measured_file_by_file(
         for view, found in scene["views"].items():
             assert found["errors"]["own"] == pytest.approx(scores[scene["arm"], view], rel=1e-4)
 
+    # The package's lifter learns each clip by itself, in a run of the clip.
+    own = tmp_path / "own" / "seed0" / short_clip.stem
+    own.parent.mkdir(parents=True)
+    (out / "seed0").rename(own)
+    again = ["--out", str(tmp_path / "own.json"), "--real", str(tmp_path / "own"), "--clips", str(short_clip)]
+    assert main(again) == 0
+    assert "package: wide | package: wide_target |" in capsys.readouterr().out
+    first, second = (json.loads(path.read_text())["scenes"] for path in (record, tmp_path / "own.json"))
+    assert [scene["views"] for scene in second] == [scene["views"] for scene in first]
+
 
 def test_the_table_leaves_out_views_of_bystanders_and_what_does_not_apply() -> None:
     def scene(group: str, arm: str, **views: dict[str, float]) -> dict:
