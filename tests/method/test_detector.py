@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 import torch
 
+from benchmarks.step.launches import Launches
 from poseda.config import DetectorConfig
 from poseda.geometry.skeleton import H36M16
 from poseda.method.detector import DEEPEST, SIDES, Detector, box_of
@@ -101,7 +102,9 @@ def test_joints_that_cannot_be_seen_never_are() -> None:
 
 
 def test_joints_of_a_burst_are_hidden_for_one_run_of_frames_in_part_of_the_window() -> None:
-    limbs = sorted(joint for pair in H36M16.symmetric_joints for joint in pair)  # others go with the trunk, too
+    limbs = sorted(
+        joint for pair in H36M16.symmetric_joints for joint in pair
+    )  # others go with the trunk, too
     hidden = ~seen(BURSTING, people(frames=FRAMES))[..., limbs]
     edges = torch.nn.functional.pad(hidden.int(), (0, 0, 1, 1)).diff(dim=1).clamp_min(0).sum(1)
     assert edges.max() == 1, "one run a joint"
@@ -139,3 +142,20 @@ def test_rates_of_zero_draw_the_numbers_that_were_drawn_before() -> None:
     detector = Detector(H36M16, dataclasses.replace(DetectorConfig(), cropped=0.0, burst=0.0))
     assert not {"side", "burst", "run_start"} & set(detector.columns(9))
     assert not {"burst", "run_start"} & set(Detector(H36M16, DetectorConfig(burst=1.0)).columns(1))
+
+
+def kernels(options: DetectorConfig) -> int:
+    """Kernels of a look at single frames, with their random numbers."""
+    detector, rays = Detector(H36M16, options), people(8)
+    draws, launches = Draws(detector.columns(1)), Launches()
+    with launches:
+        drawn, box = draws(8), box_of(rays)
+        detector.disturb(rays, drawn, box)
+        detector.seen(rays, drawn, None, box)
+    return sum(launches.parts.values())
+
+
+def test_the_end_of_the_picture_costs_eight_kernels_and_bursts_cost_single_frames_none() -> None:
+    usual = kernels(DetectorConfig())
+    assert kernels(DetectorConfig(cropped=0.1)) == usual + 8
+    assert kernels(DetectorConfig(burst=0.75)) == usual
