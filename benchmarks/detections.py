@@ -45,6 +45,9 @@ LENS_PX = 3.0
 FEWEST_RANKED = 30
 """Fewest joints whose confidences and errors are compared."""
 
+Table = tuple[Sequence[str], Sequence[Sequence[str]]]
+"""Headings and rows."""
+
 KINDS = tuple(dict.fromkeys(joint.partition("_")[2] for joint in LIMBS))
 """Joints of either side."""
 
@@ -248,7 +251,7 @@ def measure(paths: Sequence[Path]) -> dict[str, Any]:
     }
 
 
-def by_view(record: dict[str, Any]) -> tuple[Sequence[str], list[Sequence[str]]]:
+def by_view(record: dict[str, Any]) -> Table:
     """A row a view."""
 
     def signed(value: float | None) -> str:
@@ -270,7 +273,7 @@ def by_view(record: dict[str, Any]) -> tuple[Sequence[str], list[Sequence[str]]]
     return ("view", "frames", *titles, "rho of confidence and error", "joint by joint"), cells
 
 
-def by_joint(record: dict[str, Any]) -> tuple[Sequence[str], list[Sequence[str]]]:
+def by_joint(record: dict[str, Any]) -> Table:
     """For how long joints are unseen."""
     cells = []
     for kind, found in record["runs"].items():
@@ -281,18 +284,19 @@ def by_joint(record: dict[str, Any]) -> tuple[Sequence[str], list[Sequence[str]]
     return ("joint", "runs", "begun before or not ended", *units), cells
 
 
-def by_window(record: dict[str, Any]) -> tuple[Sequence[str], list[Sequence[str]]]:
+def by_window(record: dict[str, Any]) -> Table:
     """Whether the joints of windows are unseen throughout. Each view with a window counts alike."""
     cells = []
-    for length in record["views"][0]["windows"]:
+    for length in map(str, WINDOWS):
         own = [view["windows"][length] for view in record["views"] if view["windows"][length]["lacking"]]
         shares = [
-            np.mean([one["lacking"] / one["windows"] for one in own]),
-            np.mean([one["changing"] / one["lacking"] for one in own]),
-            np.mean([1 - one["throughout"] / one["joints"] for one in own]),
-            np.mean([one["partly_share"] for one in own if one["changing"]]),
+            [one["lacking"] / one["windows"] for one in own],
+            [one["changing"] / one["lacking"] for one in own],
+            [1 - one["throughout"] / one["joints"] for one in own],
+            [one["partly_share"] for one in own if one["changing"]],
         ]
-        cells.append([length, str(len(own)), *(f"{100 * share:.0f}" for share in shares)])
+        means = [f"{100 * np.mean(share):.0f}" if share else "" for share in shares]
+        cells.append([length, str(len(own)), *means])
     titles = (
         "windows that lack joints, %",
         "of these, with joints unseen in part of it, %",

@@ -321,7 +321,7 @@ FIELD_VIEWS: dict[str, float] = {
     "views.knees": 25.0,
     "views.lean": 0.5,
     "detector.cropped": 0.1,
-    "detector.burst": 0.75,
+    "detector.burst": 0.85,
 }
 """What `poseda adapt` draws for footage by default: detectors mark other joints than motion capture does, and
 miss joints that simulated 2D has. Rates of real detections stand in benchmarks/README.md."""

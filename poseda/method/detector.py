@@ -6,7 +6,6 @@ target; for a whole window or for runs of its frames. All of it is work of the d
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import torch
@@ -36,8 +35,12 @@ DEEPEST = 0.5
 pictures lacked 1 to 3."""
 
 TOGETHER = 0.6
-"""Share of joints that are hidden for the same frames as others, where they are hidden in bursts: as many were
+"""Share of joints that are hidden for the same frames as others, where some frames hide them: as many were
 lost within 2 frames of another one in real detections."""
+
+LONGEST = 2.0
+"""Longest run of frames in which a joint is hidden, as a multiple of the window. Then joints of windows of 9
+and of 27 frames are unseen in as many of the frames as in real detections."""
 
 Box = tuple[Tensor, Tensor]
 """Least corners (N, 2) and sizes (N, 2) of the boxes round the joints of views."""
@@ -103,7 +106,7 @@ class Detector:
             columns["lasting"] = Normal((1, joints, 2), noise)
         if frames > 1 and options.burst:
             # A run for each joint, one for the part, and one that many joints share.
-            columns["run_length"] = Uniform((1, joints + 2), 0.0, math.log(frames))
+            columns["run_length"] = Uniform((1, joints + 2), 1.0, LONGEST * frames)
             columns["run_start"] = Uniform((1, joints + 2))
             columns["together"] = Chance((1, joints), TOGETHER)
             columns["burst"] = Chance((1, 1), options.burst)
@@ -165,7 +168,7 @@ class Detector:
         if "burst" not in drawn:
             return single | part | trunk
         joints = self.skeleton.num_joints
-        run = _runs(drawn["run_start"], drawn["run_length"].exp(), frames) | ~drawn["burst"]
+        run = _runs(drawn["run_start"], drawn["run_length"], frames) | ~drawn["burst"]
         own, of_part, common = run.split([joints, 1, 1], 2)
         return (single & torch.where(drawn["together"], common, own)) | ((part | trunk) & of_part)
 

@@ -108,8 +108,10 @@ def test_joints_of_a_burst_are_hidden_for_one_run_of_frames_in_part_of_the_windo
     hidden = ~seen(BURSTING, people(frames=FRAMES))[..., limbs]
     edges = torch.nn.functional.pad(hidden.int(), (0, 0, 1, 1)).diff(dim=1).clamp_min(0).sum(1)
     assert edges.max() == 1, "one run a joint"
-    length = hidden.sum(1)[hidden.any(1)].float()
-    assert length.min() == 1 and length.quantile(0.5) < FRAMES / 2 < length.max()
+    share = (hidden.float().mean(1)).flatten()
+    partly = share[(share > 0) & (share < 1)]
+    assert partly.min() < 1.5 / FRAMES and 0.36 < partly.mean() < 0.46, "as in real detections, about 0.4"
+    assert partly.numel() > 0.8 * (share > 0).sum()
     assert hidden[:, 0].any() and hidden[:, -1].any(), "runs may begin before the window and end after it"
     every = hidden.float().mean((0, 2))
     assert every.max() < 1.3 * every.min(), "no frame of the window is special"
@@ -159,3 +161,11 @@ def test_the_end_of_the_picture_costs_eight_kernels_and_bursts_cost_single_frame
     usual = kernels(DetectorConfig())
     assert kernels(DetectorConfig(cropped=0.1)) == usual + 8
     assert kernels(DetectorConfig(burst=0.75)) == usual
+
+
+def test_looks_at_windows_read_no_table_of_the_host() -> None:
+    device = torch.device("meta")
+    pattern = torch.ones(1, 16, dtype=torch.bool)
+    detector = Detector(H36M16, DetectorConfig(cropped=0.1, burst=0.75), pattern, device)
+    drawn = Draws(detector.columns(9), device)(8)
+    assert detector.seen(torch.empty(8, 9, 16, 2, device=device), drawn).shape == (8, 9, 16)

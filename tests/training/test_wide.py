@@ -230,9 +230,10 @@ def test_windows_of_frames_are_not_taught_by_single_frames() -> None:
         short_run(Path("unused"), "wide_target", wide=SHORT, frames=3)
 
 
-def views_of(
-    domains: Domains, frames: int = 1, flip: bool = True, detector: DetectorConfig = DetectorConfig()
-) -> Views:
+USUAL = DetectorConfig()
+
+
+def views_of(domains: Domains, frames: int = 1, flip: bool = True, detector: DetectorConfig = USUAL) -> Views:
     run = short_run(Path("unused"), "wide", detector=detector)
     config = replace(run, wide=replace(SHORT, batch=400), training=replace(run.training, flip=flip))
     data = TrainingData.load(domains.adaptation(), torch.device("cpu"), frames)
