@@ -132,6 +132,14 @@ def wide_summary() -> Table:
     )
 
 
+def detections(name: str) -> Table:
+    """What real detectors miss."""
+    from benchmarks import detections
+
+    drawn: Table = getattr(detections, name)(read("detections"))
+    return drawn
+
+
 def verdict() -> Table:
     """The recommendation against labels."""
     from benchmarks.verdict import by_group
@@ -340,6 +348,9 @@ TABLES: dict[str, Callable[[], Table]] = {
     "wide-rig": lambda: wide_real("real_rig"),
     "wide-summary": wide_summary,
     "substitutions": substitutions,
+    "detections-views": lambda: detections("by_view"),
+    "detections-runs": lambda: detections("by_joint"),
+    "detections-windows": lambda: detections("by_window"),
     "verdict": verdict,
     "ablations": lambda: variants("ablations", 3, change=True),
     "ablations-wide": ablations_of_wide,

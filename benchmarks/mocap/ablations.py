@@ -120,7 +120,7 @@ WIDE_KNOWN = (
 )
 
 WIDE_FIELD = (
-    *(Variant(name.replace("views.", "field-"), WIDE, {name: value}) for name, value in FIELD_VIEWS.items()),
+    *(Variant(f"field-{name.partition('.')[2]}", WIDE, {name: FIELD_VIEWS[name]}) for name in FIELD_VIEWS),
     Variant("field-all", WIDE, FIELD_VIEWS),
 )
 """What is drawn for footage by default, one range by itself and all together."""

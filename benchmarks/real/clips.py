@@ -36,6 +36,9 @@ Y_DOWN = "panoptic"
 """Files of this name have a world whose y axis points down; in the others z points up."""
 
 
+TOLERANCE_PX = 2.0
+"""Misfit of a lens, pixels, that is accepted: our cameras have fewer coefficients than OpenCV's."""
+
 BYSTANDERS = ("pose2sim_balancing_blazepose 1",)
 """Views whose detections follow another person."""
 
@@ -72,8 +75,8 @@ class View:
         return replace(self, detections=detections, truth=self.truth[rows], body=self.body[rows])
 
 
-def views(path: Path) -> Iterator[View]:
-    """The views of a file, camera by camera."""
+def views(path: Path, tolerance_px: float = TOLERANCE_PX) -> Iterator[View]:
+    """The views of a file, camera by camera; their lenses may be off by so many pixels."""
     file = Archive(path)
     points = file.read("keypoints", ("C", "F", "K", 3), "f").astype(np.float64)
     cameras, frames, joints, _ = points.shape
@@ -107,7 +110,9 @@ def views(path: Path) -> Iterator[View]:
                 "npz",
                 path,
             ),
-            Intrinsics(opencv_camera(matrix[camera], lens[camera], width, height), (width, height)),
+            Intrinsics(
+                opencv_camera(matrix[camera], lens[camera], width, height, tolerance_px), (width, height)
+            ),
             limbs @ rotation[camera].T + shift[camera],
             rotation[camera] @ upward,
             rotation[camera],
@@ -124,14 +129,16 @@ def layout_of(names: tuple[str, ...]) -> Layout:
     )
 
 
-def opencv_camera(matrix: np.ndarray, lens: np.ndarray, width: int, height: int) -> Camera:
-    """A camera from OpenCV's matrix and distortion; a misfit of its lens of up to 2 pixels is accepted."""
+def opencv_camera(
+    matrix: np.ndarray, lens: np.ndarray, width: int, height: int, tolerance_px: float = TOLERANCE_PX
+) -> Camera:
+    """A camera from OpenCV's matrix and distortion, whose lens may be off by so many pixels."""
     return Camera.from_opencv(
         torch.from_numpy(matrix.astype(np.float64)),
         torch.from_numpy(lens.astype(np.float64)),
         width,
         height,
-        tolerance_px=2.0,
+        tolerance_px=tolerance_px,
     )
 
 

@@ -126,9 +126,8 @@ def _usual_views(given: Mapping[str, Any], recorded: Mapping[str, Any]) -> dict[
         return {}
     if not recorded:
         return dict(FIELD_VIEWS)
-    views = recorded.get("views")
-    there = views if isinstance(views, dict) else {}
-    return {name: there.get(name.partition(".")[2], 0.0) for name in FIELD_VIEWS}
+    there = flatten(recorded)
+    return {name: there.get(name, 0.0) for name in FIELD_VIEWS}
 
 
 def _usual_teaching(name: str, given: Mapping[str, Any], recorded: Mapping[str, Any]) -> dict[str, Any]:

@@ -320,8 +320,11 @@ FIELD_VIEWS: dict[str, float] = {
     "views.hips": 0.45,
     "views.knees": 25.0,
     "views.lean": 0.5,
+    "detector.cropped": 0.1,
+    "detector.burst": 0.85,
 }
-"""What `poseda adapt` draws for footage by default: detectors mark other joints than motion capture does."""
+"""What `poseda adapt` draws for footage by default: detectors mark other joints than motion capture does, and
+miss joints that simulated 2D has. Rates of real detections stand in benchmarks/README.md."""
 
 
 PACKAGED_TEACHING: dict[str, float] = {

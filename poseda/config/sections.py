@@ -190,6 +190,12 @@ class DetectorConfig:
     """Largest share of joints that are hidden one by one in such a view."""
     hidden_part: Annotated[float, Share(whole=True)] = 0.25
     """Share of such views in which a limb, the trunk or both legs are hidden as a whole."""
+    burst: Annotated[float, Share(whole=True)] = 0.0
+    """With several frames: share of such views in which joints are hidden for some of the frames, in a row.
+    Default of adapt with --target: 0.85."""
+    cropped: Annotated[float, Share(whole=True)] = 0.0
+    """Share of views whose picture ends before the person, on one side, mostly below. Joints beyond are
+    unseen. Default of adapt with --target: 0.1."""
     as_target: Annotated[float, Share(whole=True)] = 0.5
     """Share of views with the joints that some detection of the target shows, where there is a target."""
     fewest: Annotated[int, AtLeast(3)] = 6

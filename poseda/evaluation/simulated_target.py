@@ -163,6 +163,7 @@ class Simulator:
                 noise=noise * rates.noise,
                 misplaced=share * rates.misplaced,
                 swapped=share * rates.swapped,
+                cropped=0.0,  # the target's own joints are hidden
             ),
         )
 

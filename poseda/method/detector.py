@@ -1,4 +1,8 @@
-"""What a 2D detector makes of a view: joints that it misses, and joints that it misplaces."""
+"""What a 2D detector makes of a view: joints that it misses, and joints that it misplaces.
+
+Joints are missed one by one, by parts of the body, beyond the end of the picture, or as in detections of the
+target; for a whole window or for runs of its frames. All of it is work of the device alone.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +25,25 @@ FAR = 0.08
 
 VARIED = 0.6
 """Standard deviation of the log of the noise from view to view: some pictures are blurred, most are not."""
+
+SIDES = ((0.05, 0.05), (0.05, 0.85))
+"""Where the picture ends, as shares of the pictures that end before the person: left and right, top and
+bottom. On real detections it was the bottom but for one camera (benchmarks/README.md)."""
+
+DEEPEST = 0.5
+"""Most of the person's box that lies beyond the end of the picture, along one side. Of 12 limb joints, real
+pictures lacked 1 to 3."""
+
+TOGETHER = 0.6
+"""Share of joints that are hidden for the same frames as others, where some frames hide them: as many were
+lost within 2 frames of another one in real detections."""
+
+LONGEST = 2.0
+"""Longest run of frames in which a joint is hidden, as a multiple of the window. Then joints of windows of 9
+and of 27 frames are unseen in as many of the frames as in real detections."""
+
+Box = tuple[Tensor, Tensor]
+"""Least corners (N, 2) and sizes (N, 2) of the boxes round the joints of views."""
 
 
 class Detector:
@@ -47,6 +70,13 @@ class Detector:
         trunk = [joint not in paired and not end for joint, end in enumerate(ends)]
         self._trunk = torch.tensor(trunk, device=device)
         self._parts = _parts(skeleton).to(device)
+        if options.cropped:
+            share = options.cropped * torch.tensor(SIDES).flatten()
+            middle = (share.cumsum(0) - share / 2).view(2, 2).to(device)  # of intervals in a row from 0
+            self._middles = middle
+            away = torch.tensor([-1.0, 1.0], device=device)
+            self._slopes = away * (2 * DEEPEST / share.view(2, 2).to(device))
+            self._ends = torch.tensor([DEEPEST, 1 - DEEPEST], device=device).expand(2, 2).contiguous()
         self._patterns = None
         if patterns is not None:  # a target is as likely to show the other side
             self._patterns = torch.cat([patterns, patterns[:, list(skeleton.mirror)]]).to(device)
@@ -70,17 +100,24 @@ class Detector:
             "trunk_hidden": Chance((1,), 0.5),
             "masked": Chance((1,), options.masked),
         }
+        if options.cropped:
+            columns["side"] = Uniform((1, 1))
         if frames > 1:
             columns["lasting"] = Normal((1, joints, 2), noise)
+        if frames > 1 and options.burst:
+            # A run for each joint, one for the part, and one that many joints share.
+            columns["run_length"] = Uniform((1, joints + 2), 1.0, LONGEST * frames)
+            columns["run_start"] = Uniform((1, joints + 2))
+            columns["together"] = Chance((1, joints), TOGETHER)
+            columns["burst"] = Chance((1, 1), options.burst)
         if self._patterns is not None:
             columns["pattern"] = Uniform((), 0.0, len(self._patterns))
             columns["as_target"] = Chance((1,), options.as_target)
         return columns
 
-    def disturb(self, rays: Tensor, drawn: Mapping[str, Tensor]) -> Tensor:
+    def disturb(self, rays: Tensor, drawn: Mapping[str, Tensor], box: Box | None = None) -> Tensor:
         """Misplace joints: (N, T, J, 2) rays; errors grow with the person's size in the picture."""
-        low, high = rays.flatten(1, 2).aminmax(dim=1)
-        extent = (high - low).norm(dim=-1)[:, None, None, None]
+        extent = (box_of(rays) if box is None else box)[1].norm(dim=-1)[:, None, None, None]
         noise = drawn["noise"]
         if "lasting" in drawn:
             noise = noise + drawn["lasting"]
@@ -90,16 +127,77 @@ class Detector:
         other = rays.index_select(2, mirror_order(self.skeleton, rays.device))
         return torch.where(drawn["swapped"], other, rays)
 
-    def seen(self, drawn: Mapping[str, Tensor]) -> Tensor:
-        """Which joints are seen: (N, J) bool; a window's joints are hidden together."""
-        part = self._parts[_number(drawn["part"], self._parts)] & drawn["part_hidden"]
-        hidden = (drawn["joint"] < drawn["rate"]) | part | (self._trunk & drawn["trunk_hidden"])
-        seen = ~(hidden & drawn["masked"])
+    def seen(
+        self,
+        rays: Tensor,
+        drawn: Mapping[str, Tensor],
+        shown: Tensor | None = None,
+        box: Box | None = None,
+    ) -> Tensor:
+        """Which joints are seen: (N, T, J) bool.
+
+        A window's joints are hidden together, or for runs of frames. Where a frame would show too few joints,
+        nothing is hidden in its window.
+
+        Args:
+            rays: (N, T, J, 2) without errors, in the axes of the picture's sides.
+            drawn: the numbers of :meth:`columns`.
+            shown: (N, T, J) bool, joints that can be seen at all. None: all.
+            box: of the rays.
+        """
+        frames = rays.shape[1]
+        seen = ~(self._hidden(frames, drawn) & drawn["masked"][:, None])
+        if "side" in drawn:
+            seen = seen & self._inside(rays, drawn["side"], box_of(rays) if box is None else box)
         if self._patterns is not None:
-            shown = self._patterns[_number(drawn["pattern"], self._patterns)]
-            seen = torch.where(drawn["as_target"], shown, seen)
-        fewest = min(self.options.fewest, self.skeleton.num_joints)
-        return seen | (seen.sum(1, keepdim=True) < fewest)
+            pattern = self._patterns[_number(drawn["pattern"], self._patterns)]
+            seen = torch.where(drawn["as_target"][:, None], pattern[:, None], seen)
+        if shown is not None:
+            seen = seen & shown
+        few = seen.sum(2, keepdim=True) < min(self.options.fewest, self.skeleton.num_joints)
+        if frames > 1:
+            few = few.any(1, keepdim=True)
+        seen = seen | few
+        return (seen if shown is None else seen & shown).expand(rays.shape[:3])
+
+    def _hidden(self, frames: int, drawn: Mapping[str, Tensor]) -> Tensor:
+        """Joints (N, T or 1, J) that are hidden at random where a view is masked."""
+        single = (drawn["joint"] < drawn["rate"])[:, None]
+        part = (self._parts[_number(drawn["part"], self._parts)] & drawn["part_hidden"])[:, None]
+        trunk = (self._trunk & drawn["trunk_hidden"])[:, None]
+        if "burst" not in drawn:
+            return single | part | trunk
+        joints = self.skeleton.num_joints
+        run = _runs(drawn["run_start"], drawn["run_length"], frames) | ~drawn["burst"]
+        own, of_part, common = run.split([joints, 1, 1], 2)
+        return (single & torch.where(drawn["together"], common, own)) | ((part | trunk) & of_part)
+
+    def _inside(self, rays: Tensor, side: Tensor, box: Box) -> Tensor:
+        """Joints (N, T, J) before the end of the picture, which is on no more than one side of a view.
+
+        A number from 0 to 1 falls into the interval of a side, or of none. Its distance from the interval's
+        end tells how deep that side cuts, and elsewhere the side lies outside the person's box.
+        """
+        ends = torch.addcmul(self._ends, self._slopes, (side - self._middles).abs())
+        low, size = box
+        low, high = torch.addcmul(low[..., None], size[..., None], ends)[:, None, None].unbind(-1)
+        return (rays.clamp(low, high) == rays).all(-1)
+
+
+def box_of(rays: Tensor) -> Box:
+    """The box round all joints of each window (N, T, J, 2)."""
+    low, high = rays.flatten(1, 2).aminmax(dim=1)
+    return low, high - low
+
+
+def _runs(start: Tensor, length: Tensor, frames: int) -> Tensor:
+    """(N, T, R) frames in runs of ``length`` frames (N, 1, R), each of which covers a frame of the window.
+
+    Runs begin anywhere from their length before the window to its last frame; ``start`` is from 0 to 1.
+    """
+    time = torch.arange(frames, dtype=start.dtype, device=start.device)[:, None]
+    elapsed = time + length - start * (length + (frames - 1))
+    return (elapsed > 0) & (elapsed <= length)
 
 
 def _number(drawn: Tensor, table: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from poseda.lifters.observation import Observation
 from poseda.lifters.wide import WideLifter
 from poseda.method import losses
 from poseda.method.bodies import anatomical_scale, group_lengths
-from poseda.method.detector import Detector
+from poseda.method.detector import Detector, box_of
 from poseda.method.draws import Chance, Column, Draws, Normal, Uniform
 from poseda.method.views import Places, draw_views, view_columns
 from poseda.training.lifting import LifterPhase
@@ -71,23 +71,26 @@ class _Scene(NamedTuple):
 
     Attributes:
         rays: (N, T, J, 2).
-        seen: (N, J) bool.
+        shown: (N, T, J) bool, joints that can be seen; None where all can.
         pose_3d, up, valid: as in :class:`Views`.
     """
 
     rays: Tensor
-    seen: Tensor
+    shown: Tensor | None
     pose_3d: Tensor
     up: Tensor
     valid: Tensor
 
     def where(self, chosen: Tensor, other: _Scene) -> _Scene:
-        """This scene where ``chosen`` (N,) says so, else the other."""
+        """This scene, of which all joints can be seen, where ``chosen`` (N,) says so, else the other."""
+
+        def pick(one: Tensor, two: Tensor) -> Tensor:
+            return torch.where(chosen.reshape(-1, *[1] * (one.dim() - 1)), one, two)
+
         return _Scene(
-            *(
-                torch.where(chosen.reshape(-1, *[1] * (one.dim() - 1)), one, two)
-                for one, two in zip(self, other, strict=True)
-            )
+            pick(self.rays, other.rays),
+            None if other.shown is None else other.shown | chosen[:, None, None],
+            *(pick(one, two) for one, two in zip(self[2:], other[2:], strict=True)),
         )
 
 
@@ -162,8 +165,7 @@ class ViewSource:
         physique = self._physique_of(centre)
         view = draw_views(at, up, skeleton, self.config.views, drawn, physique, own, places=self.places)
         seen = view.of(pose, skeleton)
-        visible, truth = self.detector.seen(drawn), root_relative(seen.pose_3d)
-        scene = _Scene(seen.pose_2d, visible, truth, view.up, seen.valid)
+        scene = _Scene(seen.pose_2d, None, root_relative(seen.pose_3d), view.up, seen.valid)
         if self.pictures is not None:
             scene = self._pictured(scene, self.pictures, pose, up, centre, drawn)
         return Views(self._told(scene, drawn), scene.pose_3d, scene.up, scene.valid, own)
@@ -191,12 +193,8 @@ class ViewSource:
         picture, mirrored = pictures.rows((row - first).clamp_min(0)), drawn["mirrored"]
         turned = picture.mirrored(self.data.skeleton)
         rays = torch.where(mirrored[:, None, None, None], turned.rays, picture.rays)
-        shown = torch.where(mirrored[:, None, None], turned.seen, picture.seen)[:, 0]
-        seen = shown & scene.seen
-        few = seen.sum(1, keepdim=True) < self.config.detector.fewest
-        own = _Scene(
-            rays, torch.where(few, shown, seen), root_relative(pose), up, torch.ones_like(scene.valid)
-        )
+        shown = torch.where(mirrored[:, None, None], turned.seen, picture.seen)
+        own = _Scene(rays, shown, root_relative(pose), up, torch.ones_like(scene.valid))
         return scene.where((row < first) | ~drawn["pictured"], own)
 
     def _physique_of(self, row: Tensor) -> Tensor:
@@ -207,11 +205,11 @@ class ViewSource:
 
     def _told(self, scene: _Scene, drawn: Mapping[str, Tensor]) -> Observation:
         """Tell the upward direction and the lengths in some views, with errors as if they were found."""
-        truth, rays = scene.pose_3d, self.detector.disturb(scene.rays, drawn)
+        truth, box = scene.pose_3d, box_of(scene.rays)
         lengths = group_lengths(truth[:, truth.shape[1] // 2], self.data.skeleton)
         return Observation(
-            rays,
-            scene.seen[:, None].expand(rays.shape[:3]),
+            self.detector.disturb(scene.rays, drawn, box),
+            self.detector.seen(scene.rays, drawn, scene.shown, box),
             torch.nn.functional.normalize(scene.up + drawn["up_error"], dim=1),
             drawn["up_known"],
             torch.addcmul(lengths, lengths, drawn["length_error"]),

@@ -406,7 +406,10 @@ def test_a_run_with_the_packages_lifter_goes_on_with_the_views_that_it_began_wit
     line = f"--target {tmp_path / 'target.npz'} --device cpu --out {tmp_path / 'run'}"
     began = to_json(parse_run(line.split()))
     began["views"] |= {"anatomical": 0.0, "hips": 0.0, "knees": 0.0, "lean": 0.0}
+    assert began["detector"].pop("cropped") > 0 and began["detector"].pop("burst") > 0  # later than the run
     (tmp_path / "run").mkdir()
     (tmp_path / "run/config.json").write_text(json.dumps({"config": began}))
-    views = parse_run(f"{line} --resume".split()).views
+    resumed = parse_run(f"{line} --resume".split())
+    views, detector = resumed.views, resumed.detector
     assert views.knees == views.lean == views.hips == views.anatomical == 0
+    assert detector.cropped == detector.burst == 0

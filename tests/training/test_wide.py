@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from poseda.config import Arm, ConfigError, RunConfig, WideConfig, from_json, to_json
+from poseda.config import Arm, ConfigError, DetectorConfig, RunConfig, WideConfig, from_json, to_json
 from poseda.datasets import AdaptationData, Domains, OwnDomains
 from poseda.geometry.skeleton import H36M16
 from poseda.inference import AdaptedLifter
+from poseda.lifters.observation import encode
 from poseda.lifters.sizes import build_wide
 from poseda.lifters.wide import WideLifter
 from poseda.method.two_passes import lift_poses
@@ -229,8 +230,11 @@ def test_windows_of_frames_are_not_taught_by_single_frames() -> None:
         short_run(Path("unused"), "wide_target", wide=SHORT, frames=3)
 
 
-def views_of(domains: Domains, frames: int = 1, flip: bool = True) -> Views:
-    run = short_run(Path("unused"), "wide")
+USUAL = DetectorConfig()
+
+
+def views_of(domains: Domains, frames: int = 1, flip: bool = True, detector: DetectorConfig = USUAL) -> Views:
+    run = short_run(Path("unused"), "wide", detector=detector)
     config = replace(run, wide=replace(SHORT, batch=400), training=replace(run.training, flip=flip))
     data = TrainingData.load(domains.adaptation(), torch.device("cpu"), frames)
     source = ViewSource(data, config, 0, torch.Generator().manual_seed(0))
@@ -254,3 +258,27 @@ def test_the_joints_of_a_window_are_hidden_together(domains: Domains) -> None:
     seen = views_of(domains, frames=3).observation.seen
     assert seen.shape == (400, 3, 16) and not seen.all()
     assert torch.equal(seen, seen[:, :1].expand_as(seen))
+
+
+BURSTING = DetectorConfig(masked=1.0, burst=1.0, cropped=0.5)
+
+
+def test_in_bursts_each_frame_of_a_window_hides_its_own_joints(domains: Domains) -> None:
+    seen = views_of(domains, frames=9, detector=BURSTING).observation.seen
+    changing = (seen != seen[:, :1]).any((1, 2))
+    assert seen.shape == (400, 9, 16) and changing.float().mean() > 0.8
+    assert seen.sum(-1).min() >= BURSTING.fewest
+
+
+def test_no_number_of_a_joint_that_a_frame_hides_reaches_the_lifter(domains: Domains) -> None:
+    told = views_of(domains, frames=9, detector=BURSTING).observation
+    usual = torch.full((H36M16.num_groups,), 0.25)
+    wild = replace(told, rays=torch.where(told.seen[..., None], told.rays, torch.randn_like(told.rays)))
+    for one, other in zip(encode(told, usual), encode(wild, usual), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_windows_with_bursts_and_borders_are_trained(domains: Domains, tmp_path: Path) -> None:
+    wide = replace(SHORT, lifter="videopose3d", steps=5)
+    config = short_run(tmp_path / "run", "wide", wide=wide, frames=9, lifter="videopose3d", detector=BURSTING)
+    assert all(np.isfinite(row["mpjpe"]) for row in prepare(config, domains).train())
