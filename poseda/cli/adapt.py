@@ -64,7 +64,7 @@ TRAINED_ALL_THE_SAME = (
 
 
 MOST_LIMITS = 5
-"""Most sentences on estimates at a limit; the files of the run have all."""
+"""Most sentences on estimates at a limit; the report has all."""
 
 
 def run(arguments: list[str]) -> int:
@@ -197,6 +197,7 @@ def _show(console: Console, prepared: Run, outcome: Outcome, domains: Domains) -
     from poseda import report
     from poseda.datasets.account import accounts_as_json
     from poseda.device import peak_memory
+    from poseda.method.at_limit import said
     from poseda.runs.view_alignment import FoundAlignment
 
     config = prepared.config
@@ -209,7 +210,7 @@ def _show(console: Console, prepared: Run, outcome: Outcome, domains: Domains) -
     found = FoundAlignment.read(prepared.folder, config.seeds)
     if found is not None:
         print_text(console, report.describe_alignment(found))
-    for sentence in _at_limits(report.RunRecord.read(config.out)):
+    for sentence in said(report.estimates_at_limit(report.RunRecord.read(config.out)), MOST_LIMITS):
         print_text(console, sentence)
     peak = peak_memory(prepared.fabric.device)
     if peak is not None:
@@ -228,17 +229,6 @@ def _show(console: Console, prepared: Run, outcome: Outcome, domains: Domains) -
         if (weak := getattr(domains, "weak", None)) is not None:
             summary["weak_labels"] = list(weak.account)
         print_json(summary | {"gate": prepared.folder.verdict.read(), "results": outcome.results})
-
-
-def _at_limits(record: RunRecord) -> list[str]:
-    """What says that estimates stand at a limit: those of the recommended arm, and of gpa_lpa_view."""
-    from poseda.method.at_limit import said
-    from poseda.runs.verdict import preferred
-
-    models = {} if record.labelfree is None else record.labelfree["models"]
-    chosen = preferred(record.config["config"]["arms"]) if record.gate is None else record.gate["recommended"]
-    own = models.get(chosen, {}).get("at_limits", [])
-    return said([*own, *(() if record.alignment is None else record.alignment.limits)], MOST_LIMITS)
 
 
 def _show_labelled(console: Console, config: RunConfig, summaries: list[Summary], title: str) -> None:

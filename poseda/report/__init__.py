@@ -43,6 +43,7 @@ __all__ = [
     "cells",
     "columns_of",
     "describe_alignment",
+    "estimates_at_limit",
     "headings",
     "labelfree_table",
     "markdown",
@@ -78,6 +79,14 @@ def labelfree_table(record: RunRecord) -> Table | None:
 
     shown = labelfree(record, Models.of(record), TERMINAL_COLUMNS)
     return None if shown is None else shown["table"]
+
+
+def estimates_at_limit(record: RunRecord) -> list[str]:
+    """What says that estimates stand at a limit, see :func:`poseda.report.sections.at_limits`."""
+    from poseda.report.headline import Models
+    from poseda.report.sections import at_limits
+
+    return at_limits(record, Models.of(record))
 
 
 def summary_text(record: RunRecord) -> str:

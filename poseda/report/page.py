@@ -32,6 +32,7 @@ def build_page(record: RunRecord) -> str:
         glance=headline.tiles(record, models),
         viewer=viewer_data(record, models),
         labelfree=sections.labelfree(record, models),
+        at_limits=sections.at_limits(record, models),
         placements=samples.placements(record),
         examples=samples.examples(record),
         generator=samples.generator(record),

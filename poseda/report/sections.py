@@ -62,6 +62,13 @@ def labelfree(
     }
 
 
+def at_limits(record: RunRecord, models: Models) -> list[str]:
+    """What says that estimates stand at a limit: those of the recommended arm, and of gpa_lpa_view."""
+    found = {} if record.labelfree is None else record.labelfree["models"]
+    own = found.get(models.chosen, {}).get("at_limits", [])
+    return [*own, *(() if record.alignment is None else record.alignment.limits)]
+
+
 def alignment(record: RunRecord) -> dict[str, Table] | None:
     """The tilt of each view and the proportions of the people that `gpa_lpa_view` found, means over seeds."""
     found = record.alignment

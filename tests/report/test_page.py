@@ -6,6 +6,7 @@ failure.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import html
 import json
@@ -258,6 +259,17 @@ def test_the_headline_says_by_how_much_the_recommended_model_is_better(record: R
     told = shown(dataclasses.replace(record, results=unlabelled, labelfree=labelfree))
     assert "Of 4 numbers that need no labels, 1 is better than with source_only, and 1 is worse" in told
     assert "its MPJPE is" not in told and "They do not say which model suits the target." in told
+
+
+def test_the_page_says_which_estimates_stand_at_a_limit(record: RunRecord) -> None:
+    assert "Estimates at a limit" not in page.build_page(record)
+    sentence = "cam1: the pitch that was found, 81 degrees, stands at the limit of 82."
+    assert record.labelfree is not None
+    found = copy.deepcopy(record.labelfree)
+    for numbers in found["models"].values():
+        numbers["at_limits"] = [sentence]
+    shown = page.build_page(dataclasses.replace(record, labelfree=found))
+    assert "Estimates at a limit" in shown and shown.count(sentence) == 1
 
 
 def test_the_card_has_the_errors_of_the_recommended_model_by_camera(record: RunRecord) -> None:
