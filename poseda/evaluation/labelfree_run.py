@@ -121,8 +121,9 @@ def _estimates(
     clips, first = np.unique(target.clip.numpy(), return_index=True)
     tracks = []
     for at in range(len(clips)):
-        lengths = found.lengths[first[at]].cpu()
-        sentence = lengths_at_limit(f"track {at + 1} of the target", lengths, drawn, model.skeleton)
+        lengths, errors = found.lengths[first[at]].cpu(), found.lengths_error[first[at]].cpu()
+        name = f"track {at + 1} of the target"
+        sentence = lengths_at_limit(name, lengths, errors, drawn, model.skeleton)
         tracks += [] if sentence is None else [sentence]
     if len(tracks) > NAMED:  # one stands for all
         tracks = [f"{len(tracks)} of {len(clips)} tracks have bones at a limit, such as {tracks[0]}"]

@@ -99,6 +99,6 @@ def at_limits(found: Found, poses: LiftedPoses, model: AdaptedLifter, options: L
     for at, (clip, person) in enumerate(poses.lengths.people()):
         if np.isfinite(poses.lengths.error[at]).all():  # of people of few frames little is known
             name = f"person {person} of clip {poses.clip_name(clip)}"
-            own = torch.from_numpy(poses.lengths.metres[at])
-            if (sentence := lengths_at_limit(name, own, drawn, model.skeleton)) is not None:
+            own, error = (torch.from_numpy(part[at]) for part in (poses.lengths.metres, poses.lengths.error))
+            if (sentence := lengths_at_limit(name, own, error, drawn, model.skeleton)) is not None:
                 yield sentence

@@ -22,13 +22,17 @@ STEP = float(PITCHES.step)
 """Degrees between the directions that a vote may choose. A tilt as near to a limit as that stands at it."""
 
 
+SURE = 2.0
+"""Standard errors by which a length must be beyond a limit to stand at it."""
+
+
 @dataclass(frozen=True)
 class Range:
     """Where an estimate may lie.
 
     Args:
         low, high: its ends. A range without a width is a wish, not a limit.
-        near: an estimate that is this near to an end stands at it.
+        near: an estimate that is this near to an end stands at it; below 0, one that is so far beyond it.
     """
 
     low: float
@@ -71,18 +75,23 @@ def tilt_at_limit(
 
 
 def lengths_at_limit(
-    person: str, lengths: Tensor, limits: tuple[Tensor, Tensor], skeleton: Skeleton
+    person: str, lengths: Tensor, errors: Tensor, limits: tuple[Tensor, Tensor], skeleton: Skeleton
 ) -> str | None:
     """A sentence or two on the bone that stands farthest beyond what training drew; None where none does.
 
     Args:
         person: in words.
         lengths: (G,) metres; NaN where unknown.
+        errors: (G,) standard errors of the lengths, metres. Few frames of a person of usual proportions often
+            give a length beyond the limits, so one counts that is beyond by :data:`SURE` errors.
         limits: (G,) least and greatest lengths, see :func:`poseda.method.views.drawn_lengths`.
         skeleton: of the lengths.
     """
-    values, low, high = (part.tolist() for part in (lengths, *limits))
-    ends = [Range(*limit).end(value) for value, *limit in zip(values, low, high, strict=True)]
+    values, doubts, low, high = (part.tolist() for part in (lengths, errors, *limits))
+    ends = [
+        Range(least, most, -SURE * doubt).end(value)
+        for value, doubt, least, most in zip(values, doubts, low, high, strict=True)
+    ]
     beyond = {at: end for at, end in enumerate(ends) if end is not None}
     if not beyond:
         return None

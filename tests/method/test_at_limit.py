@@ -71,17 +71,20 @@ def test_training_draws_few_lengths_beyond_the_range_and_some_near_its_ends(view
 def test_a_bone_beyond_what_training_drew_is_named_with_its_person() -> None:
     usual = torch.full((H36M16.num_groups,), 0.3)
     limits = drawn_lengths(usual, H36M16, ViewsConfig())
-    assert lengths_at_limit("person 1", usual, limits, H36M16) is None
-    assert lengths_at_limit("person 1", torch.full_like(usual, torch.nan), limits, H36M16) is None
+    sure, unknown = torch.full_like(usual, 0.001), torch.full_like(usual, torch.nan)
+    assert lengths_at_limit("person 1", usual, sure, limits, H36M16) is None
+    assert lengths_at_limit("person 1", unknown, unknown, limits, H36M16) is None
     long = usual.clone()
     long[H36M16.group_names.index("knee")] = 0.6
     long[H36M16.group_names.index("wrist")] = 0.4
-    sentence = lengths_at_limit("person 1", long, limits, H36M16)
+    sentence = lengths_at_limit("person 1", long, sure, limits, H36M16)
     assert sentence is not None
     assert sentence.startswith(
         "person 1: the bone to the knee, 0.60 m, stands at the limit of 0.38 m that training"
     )
     assert "(so do 1 other)" in sentence and "--views.build" in sentence
+    # Few frames do not tell whether a length is beyond a limit.
+    assert lengths_at_limit("person 1", long, 200 * sure, limits, H36M16) is None
 
 
 def test_many_sentences_are_counted() -> None:
