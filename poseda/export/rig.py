@@ -6,8 +6,8 @@ and look towards +z. A bone of an unknown name has its direction of the first fr
 A joint with one child has the smallest rotation against its parent that gives the bone its direction. A joint
 with several children has the rotation that fits all their bones best. What it leaves of each bone's rotation
 is in a joint ``PARENT_to_CHILD`` that lies :data:`NEAR` of the way to the child. So limbs point exactly as
-lifted, and no bone has the length zero. As bones have one length, joints are not quite where they were lifted:
-the root is moved so that they stand on the floor as the lifted ones do.
+lifted, and no bone has the length zero. As bones have one length, joints are not quite where they were
+lifted. The root is moved so that they stand on the floor as the lifted ones do.
 """
 
 from __future__ import annotations
@@ -110,10 +110,8 @@ class Rig:
         found = self._direction[0, joint]
         return found if joint == 0 or found.any() else np.array([0.0, 1.0, 0.0])
 
-    def _add(
-        self, joint: int, parent: int, offset: np.ndarray, above: np.ndarray, place: np.ndarray
-    ) -> None:
-        """Add a joint and all below it, given its parent's global rotation (T, 3, 3), and its place (T, 3)."""
+    def _add(self, joint: int, parent: int, offset: np.ndarray, above: np.ndarray, place: np.ndarray) -> None:
+        """Add a joint and all below it, given its parent's global rotation (T, 3, 3) and its place (T, 3)."""
         children, whole = self._children[joint], above
         if len(children) == 1:
             whole = self._aimed(children[0], above)
