@@ -144,7 +144,7 @@ class Account:
         left = sum(self.dropped.values())
         usable = (
             f"usable for lifting: {self.usable['lifting']}, with all joints: {self.usable['whole']}; "
-            f"dropped: {left or 'none'}"
+            f"dropped: {left or 'none'} (--verbose)"
         )
         lines = [
             _cut(
@@ -158,10 +158,9 @@ class Account:
             lines.append(_cut(f"made up, {len(self.made_up)} joints: {', '.join(self.made_up)}", 1))
         if self.unseen:
             lines.append(_cut(f"unseen in their row: {self._unseen()}", 1))
-        for at, sentence in enumerate(self.warnings[:1]):
-            more = len(self.warnings) - at - 1
-            lines.append(_cut(f"warning{f' (of {more + 1})' if more else ''}: {sentence}", 2))
-        lines.append("--verbose shows the whole account")
+        if self.warnings:
+            which = f" 1 of {len(self.warnings)}" if len(self.warnings) > 1 else ""
+            lines.append(_cut(f"warning{which}: {self.warnings[0]}", 3))
         return lines
 
     def _unseen(self) -> str:
