@@ -29,7 +29,7 @@ PROGRAM = Program(
     (LiftConfig,),
     common=(
         *("model", "input", "output", "overlay", "arm", "image_size", "fov", "intrinsics"),
-        *("root", "smooth.filter", "rate", "device", "overwrite", "verbose", "json"),
+        *("root", "smooth.filter", "rate", "device", "overwrite", "json"),
     ),
     of_run=(
         "image_size",

@@ -40,6 +40,8 @@ def npz_bytes(poses: LiftedPoses) -> bytes:
     if poses.lengths is not None:
         arrays["bone_names"] = np.array(poses.skeleton.group_names)
         arrays |= {f"lengths_{name}": np.asarray(part) for name, part in vars(poses.lengths).items()}
+    if poses.made_up:
+        arrays |= {"made_up": np.array([*poses.made_up]), "made_up_how": np.array([*poses.made_up.values()])}
     clips = np.unique(poses.clip)
     content = io.BytesIO()
     np.savez_compressed(
@@ -53,8 +55,6 @@ def npz_bytes(poses: LiftedPoses) -> bytes:
         image_size=np.array([poses.image_size.get(int(clip), (0, 0)) for clip in clips]).reshape(-1, 2),
         arm=np.array(poses.arm),
         camera=np.array(poses.camera),
-        made_up=np.array(list(poses.made_up), np.str_),
-        made_up_how=np.array(list(poses.made_up.values()), np.str_),
         **arrays,
     )
     return content.getvalue()
