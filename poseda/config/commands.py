@@ -16,6 +16,7 @@ from poseda.config.limits import (
     Bare,
     ConfigError,
     Found,
+    Gathered,
     Odd,
     OneOrMore,
     People,
@@ -155,7 +156,7 @@ class ExportConfig:
     """An npz of `poseda lift`, to be written in other formats as `poseda lift` would write it."""
     model: Annotated[Path, Found(holds=RUN_FILE)] | None = None
     """Folder that `poseda adapt` wrote, whose lifter becomes an ONNX file, for runtimes without torch."""
-    output: Annotated[tuple[Path, ...], OneOrMore()] = ()
+    output: Annotated[tuple[Path, ...], OneOrMore(), Gathered()] = ()
     """Of poses the files to write, as for `poseda lift`. Of a lifter one file ending in .onnx: arm wide reads
     rays and a mask, the others screen coordinates."""
     arm: NamedArm | None = None
@@ -250,7 +251,7 @@ class LiftConfig:
     camera:0 the largest person in each picture of a camera is lifted."""
     model: Annotated[Path, Found(holds=RUN_FILE)] | None = None
     """Folder that `poseda adapt` wrote. Default: the package's own lifter, which is made for every camera."""
-    output: Annotated[tuple[Path, ...], OneOrMore()] = ()
+    output: Annotated[tuple[Path, ...], OneOrMore(), Gathered()] = ()
     """Files to write, one of each kind: .npz, .json or .csv; .bvh, .trc, .mot or .c3d (one per person); .glb
     (one per clip). Of a stream one file of JSON lines, default stdout."""
     overlay: Path | None = None

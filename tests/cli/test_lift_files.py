@@ -90,9 +90,11 @@ def test_what_cannot_be_exported_is_one_sentence(tmp_path: Path, capsys: pytest.
 def test_one_existing_file_of_several_leaves_all_unwritten(
     tmp_path: Path, lift: Callable[..., str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "o.csv").write_text("mine")
+    (tmp_path / "o.csv").write_text("mine")  # --output may be given again
     words = ["--input", str(tmp_path / "yard.json"), "--image-size", "640x480"]
-    assert main(["lift", *words, "--output", str(tmp_path / "o.bvh"), str(tmp_path / "o.csv")]) == 2
+    assert (
+        main(["lift", *words, "--output", str(tmp_path / "o.csv"), "--output", str(tmp_path / "o.bvh")]) == 2
+    )
     assert f"got {tmp_path / 'o.csv'}, which exists" in capsys.readouterr().err
     assert not list(tmp_path.glob("*.bvh"))
 
