@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bodies import walk
+from lifted import lifted
 
 from poseda.cli import main
-from poseda.inference.trajectory import JUMP
+from poseda.geometry.skeleton import H36M16
+from poseda.inference.trajectory import JUMP, jumping_frames
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -129,3 +131,16 @@ def test_a_root_of_each_frame_alone_is_said_and_that_of_the_fit_is_steady(
     roots = {name: np.load(tmp_path / f"{name}.npz")["root"][:20] for name in "ab"}
     bent = {name: np.linalg.norm(np.diff(root, 2, 0), axis=1).max() * 900 for name, root in roots.items()}
     assert bent["b"] < JUMP < bent["a"]
+
+
+def test_frames_whose_root_jumps_are_counted_but_not_across_gaps() -> None:
+    """A frame 0.3 m off its path bends it three times. Where a gap lies, nothing is told."""
+    frame = np.r_[np.arange(20), np.arange(60, 80)]
+    root = np.stack([0.02 * frame, 0 * frame, 4 + 0 * frame], -1).astype(np.float32)
+    root[20:, 0] += 3
+    pose, seen = np.zeros((40, 16, 3)), np.ones((40, 16), bool)
+    assert jumping_frames(lifted(pose, H36M16, root=root, frame=frame, visible=seen, rate=30.0)) == 0
+    root[9, 2] += 0.3
+    root[30] = np.nan
+    assert jumping_frames(lifted(pose, H36M16, root=root, frame=frame, visible=seen, rate=30.0)) == 3
+    assert jumping_frames(lifted(pose, H36M16, frame=frame, visible=seen, rate=30.0)) == 0
