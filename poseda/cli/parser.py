@@ -17,7 +17,7 @@ from poseda.cli.program import Program, UsageError, negative_name, option_name
 from poseda.cli.screen import complain
 from poseda.cli.wording import explain
 from poseda.config.fields import Field
-from poseda.config.limits import Bare, Found, OneOrMore, Renamed, notes, words
+from poseda.config.limits import Bare, Found, Gathered, OneOrMore, Renamed, notes, words
 
 if TYPE_CHECKING:
     from cyclopts.argument import ArgumentCollection
@@ -99,8 +99,9 @@ def _parameter(entry: Field, positional: bool) -> inspect.Parameter:
 
 
 def _convert(entry: Field, kind: Any, tokens: tuple[Token, ...]) -> Any:
-    """The value of an option, under today's names. Of a list that is given again, the later one counts."""
-    tokens = tokens[max(at for at, token in enumerate(tokens) if token.index == 0) :]
+    """The value of an option, under today's names. Of most lists given again, the later one counts."""
+    if not notes(entry.hint, Gathered):
+        tokens = tokens[max(at for at, token in enumerate(tokens) if token.index == 0) :]
     for renamed in notes(entry.hint, Renamed):
         tokens = tuple(token.evolve(value=renamed.names.get(token.value, token.value)) for token in tokens)
     for token in tokens:

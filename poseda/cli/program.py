@@ -25,7 +25,7 @@ COMMANDS = {
     "view": "open the report of a run, or play lifted poses, in the browser",
     "inspect": "account for files of 2D detections, without a model",
     "evaluate": "evaluate the lifters of a run on a domain file or by a published protocol",
-    "export": "write a lifter of a run as an ONNX file",
+    "export": "write lifted poses in other formats, or a lifter of a run as an ONNX file",
     "bench": "time the fused op against its rivals",
     "doctor": "test whether all that is installed works",
     "info": "show versions, instruction set, CUDA library, threads and the lifter of the package",

@@ -130,11 +130,11 @@ def print_text(console: Any, text: str, whole: bool = False) -> None:
     console.print(text, highlight=False, markup=False, soft_wrap=whole)
 
 
-def print_account(console: Any, accounts: Mapping[str, Any]) -> None:
-    """What was read of the footage, in a few lines for each path."""
+def print_account(console: Any, accounts: Mapping[str, Any], brief: bool = False) -> None:
+    """What was read of the footage, in a few lines for each path; ``brief``: in no more than eight."""
     from poseda.datasets.account import account_lines
 
-    for line in account_lines(accounts):
+    for line in account_lines(accounts, brief):
         print_text(console, line)
 
 

@@ -16,6 +16,7 @@ from poseda.config.limits import (
     Bare,
     ConfigError,
     Found,
+    Gathered,
     Odd,
     OneOrMore,
     People,
@@ -134,27 +135,55 @@ class InfoConfig:
     """Print them as one JSON object."""
 
 
+def check_outputs(output: tuple[Path, ...]) -> None:
+    """Refuse files of poses of an unknown kind, and the same file twice.
+
+    Raises:
+        ConfigError: naming the first.
+    """
+    for at, path in enumerate(output):
+        if path.suffix not in POSES:
+            raise ConfigError("output", f"expected a file ending in {', '.join(POSES)}, got {path}")
+        if path in output[:at]:
+            raise ConfigError("output", f"expected each file once, got {path} twice")
+
+
 @dataclass(frozen=True)
 class ExportConfig:
-    """Write a lifter of a run as an ONNX file, for runtimes without torch."""
+    """Write lifted poses in other formats, or a lifter of a run as an ONNX file."""
 
-    model: Annotated[Path, Found(holds=RUN_FILE)]
-    """Folder that `poseda adapt` wrote."""
-    output: Path
-    """File to write, ending in .onnx. Arm wide reads rays and a mask, the others screen coordinates."""
+    path: Annotated[Path, Found()] | None = None
+    """An npz of `poseda lift`, to be written in other formats as `poseda lift` would write it."""
+    model: Annotated[Path, Found(holds=RUN_FILE)] | None = None
+    """Folder that `poseda adapt` wrote, whose lifter becomes an ONNX file, for runtimes without torch."""
+    output: Annotated[tuple[Path, ...], OneOrMore(), Gathered()] = ()
+    """Of poses the files to write, as for `poseda lift`. Of a lifter one file ending in .onnx: arm wide reads
+    rays and a mask, the others screen coordinates."""
     arm: NamedArm | None = None
     """Arm of the lifter. Default: the one that the run recommends, as for `poseda lift`."""
     seed: Seed | None = None
     """Seed of the lifter. Default: the first of the run."""
     overwrite: bool = False
-    """Replace a file that exists."""
+    """Replace files that exist."""
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.output.suffix != ".onnx":
-            raise ConfigError("output", f"expected a file ending in .onnx, got {self.output}")
-        if self.output.exists() and not self.overwrite:
-            wanted = f"expected a new file, got {self.output}, which exists; <overwrite> replaces it"
+        if not self.output:
+            raise ConfigError("output", "expected a file to write, got none")
+        if self.path is not None:
+            for name in ("model", "arm", "seed"):
+                if (value := getattr(self, name)) is not None:
+                    raise ConfigError(name, f"expected none beside <path> {self.path}, got {value}", "path")
+            check_outputs(self.output)
+            return
+        if self.model is None:
+            wanted = "expected an npz of `poseda lift`, or <model> with the folder of a run, got neither"
+            raise ConfigError("path", wanted, "model")
+        if len(self.output) > 1 or self.output[0].suffix != ".onnx":
+            came = " ".join(map(str, self.output))
+            raise ConfigError("output", f"expected a file ending in .onnx for <model>, got {came}", "model")
+        if self.output[0].exists() and not self.overwrite:
+            wanted = f"expected a new file, got {self.output[0]}, which exists; <overwrite> replaces it"
             raise ConfigError("output", wanted, "overwrite")
 
 
@@ -222,9 +251,9 @@ class LiftConfig:
     camera:0 the largest person in each picture of a camera is lifted."""
     model: Annotated[Path, Found(holds=RUN_FILE)] | None = None
     """Folder that `poseda adapt` wrote. Default: the package's own lifter, which is made for every camera."""
-    output: Path | None = None
-    """File to write: .npz, .json or .csv; .bvh, .trc, .mot or .c3d (one per person); .glb (one per clip).
-    Of a stream JSON lines, default stdout."""
+    output: Annotated[tuple[Path, ...], OneOrMore(), Gathered()] = ()
+    """Files to write, one of each kind: .npz, .json or .csv; .bvh, .trc, .mot or .c3d (one per person); .glb
+    (one per clip). Of a stream one file of JSON lines, default stdout."""
     overlay: Path | None = None
     """Movie to write as well, .mp4 or .gif, one per clip: the skeleton on the picture and the people in 3D.
     Joints that were not detected are hollow. It needs poseda[overlay]."""
@@ -283,8 +312,9 @@ class LiftConfig:
     """Arm wide, files: standing height of the people, metres, which sets the scale of the fit. Default: that
     of the people the lifter learned from."""
     root: Literal["none", "closed_form", "exact"] = "none"
-    """Compute where the root stands, metres, camera frame: by GPA's closed form or exactly. The depth is that
-    at which the lifted pose is as large on the screen as the detected one."""
+    """Compute where the root stands, metres, camera frame. With --fit (arm wide, files) it is that of the
+    fit, a smooth path. Otherwise each frame is placed alone, by GPA's closed form or exactly. There the
+    lifted pose is as large as the detected one. That path trembles; --smooth.filter steadies it."""
     smooth: SmoothingConfig = field(default_factory=SmoothingConfig)
     """A filter over time."""
     rate: Annotated[float, AtLeast(SLOWEST), AtMost(FASTEST, "frames per second")] | None = None
@@ -293,15 +323,20 @@ class LiftConfig:
     """Where to compute: auto, cpu, cuda or cuda:INDEX."""
     overwrite: bool = False
     """Replace files that exist."""
+    verbose: bool = False
+    """Print the whole account of what was read, not its first lines."""
     json: bool = False
     """Print a summary as one JSON object on stdout. With --input - it goes to stderr."""
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.output is None and not self.streams:
+        if not self.output and not self.streams:
             raise ConfigError("output", "expected a file, as <input> is not a stream, got none", "input")
-        if self.output is not None and not self.streams and self.output.suffix not in POSES:
-            raise ConfigError("output", f"expected a file ending in {', '.join(POSES)}, got {self.output}")
+        if self.streams and len(self.output) > 1:
+            wanted = f"expected one file for <input> {self.input}, a stream, got {len(self.output)}"
+            raise ConfigError("output", wanted, "input")
+        if not self.streams:
+            check_outputs(self.output)
         if self.overlay is not None and self.overlay.suffix not in MOVIES:
             raise ConfigError("overlay", f"expected a file ending in {', '.join(MOVIES)}, got {self.overlay}")
         if self.moving_camera and self.camera_pitch is not None:

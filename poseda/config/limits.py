@@ -169,6 +169,11 @@ class OneOrMore:
 
 
 @dataclass(frozen=True)
+class Gathered:
+    """A list to which an option that is given again adds. Of others the later list counts."""
+
+
+@dataclass(frozen=True)
 class PictureSize(Limit):
     """Width and height of pictures, pixels."""
 

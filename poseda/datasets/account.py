@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +28,9 @@ SELDOM = 0.5
 
 SHOWN = 8
 """Most clips that the account names."""
+
+WIDTH = 80
+"""Columns of a line of the brief account."""
 
 MOSTLY_LOW = 0.3
 """Share of the detected joints below the least confidence from which the account says so."""
@@ -61,11 +65,15 @@ class Account:
         image_size: width and height in pixels; a list of such pairs if there are several; None if unknown.
         off_picture: share of the seen joints that lie outside the picture; None if its size is unknown.
         seen: joint of the file to the share of rows in which it is seen.
-        made_up: joint of the skeleton to how it was made, and in how many rows.
+        made_up: joint of the skeleton that the layout lacks altogether to how it was made, and in how many
+            rows.
         usable: rows for ``placement`` (root and another joint seen), for ``lifting`` by the arm wide, and
             ``whole``. The arm wide needs :data:`~poseda.config.FEWEST_JOINTS` seen joints
             that are not made of others. The other arms need all, seen or filled in over short gaps.
         rate: frames per second, or None.
+        unseen: joints of the file that the detector did not see, counted over all rows.
+        replaced: joint of the skeleton that the layout has, but that was unseen in some rows, to how it was
+            made of others there, and in how many.
     """
 
     format: str
@@ -86,6 +94,8 @@ class Account:
     rate: float | None
     rate_told_by: str
     warnings: tuple[str, ...]
+    unseen: int = 0
+    replaced: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """The account for machines. A rate is the file's, or null."""
@@ -107,14 +117,57 @@ class Account:
             ) from error
 
     def lines(self) -> Iterator[str]:
-        """The account for people: a paragraph, then what is made up, seldom seen or doubtful."""
+        """The account for people: a paragraph, then what is made up, unseen, seldom seen or doubtful."""
         yield f"{'; '.join(self._facts())}."
         if self.made_up:
-            yield f"made up: {'; '.join(_way(joint, made) for joint, made in self.made_up.items())}"
+            made = "; ".join(_way(joint, ways) for joint, ways in self.made_up.items())
+            yield f"made up, as the layout lacks them: {made}"
+        if self.unseen:
+            yield f"unseen in their row: {self._unseen()}"
+        if self.replaced:
+            made = "; ".join(
+                f"{_way(joint, ways)} in {counted(sum(ways.values()), 'row')}"
+                for joint, ways in self.replaced.items()
+            )
+            yield f"made of others where unseen: {made}"
         seldom = [f"{joint} {share:.0%}" for joint, share in self.seen.items() if share < SELDOM]
         if seldom:
             yield f"seen in few rows: {', '.join(seldom)}"
         yield from (f"warning: {sentence}" for sentence in self.warnings)
+
+    def brief(self) -> list[str]:
+        """The account in at most 8 lines of :data:`WIDTH` columns: all counts, and the first of what they
+        count."""
+        people = counted(self.people, "person", "people")
+        rows, frames = counted(self.rows, "detection"), counted(self.frames, "frame")
+        names = ", ".join(str(clip["name"]) for clip in self.clips)
+        left = sum(self.dropped.values())
+        usable = (
+            f"usable for lifting: {self.usable['lifting']}, with all joints: {self.usable['whole']}; "
+            f"dropped: {left or 'none'} (--verbose)"
+        )
+        lines = [
+            _cut(
+                f"{self.format}, {self.layout}: {rows} of {people} ({TRACKED[self.tracking]}) in {frames}, "
+                f"{counted(len(self.clips), 'clip')}, picture {_size_in_words(self.image_size)}: {names}",
+                2,
+            ),
+            _cut(usable, 1),
+        ]
+        if self.made_up:
+            lines.append(_cut(f"made up, {len(self.made_up)} joints: {', '.join(self.made_up)}", 1))
+        if self.unseen:
+            lines.append(_cut(f"unseen in their row: {self._unseen()}", 1))
+        if self.warnings:
+            which = f" 1 of {len(self.warnings)}" if len(self.warnings) > 1 else ""
+            lines.append(_cut(f"warning{which}: {self.warnings[0]}", 3))
+        return lines
+
+    def _unseen(self) -> str:
+        share = self.unseen / max(self.rows * len(self.seen), 1)
+        replaced = sum(sum(ways.values()) for ways in self.replaced.values())
+        words = f"{self.unseen} joints ({share:.0%})"
+        return f"{words}; {replaced} of the skeleton made of others there" if replaced else words
 
     def _facts(self) -> Iterator[str]:
         yield f"{self.format}, layout {self.layout} ({TOLD[self.layout_told_by]})"
@@ -165,10 +218,11 @@ def accounts_from_json(content: Mapping[str, Any]) -> dict[str, Account]:
     return {name: Account.from_json(account) for name, account in content.items()}
 
 
-def account_lines(accounts: Mapping[str, Account]) -> Iterator[str]:
-    """Accounts for people; those of several paths begin with its name."""
+def account_lines(accounts: Mapping[str, Account], brief: bool = False) -> Iterator[str]:
+    """Accounts for people, whole or brief; those of several paths begin with its name."""
     for name, account in accounts.items():
-        yield from (f"{name}: {line}" if len(accounts) > 1 else line for line in account.lines())
+        lines = account.brief() if brief else account.lines()
+        yield from (f"{name}: {line}" if len(accounts) > 1 else line for line in lines)
 
 
 def account_of(
@@ -192,6 +246,7 @@ def account_of(
     made = conversion_of(detections, skeleton)
     pose, whole = made(detections.pose_2d, seen)
     pictures = np.stack([detections.clip, detections.frame], -1)
+    made_up = made.made_up_rows(seen)
     shares = seen.mean(0) if len(seen) else np.zeros(len(detections.layout))
     return Account(
         format=detections.format,
@@ -210,7 +265,7 @@ def account_of(
             joint: round(float(share), 4)
             for joint, share in zip(detections.layout.joint_names, shares, strict=True)
         },
-        made_up=made.made_up_rows(seen),
+        made_up={joint: ways for joint, ways in made_up.items() if joint in made.made_up},
         usable={
             "placement": _for_placement(pose, whole, skeleton),
             "lifting": int(enough_seen(seen, whole[:, made.observed], FEWEST_JOINTS).sum()),
@@ -219,6 +274,8 @@ def account_of(
         rate=reading.rate,
         rate_told_by=reading.rate_told_by,
         warnings=(*reading.warnings, *_unsure(detections, min_confidence)),
+        unseen=int((~seen).sum()),
+        replaced={joint: ways for joint, ways in made_up.items() if joint not in made.made_up},
     )
 
 
@@ -277,6 +334,11 @@ def _whole_rows(detections: Detections2D, pose: np.ndarray, seen: np.ndarray, ma
     there = timeline.row >= 0
     _, valid = fill_in(pose[timeline.row], seen[timeline.row] & there[:, None], timeline, max_gap)
     return int((valid & there).sum())
+
+
+def _cut(text: str, lines: int) -> str:
+    """The text as far as it fits so many lines of :data:`WIDTH` columns."""
+    return "\n".join(wrap(text, WIDTH, max_lines=lines, placeholder=" …", break_on_hyphens=False))
 
 
 def _way(joint: str, made: Mapping[str, int]) -> str:

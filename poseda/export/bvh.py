@@ -29,7 +29,7 @@ def bvh_text(actor: Actor, skeleton: Skeleton, rate: float) -> str:
         skeleton: of the positions.
         rate: frames a second of the recording.
     """
-    rig = Rig(actor.position, actor.known, skeleton)
+    rig = Rig(actor, skeleton)
     step = float(actor.time[1]) if len(actor.time) > 1 else 1 / rate
     lines = ["HIERARCHY", *_lines(rig.nodes, 0, ""), "MOTION", f"Frames: {len(actor.time)}"]
     lines.append(f"Frame Time: {step:.8f}")

@@ -44,7 +44,7 @@ def glb_bytes(actors: Sequence[Actor], skeleton: Skeleton, title: str, facts: di
     """
     scene = _Scene(actors[0].time)
     for number, actor in enumerate(actors):
-        scene.add(actor, Rig(actor.position, actor.known, skeleton), COLOURS[number % len(COLOURS)])
+        scene.add(actor, Rig(actor, skeleton), COLOURS[number % len(COLOURS)])
     return scene.packed(title, facts)
 
 

@@ -47,7 +47,8 @@ class LiftedPoses:
             forward); NaN where ``valid`` is false.
         root: (F, 3) float32 metres, camera frame, NaN where unknown; or None where it was not asked for.
         valid: (F,) bool, whether the frame holds a pose.
-        visible: (F, J) bool, the joints that were detected; the others of a valid frame were filled in.
+        visible: (F, J) bool, the joints that were detected; the others of a valid frame were filled in. Those
+            of ``made_up`` count as detected where the joints that they are made of were.
         frame, person, clip: (F,) int64, as in the detections.
         skeleton: of the poses.
         rate: frames a second.
@@ -61,6 +62,7 @@ class LiftedPoses:
         arm: of the lifter, or empty.
         camera: what is known of the camera, in words, or empty.
         lengths: of people's bones, or None where they were not measured.
+        made_up: joint that the input lacks altogether to how its 2D is made of others.
 
     Raises:
         ValueError: if shapes disagree.
@@ -83,6 +85,7 @@ class LiftedPoses:
     arm: str = ""
     camera: str = ""
     lengths: BoneLengths | None = None
+    made_up: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         frames, joints = len(self), self.skeleton.num_joints

@@ -55,6 +55,7 @@ def read_poses(path: Path | str) -> LiftedPoses:
         rate=rate,
         clip_names=_clip_names(archive),
         lengths=_lengths(archive, skeleton),
+        made_up=_made_up(archive),
         **perhaps,
         **_facts(archive, np.unique(clip)),
     )
@@ -78,6 +79,14 @@ def _clip_names(archive: Archive) -> dict[int, str]:
         return {}
     names = archive.read("clip_names", ("C",), "U").tolist()
     return {number: name for number, name in enumerate(names) if name}
+
+
+def _made_up(archive: Archive) -> dict[str, str]:
+    """Joints that the input lacked; files of earlier versions do not say them."""
+    if "made_up" not in archive:
+        return {}
+    names = archive.read("made_up", ("K",), "U").tolist()
+    return dict(zip(names, archive.read("made_up_how", (len(names),), "U").tolist(), strict=True))
 
 
 def _lengths(archive: Archive, skeleton: Skeleton) -> BoneLengths | None:

@@ -6,7 +6,8 @@ and look towards +z. A bone of an unknown name has its direction of the first fr
 A joint with one child has the smallest rotation against its parent that gives the bone its direction. A joint
 with several children has the rotation that fits all their bones best. What it leaves of each bone's rotation
 is in a joint ``PARENT_to_CHILD`` that lies :data:`NEAR` of the way to the child. So limbs point exactly as
-lifted, and no bone has the length zero.
+lifted, and no bone has the length zero. As bones have one length, joints are not quite where they were
+lifted. The root is moved so that they stand on the floor as the lifted ones do.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from poseda.export.world import Actor, floor_height
 from poseda.geometry.rotation import best_rotation, shortest_rotation_matrix
 from poseda.geometry.skeleton import Skeleton
 
@@ -25,7 +27,8 @@ NEAR = 0.05
 """Where a joint between a parent and one of its children lies, as a share of the bone."""
 
 TIP = 0.01
-"""Length of what a joint without children carries, metres: programs draw a bone to it."""
+"""Length of what a joint without children carries, metres: programs draw a bone to it. That of a leg points
+forward, so that it does not reach beneath the floor on which the leg stands."""
 
 _SIDE, _UP, _DOWN, _FORWARD = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, 1.0]
 REST = (
@@ -48,6 +51,7 @@ class Node:
         parent: index, or -1.
         offset: (3,) from the parent in the rest pose, metres.
         turn: (T, 3, 3) rotation against the parent.
+        place: (T, 3) metres, world.
         children: indices.
     """
 
@@ -55,21 +59,22 @@ class Node:
     parent: int
     offset: np.ndarray
     turn: np.ndarray
+    place: np.ndarray
     children: list[int]
 
     @property
     def tip(self) -> np.ndarray:
         """(3,) end of a joint without children."""
         length = float(np.linalg.norm(self.offset))
-        return self.offset / length * TIP if length > 0 else np.array([0.0, TIP, 0.0])
+        along = self.offset / length if length > 0 else np.array(_UP)
+        return TIP * (np.array(_FORWARD) if np.array_equal(along, _DOWN) else along)
 
 
 class Rig:
-    """Rest pose and rotations of one person.
+    """Rest pose and rotations of one person, who faces +z in the rest pose.
 
     Args:
-        position: (T, J, 3) metres, y up, facing +z in the rest pose.
-        known: (T,) bool, frames that tell the lengths.
+        actor: whose known frames tell the lengths.
         skeleton: of the positions.
 
     Attributes:
@@ -77,8 +82,9 @@ class Rig:
         root: (T, 3) where the first node is, metres.
     """
 
-    def __init__(self, position: np.ndarray, known: np.ndarray, skeleton: Skeleton) -> None:
-        self.skeleton, self.root = skeleton, position[:, 0]
+    def __init__(self, actor: Actor, skeleton: Skeleton) -> None:
+        position, known = actor.position, actor.known
+        self.skeleton = skeleton
         self._children: list[list[int]] = [[] for _ in skeleton.parents]
         for joint, parent in enumerate(skeleton.parents[1:], 1):
             self._children[parent].append(joint)
@@ -89,7 +95,10 @@ class Rig:
         self._length = _symmetric(np.median(length[known, :, 0], 0), skeleton)
         self._rest = np.stack([self._rest_of(joint) for joint in range(skeleton.num_joints)])
         self.nodes: list[Node] = []
-        self._add(0, -1, np.zeros(3), np.tile(np.eye(3), (len(position), 1, 1)))
+        self._add(0, -1, np.zeros(3), np.tile(np.eye(3), (len(position), 1, 1)), position[:, 0])
+        heights = np.stack([node.place[:, 1] for node in self.nodes], 1)
+        self.root = position[:, 0].copy()
+        self.root[:, 1] -= floor_height(heights, known, actor.rooted)
 
     def _rest_of(self, joint: int) -> np.ndarray:
         name = self.skeleton.joint_names[joint]
@@ -101,27 +110,36 @@ class Rig:
         found = self._direction[0, joint]
         return found if joint == 0 or found.any() else np.array([0.0, 1.0, 0.0])
 
-    def _add(self, joint: int, parent: int, offset: np.ndarray, above: np.ndarray) -> None:
-        """Add a joint and all below it, given the global rotation (T, 3, 3) of its parent."""
+    def _add(self, joint: int, parent: int, offset: np.ndarray, above: np.ndarray, place: np.ndarray) -> None:
+        """Add a joint and all below it, given its parent's global rotation (T, 3, 3) and its place (T, 3)."""
         children, whole = self._children[joint], above
         if len(children) == 1:
             whole = self._aimed(children[0], above)
         elif children:
             whole = best_rotation(self._rest[children], self._direction[:, children])
         name = self.skeleton.joint_names[joint]
-        here = self._node(name, parent, offset, above, whole)
+        here = self._node(name, parent, offset, above, whole, place)
         for child in children:
             bone = self._rest[child] * self._length[child]
             if len(children) == 1:
-                self._add(child, here, bone, whole)
+                self._add(child, here, bone, whole, place + whole @ bone)
             else:
                 turned = self._aimed(child, whole)
-                between = f"{name}_to_{self.skeleton.joint_names[child]}"
-                bend = self._node(between, here, NEAR * bone, whole, turned)
-                self._add(child, bend, (1 - NEAR) * bone, turned)
+                between, near = f"{name}_to_{self.skeleton.joint_names[child]}", NEAR * bone
+                begin = place + whole @ near
+                bend = self._node(between, here, near, whole, turned, begin)
+                self._add(child, bend, bone - near, turned, begin + turned @ (bone - near))
 
-    def _node(self, name: str, parent: int, offset: np.ndarray, above: np.ndarray, whole: np.ndarray) -> int:
-        self.nodes.append(Node(name, parent, offset, above.swapaxes(1, 2) @ whole, []))
+    def _node(
+        self,
+        name: str,
+        parent: int,
+        offset: np.ndarray,
+        above: np.ndarray,
+        whole: np.ndarray,
+        place: np.ndarray,
+    ) -> int:
+        self.nodes.append(Node(name, parent, offset, above.swapaxes(1, 2) @ whole, place, []))
         if parent >= 0:
             self.nodes[parent].children.append(len(self.nodes) - 1)
         return len(self.nodes) - 1

@@ -27,7 +27,7 @@ def npz_bytes(poses: LiftedPoses) -> bytes:
     ``clip_numbers`` (K,) are the clips that there are, ``up`` (K, 3) and ``image_size`` (K, 2) theirs; NaN
     and 0 where unknown. ``arm`` () and ``camera`` () are words, ``time`` (F,) seconds. Where lengths were
     measured, ``bone_names`` (G,) names their columns, and the parts of :class:`BoneLengths` begin with
-    ``lengths_``.
+    ``lengths_``. ``made_up`` (K,) are the joints that the input lacks, ``made_up_how`` (K,) words.
     """
     arrays = {
         name: getattr(poses, name)
@@ -40,6 +40,8 @@ def npz_bytes(poses: LiftedPoses) -> bytes:
     if poses.lengths is not None:
         arrays["bone_names"] = np.array(poses.skeleton.group_names)
         arrays |= {f"lengths_{name}": np.asarray(part) for name, part in vars(poses.lengths).items()}
+    if poses.made_up:
+        arrays |= {"made_up": np.array([*poses.made_up]), "made_up_how": np.array([*poses.made_up.values()])}
     clips = np.unique(poses.clip)
     content = io.BytesIO()
     np.savez_compressed(
@@ -76,8 +78,10 @@ def pose_object(pose_3d: np.ndarray | None, root: np.ndarray | None, skeleton: S
 def json_text(poses: LiftedPoses) -> str:
     """An object with ``format``, ``unit``, ``rate``, ``arm``, ``camera`` and ``frames``, a line each.
 
-    A frame has clip, person, frame, time in seconds, clip_name, and :func:`pose_object`. ``seen`` holds the
-    names of the joints that were detected, ``error`` joint name to metres, where the lifter tells it.
+    ``made_up`` has the joints that the input lacks altogether, and how their 2D is made of others.
+    A frame has clip, person, frame, time in seconds, clip_name, and :func:`pose_object`. Of the other joints
+    ``seen`` names those that were detected in the frame, ``unseen`` those that were not. ``error`` is joint
+    name to metres, where the lifter tells it.
     ``lengths``, where they were measured, has an object for each person: clip, person, told_by, height,
     height_error, and of each bone metres and error; null where unknown.
     """
@@ -88,6 +92,7 @@ def json_text(poses: LiftedPoses) -> str:
         "skeleton": poses.skeleton.name,
         "arm": poses.arm,
         "camera": poses.camera,
+        "made_up": dict(poses.made_up),
     }
     if poses.lengths is not None:
         head["lengths"] = list(_length_objects(poses.lengths, poses.skeleton))
@@ -118,7 +123,11 @@ def _frame_object(poses: LiftedPoses, at: int) -> dict[str, Any]:
     valid, names = bool(poses.valid[at]), poses.skeleton.joint_names
     root = None if poses.root is None else poses.root[at]
     key |= pose_object(poses.pose_3d[at] if valid else None, root, poses.skeleton)
-    key["seen"] = [name for name, seen in zip(names, poses.visible[at], strict=True) if seen]
+    own = [
+        (name, seen) for name, seen in zip(names, poses.visible[at], strict=True) if name not in poses.made_up
+    ]
+    key["seen"] = [name for name, seen in own if seen]
+    key["unseen"] = [name for name, seen in own if not seen]
     if poses.error is not None:
         key["error"] = dict(zip(names, _rounded(poses.error[at]), strict=True)) if valid else None
     return key
@@ -128,8 +137,9 @@ def csv_text(poses: LiftedPoses) -> str:
     """A row a frame, metres, empty where unknown.
 
     Columns: clip, person, frame, valid (1 or 0), clip_name, time in seconds, unit, arm, camera. For each
-    joint ``JOINT_x``, ``_y``, ``_z``, ``_seen`` (1 or 0) and perhaps ``_error``. Perhaps
-    ``root_position_x``, ``_y`` and ``_z``.
+    joint ``JOINT_x``, ``_y``, ``_z``, ``_seen`` and perhaps ``_error``. Perhaps ``root_position_x``, ``_y``
+    and ``_z``. Seen is 1, or 0 where the joint was not detected in the frame. It is empty where the joint is
+    made up, as the input lacks it altogether.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -140,11 +150,13 @@ def csv_text(poses: LiftedPoses) -> str:
     facts = ["clip", "person", "frame", "valid", "clip_name", "time", "unit", "arm", "camera"]
     writer.writerow([*facts, *headings])
     words, time = (UNIT, poses.arm, poses.camera), poses.time
+    made_up = [name in poses.made_up for name in poses.skeleton.joint_names]
     for at in range(len(poses)):
         key = [int(value[at]) for value in (poses.clip, poses.person, poses.frame, poses.valid)]
         row = [*key, poses.clip_name(key[0]), f"{time[at]:.{DECIMALS}f}", *words]
         for joint in range(poses.skeleton.num_joints):
-            row += [*map(_cell, poses.pose_3d[at, joint]), int(poses.visible[at, joint])]
+            seen = "" if made_up[joint] else int(poses.visible[at, joint])
+            row += [*map(_cell, poses.pose_3d[at, joint]), seen]
             row += [_cell(poses.error[at, joint])] if poses.error is not None else []
         writer.writerow(row + ([] if poses.root is None else list(map(_cell, poses.root[at]))))
     return text.getvalue()

@@ -4,10 +4,11 @@ The world is that of animation programs: metres, y up, x to the camera's right, 
 is the direction that was found or given for the clip; where there is none, the camera counts as level. The
 camera stands above the origin of the floor.
 
-The floor is at height 0, and everybody stands on it. With roots, each person is moved up or down as a whole:
-the lowest joints of a share :data:`LOWEST` of the frames lie beneath the floor. Depths are estimates, so
-people would otherwise stand on floors of their own. Without roots, the lowest joint of every frame stands on
-the floor, and everybody stands above the origin.
+The floor is at height 0, and everybody stands on it, by one definition for all formats
+(:func:`floor_height`). With roots, each person is moved up or down as a whole: the lowest joints of a share
+:data:`LOWEST` of the frames lie beneath the floor. Depths are estimates, so people would otherwise stand on
+floors of their own. Without roots, the lowest joint of every frame stands on the floor, and everybody stands
+above the origin. Rigs have bones of one length, so they are put on the floor by their own joints.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class Actor:
         position: (T, J, 3) metres, world; on the line between known frames in a gap, else the nearest.
         known: (T,) bool, false in frames that were bridged or held.
         seen: (T, J) bool, joints that were detected.
+        rooted: whether the person stands in a place of its own.
     """
 
     clip: int
@@ -52,6 +54,7 @@ class Actor:
     position: np.ndarray
     known: np.ndarray
     seen: np.ndarray
+    rooted: bool
 
     def bridged(self) -> list[tuple[int, int]]:
         """First and last frame number of each stretch between known frames."""
@@ -119,7 +122,8 @@ def _actor(poses: LiftedPoses, clip: int, person: int, rows: slice, clock: np.nd
         there = np.isfinite(root).all(1)
         if there.any():
             pose += _between(clock, clock[at[valid]][there], root[there])[:, None]
-    pose = _on_floor(pose, known, rooted=poses.root is not None)
+    rooted = poses.root is not None
+    pose[..., 1] -= floor_height(pose[..., 1], known, rooted)[:, None]
     seen = np.zeros((len(clock), pose.shape[1]), bool)
     seen[at] = poses.visible[rows]
     step = 1 / poses.rate
@@ -127,7 +131,7 @@ def _actor(poses: LiftedPoses, clip: int, person: int, rows: slice, clock: np.nd
     even = len(clock) < 2 or len(np.unique(np.diff(clock))) == 1
     time = (clock - clock[0]) * step if even else np.arange(len(clock)) * step
     title = f"{' '.join(poses.clip_name(clip).split())} person{person}"
-    return Actor(clip, person, title, clock, time, pose, known, seen)
+    return Actor(clip, person, title, clock, time, pose, known, seen, rooted)
 
 
 def _between(clock: np.ndarray, frames: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -140,8 +144,14 @@ def _between(clock: np.ndarray, frames: np.ndarray, values: np.ndarray) -> np.nd
     return (1 - share) * values[after - 1] + share * values[after]
 
 
-def _on_floor(pose: np.ndarray, known: np.ndarray, rooted: bool) -> np.ndarray:
-    """Positions (T, J, 3) moved along y so that the person stands at height 0."""
-    lowest = pose[..., 1].min(1)
-    height = np.quantile(lowest[known], LOWEST) if rooted else lowest[:, None]
-    return np.stack([pose[..., 0], pose[..., 1] - height, pose[..., 2]], -1)
+def floor_height(height: np.ndarray, known: np.ndarray, rooted: bool) -> np.ndarray:
+    """Where a person's floor is: (T,) metres.
+
+    Args:
+        height: (T, J) metres, of joints.
+        known: (T,) bool, frames that were neither bridged nor held.
+        rooted: one floor for all frames: the height above which the lowest joint is in all but a share
+            :data:`LOWEST` of the known frames. Else the lowest joint of each frame.
+    """
+    lowest = height.min(1)
+    return np.full(len(lowest), np.quantile(lowest[known], LOWEST)) if rooted else lowest

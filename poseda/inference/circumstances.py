@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from poseda.datasets.checks import conversion_of
 from poseda.datasets.detections import Detections2D
 from poseda.datasets.lens import Lens
 from poseda.geometry.camera import tilted_up
@@ -14,7 +15,7 @@ from poseda.inference.model import AdaptedLifter, LiftOptions
 
 
 def circumstances(detections: Detections2D, lens: Lens, model: AdaptedLifter) -> dict[str, Any]:
-    """Names of clips, sizes of pictures, arm and camera, by their names in :class:`LiftedPoses`."""
+    """Names of clips, sizes of pictures, joints made up, arm and camera, as :class:`LiftedPoses` has them."""
     clips, first = np.unique(detections.clip, return_index=True)
     if lens.intrinsics is not None:
         sizes = {int(clip): lens.intrinsics.size for clip in clips}
@@ -28,6 +29,7 @@ def circumstances(detections: Detections2D, lens: Lens, model: AdaptedLifter) ->
         "image_size": sizes,
         "arm": model.arm,
         "camera": lens.note,
+        "made_up": conversion_of(detections, model.skeleton).made_up,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,14 @@ from bodies import walk
 
 from poseda.datasets import DataError, own_domains, read_detections
 from poseda.datasets.account import Account, account_of, check_usable
+from poseda.datasets.layouts import LAYOUTS
 from poseda.datasets.people import choose_people
 from poseda.geometry.placements import TargetPlacements
 
 KEYS = (
     *("format", "layout", "layout_told_by", "clips", "people", "tracking", "frames", "rows", "dropped"),
     *("image_size", "image_size_told_by", "off_picture", "seen", "made_up", "usable", "rate", "warnings"),
+    *("unseen", "replaced"),
 )
 SIZE = (1280, 720)
 
@@ -67,14 +70,43 @@ def test_the_rows_usable_for_placement_are_those_that_adapting_places(tmp_path: 
 def test_the_account_for_people_has_few_lines_and_every_doubt(tmp_path: Path) -> None:
     path = write(tmp_path / "yard.json", [walk(20, (600, 660), (0, 0))], {at: [9] for at in range(15)})
     lines = list(account_of(read_detections(path, SIZE)).lines())
-    assert len(lines) == 4
+    assert len(lines) == 5
     assert lines[0].startswith(
         "AlphaPose JSON, layout coco17 (by the number of joints); 1 person (one at a time) in 1 clip: yard; "
         "20 detections in 20 frames; dropped: none; picture 1280x720 (as given), 12.3% of the joints"
     )
-    assert lines[1].startswith("made up: pelvis (mean of left_hip, right_hip); ")
-    assert lines[2] == "seen in few rows: left_wrist 25%"
-    assert lines[3] == "warning: 12% of the seen joints lie outside the picture"
+    assert lines[1].startswith("made up, as the layout lacks them: pelvis (mean of left_hip, right_hip); ")
+    assert lines[2] == "unseen in their row: 15 joints (4%)"
+    assert lines[3] == "seen in few rows: left_wrist 25%"
+    assert lines[4] == "warning: 12% of the seen joints lie outside the picture"
+
+
+def test_the_brief_account_has_eight_lines_with_every_count(tmp_path: Path) -> None:
+    path = tmp_path / "yard.json"
+    write(path, [walk(20, (100 * at, 660), (0, 0)) for at in range(9)], {at: [9] for at in range(15)})
+    account = account_of(read_detections(path, SIZE), min_confidence=0.9)
+    account = replace(account, warnings=("a long warning, " * 40, "another"), dropped={"without joints": 7})
+    text = "\n".join(account.brief())
+    assert len(text.splitlines()) <= 8 and max(map(len, text.splitlines())) <= 80
+    for count in ("180 detections", "9 people", "20 frames", "dropped: 7", "made up, 4 joints", "1 of 2"):
+        assert count in " ".join(text.split())
+    assert "unseen in their row: 135 joints (4%)" in text
+
+
+def test_joints_that_are_unseen_and_joints_that_are_made_up_are_kept_apart(tmp_path: Path) -> None:
+    """OpenPose has a middle of the hips. Where it is unseen, the hips make it; no layout lacks it there."""
+    rows = walk(4, (300, 300), layout="body_25")
+    content = [
+        {"image_id": f"{at}.jpg", "keypoints": np.c_[pose, np.ones(25)].tolist()}
+        for at, pose in enumerate(rows)
+    ]
+    middle = LAYOUTS["body_25"].joint_names.index("neck")
+    content[1]["keypoints"][middle][2] = 0
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    account = account_of(read_detections(tmp_path / "a.json", SIZE))
+    assert account.unseen == 1 and account.seen["neck"] == 0.75
+    assert set(account.made_up) | set(account.replaced) >= {"thorax", "head_top"}
+    assert not set(account.made_up) & set(account.replaced)
 
 
 def test_an_account_goes_through_json(tmp_path: Path) -> None:

@@ -75,7 +75,32 @@ def test_a_file_of_another_kind_does_not_make_every_picture_a_clip(tmp_path: Pat
     (folder / "camera.json").write_text(json.dumps({"fx": 1200.0, "fy": 1200.0}))
     found = read_detections(folder, SIZE)
     assert found.frame.tolist() == [0, 1, 2, 3] and found.clip.tolist() == [0] * 4
-    assert any("camera.json (file: expected people's joints, found" in one for one in found.reading.warnings)
+    (warning,) = [one for one in found.reading.warnings if "left out" in one]
+    assert warning == (
+        "1 file left out, which --strict refuses: camera.json (expected the people of one picture, as in the "
+        "other files, found an object with fx, fy); mend it, or move it elsewhere"
+    )
+    with pytest.raises(
+        DataError, match=r"camera\.json: file: expected the people of one picture, .*; move it"
+    ):
+        read_detections(folder, SIZE, strict=True)
+
+
+def test_a_recording_of_another_tool_does_not_make_every_picture_a_clip(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "walk", 4)
+    (folder / "labels.json").write_text(json.dumps(annotations(list(COCO))))
+    found = read_detections(folder, SIZE)
+    assert found.frame.tolist() == [0, 1, 2, 3] and found.clip.tolist() == [0] * 4
+    assert any("labels.json (expected the people of one pic" in one for one in found.reading.warnings)
+    with pytest.raises(DataError, match=r"labels\.json: file: .*found a whole recording"):
+        read_detections(folder, SIZE, strict=True)
+
+
+def test_a_folder_of_pictures_without_people_is_refused_as_one(tmp_path: Path) -> None:
+    for frame in range(3):
+        (tmp_path / f"walk_{frame:012d}_keypoints.json").write_text('{"version": 1.3, "people": []}')
+    with pytest.raises(DataError, match=r"detections: expected a person in one of 3 pictures, found none"):
+        read_detections(tmp_path, SIZE)
 
 
 def test_a_bad_recording_of_a_folder_is_left_out_and_named(tmp_path: Path) -> None:

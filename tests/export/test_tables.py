@@ -59,12 +59,27 @@ def test_json_says_the_same_once_and_by_frame(tmp_path: Path, poses: LiftedPoses
     frames = found.pop("frames")
     assert found == {
         "format": "poseda lift", "unit": "m", "rate": 25.0, "skeleton": "h36m16", "arm": "wide",
-        "camera": poses.camera,
+        "camera": poses.camera, "made_up": {},
     }  # fmt: skip
     assert frames[1]["time"] == 0.44 and frames[1]["clip_name"] == 'a "kitchen", 1'
     assert "left_wrist" not in frames[1]["seen"] and "left_wrist" in frames[0]["seen"]
+    assert frames[1]["unseen"] == ["left_wrist"] and frames[0]["unseen"] == []
     assert frames[0]["error"]["left_wrist"] == 0.0333 and frames[2]["error"] is None
     assert all(round(x, 4) == x for place in frames[0]["pose_3d"].values() for x in place)
+
+
+def test_made_up_joints_are_neither_seen_nor_unseen(tmp_path: Path, poses: LiftedPoses) -> None:
+    made = replace(poses, made_up={"pelvis": "mean of left_hip, right_hip", "spine": "mean of hips and neck"})
+    for ending in ("csv", "json", "npz"):
+        write_poses(tmp_path / f"o.{ending}", made)
+    rows = list(csv.DictReader((tmp_path / "o.csv").read_text().splitlines()))
+    assert {row["pelvis_seen"] for row in rows} == {""} and rows[0]["left_hip_seen"] == "1"
+    found = json.loads((tmp_path / "o.json").read_text())
+    assert found["made_up"] == made.made_up
+    for frame in found["frames"]:
+        parts = [*frame["seen"], *frame["unseen"], *found["made_up"]]
+        assert sorted(parts) == sorted(H36M16.joint_names)
+    assert read_poses(tmp_path / "o.npz").made_up == made.made_up
 
 
 def test_without_errors_tables_have_no_column_of_them(tmp_path: Path, poses: LiftedPoses) -> None:

@@ -155,7 +155,10 @@ def left_out(bad: Mapping[str, str], below: Path) -> str:
         for path, reason in list(bad.items())[:MOST_NAMED]
     ]
     more = f" and {len(bad) - MOST_NAMED} more" if len(bad) > MOST_NAMED else ""
-    return f"{count}: {', '.join(first)}{more}"
+    remedy = (
+        f"mend {'it' if len(bad) == 1 else 'them'}, or move {'it' if len(bad) == 1 else 'them'} elsewhere"
+    )
+    return f"{count}: {', '.join(first)}{more}; {remedy}"
 
 
 def in_natural_order(paths: Sequence[Path]) -> list[Path]:

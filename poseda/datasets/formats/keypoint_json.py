@@ -33,6 +33,9 @@ TRACKS = ("track_id", "tracking_id", "person_id", "personID", "idx", "id_")
 MOST_NORMALISED = 2.0
 """MediaPipe's landmarks are shares of the picture, and may lie a little outside it."""
 
+A_PICTURE = "the people of one picture, as in the other files"
+"""What a file in a folder of pictures should hold."""
+
 WITHOUT_JOINTS = "without joints"
 """Reason for which a detection is left out."""
 
@@ -68,24 +71,43 @@ def read_keypoint_folder(
         size: of the pictures, given by the user.
         bad: gets the reason for each file that cannot be read, by its path; its picture is a gap. None: such
             a file is refused.
+
+    Raises:
+        DataError: if OpenPose's files show nobody, or of a file that is refused.
     """
     pictures, first = dict[Path, Picture](), None
-    unreadable = dict[str, str]()
+    unreadable, others = dict[str, str](), dict[Path, str]()
+    openpose = False
     for file in files:
         content, found = _picture_of(file, bad is None, unreadable)
         if not found and bad is not None:
-            unreadable[str(file)] = f"file: expected people's joints, found {unknown_json(content.value)}"
+            unreadable[str(file)] = f"expected {A_PICTURE}, found {_keys(content)}"
             continue
         if len(found) != 1 or is_coco_annotations(content):
-            return None
+            others[file] = "a whole recording" if found else _keys(content)
+            continue
+        openpose |= isinstance(content.value, dict) and "people" in content.value
         first = content if first is None and found[0].people else first
         pictures[file] = found[0]
+    if others and not (openpose and len(others) < len(pictures)):
+        return None
+    for file, kind in others.items():  # OpenPose writes pictures alone: it is another tool's
+        if bad is None:
+            raise Field(file).fail(A_PICTURE, f"{kind}; move it elsewhere, or leave out --strict")
+        unreadable[str(file)] = f"expected {A_PICTURE}, found {kind}"
+    if first is None and openpose and len(pictures) > 1:
+        raise Field(path, "detections").fail(f"a person in one of {len(pictures)} pictures", "none")
     if first is None or len(pictures) < 2:
         return None
     if bad is not None:
         pictures, unlike = _of_one_size(pictures)
         bad |= unreadable | unlike
     return _Reader(path, layout, size).read(first.value, _of_a_folder(pictures))
+
+
+def _keys(content: Field) -> str:
+    """What JSON without people holds, in words."""
+    return unknown_json(content.value).partition(";")[0]
 
 
 def _of_one_size(pictures: dict[Path, Picture]) -> tuple[dict[Path, Picture], dict[str, str]]:
