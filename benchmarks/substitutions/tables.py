@@ -25,7 +25,9 @@ TITLES = {
 
 def by_substitution(record: dict[str, Any]) -> tuple[Sequence[str], list[list[str]]]:
     """Error in mm by what is put in, where that was measured, and by lifter: mean over views and seeds."""
-    columns = dict.fromkeys((scene["group"], scene["arm"]) for scene in record["scenes"])
+    groups = list(dict.fromkeys(scene["group"] for scene in record["scenes"]))
+    columns = list(dict.fromkeys((scene["group"], scene["arm"]) for scene in record["scenes"]))
+    columns.sort(key=lambda column: groups.index(column[0]))  # the arms of a group stand together
     lines = []
     for name, title in TITLES.items():
         errors = [_errors(record, column, name) for column in columns]
