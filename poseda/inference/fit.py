@@ -62,8 +62,8 @@ class FitOptions:
     length_error: float = 0.1
     """Standard deviation of the logarithm of lengths about the lifter's median."""
     steps: int = 30
-    """Most steps of Gauss and Newton. Tracks that end before are steady; where a fit ended too early, roots of
-    people whose hips come and go jumped by 0.4 m."""
+    """Most steps of Gauss and Newton. Tracks that end before are steady. Where a fit ended too early, roots
+    of people whose hips come and go jumped by 0.4 m."""
     inner: int = 60
     """Most conjugate gradients of a step. With 30, real tracks need more than twice the steps, and some of
     them more than 60."""
