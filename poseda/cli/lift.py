@@ -175,6 +175,8 @@ def _stream(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any], clo
         options=LiftOptions.of(config, model.config, given.get("rate")),
         notice=complain,
     )
+    for assumed in _assumed(config, given):
+        complain(assumed)
     summary, code = StreamSummary(), 0
     with ExitStack() as stack:
         sink = sys.stdout
@@ -192,6 +194,22 @@ def _stream(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any], clo
     else:
         complain(summary.sentence())
     return code
+
+
+def _assumed(config: LiftConfig, given: dict[str, Any]) -> list[str]:
+    """What no line of a stream tells, in words; filters alone use the rate."""
+    from poseda.datasets.lens import UNKNOWN
+    from poseda.inference import LiftOptions
+
+    filtered = config.smooth.filter in ("one_euro", "kalman")
+    return [
+        *([f"camera: {UNKNOWN} (--fov)"] if given["fov"] is None and not given.get("intrinsics") else []),
+        *(
+            [f"{LiftOptions.rate:g} frames a second assumed (--rate)"]
+            if filtered and config.rate is None and given.get("rate") is None
+            else []
+        ),
+    ]
 
 
 def _camera(config: LiftConfig, given: dict[str, Any], closing: ExitStack) -> Any:

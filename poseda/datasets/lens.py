@@ -21,6 +21,13 @@ ESTIMATE = "estimate"
 """The field of view that asks for an estimate."""
 
 
+ASSUMED = f"{DEFAULT_FIELD_OF_VIEW:g} degrees across the longer side assumed"
+"""What is taken for a field of view, in words."""
+
+UNKNOWN = f"field of view unknown, {ASSUMED}"
+"""The origin of a camera of which nothing is known, in words."""
+
+
 @dataclass(frozen=True)
 class Lens:
     """A camera as :func:`screen.on_screen` takes it.
@@ -63,16 +70,15 @@ def find_lens(
         intrinsics = find_cameras([intrinsics], [detections.path.stem])[0]
     if intrinsics is not None:
         return Lens(intrinsics.intrinsics, None, intrinsics.note, intrinsics.rotation)
-    assumed = f"{DEFAULT_FIELD_OF_VIEW:g} degrees across the longer side assumed"
     if fov is None:
-        return Lens(None, None, f"field of view unknown, {assumed}")
+        return Lens(None, None, UNKNOWN)
     if not isinstance(fov, str):
         return Lens(None, fov, f"field of view {fov:g} degrees, as given")
     if fov != ESTIMATE:
         raise DataError(f"--fov: expected degrees or {ESTIMATE}, found {fov!r}")
     estimate = _estimate(detections, skeleton, min_confidence)
     if estimate.field_of_view is None:
-        return Lens(None, None, f"{estimate.sentence()}; {assumed}")
+        return Lens(None, None, f"{estimate.sentence()}; {ASSUMED}")
     return Lens(None, estimate.field_of_view, estimate.sentence())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -75,6 +75,25 @@ def pose_object(pose_3d: np.ndarray | None, root: np.ndarray | None, skeleton: S
     return {"valid": joints is not None, "pose_3d": joints, "root": place}
 
 
+def seen_object(visible: np.ndarray, skeleton: Skeleton, made_up: Collection[str]) -> dict[str, list[str]]:
+    """For JSON the joints that were detected, ``seen``, and those that were not, ``unseen``.
+
+    Args:
+        visible: (J,) bool.
+        skeleton: of the pose.
+        made_up: joints that the input lacks altogether. They are neither.
+    """
+    own = [
+        (name, bool(there))
+        for name, there in zip(skeleton.joint_names, visible, strict=True)
+        if name not in made_up
+    ]
+    return {
+        "seen": [name for name, there in own if there],
+        "unseen": [name for name, there in own if not there],
+    }
+
+
 def json_text(poses: LiftedPoses) -> str:
     """An object with ``format``, ``unit``, ``rate``, ``arm``, ``camera`` and ``frames``, a line each.
 
@@ -123,11 +142,7 @@ def _frame_object(poses: LiftedPoses, at: int) -> dict[str, Any]:
     valid, names = bool(poses.valid[at]), poses.skeleton.joint_names
     root = None if poses.root is None else poses.root[at]
     key |= pose_object(poses.pose_3d[at] if valid else None, root, poses.skeleton)
-    own = [
-        (name, seen) for name, seen in zip(names, poses.visible[at], strict=True) if name not in poses.made_up
-    ]
-    key["seen"] = [name for name, seen in own if seen]
-    key["unseen"] = [name for name, seen in own if not seen]
+    key |= seen_object(poses.visible[at], poses.skeleton, poses.made_up)
     if poses.error is not None:
         key["error"] = dict(zip(names, _rounded(poses.error[at]), strict=True)) if valid else None
     return key

@@ -61,11 +61,12 @@ class FitOptions:
     """A ray that misses by this many times the noise has a quarter of its weight left."""
     length_error: float = 0.1
     """Standard deviation of the logarithm of lengths about the lifter's median."""
-    steps: int = 60
-    """Most steps of Gauss and Newton. Tracks that end before 60 are steady; where a fit ended after 15, roots
+    steps: int = 30
+    """Most steps of Gauss and Newton. Tracks that end before are steady. Where a fit ended too early, roots
     of people whose hips come and go jumped by 0.4 m."""
-    inner: int = 30
-    """Most conjugate gradients of a step."""
+    inner: int = 60
+    """Most conjugate gradients of a step. With 30, real tracks need more than twice the steps, and some of
+    them more than 60."""
     tolerance: float = 1e-3
     """Metres; a track has converged when a step changes its pose by less, root mean square."""
     frames_at_once: int = 20_000

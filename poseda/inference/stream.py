@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from poseda.datasets.checks import NORMALISED
+from poseda.datasets.checks import NORMALISED, conversion_of
 from poseda.datasets.detections import Detections2D
 from poseda.datasets.formats.field import Field
 from poseda.datasets.formats.keypoint_json import TRACKS, read_keypoint_json
@@ -25,7 +25,7 @@ from poseda.datasets.records import DataError
 from poseda.datasets.screen import Intrinsics, on_screen
 from poseda.datasets.timeline import FEWEST_SEEN
 from poseda.datasets.tracking import UNTRACKED
-from poseda.export.tables import pose_object
+from poseda.export.tables import pose_object, seen_object
 from poseda.geometry.camera import Camera
 from poseda.inference.kalman import PersonFilter
 from poseda.inference.model import AdaptedLifter, LiftOptions
@@ -89,7 +89,8 @@ class LineLifter:
         layout: of the joints, or None: their names or their number decide it.
         joints: the user's names of joints.
         options: gaps, root, filter. Kalman's takes numbers of frames for times and bridges gaps by motion.
-        notice: gets a sentence, once, about fields that are not used and people who are not told apart.
+        notice: gets a sentence, once, about fields that are not used, people who are not told apart, and
+            joints that are made up.
 
     Raises:
         ValueError: if the lifter looks at later frames, or the picture's size is unknown.
@@ -119,6 +120,7 @@ class LineLifter:
         self.joints = joints or JointMap()
         self.layout, self.options = layout or self.joints.layout(), options or LiftOptions()
         self.notice, self._named, self._twins = notice, set[str](), False
+        self._layouts = set[str]()
         self._frame: int | None = None
         self._past: OrderedDict[object, _Past] = OrderedDict()
         self._warm_up()
@@ -162,7 +164,7 @@ class LineLifter:
         person, frame = _person(content, found), _frame(content, number)
         self._notice_fields(content)
         self._notice_twins(frame, "person" in content or found.rows[0][1] != UNTRACKED)
-        pose, seen, camera = self._on_screen(found)
+        pose, seen, camera, made_up = self._on_screen(found)
         past = self._remembered(person)
         past.age = np.where(seen, 0, past.age + 1)
         past.pose_2d = np.where(seen[:, None], pose, past.pose_2d)
@@ -170,7 +172,7 @@ class LineLifter:
         key, frames = {"frame": frame, "person": person}, 1 if past.frame is None else frame - past.frame
         past.frame = frame
         if self.options.smooth.filter == "kalman":
-            return key | self._steadied(past, lifted, seen, frames)
+            return key | self._steadied(past, lifted, seen, made_up, frames)
         return key | self._filtered(past, lifted, max(frames, 1))
 
     def _people(self, content: Field) -> Sightings:
@@ -195,8 +197,8 @@ class LineLifter:
             raise content.at("keypoints").fail("pixels", "normalised coordinates")
         return found
 
-    def _on_screen(self, found: Sightings) -> tuple[np.ndarray, np.ndarray, Camera]:
-        """(J, 2) screen coordinates in the model's joints, which are seen (J,), and the camera."""
+    def _on_screen(self, found: Sightings) -> tuple[np.ndarray, np.ndarray, Camera, Collection[str]]:
+        """(J, 2) screen coordinates of the model, which are seen (J,), the camera, and joints made up."""
         assert found.layout is not None
         points, zero, size = found.points[0][None], np.zeros(1, np.int64), self.image_size
         there = np.isfinite(points).all(-1) & (points[..., :2] != 0).any(-1)
@@ -221,7 +223,9 @@ class LineLifter:
         pose = poses.pose_2d[0].numpy()
         visible = poses.shown if self.model.wide else poses.visible
         seen = np.ones(len(pose), bool) if visible is None else visible[0].numpy()
-        return pose, seen, poses.camera
+        made_up = conversion_of(detections, self.model.skeleton).made_up
+        self._notice_made_up(found.layout.name, made_up)
+        return pose, seen, poses.camera, made_up
 
     def _notice_fields(self, content: Field) -> None:
         """Name fields that are not used, each once."""
@@ -230,6 +234,12 @@ class LineLifter:
             self._named.update(unused)
             shown = ", ".join(name[:40] for name in unused[:MOST_NAMED])
             self.notice(f"{content.where}: fields that are not used: {shown}")
+
+    def _notice_made_up(self, layout: str, made_up: Collection[str]) -> None:
+        """Name the joints that lines of a layout lack, once for each layout."""
+        if made_up and layout not in self._layouts:
+            self.notice(f"made up in all frames, as {layout} lacks them: {', '.join(made_up)}")
+        self._layouts.add(layout)
 
     def _notice_twins(self, frame: int, told_apart: bool) -> None:
         """Say once that two people of a frame come without tracks."""
@@ -292,7 +302,14 @@ class LineLifter:
             past.filters[name] = OneEuro(self.options.smooth, self.options.rate)
         return past.filters[name](value, frames)
 
-    def _steadied(self, past: _Past, lifted: _Lifted | None, seen: np.ndarray, frames: int) -> dict[str, Any]:
+    def _steadied(
+        self,
+        past: _Past,
+        lifted: _Lifted | None,
+        seen: np.ndarray,
+        made_up: Collection[str],
+        frames: int,
+    ) -> dict[str, Any]:
         """The answer after Kalman's filter, which says which joints are seen and how far off all may be."""
         if past.steadied is None or frames < 1:  # a frame that is not later begins anew
             past.steadied, frames = PersonFilter(self.options.rate, self.options.max_gap), 1
@@ -303,10 +320,11 @@ class LineLifter:
             result = past.steadied(lifted.pose_3d, lifted.error, seen, lifted.root, frames)
         if result is None:
             return pose_object(None, None, skeleton)
-        names = skeleton.joint_names
-        return pose_object(result.pose_3d, result.root, skeleton) | {
-            "seen": [name for name, there in zip(names, seen, strict=True) if there],
-            "error": dict(zip(names, result.error.astype(float).round(4).tolist(), strict=True)),
+        error = result.error.astype(float).round(4).tolist()
+        return {
+            **pose_object(result.pose_3d, result.root, skeleton),
+            **seen_object(seen, skeleton, made_up),
+            "error": dict(zip(skeleton.joint_names, error, strict=True)),
         }
 
 

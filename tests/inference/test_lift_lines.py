@@ -17,6 +17,8 @@ import pytest
 import torch
 from runs_to_lift import SCREEN, SIZE, predicted
 
+from poseda.cli import main
+from poseda.config import SmoothingConfig
 from poseda.datasets import read_detections
 from poseda.datasets.joint_map import JointMap
 from poseda.datasets.layouts import LAYOUTS, Layout
@@ -138,7 +140,43 @@ def test_the_command_answers_each_line_before_the_next_comes(run: Path, clip: to
             assert json.loads(process.stdout.readline())["frame"] == number
         process.stdin.close()
         assert process.wait(60) == 0
-        assert "3 lines, 3 poses lifted, 0 errors" in process.stderr.read().decode()
+        said = process.stderr.read().decode()
+        assert "3 lines, 3 poses lifted, 0 errors" in said
+        assert "camera: field of view unknown, 55 degrees across the longer side assumed (--fov)" in said
+        assert "frames a second" not in said  # nothing is filtered
+
+
+def test_a_filtered_stream_says_which_rate_it_assumes(
+    run: Path, clip: torch.Tensor, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = json.dumps(lines_of(clip)[0]).encode()
+    arguments = ["lift", "--model", str(run), "--input", "-", *SCREEN, "--smooth.filter", "one_euro"]
+    for rate, said in (([], True), (["--rate", "25"], False)):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(line)))
+        assert main([*arguments, *rate]) == 0
+        assert ("30 frames a second assumed (--rate)" in capsys.readouterr().err) == said
+
+
+def test_filtered_poses_are_no_errors_and_made_up_joints_are_not_seen(run: Path, clip: torch.Tensor) -> None:
+    low = [0.9] * 17
+    low[13] = 0.1  # the left knee, which is held
+    lines = [coco_line(clip, keypoint_scores=[0.9] * 17), coco_line(clip, keypoint_scores=low)]
+    notices: list[str] = []
+    lifter = LineLifter(
+        AdaptedLifter.load(run),
+        image_size=SIZE,
+        options=LiftOptions(smooth=SmoothingConfig(filter="kalman")),
+        notice=notices.append,
+    )
+    given, summary = answers(lifter, lines)
+    made_up = {"pelvis", "spine", "thorax", "head_top"}
+    assert (summary.valid, summary.errors) == (2, 0) and all(answer["error"] for answer in given)
+    assert [answer["unseen"] for answer in given] == [[], ["left_knee"]]
+    assert [set(answer["seen"]) for answer in given] == [  # type: ignore[call-overload]
+        set(H36M16.joint_names) - made_up,
+        set(H36M16.joint_names) - made_up - {"left_knee"},
+    ]
+    assert notices == ["made up in all frames, as coco17 lacks them: pelvis, spine, thorax, head_top"]
 
 
 def test_a_missing_size_is_named(run: Path) -> None:
@@ -234,6 +272,7 @@ def test_fields_that_are_not_used_and_people_without_tracks_are_said_once(
     answers(coco_lifter(run, notices), lines)
     assert notices == [
         "line 1: fields that are not used: bbox",
+        "made up in all frames, as coco17 lacks them: pelvis, spine, thorax, head_top",
         "line 2: fields that are not used: area",
         "two lines have frame 0 and no track_id, so they are taken for one person",
     ]

@@ -164,6 +164,22 @@ def test_likelihoods_read_from_the_map_are_those_of_the_directions() -> None:
     assert (found - direct).abs().max() < 0.1 * direct.std()
 
 
+def test_the_map_of_likelihoods_has_no_seam_at_its_ends_and_poles() -> None:
+    """Longitude jumps from 180 to -180 degrees behind the first axis, and means nothing on the last one."""
+    tiny = torch.tensor([0.0, 1e-7, -1e-7, 1e-3, -1e-3])
+    behind = torch.stack([-torch.ones(5), tiny, torch.zeros(5)], 1)
+    north = torch.stack([tiny, tiny.flip(0), torch.ones(5)], 1)
+    slanted = torch.stack([-torch.ones(5), tiny, torch.full((5,), 0.9)], 1)
+    towards = torch.nn.functional.normalize(torch.cat([behind, slanted, north, -north]), dim=1)
+    log = (2 * torch.randn(1, len(directions.GRID))).log_softmax(1)
+    prior = torch.randn(len(directions.GRID)).log_softmax(0)
+    found = directions.Ballot(log, torch.eye(3)[None]).scores(towards, prior)
+    ratio = (log[0].exp() + directions.RARE) / (prior.exp() + directions.RARE)
+    direct = (directions.soft_classes(towards) @ ratio).log().clamp_min(directions.SURPRISE)
+    assert (found - direct).abs().max() < 0.03
+    assert (found.view(4, 5).amax(1) - found.view(4, 5).amin(1)).max() < 0.03
+
+
 def test_a_camera_that_little_speaks_of_is_taken_to_be_hardly_rolled() -> None:
     """One posture, seen for long, tells less of a roll than people who move; cameras are mostly level."""
     rolled = tilted_up(torch.deg2rad(torch.tensor([[20.0, 30.0]])))
