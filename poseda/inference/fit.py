@@ -62,11 +62,11 @@ class FitOptions:
     length_error: float = 0.1
     """Standard deviation of the logarithm of lengths about the lifter's median."""
     steps: int = 30
-    """Most steps of Gauss and Newton. Tracks that end before are steady. Where a fit ended too early, roots
-    of people whose hips come and go jumped by 0.4 m."""
+    """Most steps of Gauss and Newton. Where a fit ended too early, roots of people whose hips come and go
+    jumped by 0.4 m. Some tracks are not finished even so; :attr:`Fitted.converged` tells which."""
     inner: int = 60
-    """Most conjugate gradients of a step. With 30, real tracks need more than twice the steps, and some of
-    them more than 60."""
+    """Most conjugate gradients of a step. With 30, two real clips needed 17 and 48 steps instead of 11 and
+    21 (benchmarks/README.md)."""
     tolerance: float = 1e-3
     """Metres; a track has converged when a step changes its pose by less, root mean square."""
     frames_at_once: int = 20_000
