@@ -64,7 +64,7 @@ def facts_of_files(outputs: Sequence[Path], poses: LiftedPoses) -> dict[str, Any
     """What files of these kinds leave out, bridge, hold and assume; for machines.
 
     ``skipped`` are people without a valid frame, ``bridged`` and ``held`` stretches of frames by person,
-    ``world`` is a sentence.
+    ``filled`` the endings of the files that have a pose there, ``world`` is a sentence.
     """
     from poseda.export import bridged_frames, held_frames, skipped_tracks, world_note
 
@@ -73,6 +73,11 @@ def facts_of_files(outputs: Sequence[Path], poses: LiftedPoses) -> dict[str, Any
         "skipped": [f"person {person} of clip {poses.clip_name(clip)}" for clip, person in skipped],
         "bridged": _named(outputs, bridged_frames, poses),
         "held": _named(outputs, held_frames, poses),
+        "filled": list(
+            dict.fromkeys(
+                path.suffix for path in outputs if bridged_frames(path, poses) or held_frames(path, poses)
+            )
+        ),
         "world": next((note for path in outputs if (note := world_note(path, poses))), ""),
     }
 
@@ -98,11 +103,20 @@ def _named(
 def lines_of_files(facts: dict[str, Any]) -> list[str]:
     """What :func:`facts_of_files` found, for people."""
     people = facts["skipped"]
+    kinds = " ".join(facts["filled"])  # other files leave these frames empty
     left_out = ", ".join(people[:NAMED]) + (f" and {len(people) - NAMED} more" if people[NAMED:] else "")
     return [
         *([f"world: {facts['world']}"] if facts["world"] else []),
-        *([f"gaps bridged, frames of {_by_person(facts['bridged'])}"] if facts["bridged"] else []),
-        *([f"one pose held, frames of {_by_person(facts['held'])}"] if facts["held"] else []),
+        *(
+            [f"gaps bridged in {kinds} alone, frames of {_by_person(facts['bridged'])}"]
+            if facts["bridged"]
+            else []
+        ),
+        *(
+            [f"one pose held in {kinds} alone, frames of {_by_person(facts['held'])}"]
+            if facts["held"]
+            else []
+        ),
         *([f"left out, without a valid frame: {left_out}"] if people else []),
     ]
 

@@ -108,10 +108,12 @@ def test_bridged_gaps_of_bvh_are_said_and_counted(
 ) -> None:
     source = write(skip={5, 6, 12})
     capsys.readouterr()
-    assert lift(run, source, tmp_path / "o.bvh", "--json") == 0
+    # A table leaves these frames empty.
+    assert lift(run, source, tmp_path / "o.bvh", "--output", str(tmp_path / "o.csv"), "--json") == 0
     shown = capsys.readouterr()
+    assert json.loads(shown.out)["filled"] == [".bvh"]
     assert json.loads(shown.out)["bridged"] == [{"clip": "clip", "person": 0, "frames": [[5, 6], [12, 12]]}]
-    assert "gaps bridged, frames of person 0 of clip clip: 5-6, 12\n" in shown.err
+    assert "gaps bridged in .bvh alone, frames of person 0 of clip clip: 5-6, 12\n" in shown.err
     assert "one pose held" not in shown.err
 
 
@@ -142,7 +144,7 @@ def test_bvh_ends_with_the_last_detection_and_a_pose_that_is_held_is_said(
     summary = json.loads(shown.out)
     assert summary["held"] == [{"clip": "clip", "person": 0, "frames": [[0, 1]]}]
     assert summary["bridged"] == [{"clip": "clip", "person": 0, "frames": [[8, 8]]}]
-    assert "one pose held, frames of person 0 of clip clip: 0-1\n" in shown.err
+    assert "one pose held in .bvh alone, frames of person 0 of clip clip: 0-1\n" in shown.err
     assert "Frames: 17\n" in (tmp_path / "o.bvh").read_text()
 
 
