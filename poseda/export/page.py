@@ -80,6 +80,11 @@ def _viewer(poses: LiftedPoses, people: list[Actor], most: int) -> dict[str, Any
         screen.append(_placed(poses, np.array(at)))
     cut = any(len(actor.time) > each for actor in people)
     lead = "2D and 3D of each person; joints that were not detected are hollow."
+    made_up = [skeleton.joint(name) for name in poses.made_up]
+    detected = np.concatenate([actor.seen[part] for actor, part in zip(people, parts, strict=True)])
+    if made_up:
+        lead += f" So are those that are made of others: {', '.join(poses.made_up).replace('_', ' ')}."
+        detected[:, made_up] = False
     return {
         "title": "Lifted poses",
         "lead": f"{lead} The first {each} frames of each person are shown." if cut else lead,
@@ -92,7 +97,8 @@ def _viewer(poses: LiftedPoses, people: list[Actor], most: int) -> dict[str, Any
         "chosen": model,
         "clips": clips,
         "screen": packed(np.concatenate(screen), SCREEN_SCALE),
-        "seen": flags(np.concatenate([actor.seen[part] for actor, part in zip(people, parts, strict=True)])),
+        "seen": flags(detected),
+        "made_up": made_up,
         "valid": flags(
             np.concatenate([actor.known[part] for actor, part in zip(people, parts, strict=True)])
         ),

@@ -46,6 +46,7 @@ def viewer_data(record: RunRecord, models: Models) -> dict[str, Any] | None:
         "clips": shown,
         "screen": packed(clips["pose_2d"], SCREEN_SCALE),
         "seen": flags(clips["seen"]),
+        "made_up": [],
         "placed": False,
         "lifted": {arm: packed(clips[f"lifted.{arm}"], SPACE_SCALE) for arm in notes["models"]},
         "scale": {"screen": SCREEN_SCALE, "space": SPACE_SCALE},

@@ -337,6 +337,7 @@ setTimeout(() => {
   slider.value = "7";
   slider.dispatchEvent(new Event("input"));
   const count = document.getElementById("count").textContent;
+  const gaps = document.getElementById("gaps").textContent;
   const second = look();
   const at = (type, x) =>
     canvas.dispatchEvent(new PointerEvent(type, { clientX: x, clientY: 50, pointerId: 1, bubbles: true }));
@@ -356,7 +357,8 @@ setTimeout(() => {
   closer.dispatchEvent(new Event("change"));
   const whole = look();
   document.documentElement.dataset.check = JSON.stringify({
-    first, second, turned, same, other, whole, arms, count, complaints, stolen: window.stolen ?? null, apart,
+    first, second, turned, same, other, whole, arms, count, gaps, complaints, apart,
+    stolen: window.stolen ?? null,
     picture: document.getElementById("picture").textContent,
     order: document.getElementById("order").textContent,
     name: document.getElementById("before-name").textContent,
@@ -443,12 +445,28 @@ def test_a_page_of_lifted_poses_draws_moves_and_turns_in_a_browser(browser: str,
     seen = opened(browser, poses_page(poses, HOSTILE), tmp_path)
     assert seen["complaints"] == [] and seen["requests"] == [] and seen["stolen"] is None
     assert seen["count"] == "8 / 12 · 0.28 s" and seen["arms"] == ["wide"]
+    assert seen["gaps"] == "· 1 of 16 joints unseen"
     assert seen["first"][0] != seen["second"][0] and seen["second"][1] != seen["turned"][1]
     filled = dataclasses.replace(poses, visible=np.ones((12, 16), bool))
     plain = opened(browser, poses_page(filled, HOSTILE), tmp_path)
     assert plain["second"][0] != seen["second"][0] and plain["second"][1] != seen["second"][1], (
         "a hollow joint"
     )
+
+
+def test_the_viewer_counts_no_made_up_joint_as_unseen_and_draws_it_hollow(
+    browser: str, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    place = rng.uniform(-0.5, 0.5, (12, 16, 2)).astype(np.float32)
+    seen_joints = np.ones((12, 16), bool)
+    seen_joints[:, H36M16.joint("left_wrist")] = False
+    given = lifted(rng.normal(0, 0.3, (12, 16, 3)), H36M16, pose_2d=place, visible=seen_joints, arm="wide")
+    made = dataclasses.replace(given, made_up={"head_top": "the nose", "pelvis": "the hips"})
+    shown = opened(browser, poses_page(made, "clip"), tmp_path)
+    assert shown["gaps"] == "· 1 of 14 joints unseen" and shown["complaints"] == []
+    assert shown["second"][0] != opened(browser, poses_page(given, "clip"), tmp_path)["second"][0]
+    assert "made of others: head top, pelvis." in poses_page(made, "clip")
 
 
 def test_the_viewer_stands_people_up_by_the_direction_that_each_model_found(record: RunRecord) -> None:

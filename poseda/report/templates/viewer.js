@@ -50,6 +50,7 @@
     const at = Array.from({ length: frames }, (_, frame) => frame).find((frame) => isValid(start + frame));
     return at ?? 0;
   };
+  const madeUp = new Set(data.made_up); // no detector sees these, so they are neither seen nor unseen
   const isSeen = (at, joint) => seen[at * joints + joint] > 0;
   const isShown = (at, joint) => data.placed || isSeen(at, joint); // unseen joints may have no place in 2D
 
@@ -158,11 +159,11 @@
     });
     let hidden = 0;
     for (let joint = 0; joint < joints; joint++) {
-      if (!isSeen(at, joint)) hidden++;
+      if (!isSeen(at, joint) && !madeUp.has(joint)) hidden++;
       if (isSeen(at, joint)) dot(pen, place(point2(at, joint)), 2.6, colour("ink"));
       else if (shown(joint)) ring(pen, place(point2(at, joint)), 2.6);
     }
-    element("gaps").textContent = hidden ? `· ${hidden} of ${joints} joints unseen` : "";
+    element("gaps").textContent = hidden ? `· ${hidden} of ${joints - madeUp.size} joints unseen` : "";
   };
 
   // Camera axes are x right, y down, z forward; the body turns about its root.
