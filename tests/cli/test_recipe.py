@@ -347,8 +347,8 @@ def test_the_packages_lifter_learns_a_target_for_less_long_than_one_of_the_run(t
         wide = resolve({"target": (Path("clip.json"),), "device": "cpu", **given}).wide
         return wide.rounds, wide.target_steps
 
-    assert taught() == (2, 500) and taught(from_scratch=True) == (2, 1500)
-    assert taught(**{"wide.rounds": 3}) == (3, 500) and taught(preset="tiny") == (2, 40)
+    assert taught() == (2, 300) and taught(from_scratch=True) == (2, 1500)
+    assert taught(**{"wide.rounds": 3}) == (3, 300) and taught(preset="tiny") == (2, 40)
     older = to_json(resolve({"target": (Path("clip.json"),), "wide.target_steps": 1500, "wide.rounds": 2}))
     (tmp_path / "config.json").write_text(json.dumps({"config": older}))
     assert taught(resume=True, out=tmp_path) == (2, 1500)
