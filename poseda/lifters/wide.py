@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters import directions
 from poseda.lifters.flip import mirror, mirror_order
-from poseda.lifters.observation import Observation, channels, encode
+from poseda.lifters.observation import Observation, channels, encode, turned
 from poseda.lifters.registry import build
 from poseda.lifters.residual import Block, layer
 
@@ -86,7 +86,7 @@ class WideLifter(nn.Module):
         told = self.scene(features[:, features.shape[1] // 2].flatten(1)).float()
         joints = self.skeleton.num_joints
         return Lifted(
-            pose @ turn[:, None],
+            turned(pose, turn),
             told[:, :joints].clamp(*ERROR_RANGE) + self.log_error_scale,
             told[:, joints:].log_softmax(1),
             turn,

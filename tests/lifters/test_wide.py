@@ -13,7 +13,7 @@ from poseda.geometry.camera import Camera, project, tilted_up
 from poseda.geometry.rotation import angle_between, composed, rotation_matrix, shortest_rotation
 from poseda.geometry.skeleton import COCO17, H36M16, Skeleton
 from poseda.lifters import directions
-from poseda.lifters.observation import Observation, channels, encode
+from poseda.lifters.observation import Observation, channels, encode, turned
 from poseda.lifters.wide import WideLifter
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -127,6 +127,18 @@ def test_a_mirrored_person_is_lifted_as_the_mirror_image() -> None:
     one = lifter.averaged(observation).pose_3d
     other = lifter.averaged(observation.mirrored(H36M16)).pose_3d
     assert lifters.mirror(other, H36M16).allclose(one, atol=1e-5)
+
+
+def test_geometry_is_not_rounded_where_the_layers_are() -> None:
+    truth, observation = people(frames=3)
+    lengths = torch.full((H36M16.num_groups,), 0.3)
+    features, turn = encode(observation, lengths)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded, rounded_turn = encode(observation, lengths)
+        pose = turned(truth, turn)
+    assert rounded.dtype == pose.dtype == torch.float32
+    assert torch.equal(rounded, features) and torch.equal(rounded_turn, turn)
+    torch.testing.assert_close(pose, truth @ turn[:, None], rtol=0, atol=1e-6)
 
 
 def test_rays_are_those_of_the_lens() -> None:
