@@ -39,12 +39,26 @@ TF32_FROM = (8, 0)
 """Compute capability from which a GPU multiplies matrices in TF32."""
 
 
+BF16_FLAGS = ("avx512_bf16", "amx_bf16")
+"""What a CPU has that multiplies matrices in bf16. Others only imitate it, at no gain."""
+
+
 def precision_of(name: str, device: torch.device) -> str:
-    """What ``--precision`` means on a device: ``auto`` is tf32 on a GPU that has it, else 32-true."""
+    """What ``--precision`` means on a device.
+
+    ``auto`` is tf32 on a GPU that has it, bf16-mixed on a CPU that multiplies matrices in bf16, else 32-true.
+    """
     if name != "auto":
         return name
-    has = device.type == "cuda" and torch.cuda.get_device_capability(device) >= TF32_FROM
-    return "tf32" if has else "32-true"
+    if device.type == "cuda":
+        return "tf32" if torch.cuda.get_device_capability(device) >= TF32_FROM else "32-true"
+    return "bf16-mixed" if multiplies_bf16() else "32-true"
+
+
+def multiplies_bf16() -> bool:
+    """Whether this machine's CPU has instructions for matrix products in bf16."""
+    has = torch.cpu.get_capabilities()
+    return any(has.get(flag, False) for flag in BF16_FLAGS)
 
 
 def peak_memory(device: torch.device) -> int | None:

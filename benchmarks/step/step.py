@@ -134,11 +134,15 @@ def _show(console: Console, record: dict[str, Any], json_path: str | Path | None
 
 
 def step_config(lifter: str, batch: int, device: str, width: int | None = None) -> RunConfig:
-    """The default recipe at a batch size, with a lifter as :data:`NETWORKS` has it or of another width."""
+    """The default recipe at a batch size, with a lifter as :data:`NETWORKS` has it or of another width.
+
+    A CPU computes in float32, as the classic loop does.
+    """
     network = NETWORKS.get(lifter, NetworkConfig())
     return RunConfig(
         graphs="off",
         device=device,
+        precision="32-true" if device == "cpu" else "auto",
         lifter=lifter,
         network=network if width is None else replace(network, width=width),
         training=LifterTrainingConfig(batch=batch),

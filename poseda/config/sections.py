@@ -102,7 +102,7 @@ class WideConfig:
     """Arm wide_target: highest step size of Adam."""
     target_share: Annotated[float, Share()] = 0.5
     """Arm wide_target: share of the poses that are the target's, 0 to 1."""
-    near_share: Annotated[float, Share(whole=True)] = 0.0
+    near_share: Annotated[float, Share(whole=True)] = 0.5
     """Arm wide_target: share of the views that are seen from where the target's cameras see its people."""
     generated_share: Annotated[float, Share(whole=True)] = 0.0
     """Arm wide_target: share of the source's poses that the generator of gpa_lpa changes, which is trained

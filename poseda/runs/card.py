@@ -8,6 +8,7 @@ from typing import Any
 from poseda.config import RunConfig, TargetDataConfig, from_json
 from poseda.datasets import Domains, OwnDomains, UnlabelledPoses
 from poseda.datasets.account import barely_seen
+from poseda.device import choose, precision_of
 from poseda.method.agreement import shared
 from poseda.runs.origin import describe_data
 
@@ -73,9 +74,9 @@ def protocol_card(
 
 
 def _describe_precision(config: RunConfig) -> str:
-    if config.precision == "tf32":
-        return "trained with matrix products in TF32, evaluated in float32"
-    return {"auto": "32-true"}.get(config.precision, config.precision)
+    name = precision_of(config.precision, choose(config.device))
+    rounded = {"tf32": "matrix products in TF32", "bf16-mixed": "layers in bf16"}.get(name)
+    return f"trained with {rounded}, evaluated in float32" if rounded else name
 
 
 def _describe_frames(config: RunConfig) -> str:

@@ -32,13 +32,17 @@ def layer_precision(config: RunConfig, device: torch.device) -> Iterator[None]:
         products.fp32_precision = before
 
 
+HINTS = ("torch.set_float32_matmul_precision", "Automatic Mixed Precision")
+"""Parts of what Lightning says of the precision of matrix products, which --precision decides."""
+
+
 @contextmanager
-def _without_hint() -> Iterator[None]:
-    """Without Lightning's hint at the precision of matrix products, which --precision decides."""
+def _without_hints() -> Iterator[None]:
+    """Without what Lightning says of precision."""
     logger = rank_zero.log
 
     def wanted(record: logging.LogRecord) -> bool:
-        return "torch.set_float32_matmul_precision" not in record.getMessage()
+        return not any(hint in record.getMessage() for hint in HINTS)
 
     logger.addFilter(wanted)
     try:
@@ -58,18 +62,18 @@ def start_fabric(config: RunConfig) -> Fabric:
     precision: Any = precision_of(config.precision, device)
     precision = "32-true" if precision == "tf32" else precision
     processes = parallel.local_processes()
-    if processes > 1 or parallel.machines() > 1:
-        fabric = Fabric(
-            accelerator=device.type,
-            devices=processes,
-            num_nodes=parallel.machines(),
-            strategy="ddp",
-            precision=precision,
-        )
-    else:
-        devices = [device.index] if device.type == "cuda" else 1
-        fabric = Fabric(accelerator=device.type, devices=devices, precision=precision)
-    with _without_hint():
+    with _without_hints():
+        if processes > 1 or parallel.machines() > 1:
+            fabric = Fabric(
+                accelerator=device.type,
+                devices=processes,
+                num_nodes=parallel.machines(),
+                strategy="ddp",
+                precision=precision,
+            )
+        else:
+            devices = [device.index] if device.type == "cuda" else 1
+            fabric = Fabric(accelerator=device.type, devices=devices, precision=precision)
         fabric.launch()
     parallel.leave_at_exit()
     parallel.check_batch(config.training.batch, fabric)

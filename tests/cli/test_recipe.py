@@ -32,7 +32,8 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
-def test_the_later_of_two_presets_counts_in_every_number() -> None:
+def test_the_later_of_two_presets_counts_in_every_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cpu.get_capabilities", dict)  # of a CPU without bf16
     assert run_of("--device cpu --preset full --preset tiny") == run_of("--device cpu --preset tiny")
     tiny = flatten(to_json(preset("tiny")))
     assert run_of("--preset full --preset=tiny --device cpu") == tiny | {
@@ -272,6 +273,7 @@ def test_another_preset_replaces_the_numbers_of_the_files_own(tmp_path: Path) ->
     ("device", "capability", "name", "precision"),
     [
         ("cpu", None, "default", "32-true"),
+        ("cpu", "avx512_bf16", "default", "bf16-mixed"),
         ("cuda", (9, 0), "full", "tf32"),
         ("cuda", (7, 5), "full", "32-true"),
     ],
@@ -279,13 +281,14 @@ def test_another_preset_replaces_the_numbers_of_the_files_own(tmp_path: Path) ->
 def test_preset_and_precision_follow_from_the_device(
     monkeypatch: pytest.MonkeyPatch,
     device: str,
-    capability: tuple[int, int] | None,
+    capability: tuple[int, int] | str | None,
     name: str,
     precision: str,
 ) -> None:
     monkeypatch.setattr("poseda.device.choose", lambda _: torch.device(device))
     monkeypatch.setattr("poseda.lifters.sizes.choose", lambda _: torch.device(device))
     monkeypatch.setattr("torch.cuda.get_device_capability", lambda *_: capability)
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {capability: True})
     run = resolve({})
     assert (run.preset, run.precision, run.graphs) == (name, precision, "auto")
     assert run.training == preset(name).training  # type: ignore[arg-type]

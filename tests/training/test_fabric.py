@@ -11,6 +11,7 @@ from lightning.fabric.utilities.rank_zero import rank_zero_info
 from lightning_utilities.core import rank_zero
 from runs import short_run
 
+from poseda.device import precision_of
 from poseda.training import fabric as module
 from poseda.training.fabric import layer_precision
 
@@ -42,8 +43,26 @@ def test_layers_multiply_as_the_precision_says_within_training_only(
     assert products.fp32_precision == before != "tf32"
 
 
+@pytest.mark.parametrize(
+    ("has", "name"),
+    [
+        ({"avx512_bf16": True, "amx_bf16": False}, "bf16-mixed"),
+        ({"amx_bf16": True}, "bf16-mixed"),
+        ({"avx512_bf16": False, "avx512_f": True}, "32-true"),
+        ({}, "32-true"),
+    ],
+)
+def test_a_cpu_rounds_to_bf16_where_it_has_instructions_for_it(
+    monkeypatch: pytest.MonkeyPatch, has: dict[str, bool], name: str
+) -> None:
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: has)
+    assert precision_of("auto", torch.device("cpu")) == name
+    assert precision_of("32-true", torch.device("cpu")) == "32-true"
+
+
 def test_the_hint_at_another_precision_is_not_shown(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, rank_zero.log.name), module._without_hint():
+    with caplog.at_level(logging.INFO, rank_zero.log.name), module._without_hints():
         rank_zero_info("You should set `torch.set_float32_matmul_precision('medium' | 'high')`")
+        rank_zero_info("Using bfloat16 Automatic Mixed Precision (AMP)")
         rank_zero_info("all else")
     assert {record.getMessage() for record in caplog.records} == {"all else"}
