@@ -1,6 +1,6 @@
 """The effect of each part of the method, each range and each flaw of the target's data.
 
-Of ``gpa_lpa``, on p2, or of ``wide``, on p1 and p2.
+Of ``gpa_lpa``, on p2, or of ``wide`` or ``wide_target``, on p1 and p2.
 """
 
 from __future__ import annotations
@@ -132,7 +132,33 @@ WIDE_STUDY = Study(
     shares_pretraining=False,
 )
 
-STUDIES: dict[AblatedArm, Study] = {"gpa_lpa": STUDY, "wide": WIDE_STUDY}
+TAUGHT: tuple[Arm, ...] = ("wide", "wide_target")
+
+
+def _long(steps: int) -> Variant:
+    """Another training time, of which the target's rounds keep their share."""
+    return Variant(f"steps-{steps}", TAUGHT, {"wide.steps": steps, "wide.target_steps": steps // 4})
+
+
+WIDE_TARGET_STUDY = Study(
+    variants=(
+        Variant(BASE, TAUGHT),
+        *(_long(steps) for steps in (1500, 3000, 12000, 24000)),
+        *(Variant(f"width-{width}", TAUGHT, {"wide.width": width}) for width in (256, 1024)),
+        Variant("none-near", ("wide_target",), {"wide.near_share": 0.0}),
+        Variant("no-found-poses", ("wide_target",), {"wide.target_share": 0.0}),
+        Variant(
+            "losses-of-pictures",
+            ("wide_target",),
+            {"wide.weight_reprojection": 1.0, "wide.weight_consistency": 0.3},
+        ),
+    ),
+    pairs=("p1", "p2"),
+    split="target_test",
+    shares_pretraining=False,
+)
+
+STUDIES: dict[AblatedArm, Study] = {"gpa_lpa": STUDY, "wide": WIDE_STUDY, "wide_target": WIDE_TARGET_STUDY}
 """By the arm that is varied."""
 
 

@@ -85,7 +85,7 @@ class ReproduceVariantsConfig(ReproduceBenchmarkConfig):
     """Variants to run beside the recipe itself, by the names that --dry-run lists. Default: all."""
 
 
-AblatedArm = Literal["gpa_lpa", "wide"]
+AblatedArm = Literal["gpa_lpa", "wide", "wide_target"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,8 +93,8 @@ class ReproduceAblationsConfig(ReproduceVariantsConfig):
     """Variants of an arm, each compared with the arm itself by the same seeds, on split 0."""
 
     arm: AblatedArm = "gpa_lpa"
-    """Arm that is varied: gpa_lpa (its parts, ranges and target data) or wide (its views and detector). Give
-    each a folder of its own."""
+    """Arm that is varied: gpa_lpa (its parts, ranges and target data), wide (its views and detector) or
+    wide_target (its time and size, and what it draws). Give each a folder of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 QUEUES = {
     "arms": "every arm on the motion-capture benchmarks, over splits and seeds",
     "lifters": "the method with every lifter, of single frames and of sequences, on p1 and p2",
-    "ablations": "effect of each part and range of gpa_lpa, on p2, or of wide, on p1 and p2",
+    "ablations": "effect of each part and range of gpa_lpa, on p2, or of wide or wide_target, on p1 and p2",
     "baseline": "recipes of the source-only lifter, scored on source_val alone",
     "stability": "the generator's training alone over many seeds on the embedded domains",
 }

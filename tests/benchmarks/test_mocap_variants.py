@@ -18,7 +18,12 @@ from poseda.config import ARMS, FIELD_VIEWS, preset
 from poseda.runs.checkpoint import load_checkpoint
 
 STEPS = ["--training.pretrain-steps", "4", "--training.adapt-steps", "4", "--generator-training.steps", "4"]
-STUDIES = {"ablations": ablations.STUDY, "of wide": ablations.WIDE_STUDY, "baseline": baseline.STUDY}
+STUDIES = {
+    "ablations": ablations.STUDY,
+    "of wide": ablations.WIDE_STUDY,
+    "of wide_target": ablations.WIDE_TARGET_STUDY,
+    "baseline": baseline.STUDY,
+}
 
 
 @pytest.fixture(autouse=True)
