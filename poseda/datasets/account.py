@@ -150,7 +150,7 @@ class Account:
                 f"{self.format}, {self.layout}: {rows} of {people} ({TRACKED[self.tracking]}) in {frames}",
                 2,
             ),
-            cut(f"{self.picture}; {_clips_in_words(self.clips)}", 1),
+            cut(f"{self.picture}; {self._speed()}; {_clips_in_words(self.clips)}", 1),
             cut(usable, 1),
         ]
         if self.made_up:
@@ -186,8 +186,12 @@ class Account:
             f"usable for placement: {self.usable['placement']}, for lifting: {self.usable['lifting']}, "
             f"with all joints: {self.usable['whole']}"
         )
-        rate = "unknown" if self.rate is None else f"{self.rate:g} a second ({ORIGIN[self.rate_told_by]})"
-        yield f"frame rate {rate}"
+        yield self._speed()
+
+    def _speed(self) -> str:
+        if self.rate is None:
+            return "frame rate unknown"
+        return f"frame rate {self.rate:g} a second ({ORIGIN[self.rate_told_by]})"
 
 
 def barely_seen(target: UnlabelledPoses) -> str | None:

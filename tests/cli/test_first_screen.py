@@ -60,8 +60,8 @@ def test_footage_is_accounted_for_in_few_lines_that_count_what_is_guessed_or_dro
     assert len(lines) <= MOST and max(map(len, lines[:-1])) <= 80, "\n".join(lines)
     said = " ".join(" ".join(lines).split())
     for fact in (
-        "footage of 2 paths: COCO results JSON, coco17; npz, coco17: 240 detections of 3 people in 200 frames",
-        "2 clips; picture 640x480 (as given)",
+        "footage of 2 paths: COCO results JSON, coco17; npz, coco17: 240 detections of 3 people in",
+        "200 frames, 2 clips; picture 640x480 (as given)",
         "dropped: none; unseen: 178 joints; made up: 4; too few joints: 12 rows; rate unknown",
         "warning: 1 track cut at a jump",
         "camera: yard: field of view unknown, 55 degrees across the longer side assumed",

@@ -445,7 +445,9 @@ def test_a_page_of_lifted_poses_draws_moves_and_turns_in_a_browser(browser: str,
     seen = opened(browser, poses_page(poses, HOSTILE), tmp_path)
     assert seen["complaints"] == [] and seen["requests"] == [] and seen["stolen"] is None
     assert seen["count"] == "8 / 12 · 0.28 s" and seen["arms"] == ["wide"]
-    assert seen["gaps"] == "· 1 of 16 joints unseen"
+    assert seen["gaps"] == "· 1 of 16 joints unseen" and seen["picture"].strip() == "· 25 frames a second"
+    unsure = opened(browser, poses_page(dataclasses.replace(poses, rate_assumed=True), HOSTILE), tmp_path)
+    assert unsure["picture"].strip() == "· 25 frames a second, assumed"
     assert seen["first"][0] != seen["second"][0] and seen["second"][1] != seen["turned"][1]
     filled = dataclasses.replace(poses, visible=np.ones((12, 16), bool))
     plain = opened(browser, poses_page(filled, HOSTILE), tmp_path)
