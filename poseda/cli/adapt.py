@@ -10,6 +10,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from poseda.cli.adapt_screen import AdaptScreen, show_data, show_run
 from poseda.cli.options import read
 from poseda.cli.program import Given, Program, UsageError
 from poseda.cli.progress import ProgressLines, TimeLeft
@@ -23,8 +24,6 @@ from poseda.cli.screen import (
     ProgressBars,
     complain,
     open_console,
-    print_account,
-    print_card,
     print_json,
     print_plain_table,
     print_table,
@@ -45,22 +44,13 @@ PROGRAM = Program(
     "poseda adapt",
     "Adapt a lifter to footage without labels and compare the arms of the method. Without options, it adapts "
     "between two embedded domains.",
-    (RunConfig,),
+    (RunConfig, AdaptScreen),
     common=(
         *("data", "target", "source", "image_size", "fov", "arms", "lifter", "frames", "seeds"),
         *("preset", "out", "resume", "device", "json"),
     ),
     follows=frozenset({"arms"}),
 )
-
-
-FINISHED = "The run was finished before: nothing is computed again."
-"""Of a resumed run that lacks nothing."""
-
-TRAINED_ALL_THE_SAME = (
-    "All arms are trained all the same, and judged again afterwards; --gate on trains the source model alone."
-)
-"""After a verdict to keep the source model, where training goes on."""
 
 
 MOST_LIMITS = 5
@@ -81,12 +71,10 @@ def run(arguments: list[str]) -> int:
 
 def _lead(arguments: list[str]) -> int:
     """The command in the process that speaks to the user."""
-    config, arms_named = _asked(arguments)
+    config, screen, arms_named = _asked(arguments)
     from poseda import training
-    from poseda.datasets.account import barely_seen
     from poseda.device import choose
     from poseda.runs import RunFolder
-    from poseda.runs.card import protocol_card
 
     if int(os.environ.get("RANK", "0")) == 0:  # the others may come after the first has begun it
         try:
@@ -97,10 +85,8 @@ def _lead(arguments: list[str]) -> int:
     if (sentence := busy_cores()) is not None:
         print_text(console, sentence)
     domains = open_chosen(config)
-    weak = getattr(domains, "weak", None)
     try:
-        for line in (*getattr(domains, "source_account", ()), *(() if weak is None else weak.account)):
-            print_text(console, line)
+        show_data(console, domains, screen.verbose)
         if not arms_named:
             config, left_out = training.without_small_target(config, domains)
             if left_out is not None:
@@ -111,18 +97,7 @@ def _lead(arguments: list[str]) -> int:
         left.phases = training.plan(prepared.config, training.Sizes.of(prepared.data))
     except ValueError as error:
         raise PROGRAM.refusal(error) from error
-    print_account(console, getattr(domains, "accounts", {}))
-    card = protocol_card(prepared.config, domains, prepared.splits)
-    few = None if prepared.data.target is None else barely_seen(prepared.data.target)
-    if few is not None and "target rows" not in card:
-        print_text(console, few)
-    print_card(console, card)
-    if prepared.folder.finished:
-        print_text(console, FINISHED)
-    elif prepared.verdict is not None:
-        print_text(console, prepared.verdict.sentence)
-        if not prepared.verdict.adapt and config.gate == "report":
-            print_text(console, TRAINED_ALL_THE_SAME)
+    show_run(console, prepared, domains, left.phases, screen.verbose)
     try:
         with _failures_in_words(prepared), prepared.folder.locked():
             outcome = _train(prepared, observer)
@@ -301,13 +276,15 @@ def parse_run(arguments: list[str]) -> RunConfig:
     return _asked(arguments)[0]
 
 
-def _asked(arguments: list[str]) -> tuple[RunConfig, bool]:
-    """The run that arguments ask for, and whether they, or the run to resume, name its arms."""
+def _asked(arguments: list[str]) -> tuple[RunConfig, AdaptScreen, bool]:
+    """The run that arguments ask for, how much it prints, and whether they, or the run to resume, name its
+    arms."""
     named = False
 
-    def make(given: Given) -> RunConfig:
+    def make(given: Given) -> tuple[RunConfig, AdaptScreen]:
         nonlocal named
-        named = "arms" in recorded_arms(recorded_options(given.values)) | dict(given.values)
-        return resolve(given.values, demo=True)
+        options = given.without(AdaptScreen)
+        named = "arms" in recorded_arms(recorded_options(options)) | options
+        return resolve(options, demo=True), given.build(AdaptScreen)
 
-    return read(PROGRAM, arguments, make), named
+    return *read(PROGRAM, arguments, make), named

@@ -126,8 +126,6 @@ def _files(
         "guessed": guessed,
         **facts_of_files(config.output, poses),
         "root": root_of(poses, model.wide and options.fit),
-        "rate": options.rate,
-        "rate_assumed": config.rate is None and detections.reading.rate is None,
         "clips": clips_of(poses),
         "dropped": why_not_lifted(poses, options.max_gap, options.min_joints if model.wide else None),
         "arm": model.arm,

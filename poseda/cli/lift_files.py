@@ -65,11 +65,14 @@ def facts_of_files(outputs: Sequence[Path], poses: LiftedPoses) -> dict[str, Any
 
     ``skipped`` are people without a valid frame, ``bridged`` and ``held`` stretches of frames by person,
     ``filled`` the endings of the files that have a pose there, ``world`` is a sentence.
+    ``rate_assumed`` is true where nobody told the ``rate``, frames a second.
     """
     from poseda.export import bridged_frames, held_frames, skipped_tracks, world_note
 
     skipped = {track: None for path in outputs for track in skipped_tracks(path, poses)}
     return {
+        "rate": poses.rate,
+        "rate_assumed": poses.rate_assumed,
         "skipped": [f"person {person} of clip {poses.clip_name(clip)}" for clip, person in skipped],
         "bridged": _named(outputs, bridged_frames, poses),
         "held": _named(outputs, held_frames, poses),
@@ -106,6 +109,11 @@ def lines_of_files(facts: dict[str, Any]) -> list[str]:
     kinds = " ".join(facts["filled"])  # other files leave these frames empty
     left_out = ", ".join(people[:NAMED]) + (f" and {len(people) - NAMED} more" if people[NAMED:] else "")
     return [
+        *(
+            [f"{facts['rate']:g} frames a second assumed (--rate of poseda lift)"]
+            if facts["rate_assumed"]
+            else []
+        ),
         *([f"world: {facts['world']}"] if facts["world"] else []),
         *(
             [f"gaps bridged in {kinds} alone, frames of {_by_person(facts['bridged'])}"]

@@ -74,7 +74,6 @@ def _lines(summary: dict[str, Any]) -> list[str]:
         *_joints(summary["joints"]),
         *([f"{counted(summary['guessed'], 'frame')} bridged by motion"] if summary["guessed"] else []),
         *_root(summary["root"]),
-        *([f"{summary['rate']:g} frames a second assumed (--rate)"] if summary["rate_assumed"] else []),
         *lines_of_files(summary),
     ]
 

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 PERIOD = 30.0
 """Seconds between two lines."""
 
+SOON = 5.0
+"""Seconds of a phase after which the rest of the run is said for the first time, if it is known."""
+
 Clock = Callable[[], float]
 
 
@@ -107,6 +110,7 @@ class ProgressLines:
     def __init__(self, console: Any, left: TimeLeft, clock: Clock = time.perf_counter) -> None:
         self._console, self._clock, self._left = console, clock, left
         self._title, self._steps, self._began, self._said = "", 0, 0.0, clock()
+        self._told = False
 
     def __enter__(self) -> ProgressLines:
         return self
@@ -119,8 +123,10 @@ class ProgressLines:
 
     def advanced(self, step: int) -> None:
         self._left.advanced(step)
-        if self._clock() - self._said >= PERIOD:
-            self._said = self._clock()
+        now = self._clock()
+        soon = not self._told and now - self._began >= SOON and self._left.seconds() is not None
+        if soon or now - self._said >= PERIOD:
+            self._said, self._told = now, self._left.seconds() is not None
             self._say(f"step {step} of {self._steps}, {self._left.position}, {self._left.words()}")
 
     def phase_restarted(self, title: str, step: int, reason: str) -> None:

@@ -140,28 +140,29 @@ class Account:
         count."""
         people = counted(self.people, "person", "people")
         rows, frames = counted(self.rows, "detection"), counted(self.frames, "frame")
-        names = ", ".join(str(clip["name"]) for clip in self.clips)
         left = sum(self.dropped.values())
         usable = (
             f"usable for lifting: {self.usable['lifting']}, with all joints: {self.usable['whole']}; "
             f"dropped: {left or 'none'} (--verbose)"
         )
         lines = [
-            _cut(
-                f"{self.format}, {self.layout}: {rows} of {people} ({TRACKED[self.tracking]}) in {frames}, "
-                f"{counted(len(self.clips), 'clip')}, picture {_size_in_words(self.image_size)}: {names}",
+            cut(
+                f"{self.format}, {self.layout}: {rows} of {people} ({TRACKED[self.tracking]}) in {frames}",
                 2,
             ),
-            _cut(usable, 1),
+            cut(f"{self.picture}; {self._speed()}; {_clips_in_words(self.clips)}", 1),
+            cut(usable, 1),
         ]
         if self.made_up:
-            lines.append(_cut(f"made up, {len(self.made_up)} joints: {', '.join(self.made_up)}", 1))
+            lines.append(cut(f"made up, {len(self.made_up)} joints: {', '.join(self.made_up)}", 1))
         if self.unseen:
-            lines.append(_cut(f"unseen in their row: {self._unseen()}", 1))
-        if self.warnings:
-            which = f" 1 of {len(self.warnings)}" if len(self.warnings) > 1 else ""
-            lines.append(_cut(f"warning{which}: {self.warnings[0]}", 3))
-        return lines
+            lines.append(cut(f"unseen in their row: {self._unseen()}", 1))
+        return [*lines, *_first_warning(self.warnings)]
+
+    @property
+    def picture(self) -> str:
+        """The size of the pictures, and what told it."""
+        return f"picture {_size_in_words(self.image_size)} ({ORIGIN[self.image_size_told_by]})"
 
     def _unseen(self) -> str:
         share = self.unseen / max(self.rows * len(self.seen), 1)
@@ -178,15 +179,19 @@ class Account:
         yield f"{counted(self.rows, 'detection')} in {counted(self.frames, 'frame')}"
         left = ", ".join(f"{number} {reason}" for reason, number in self.dropped.items())
         yield f"dropped: {left or 'none'}"
-        yield f"picture {_size_in_words(self.image_size)} ({ORIGIN[self.image_size_told_by]})" + (
+        yield self.picture + (
             "" if self.off_picture is None else f", {self.off_picture:.1%} of the joints outside it"
         )
         yield (
             f"usable for placement: {self.usable['placement']}, for lifting: {self.usable['lifting']}, "
             f"with all joints: {self.usable['whole']}"
         )
-        rate = "unknown" if self.rate is None else f"{self.rate:g} a second ({ORIGIN[self.rate_told_by]})"
-        yield f"frame rate {rate}"
+        yield self._speed()
+
+    def _speed(self) -> str:
+        if self.rate is None:
+            return "frame rate unknown"
+        return f"frame rate {self.rate:g} a second ({ORIGIN[self.rate_told_by]})"
 
 
 def barely_seen(target: UnlabelledPoses) -> str | None:
@@ -223,6 +228,36 @@ def account_lines(accounts: Mapping[str, Account], brief: bool = False) -> Itera
     for name, account in accounts.items():
         lines = account.brief() if brief else account.lines()
         yield from (f"{name}: {line}" if len(accounts) > 1 else line for line in lines)
+
+
+def summed_lines(accounts: Mapping[str, Account]) -> list[str]:
+    """The accounts of all paths of a footage together, in at most 6 lines of :data:`WIDTH` columns: what was
+    read, and counts of all that is guessed or dropped."""
+    read = list(accounts.values())
+    if not read:
+        return []
+    rows, unseen = sum(one.rows for one in read), sum(one.unseen for one in read)
+    people, frames = (sum(getattr(one, name) for one in read) for name in ("people", "frames"))
+    paths = f" of {len(read)} paths" if len(read) > 1 else ""
+    kinds = dict.fromkeys(f"{one.format}, {one.layout}" for one in read)
+    pictures = dict.fromkeys(one.picture for one in read)
+    facts = [
+        f"footage{paths}: {'; '.join(kinds)}: {counted(rows, 'detection')} of "
+        f"{counted(people, 'person', 'people')} in {counted(frames, 'frame')}, "
+        f"{counted(sum(len(one.clips) for one in read), 'clip')}",
+        *(pictures if len(pictures) == 1 else [f"pictures of {len(pictures)} sizes or origins"]),
+    ]
+    few = rows - sum(one.usable["lifting"] for one in read)
+    made_up = {joint for one in read for joint in one.made_up}
+    guesses = [
+        f"dropped: {sum(sum(one.dropped.values()) for one in read) or 'none'}",
+        *([f"unseen: {counted(unseen, 'joint')}"] if unseen else []),
+        *([f"made up: {len(made_up)}"] if made_up else []),
+        *([f"too few joints: {counted(few, 'row')}"] if few else []),
+        *(["rate unknown"] if any(one.rate is None for one in read) else []),
+    ]
+    warnings = [warning for one in read for warning in one.warnings]
+    return [cut("; ".join(facts), 2), cut("; ".join(guesses), 2), *_first_warning(warnings)]
 
 
 def account_of(
@@ -336,9 +371,21 @@ def _whole_rows(detections: Detections2D, pose: np.ndarray, seen: np.ndarray, ma
     return int((valid & there).sum())
 
 
-def _cut(text: str, lines: int) -> str:
+def cut(text: str, lines: int) -> str:
     """The text as far as it fits so many lines of :data:`WIDTH` columns."""
     return "\n".join(wrap(text, WIDTH, max_lines=lines, placeholder=" …", break_on_hyphens=False))
+
+
+def _first_warning(warnings: Sequence[str]) -> list[str]:
+    """The first of some warnings in at most two lines, with how many there are."""
+    which = f" 1 of {len(warnings)}" if len(warnings) > 1 else ""
+    return [cut(f"warning{which}: {warnings[0]}", 2)] if warnings else []
+
+
+def _clips_in_words(clips: Sequence[Mapping[str, Any]]) -> str:
+    """How many clips there are; several with their names, as one is called as its file."""
+    names = f": {', '.join(str(clip['name']) for clip in clips)}" if len(clips) > 1 else ""
+    return f"{counted(len(clips), 'clip')}{names}"
 
 
 def _way(joint: str, made: Mapping[str, int]) -> str:

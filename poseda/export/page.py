@@ -43,7 +43,7 @@ def poses_page(poses: LiftedPoses, name: str, most: int = MOST_FRAMES, widget: b
     facts = [
         f"{len(people)} {'person' if len(people) == 1 else 'people'}",
         f"{int(poses.valid.sum())} frames lifted",
-        f"{poses.rate:g} frames a second",
+        poses.rate_in_words,
     ]
     facts += [f"skeleton {poses.skeleton.name}"]
     facts += [f"arm {poses.arm}"] if poses.arm else []
@@ -117,6 +117,7 @@ def _clip(poses: LiftedPoses, actor: Actor) -> dict[str, Any]:
         "aspect": None if size is None else size[1] / size[0],
         "size": size,
         "rate": 1 / float(actor.time[1]) if len(actor.time) > 1 else poses.rate,
+        "rate_assumed": poses.rate_assumed,
     }
 
 

@@ -52,6 +52,8 @@ class LiftedPoses:
         frame, person, clip: (F,) int64, as in the detections.
         skeleton: of the poses.
         rate: frames a second.
+        rate_assumed: whether neither the user nor the recording told the rate. False, too, where a file of an
+            earlier version does not say it.
         clip_names: number of a clip to the name of its file, video or action, for clips that have one.
         error: (F, J) float32 metres, the distance to the truth within which 68 % of the joints lie, NaN where
             ``valid`` is false; or None where the lifter does not tell it.
@@ -86,6 +88,7 @@ class LiftedPoses:
     camera: str = ""
     lengths: BoneLengths | None = None
     made_up: Mapping[str, str] = field(default_factory=dict)
+    rate_assumed: bool = False
 
     def __post_init__(self) -> None:
         frames, joints = len(self), self.skeleton.num_joints
@@ -107,6 +110,11 @@ class LiftedPoses:
     def clip_name(self, clip: int) -> str:
         """The name of a clip; its number where it has none."""
         return self.clip_names.get(clip) or str(clip)
+
+    @property
+    def rate_in_words(self) -> str:
+        """Frames a second, and that they are assumed where they are."""
+        return f"{self.rate:g} frames a second{', assumed' if self.rate_assumed else ''}"
 
     def _repr_html_(self) -> str:
         """What Jupyter shows: people to play and to turn."""

@@ -53,6 +53,7 @@ def read_poses(path: Path | str) -> LiftedPoses:
         clip=clip,
         skeleton=skeleton,
         rate=rate,
+        rate_assumed="rate_assumed" in archive and bool(archive.read("rate_assumed", (), "b")),
         clip_names=_clip_names(archive),
         lengths=_lengths(archive, skeleton),
         made_up=_made_up(archive),

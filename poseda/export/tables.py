@@ -21,7 +21,8 @@ UNIT = "m"
 
 
 def npz_bytes(poses: LiftedPoses) -> bytes:
-    """The record's arrays under their names, with ``joint_names`` (J,), ``parents`` (J,) and ``rate`` ().
+    """The record's arrays under their names, with ``joint_names`` (J,), ``parents`` (J,), ``rate`` () and
+    ``rate_assumed`` (), whether nobody told it.
 
     ``clip_names`` (C,) holds the name of clip k at index k, where clips have names and are numbered from 0.
     ``clip_numbers`` (K,) are the clips that there are, ``up`` (K, 3) and ``image_size`` (K, 2) theirs; NaN
@@ -49,6 +50,7 @@ def npz_bytes(poses: LiftedPoses) -> bytes:
         joint_names=np.array(poses.skeleton.joint_names),
         parents=np.array(poses.skeleton.parents, np.int64),
         rate=np.float64(poses.rate),
+        rate_assumed=np.bool_(poses.rate_assumed),
         time=poses.time,
         clip_numbers=clips,
         up=np.array([poses.up.get(int(clip), (np.nan,) * 3) for clip in clips], np.float32).reshape(-1, 3),
@@ -95,7 +97,8 @@ def seen_object(visible: np.ndarray, skeleton: Skeleton, made_up: Collection[str
 
 
 def json_text(poses: LiftedPoses) -> str:
-    """An object with ``format``, ``unit``, ``rate``, ``arm``, ``camera`` and ``frames``, a line each.
+    """An object with ``format``, ``unit``, ``rate``, ``rate_assumed``, ``arm``, ``camera`` and ``frames``,
+    a line each.
 
     ``made_up`` has the joints that the input lacks altogether, and how their 2D is made of others.
     A frame has clip, person, frame, time in seconds, clip_name, and :func:`pose_object`. Of the other joints
@@ -108,6 +111,7 @@ def json_text(poses: LiftedPoses) -> str:
         "format": "poseda lift",
         "unit": UNIT,
         "rate": poses.rate,
+        "rate_assumed": poses.rate_assumed,
         "skeleton": poses.skeleton.name,
         "arm": poses.arm,
         "camera": poses.camera,

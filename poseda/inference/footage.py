@@ -39,13 +39,13 @@ def lift_footage(
         model: the lifter.
         detections: of one camera.
         lens: that camera; it matters for the root alone.
-        options: gaps, root, filter.
+        options: gaps, root, filter, rate.
         progress: called with the number of frames lifted so far and of all.
 
     Raises:
         DataError: if no frame has a pose that can be lifted.
     """
-    options = options or LiftOptions()
+    options = options or LiftOptions(rate_assumed=True)
     if model.wide:
         return lift_wide(model, detections, lens, options, progress)[0]
     frames = _Frames.of(detections, lens, model, options)
@@ -62,7 +62,7 @@ def lift_footage(
         done += len(rows)
         if progress is not None:
             progress(done, total)
-    poses = frames.record(pose_3d, root, model.skeleton, options.rate)
+    poses = frames.record(pose_3d, root, model.skeleton, options)
     up = given_up(options, detections.clip)
     poses = replace(poses, pose_2d=frames.known_2d(), up=up, **circumstances(detections, lens, model))
     return filtered(poses, frames.timeline, options)
@@ -156,11 +156,14 @@ class _Frames:
         return np.where(known[..., None], self.pose_2d, np.nan).astype(np.float32)
 
     def record(
-        self, pose_3d: np.ndarray, root: np.ndarray | None, skeleton: Skeleton, rate: float
+        self, pose_3d: np.ndarray, root: np.ndarray | None, skeleton: Skeleton, options: LiftOptions
     ) -> LiftedPoses:
         """Lifted poses (F, J, 3) and roots (F, 3) with the facts of their frames."""
         at = self.timeline
-        return LiftedPoses(pose_3d, root, self.valid, self.seen, at.frame, at.person, at.clip, skeleton, rate)
+        return LiftedPoses(
+            *(pose_3d, root, self.valid, self.seen, at.frame, at.person, at.clip, skeleton, options.rate),
+            rate_assumed=options.rate_assumed,
+        )
 
 
 def _nothing(

@@ -64,7 +64,11 @@ def hidden_for_short(seen: np.ndarray, track: np.ndarray, seconds: np.ndarray) -
 
 @dataclass(frozen=True)
 class LiftOptions:
-    """How detections become poses; see the fields of the same names of :class:`LiftConfig`."""
+    """How detections become poses; see the fields of the same names of :class:`LiftConfig`.
+
+    Args:
+        rate_assumed: whether nobody gave the rate, neither the user nor the file.
+    """
 
     min_confidence: float = DEFAULT_CONFIDENCE
     max_gap: int = 5
@@ -78,6 +82,7 @@ class LiftOptions:
     root: str = "none"
     smooth: SmoothingConfig = field(default_factory=SmoothingConfig)
     rate: float = 30.0
+    rate_assumed: bool = False
 
     @classmethod
     def of(cls, config: LiftConfig, run: RunConfig, rate: float | None = None) -> LiftOptions:
@@ -102,6 +107,7 @@ class LiftOptions:
             config.root,
             config.smooth,
             config.rate or rate or cls.rate,
+            not (config.rate or rate),
         )
 
 

@@ -153,6 +153,7 @@ def lift_wide(
     at = timeline
     poses = LiftedPoses(
         *(pose_3d, None, enough | gap, seen, at.frame, at.person, at.clip, model.skeleton, options.rate),
+        rate_assumed=options.rate_assumed,
         error=error,
         pose_2d=sight.spread(
             torch.where(sight.shown[..., None], sight.place, sight.projected(placed, where))

@@ -13,7 +13,7 @@ from rich.console import Console
 from runs import short_steps
 
 from poseda.cli import main
-from poseda.cli.progress import PERIOD, ProgressLines, TimeLeft, duration
+from poseda.cli.progress import PERIOD, SOON, ProgressLines, TimeLeft, duration
 from poseda.cli.screen import ProgressBars, print_table
 from poseda.config import RunConfig, preset
 from poseda.report import Summary, by_labels, ranked
@@ -163,7 +163,7 @@ def test_a_resumed_phase_counts_only_the_steps_of_this_run() -> None:
     assert left.seconds() == pytest.approx(0.1 * (50 + phases[1].steps))
 
 
-def test_without_a_terminal_a_line_comes_every_thirty_seconds() -> None:
+def test_without_a_terminal_a_line_comes_soon_and_then_every_thirty_seconds() -> None:
     clock, shown = Clock(), io.StringIO()
     phases = training(preset("tiny"))
     lines = ProgressLines(Console(file=shown, width=80), TimeLeft(phases, clock), clock)
@@ -173,8 +173,9 @@ def test_without_a_terminal_a_line_comes_every_thirty_seconds() -> None:
         lines.advanced(step)
     lines.phase_finished(phases[0].title)
     said = shown.getvalue().splitlines()
-    assert PERIOD == 30 and len(said) == 3
-    assert said[0].startswith("pretrained · lifter · seed 0: step 30 of 60, phase 1 of 8, about ")
+    assert (SOON, PERIOD) == (5, 30) and len(said) == 3, "the rest of the run is said soon, then seldom"
+    assert said[0].startswith("pretrained · lifter · seed 0: step 5 of 60, phase 1 of 8, about ")
+    assert "step 35 of 60" in said[1]
     assert said[0].endswith(" of the run left") and said[2] == "pretrained · lifter · seed 0: done in 60 s"
 
 

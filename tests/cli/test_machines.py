@@ -31,7 +31,9 @@ def test_adapt_and_evaluate_print_their_results_as_json(
     assert printed["results"] == json.loads((out / "results.json").read_text())
     assert printed["gate"] == json.loads((out / "gate.json").read_text())
     assert printed["gate"]["verdict"] in ("adapt", "keep") and printed["gate"]["recommended"]
-    assert printed["run"] == str(out) and Path(printed["report"]).exists() and "protocol" in shown.err
+    assert (
+        printed["run"] == str(out) and Path(printed["report"]).exists() and "arms: gpa; seed 0; " in shown.err
+    )
     assert main(["evaluate", str(out), "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed == json.loads((out / "evaluation.json").read_text()) and printed["protocol"]

@@ -49,6 +49,8 @@ def test_what_told_the_vertical_of_the_source_is_said_once_and_kept(
     rig: FilmedRig, run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*line(rig, run), "--resume"]) == 0
+    assert "source: which way is up comes from the source's people" in capsys.readouterr().out
+    assert main([*line(rig, run), "--resume", "--verbose"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert said.count("source: which way is up comes from the source's people, who agree on it by") == 1
     note = RunRecord.read(run).card["up in the source"]

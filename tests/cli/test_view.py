@@ -101,10 +101,38 @@ def test_the_page_shows_everybody_by_name_with_size_and_rate(poses: LiftedPoses)
     assert [clip["clip"] for clip in shown["clips"]] == [f"person {n} of {HOSTILE}" for n in (0, 1)]
     assert shown["clips"][1] | {"clip": ""} == {
         "clip": "", "frames": 3, "in_order": True, "start": 3,
-        "aspect": 0.75, "size": [640, 480], "rate": 25.0, "turn": {"wide": [1, 0, 0, 0, 1, 0, 0, 0, 1]},
+        "aspect": 0.75, "size": [640, 480], "rate": 25.0, "rate_assumed": False,
+        "turn": {"wide": [1, 0, 0, 0, 1, 0, 0, 0, 1]},
     }  # fmt: skip
     assert shown["placed"] is True and shown["models"] == ["wide"]
     assert re.search(r"https?:|@import|url\(|fetch\(|import\(", page) is None
+
+
+def test_an_assumed_rate_is_kept_in_the_files_and_said_wherever_it_is_shown(
+    tmp_path: Path, poses: LiftedPoses, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for assumed in (True, False):
+        folder = tmp_path / str(assumed)
+        folder.mkdir()
+        write_poses(folder / "o.npz", replace(poses, rate_assumed=assumed))
+        back = read_poses(folder / "o.npz")
+        assert back.rate_assumed == assumed
+        page = poses_page(back, "dance")
+        assert ("25 frames a second, assumed" in page) == assumed and "25 frames a second" in page
+        assert [clip["rate_assumed"] for clip in data(page)["clips"]] == [assumed] * 2  # type: ignore[index,attr-defined]
+        assert main(["export", str(folder / "o.npz"), "--output", str(folder / "o.json")]) == 0
+        assert ("25 frames a second assumed" in capsys.readouterr().out) == assumed
+        assert json.loads((folder / "o.json").read_text())["rate_assumed"] is assumed
+
+
+def test_a_file_that_does_not_say_whether_its_rate_is_assumed_is_read(
+    tmp_path: Path, poses: LiftedPoses
+) -> None:
+    write_poses(tmp_path / "o.npz", poses)
+    with np.load(tmp_path / "o.npz") as content:
+        kept = {name: content[name] for name in content.files if name != "rate_assumed"}
+    np.savez(tmp_path / "old.npz", **kept)
+    assert read_poses(tmp_path / "old.npz").rate_assumed is False
 
 
 def test_long_recordings_are_cut_and_that_is_said(poses: LiftedPoses) -> None:

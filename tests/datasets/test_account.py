@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,6 +92,27 @@ def test_the_brief_account_has_eight_lines_with_every_count(tmp_path: Path) -> N
     for count in ("180 detections", "9 people", "20 frames", "dropped: 7", "made up, 4 joints", "1 of 2"):
         assert count in " ".join(text.split())
     assert "unseen in their row: 135 joints (4%)" in text
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"rate": 25.0, "rate_told_by": "flag"}, "frame rate 25 a second (as given)"),
+        ({"image_size_told_by": "file"}, "picture 1280x720 (from the file)"),
+        ({"image_size": None, "image_size_told_by": "unknown"}, "picture size (unknown); frame rate unknown"),
+    ],
+)
+def test_the_brief_account_says_size_rate_and_clips_and_cuts_none_of_them_for_long_names(
+    tmp_path: Path, given: dict[str, Any], said: str
+) -> None:
+    account = account_of(read_detections(write(tmp_path / "yard.json", [walk(20, (300, 300))]), SIZE))
+    assert "picture 1280x720 (as given); frame rate unknown; 1 clip\n" in "\n".join(account.brief())
+    (clip,) = account.clips
+    several = replace(account, clips=({**clip, "name": "hall " * 9}, {**clip, "name": "yard"}), **given)
+    text = "\n".join(several.brief())
+    assert said in text and "; 2 clips: hall" in text
+    short = replace(several, clips=({**clip, "name": "a"}, {**clip, "name": "b"}))
+    assert "; 2 clips: a, b\n" in "\n".join(short.brief())
 
 
 def test_joints_that_are_unseen_and_joints_that_are_made_up_are_kept_apart(tmp_path: Path) -> None:

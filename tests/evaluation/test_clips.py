@@ -10,7 +10,7 @@ import numpy as np
 
 from poseda.datasets.joint_map import JointMap
 from poseda.datasets.target import Target, TargetOptions, read_target
-from poseda.evaluation.labelfree_run import clip_names
+from poseda.evaluation.viewed_clips import clip_names
 from poseda.geometry.skeleton import H36M16
 
 FRAMES = 12

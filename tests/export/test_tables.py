@@ -58,8 +58,8 @@ def test_json_says_the_same_once_and_by_frame(tmp_path: Path, poses: LiftedPoses
     found = json.loads((tmp_path / "o.json").read_text())
     frames = found.pop("frames")
     assert found == {
-        "format": "poseda lift", "unit": "m", "rate": 25.0, "skeleton": "h36m16", "arm": "wide",
-        "camera": poses.camera, "made_up": {},
+        "format": "poseda lift", "unit": "m", "rate": 25.0, "rate_assumed": False, "skeleton": "h36m16",
+        "arm": "wide", "camera": poses.camera, "made_up": {},
     }  # fmt: skip
     assert frames[1]["time"] == 0.44 and frames[1]["clip_name"] == 'a "kitchen", 1'
     assert "left_wrist" not in frames[1]["seen"] and "left_wrist" in frames[0]["seen"]

@@ -21,6 +21,7 @@ from poseda.cli import main
 from poseda.datasets import read_detections
 from poseda.datasets.formats.bvh import read_bvh
 from poseda.datasets.lens import Lens
+from poseda.export import read_poses
 from poseda.geometry.skeleton import H36M16
 from poseda.inference import AdaptedLifter, LiftOptions, LineLifter, lift_footage
 from poseda.lifters import FlipAverage, build, lift_clip
@@ -125,11 +126,13 @@ def test_an_assumed_frame_rate_is_said_and_a_known_one_is_not(
         [([], 30.0), (["--rate", "30"], 30.0), (["--rate", "50"], 50.0)]
     ):
         capsys.readouterr()
-        assert lift(run, source, tmp_path / f"o{number}.bvh", "--json", *options) == 0
+        motion = tmp_path / f"o{number}.bvh"
+        assert lift(run, source, motion, "--output", str(motion.with_suffix(".npz")), "--json", *options) == 0
         shown = capsys.readouterr()
         summary = json.loads(shown.out)
         assert summary["rate"] == rate and summary["rate_assumed"] == (not options)
-        assert ("30 frames a second assumed (--rate)\n" in shown.err) == (not options)
+        assert ("30 frames a second assumed (--rate of poseda lift)\n" in shown.err) == (not options)
+        assert read_poses(motion.with_suffix(".npz")).rate_assumed == (not options)
         assert f"Frame Time: {1 / rate:.8f}\n" in (tmp_path / f"o{number}.bvh").read_text()
 
 

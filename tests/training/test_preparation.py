@@ -334,7 +334,7 @@ def footage(tmp_path: Path, domains: Domains) -> Path:
 def test_own_footage_is_adapted_to_and_accounted_for(
     tmp_path: Path, footage: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    given = ["--target", str(footage), "--image-size", "1280x720", "--fov", "60", "--json"]
+    given = ["--target", str(footage), "--image-size", "1280x720", "--fov", "60", "--json", "--verbose"]
     arms = ["source_only", "gpa", "gpa_lpa", "gpa_lpa_view", "wide"]
     assert main([*TINY, *given, "--arms", *arms, "--out", str(tmp_path / "r")]) == 0
     shown = capsys.readouterr()

@@ -37,7 +37,7 @@ class Export:
         root: (F, 3) metres, camera frame, NaN where unknown.
         clip, person: F names or numbers each.
         frame: (F,) number.
-        rate: frames per second, or None.
+        rate: frames per second; None where nobody told it.
     """
 
     file: Field
@@ -66,6 +66,8 @@ def export_of_npz(archive: Archive) -> Export:
     pose[~archive.read("valid", (rows,), "b")] = np.nan
     clip, person, frame = (archive.read(name, (rows,), "iu").astype(np.int64) for name in KEY)
     rate = float(archive.read("rate", (), "fiu")) if "rate" in archive else None
+    if "rate_assumed" in archive and archive.read("rate_assumed", (), "b"):
+        rate = None
     return Export(Field(archive.path), names, pose, root, clip.tolist(), person.tolist(), frame, rate)
 
 
@@ -79,6 +81,8 @@ def export_of_json(file: Field) -> Export:
     rate = None
     if isinstance(file.value, dict):
         rate = file["rate"].number() if "rate" in file.value else None
+        if file.value.get("rate_assumed") is True:
+            rate = None
         file = file["frames"]
     rows = file.elements()
     first = next((row["pose_3d"] for row in rows if row["pose_3d"].value is not None), None)

@@ -262,7 +262,7 @@
     element("before-name").textContent = nameOf(state.first);
     element("picture").textContent = [
       clip.size ? `· ${clip.size[0]} x ${clip.size[1]} pixels` : "",
-      clip.rate ? `· ${Number(clip.rate.toFixed(2))} frames a second` : "",
+      clip.rate ? `· ${Number(clip.rate.toFixed(2))} frames a second${clip.rate_assumed ? ", assumed" : ""}` : "",
     ].join(" ");
     element("after-name").textContent = nameOf(state.model);
     const inOrder = "Rows of this clip are not successive frames of one camera: step through them one by one.";

@@ -1,6 +1,7 @@
 """Sources that other programs have prepared: MMPose's annotations, and what `poseda lift` writes."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +130,9 @@ def test_an_export_with_roots_is_a_source(tmp_path, suffix):
         assert read.reading.rates == (25.0,) and read.columns["time"].tolist() == pytest.approx(
             [0, 0.04, 0.08, 0, 0.04]
         )
+        write_poses(tmp_path / f"unsure.{suffix}", replace(poses, rate_assumed=True))
+        unsure = read_source(tmp_path / f"unsure.{suffix}")
+        assert unsure.reading.rates == () and "time" not in unsure.columns, "no rate is known"
 
 
 @pytest.mark.parametrize("suffix", ["npz", "json", "csv"])

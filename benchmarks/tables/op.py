@@ -1,0 +1,40 @@
+"""Tables of the speed of the fused op."""
+
+from __future__ import annotations
+
+from benchmarks.tables.records import Table, Tables, read
+from poseda.bench.record import HEADINGS, STAGE_HEADINGS, rows, show_seconds, stage_rows
+
+
+def op_speed() -> Table:
+    return HEADINGS, list(rows(read("cpu")["results"]))
+
+
+def op_stages() -> Table:
+    return STAGE_HEADINGS, list(stage_rows(read("cpu")["stages"]))
+
+
+def door_speed() -> Table:
+    """One thread, beside the two rivals that people could use instead."""
+    cells = []
+    for result in read("cpu")["results"]:
+        if result["threads"] != 1 or result["batch"] == 1:
+            continue
+        seconds, speedup = result["seconds"], result["speedup"]
+        direction = {"forward": "forward", "both": "forward + backward"}.get(
+            result["direction"], result["direction"]
+        )
+        rivals_ = [name for name in speedup if name in seconds]
+        cells.append(
+            [f"{result['batch']:,}", direction, show_seconds(seconds["ours"])]
+            + [f"{speedup[name]:.0f}x" for name in rivals_]
+        )
+    return ("poses", "pass", "fused op", *(f"faster than {name}" for name in rivals_)), cells
+
+
+TABLES: Tables = {
+    "door-speed": door_speed,
+    "op-speed": op_speed,
+    "op-stages": op_stages,
+}
+"""Those of this module by the name in their mark."""

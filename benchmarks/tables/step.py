@@ -1,0 +1,45 @@
+"""Tables of the time of a training step."""
+
+from __future__ import annotations
+
+from benchmarks.tables.records import Table, Tables, read
+from poseda.bench.record import show_seconds
+
+
+def training_step() -> Table:
+    from benchmarks.step.step import tables
+
+    _, headings, cells = next(iter(tables(read("training_step"))))
+    return headings, cells
+
+
+def launches() -> Table:
+    """Kernels of a training step by part."""
+    from benchmarks.step.launches import table
+
+    return table(read("launches"))
+
+
+def processes() -> Table:
+    cells = [
+        (str(row["processes"]), f"{row['batch']:,}", show_seconds(row["seconds"]), f"{row['speedup']:.2f}x")
+        for row in read("processes")["results"]
+    ]
+    return ("processes", "batch", "a step", "against one process"), cells
+
+
+def profile() -> Table:
+    record = read("profile")
+    cells = [
+        (phase["phase"], f"{phase['steps']:,}", f"{phase['seconds']:.1f} s") for phase in record["phases"]
+    ]
+    return ("phase", "steps", "time"), cells
+
+
+TABLES: Tables = {
+    "training-step": training_step,
+    "launches": launches,
+    "processes": processes,
+    "profile": profile,
+}
+"""Those of this module by the name in their mark."""
