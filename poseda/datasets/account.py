@@ -242,10 +242,11 @@ def summed_lines(accounts: Mapping[str, Account]) -> list[str]:
     kinds = dict.fromkeys(f"{one.format}, {one.layout}" for one in read)
     pictures = dict.fromkeys(one.picture for one in read)
     facts = [
-        f"footage{paths}: {'; '.join(kinds)}: {counted(rows, 'detection')} of "
+        f"footage{paths}: {counted(rows, 'detection')} of "
         f"{counted(people, 'person', 'people')} in {counted(frames, 'frame')}, "
         f"{counted(sum(len(one.clips) for one in read), 'clip')}",
         *(pictures if len(pictures) == 1 else [f"pictures of {len(pictures)} sizes or origins"]),
+        *kinds,
     ]
     few = rows - sum(one.usable["lifting"] for one in read)
     made_up = {joint for one in read for joint in one.made_up}

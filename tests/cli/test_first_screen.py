@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from bodies import walk
 from motions import trc
+from rich.console import Console
 from runs import short_steps
 
 from poseda.cli import main
+from poseda.cli.adapt_screen import show_data
+from poseda.datasets.account import Account
 from poseda.runs.record import RunRecord
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -60,8 +65,8 @@ def test_footage_is_accounted_for_in_few_lines_that_count_what_is_guessed_or_dro
     assert len(lines) <= MOST and max(map(len, lines[:-1])) <= 80, "\n".join(lines)
     said = " ".join(" ".join(lines).split())
     for fact in (
-        "footage of 2 paths: COCO results JSON, coco17; npz, coco17: 240 detections of 3 people in",
-        "200 frames, 2 clips; picture 640x480 (as given)",
+        "footage of 2 paths: 240 detections of 3 people in 200 frames, 2 clips; picture 640x480 (as given);",
+        "COCO results JSON, coco17; npz, coco17",
         "dropped: none; unseen: 178 joints; made up: 4; too few joints: 12 rows; rate unknown",
         "warning: 1 track cut at a jump",
         "camera: yard: field of view unknown, 55 degrees across the longer side assumed",
@@ -88,6 +93,28 @@ def test_verbose_prints_the_whole_account_and_the_protocol_and_is_no_part_of_a_r
         assert fact in said
     assert "more: --verbose" not in said
     assert "verbose" not in RunRecord.read(tmp_path / "run").config
+
+
+def test_rows_that_a_file_marks_and_files_of_weak_labels_are_counted_beyond_the_first() -> None:
+    shown = io.StringIO()
+    console = Console(file=shown, width=80)
+    marked = SimpleNamespace(name="studio", dropped={"source": 0, "target_train": 3})
+    show_data(console, marked, verbose=False)  # type: ignore[arg-type]
+    assert "data: studio" in shown.getvalue()
+    assert "marks them as not valid: 3 of target_train\n" in shown.getvalue()
+    account = Account.from_json(
+        {
+            "format": "npz", "layout": "coco17", "layout_told_by": "number", "clips": [], "people": 1,
+            "tracking": "single", "frames": 1, "rows": 1, "dropped": {"without joints": 7, "twice": 2},
+            "image_size": None, "image_size_told_by": "unknown", "off_picture": None, "seen": {},
+            "made_up": {}, "usable": {"placement": 1, "lifting": 1, "whole": 1}, "rate": None, "warnings": (),
+        }
+    )  # fmt: skip
+    weak = SimpleNamespace(account=tuple(f"weak labels: 1 of 2 poses of {at}.npz" for at in range(5)))
+    shown.truncate(0)
+    show_data(console, SimpleNamespace(accounts={"": account}, camera="unknown", weak=weak), verbose=False)  # type: ignore[arg-type]
+    assert "dropped: 9;" in shown.getvalue() and "picture size (unknown)" in shown.getvalue()
+    assert "of 1.npz\nweak labels: 3 files more\n" in shown.getvalue()
 
 
 def test_the_embedded_domains_need_few_lines(adapt: Callable[..., list[str]]) -> None:
