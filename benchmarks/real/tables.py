@@ -81,12 +81,39 @@ def _summed(record: dict[str, Any], column: tuple[str, str]) -> list[str]:
 
 
 def over_views(
-    record: dict[str, Any], column: tuple[str, str], kept: Callable[[str], bool] = lambda view: True
+    record: dict[str, Any],
+    column: tuple[str, str],
+    kept: Callable[[str], bool] = lambda view: True,
+    key: str = "mpjpe",
 ) -> str:
-    """Mean MPJPE over the kept views, and its spread over seeds."""
+    """Mean MPJPE, or another number, over the kept views, and its spread over seeds."""
     rows = [row for row in record["scores"] if (row["arm"], row["way"]) == column and kept(row["view"])]
-    means = [mean(row["mpjpe"] for row in rows if row["seed"] == seed) for seed in _seeds(record)]
+    means = [mean(row[key] for row in rows if row["seed"] == seed) for seed in _seeds(record)]
     return f"{mean(means):.1f}" + (f" ± {stdev(means):.1f}" if len(means) > 1 else "")
+
+
+WEAK_HEADINGS = (
+    *("view", "wide: found", "wide_target: found", "with weak labels", "wide_target: tilt given"),
+    *("with weak labels", "PA-MPJPE: wide_target", "with weak labels"),
+)
+"""All but the last two are MPJPE."""
+
+
+def with_weak_labels(
+    without: dict[str, Any], taught: dict[str, Any]
+) -> tuple[Sequence[str], list[list[str]]]:
+    """Errors in mm of the views of a record with weak labels, beside a record without, mean over seeds."""
+    wide, given = ("wide", "found"), ("wide_target", "given")
+    columns = [(without, wide, "mpjpe")]
+    columns += [(record, BEST, "mpjpe") for record in (without, taught)]
+    columns += [(record, given, key) for key in ("mpjpe", "pa_mpjpe") for record in (without, taught)]
+    views = dict.fromkeys(row["view"] for row in taught["scores"])
+    lines = [
+        [view, *(f"{mean(_of(record, way, key, view=view)):.0f}" for record, way, key in columns)]
+        for view in views
+    ]
+    means = [over_views(record, way, views.__contains__, key) for record, way, key in columns]
+    return WEAK_HEADINGS, [*lines, ["**mean**", *(f"**{value}**" for value in means)]]
 
 
 def sentence(record: dict[str, Any]) -> str:

@@ -12,6 +12,13 @@ def wide_real(record: str) -> Table:
     return by_view(read(record))
 
 
+def wide_weak() -> Table:
+    """What weak labels add to what the package's lifter learns."""
+    from benchmarks.real.tables import with_weak_labels
+
+    return with_weak_labels(read("real_packaged"), read("real_weak"))
+
+
 def wide_summary() -> Table:
     """Every lifter on real detections, in a line each."""
     from benchmarks.real.tables import summary
@@ -51,6 +58,7 @@ TABLES: Tables = {
     "wide-real": lambda: wide_real("real"),
     "wide-packaged": lambda: wide_real("real_packaged"),
     "wide-rig": lambda: wide_real("real_rig"),
+    "wide-weak": wide_weak,
     "wide-summary": wide_summary,
     "substitutions": substitutions,
     "detections-views": lambda: detections("by_view"),

@@ -12,7 +12,7 @@ from two_cameras import rig
 
 from benchmarks.real.clips import LIMBS, first_half_of_rig, first_halves, views
 from benchmarks.real.program import main
-from benchmarks.real.tables import summary
+from benchmarks.real.tables import summary, with_weak_labels
 from benchmarks.real.weak import weak_labels
 from poseda.geometry.skeleton import H36M16
 
@@ -76,6 +76,19 @@ def test_the_summary_leaves_the_bystander_out_and_shows_what_two_records_share_o
     assert found["mean"] == "146.7" and found["without the bystander"] == "70.0"
     assert found["highest of these"] == "80" and found["Shelf"] == "80.0" and found["beam, BODY_25"] == "60.0"
     assert found["lifted %"] == "90" and found["within expected error %"] == "50"
+
+
+def test_weak_labels_are_shown_beside_what_the_same_views_are_without_them() -> None:
+    def record(error: float, **views: float) -> dict[str, Any]:
+        rows = scored("wide", "found", **views) + scored("wide_target", "found", **views)
+        rows += scored("wide_target", "given", **views)
+        return {"scores": [row | {"pa_mpjpe": error} for row in rows]}
+
+    without, taught = record(30.0, one_1=80.0, two_1=60.0, left_1=500.0), record(20.0, one_1=50.0, two_1=40.0)
+    _, lines = with_weak_labels(without, taught)
+    assert lines[0] == ["one 1", "80", "80", "50", "80", "50", "30", "20"]
+    assert [line[0] for line in lines] == ["one 1", "two 1", "**mean**"]
+    assert lines[-1][1:4] == ["**70.0**", "**70.0**", "**45.0**"]
 
 
 def test_the_command_trains_scores_and_goes_on(
