@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 
 from poseda.config.near import guess
 from poseda.ops import _native as native
+
+if TYPE_CHECKING:
+    from poseda.config import RunConfig
 
 
 def choose(name: str) -> torch.device:
@@ -43,16 +48,23 @@ BF16_FLAGS = ("avx512_bf16", "amx_bf16")
 """What a CPU has that multiplies matrices in bf16. Others only imitate it, at no gain."""
 
 
-def precision_of(name: str, device: torch.device) -> str:
-    """What ``--precision`` means on a device.
+BF16_LIFTERS = frozenset({"simple_baseline", "residual", "videopose3d", "semgcn", "stgcn"})
+"""Lifters that a CPU trains faster in bf16. Attention becomes slower in a CPU's sizes (benchmarks/README.md).
+Layers of other people's lifters may have no such kernel."""
 
-    ``auto`` is tf32 on a GPU that has it, bf16-mixed on a CPU that multiplies matrices in bf16, else 32-true.
+
+def precision_of(config: RunConfig, device: torch.device) -> str:
+    """What ``--precision`` means for a run on a device.
+
+    ``auto`` is tf32 on a GPU that has it. It is bf16-mixed on a CPU that multiplies matrices in bf16, where
+    the run's lifters are of :data:`BF16_LIFTERS`. Else it is 32-true.
     """
-    if name != "auto":
-        return name
+    if config.precision != "auto":
+        return config.precision
     if device.type == "cuda":
         return "tf32" if torch.cuda.get_device_capability(device) >= TF32_FROM else "32-true"
-    return "bf16-mixed" if multiplies_bf16() else "32-true"
+    gains = {config.lifter, config.wide.lifter} <= BF16_LIFTERS
+    return "bf16-mixed" if gains and multiplies_bf16() else "32-true"
 
 
 def multiplies_bf16() -> bool:

@@ -197,13 +197,13 @@ def _stream(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any], clo
 def _assumed(config: LiftConfig, given: dict[str, Any]) -> list[str]:
     """What no line of a stream tells, in words; filters alone use the rate."""
     from poseda.datasets.lens import UNKNOWN
-    from poseda.inference import LiftOptions
+    from poseda.inference.model import ASSUMED_RATE
 
     filtered = config.smooth.filter in ("one_euro", "kalman")
     return [
         *([f"camera: {UNKNOWN} (--fov)"] if given["fov"] is None and not given.get("intrinsics") else []),
         *(
-            [f"{LiftOptions.rate:g} frames a second assumed (--rate)"]
+            [f"{ASSUMED_RATE:g} frames a second assumed (--rate)"]
             if filtered and config.rate is None and given.get("rate") is None
             else []
         ),
@@ -213,13 +213,13 @@ def _assumed(config: LiftConfig, given: dict[str, Any]) -> list[str]:
 def _camera(config: LiftConfig, given: dict[str, Any], closing: ExitStack) -> Any:
     """The lines of a camera. They decide the picture's size, the joints and the rate."""
     from poseda.cli.footage import detector_of
-    from poseda.inference import LiftOptions
+    from poseda.inference.model import ASSUMED_RATE
     from poseda.video import open_camera
     from poseda.video.lines import CameraLines
 
     detector = closing.enter_context(detector_of(given["video_detector"], given["video_model"]))
     camera = open_camera(str(config.input))
-    rate = given["rate"] = config.rate or camera.rate or LiftOptions.rate
+    rate = given["rate"] = config.rate or camera.rate or ASSUMED_RATE
     if config.rate is None:
         who = "by default, as the capture names none" if camera.rate is None else "as the capture says"
         complain(f"{config.input}: {rate:g} frames per second, {who}; frames are numbered by their times")

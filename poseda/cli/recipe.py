@@ -60,7 +60,7 @@ def resolve(given: Mapping[str, Any], demo: bool = False) -> RunConfig:
         usual = "full" if device.type == "cuda" else "demo" if demo and embedded else "default"
         config = _by_preset(recorded.get("preset", usual), given)
     if config.precision == "auto":
-        precision = recorded.get("precision") or precision_of(config.precision, device)
+        precision = recorded.get("precision") or precision_of(config, device)
         config = changed(config, {"precision": precision})
 
     if config.packaged:

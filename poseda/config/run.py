@@ -185,7 +185,8 @@ class RunConfig:
     precision: Precision = "auto"
     """Number format of the layers in training: tf32 (a GPU rounds the factors of matrix products to 10 bits)
     or one of Lightning Fabric's. Geometry always runs in float32. auto: tf32 on GPUs that have it, bf16-mixed
-    on CPUs with instructions for it (AVX512-BF16, AMX), else 32-true."""
+    on CPUs with instructions for it (AVX512-BF16, AMX), else 32-true. On CPUs, attention lifters and lifters
+    of your own are trained in 32-true."""
     compile: Compile = "auto"
     """Train the lifter under torch.compile, which takes half a minute to start. Dropout then draws other
     features. auto: on CUDA, in phases of at least 5 000 steps, where steps are not replayed as graphs."""

@@ -45,7 +45,7 @@ def lift_footage(
     Raises:
         DataError: if no frame has a pose that can be lifted.
     """
-    options = options or LiftOptions(rate_assumed=True)
+    options = options or LiftOptions()
     if model.wide:
         return lift_wide(model, detections, lens, options, progress)[0]
     frames = _Frames.of(detections, lens, model, options)
@@ -161,8 +161,9 @@ class _Frames:
         """Lifted poses (F, J, 3) and roots (F, 3) with the facts of their frames."""
         at = self.timeline
         return LiftedPoses(
-            *(pose_3d, root, self.valid, self.seen, at.frame, at.person, at.clip, skeleton, options.rate),
-            rate_assumed=options.rate_assumed,
+            *(pose_3d, root, self.valid, self.seen, at.frame, at.person, at.clip, skeleton),
+            rate=options.frames_per_second,
+            rate_assumed=options.rate is None,
         )
 
 

@@ -62,12 +62,16 @@ def hidden_for_short(seen: np.ndarray, track: np.ndarray, seconds: np.ndarray) -
     return short
 
 
+ASSUMED_RATE = 30.0
+"""Frames per second of footage whose rate nobody tells."""
+
+
 @dataclass(frozen=True)
 class LiftOptions:
     """How detections become poses; see the fields of the same names of :class:`LiftConfig`.
 
     Args:
-        rate_assumed: whether nobody gave the rate, neither the user nor the file.
+        rate: frames per second; None where neither the user nor the file tells it.
     """
 
     min_confidence: float = DEFAULT_CONFIDENCE
@@ -81,8 +85,12 @@ class LiftOptions:
     stature: float | None = None
     root: str = "none"
     smooth: SmoothingConfig = field(default_factory=SmoothingConfig)
-    rate: float = 30.0
-    rate_assumed: bool = False
+    rate: float | None = None
+
+    @property
+    def frames_per_second(self) -> float:
+        """The rate, or :data:`ASSUMED_RATE` where nobody tells it."""
+        return ASSUMED_RATE if self.rate is None else self.rate
 
     @classmethod
     def of(cls, config: LiftConfig, run: RunConfig, rate: float | None = None) -> LiftOptions:
@@ -106,8 +114,7 @@ class LiftOptions:
             config.stature,
             config.root,
             config.smooth,
-            config.rate or rate or cls.rate,
-            not (config.rate or rate),
+            config.rate or rate,
         )
 
 

@@ -92,11 +92,11 @@ def filtered(poses: LiftedPoses, timeline: Timeline, options: LiftOptions) -> Li
     if options.smooth.filter == "kalman":
         return _steadied(poses, timeline, options)
     for rows in timeline.stretches(poses.valid):
-        rate = options.rate / max(int(timeline.step[rows.start]), 1)
+        rate = options.frames_per_second / max(int(timeline.step[rows.start]), 1)
         poses.pose_3d[rows] = smoothed(poses.pose_3d[rows], options.smooth, rate)
     if poses.root is not None:
         for rows in timeline.stretches(np.isfinite(poses.root).all(1)):
-            rate = options.rate / max(int(timeline.step[rows.start]), 1)
+            rate = options.frames_per_second / max(int(timeline.step[rows.start]), 1)
             poses.root[rows] = smoothed(poses.root[rows], options.smooth, rate)
     return poses
 
@@ -107,7 +107,7 @@ def _steadied(poses: LiftedPoses, timeline: Timeline, options: LiftOptions) -> L
         step = int(timeline.step[rows.start])
         if step == 0:
             continue  # single pictures
-        person = PersonFilter(options.rate / step, options.max_gap)
+        person = PersonFilter(options.frames_per_second / step, options.max_gap)
         for row in range(rows.start, rows.stop):
             valid = bool(poses.valid[row])
             error = None if poses.error is None else poses.error[row]

@@ -299,7 +299,7 @@ class LineLifter:
         if self.options.smooth.filter != "one_euro":
             return value
         if name not in past.filters:
-            past.filters[name] = OneEuro(self.options.smooth, self.options.rate)
+            past.filters[name] = OneEuro(self.options.smooth, self.options.frames_per_second)
         return past.filters[name](value, frames)
 
     def _steadied(
@@ -312,7 +312,7 @@ class LineLifter:
     ) -> dict[str, Any]:
         """The answer after Kalman's filter, which says which joints are seen and how far off all may be."""
         if past.steadied is None or frames < 1:  # a frame that is not later begins anew
-            past.steadied, frames = PersonFilter(self.options.rate, self.options.max_gap), 1
+            past.steadied, frames = PersonFilter(self.options.frames_per_second, self.options.max_gap), 1
         skeleton = self.model.skeleton
         if lifted is None:
             result = past.steadied(None, frames=frames)

@@ -135,10 +135,10 @@ def lift_wide(
     pose_3d, error = np.full((*seen.shape, 3), np.nan, np.float32), np.full(seen.shape, np.nan, np.float32)
     pose_3d[enough], error[enough] = lifted.pose_3d.cpu().numpy(), lifted.error.cpu().numpy()
     error[enough, model.skeleton.parents.index(-1)] = 0  # poses have their origin there
-    error = widened(error, gap, timeline.frame / options.rate, FitOptions.acceleration)
+    error = widened(error, gap, timeline.frame / options.frames_per_second, FitOptions.acceleration)
     placed, summary = torch.from_numpy(filled(pose_3d, gap)[sight.held]), None
     if options.fit:
-        short = hidden_for_short(seen, timeline.track, timeline.frame / options.rate)
+        short = hidden_for_short(seen, timeline.track, timeline.frame / options.frames_per_second)
         told = np.where(gap[:, None], np.float32(UNTOLD), axis_error(error, short))
         sigma = torch.from_numpy(told[sight.held])
         summary = _fitted(placed, sigma, sight, timeline, model.skeleton, options)
@@ -152,8 +152,9 @@ def lift_wide(
     facts["camera"] = f"{lens.note}; {found.tilt()}"
     at = timeline
     poses = LiftedPoses(
-        *(pose_3d, None, enough | gap, seen, at.frame, at.person, at.clip, model.skeleton, options.rate),
-        rate_assumed=options.rate_assumed,
+        *(pose_3d, None, enough | gap, seen, at.frame, at.person, at.clip, model.skeleton),
+        rate=options.frames_per_second,
+        rate_assumed=options.rate is None,
         error=error,
         pose_2d=sight.spread(
             torch.where(sight.shown[..., None], sight.place, sight.projected(placed, where))
@@ -254,7 +255,7 @@ def _lifted(
     run = torch.from_numpy(_runs(timeline, enough))
     average = model.config.training.flip
     if options.moving_camera and options.two_passes:
-        seconds = timeline.frame[enough] / options.rate
+        seconds = timeline.frame[enough] / options.frames_per_second
         return lift_moving(model.lifter, frames, clip, track, seconds, run, average)
     numbers = torch.from_numpy(clip), torch.from_numpy(track)
     return lift_frames(model.lifter, frames, *numbers, told_by(options), run, average)
@@ -282,7 +283,7 @@ def _fitted(
         skeleton,
         noise=noise_of_size(rays, seen),
         stature=options.stature,
-        options=FitOptions(rate=options.rate),
+        options=FitOptions(rate=options.frames_per_second),
     )
 
 

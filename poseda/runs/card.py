@@ -74,7 +74,7 @@ def protocol_card(
 
 
 def _describe_precision(config: RunConfig) -> str:
-    name = precision_of(config.precision, choose(config.device))
+    name = precision_of(config, choose(config.device))
     rounded = {"tf32": "matrix products in TF32", "bf16-mixed": "layers in bf16"}.get(name)
     return f"trained with {rounded}, evaluated in float32" if rounded else name
 

@@ -25,7 +25,7 @@ def layer_precision(config: RunConfig, device: torch.device) -> Iterator[None]:
     """
     products = torch.backends.cuda.matmul
     before = products.fp32_precision
-    products.fp32_precision = "tf32" if precision_of(config.precision, device) == "tf32" else "ieee"
+    products.fp32_precision = "tf32" if precision_of(config, device) == "tf32" else "ieee"
     try:
         yield
     finally:
@@ -59,7 +59,7 @@ def start_fabric(config: RunConfig) -> Fabric:
             not split evenly over the processes.
     """
     device = choose(config.device)
-    precision: Any = precision_of(config.precision, device)
+    precision: Any = precision_of(config, device)
     precision = "32-true" if precision == "tf32" else precision
     processes = parallel.local_processes()
     with _without_hints():

@@ -12,7 +12,6 @@ from poseda.config.fields import flatten
 from poseda.config.run import check_weak_labels
 from poseda.datasets import Domains
 from poseda.datasets.sequences import check_sequences
-from poseda.device import choose
 from poseda.evaluation import gate
 from poseda.evaluation.evaluate import labelled_splits
 from poseda.geometry.skeleton import H36M16, Skeleton
@@ -51,9 +50,6 @@ def prepare(
     """
     if lifter is not None:
         config = replace(config, lifter=f"{type(lifter).__module__}.{type(lifter).__qualname__}")
-        if config.precision == "auto" and choose(config.device).type == "cpu":
-            # Not every layer of other people's has a bf16 kernel on a CPU.
-            config = replace(config, precision="32-true")
     folder = RunFolder(config.out, writes=not follows())
     folder.claim()
     try:

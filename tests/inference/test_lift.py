@@ -368,6 +368,7 @@ def test_a_temporal_lifter_sees_each_stretch_through_its_windows(
     temporal = AdaptedLifter(wide, H36M16, replace(model.config, frames=9), "gpa", 0)
     detections = read_detections(write(skip={12}), SIZE, layout="h36m16")
     poses = lift_footage(temporal, detections, Lens(None, None, ""), LiftOptions())
+    assert poses.rate_assumed and poses.rate == 30
     averaged = FlipAverage(wide, H36M16).eval()
     with torch.no_grad():
         parts = [lift_clip(averaged, clip[part], 9) for part in (slice(0, 12), slice(13, 20))]

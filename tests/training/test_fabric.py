@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from lightning.fabric.utilities.rank_zero import rank_zero_info
 from lightning_utilities.core import rank_zero
 from runs import short_run
 
-from poseda.device import precision_of
+from poseda.config import RunConfig, WideConfig
+from poseda.device import BF16_LIFTERS, precision_of
+from poseda.lifters import names
 from poseda.training import fabric as module
 from poseda.training.fabric import layer_precision
 
@@ -44,20 +47,28 @@ def test_layers_multiply_as_the_precision_says_within_training_only(
 
 
 @pytest.mark.parametrize(
-    ("has", "name"),
+    ("has", "lifter", "of_wide", "name"),
     [
-        ({"avx512_bf16": True, "amx_bf16": False}, "bf16-mixed"),
-        ({"amx_bf16": True}, "bf16-mixed"),
-        ({"avx512_bf16": False, "avx512_f": True}, "32-true"),
-        ({}, "32-true"),
+        ({"avx512_bf16": True, "amx_bf16": False}, "simple_baseline", "residual", "bf16-mixed"),
+        ({"amx_bf16": True}, "semgcn", "videopose3d", "bf16-mixed"),
+        ({"avx512_bf16": False, "avx512_f": True}, "simple_baseline", "residual", "32-true"),
+        ({}, "simple_baseline", "residual", "32-true"),
+        ({"amx_bf16": True}, "mixste", "residual", "32-true"),
+        ({"amx_bf16": True}, "simple_baseline", "mixste", "32-true"),
+        ({"amx_bf16": True}, "somebody.Lifter", "residual", "32-true"),
     ],
 )
-def test_a_cpu_rounds_to_bf16_where_it_has_instructions_for_it(
-    monkeypatch: pytest.MonkeyPatch, has: dict[str, bool], name: str
+def test_a_cpu_rounds_to_bf16_where_the_lifters_gain_by_its_instructions(
+    monkeypatch: pytest.MonkeyPatch, has: dict[str, bool], lifter: str, of_wide: str, name: str
 ) -> None:
     monkeypatch.setattr("torch.cpu.get_capabilities", lambda: has)
-    assert precision_of("auto", torch.device("cpu")) == name
-    assert precision_of("32-true", torch.device("cpu")) == "32-true"
+    config, cpu = RunConfig(lifter=lifter, wide=WideConfig(lifter=of_wide)), torch.device("cpu")
+    assert precision_of(config, cpu) == name
+    assert precision_of(replace(config, precision="tf32"), cpu) == "tf32"
+
+
+def test_every_lifter_that_a_cpu_rounds_is_one_of_ours() -> None:
+    assert set(names()) > BF16_LIFTERS
 
 
 def test_the_hint_at_another_precision_is_not_shown(caplog: pytest.LogCaptureFixture) -> None:
