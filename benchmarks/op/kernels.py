@@ -1,0 +1,252 @@
+"""Every variant of the kernels of `augment`: ``python -m benchmarks.op.kernels [--quick] [--json FILE]``.
+
+Forward and adjoint are called as ops, without autograd, and replayed from CUDA graphs over several sets of
+poses. First each variant must agree with the same op in float64. Then all variants of a batch are timed in
+alternating rounds beside a large copy. A time is a median over rounds. A share is that of the copy's
+bandwidth, if every input were read once and every result written once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from poseda.bench.clock import Call, Clock, clock_of, timed_rounds
+from poseda.bench.op import BANDWIDTH_FROM, COPY_BYTES
+from poseda.bench.record import machine, markdown_table, show_seconds
+from poseda.geometry.skeleton import COCO17, H36M16, H36M17, MPI_INF_3DHP, Skeleton
+from poseda.ops._arguments import DIFFERENTIABLE, AugmentArguments
+from poseda.ops._arguments import augment as arguments_of
+from poseda.ops.samples import LEARNED, METHOD, augment_arguments
+
+CHECKED = 4096
+"""Poses of each variant that are compared with float64."""
+
+CLOSE = {"pose_3d": 1e-5, "pose_2d": 1e-5, "gradients": 2e-3}
+"""Largest error against float64 of 999 in 1 000 poses, relative to the largest number of the pose. Where two
+joints tie for an edge of the box, either may take the gradient."""
+
+CHAIN64 = Skeleton.declare("chain64", {f"j{i}": f"j{i - 1}" if i else None for i in range(64)})
+
+BATCHES = (1, 1024, 16_384, 131_072, 1_048_576, 4_194_304)
+LARGEST_NUMBERS = 1 << 28
+"""Joints a call at most: 4 M poses of 64 joints would need tens of gigabytes."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to call the kernels.
+
+    Attributes:
+        skeleton: the tree.
+        give: arguments beside the poses, as :func:`poseda.ops.samples.augment_arguments` names them.
+        wanted: arguments whose gradient the adjoint gives.
+        frames: of a sequence, or None for single poses.
+        settings: other arguments of `augment`.
+        dtype: of all numbers.
+    """
+
+    skeleton: Skeleton = H36M16
+    give: Collection[str] = METHOD
+    wanted: tuple[str, ...] = LEARNED
+    frames: int | None = None
+    settings: tuple[tuple[str, Any], ...] = ()
+    dtype: torch.dtype = torch.float32
+
+    def draw(self, poses: int, seed: int, device: str) -> AugmentArguments:
+        """The op's arguments for so many poses, cut into sequences where the variant has them."""
+        batch = max(1, poses // (self.frames or 1))
+        drawn = augment_arguments(
+            batch,
+            self.skeleton,
+            give=self.give,
+            dtype=self.dtype,
+            device=device,
+            frames=self.frames,
+            seed=seed,
+        )
+        return arguments_of(**drawn, **dict(self.settings))
+
+
+SOURCE = (*LEARNED, "pose_3d")
+VARIANTS = {
+    "h36m16": Variant(),
+    "+ gradient of the source": Variant(wanted=SOURCE),
+    "+ joint mask": Variant(give=(*METHOD, "joint_mask")),
+    "+ propagate": Variant(settings=(("propagate", True),)),
+    "+ exact GPA": Variant(settings=(("gpa", "exact"),)),
+    "in sequences of 27": Variant(frames=27),
+    "in float64": Variant(dtype=torch.float64),
+    "h36m17": Variant(H36M17),
+    "coco17": Variant(COCO17),
+    "mpi_inf_3dhp": Variant(MPI_INF_3DHP),
+    "chain of 64": Variant(CHAIN64),
+}
+"""The method's call with each skeleton, and with one thing more."""
+
+
+class Timed:
+    """Forward and adjoint of a variant on one set of poses.
+
+    Args:
+        variant: what is called.
+        poses: how many.
+        seed: of the poses.
+        device: where they are.
+    """
+
+    def __init__(self, variant: Variant, poses: int, seed: int, device: str) -> None:
+        self.given = variant.draw(poses, seed, device)
+        pose = self.given.pose_3d
+        draws = torch.Generator(device).manual_seed(seed)
+        self.cotangents = tuple(
+            torch.randn(*pose.shape[:-1], axes, generator=draws, device=device).to(pose) for axes in (3, 2)
+        )
+        places = {name: place for place, name in enumerate(DIFFERENTIABLE)}
+        self.bits = sum(1 << places[name] for name in variant.wanted)
+        self.results = self.forward()
+
+    def forward(self) -> tuple[Tensor, Tensor, Tensor]:
+        """pose_3d, pose_2d, valid."""
+        done: tuple[Tensor, Tensor, Tensor] = torch.ops.poseda.augment.default(*self.given)
+        return done
+
+    def adjoint(self) -> list[Tensor]:
+        """The wanted gradients."""
+        pose_3d, _, valid = self.results
+        solved = pose_3d if self.given.exact else None
+        found = torch.ops.poseda.augment_backward.default(
+            *self.cotangents, valid, solved, self.bits, *self.given
+        )
+        return [gradient for gradient in found if gradient is not None]
+
+    def bytes(self) -> tuple[int, int]:
+        """Smallest traffic of forward and adjoint."""
+        given = [value for value in self.given.tensors if value is not None]
+        forward = _size(given) + _size(self.results)
+        valid = self.results[2]
+        return forward, _size(given) + _size([*self.cotangents, valid]) + _size(self.adjoint())
+
+    def errors(self) -> dict[str, float]:
+        """Relative errors against the same op in float64, each that of the 999th of 1 000 poses."""
+        exact = object.__new__(Timed)
+        exact.given = AugmentArguments(*(_double(value) for value in self.given))
+        exact.cotangents = tuple(_double(value) for value in self.cotangents)
+        exact.bits, exact.results = self.bits, exact.forward()
+        pose_3d, pose_2d, valid = self.results
+        if not torch.equal(valid, exact.results[2]):
+            raise RuntimeError("valid: expected the same poses as in float64")
+        pairs = {"pose_3d": [(pose_3d, exact.results[0])], "pose_2d": [(pose_2d, exact.results[1])]}
+        pairs["gradients"] = list(zip(self.adjoint(), exact.adjoint(), strict=True))
+        return {name: max(_error(*pair) for pair in found) for name, found in pairs.items()}
+
+
+def _double(value: Any) -> Any:
+    return value.double() if isinstance(value, Tensor) and value.is_floating_point() else value
+
+
+def _error(found: Tensor, exact: Tensor) -> float:
+    exact = exact.flatten(1)
+    largest = exact.abs().amax(1).clamp_min(1e-6)
+    errors = (found.double().flatten(1) - exact).abs().amax(1) / largest
+    return float(errors.quantile(0.999))
+
+
+def _size(tensors: Collection[Tensor]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def checked(variants: dict[str, Variant], device: str) -> dict[str, dict[str, float]]:
+    """The errors of each variant.
+
+    Raises:
+        RuntimeError: if one is too large; nothing is timed then.
+    """
+    found = {name: Timed(variant, CHECKED, 0, device).errors() for name, variant in variants.items()}
+    for name, errors in found.items():
+        for which, error in errors.items():
+            if not error <= CLOSE[which]:
+                raise RuntimeError(
+                    f"{name}: {which} has an error of {error:.1e}, expected at most {CLOSE[which]}"
+                )
+    return found
+
+
+def measure(variants: dict[str, Variant], poses: int, quick: bool, device: str) -> list[dict[str, Any]]:
+    """One record a variant and direction: seconds a call, bytes, and the share of the copy's bandwidth."""
+    clock = clock_of(device, quick)
+    calls: dict[str, Call] = {}
+    traffic: dict[str, tuple[int, int]] = {}
+    for name, variant in variants.items():
+        if poses * variant.skeleton.num_joints > LARGEST_NUMBERS:
+            continue
+        timed = [Timed(variant, poses, seed, device) for seed in range(clock.sets_of_inputs(poses))]
+        calls[f"{name}: forward"] = clock.prepare([one.forward for one in timed], graph=True)
+        calls[f"{name}: adjoint"] = clock.prepare([one.adjoint for one in timed], graph=True)
+        traffic[name] = timed[0].bytes()
+    rounds = timed_rounds(calls | {"copy": _copy(clock, device)}, clock)
+    bandwidth = 2 * COPY_BYTES / statistics.median(rounds["copy"])
+    rows = []
+    for name, moved in traffic.items():
+        for direction, size in zip(("forward", "adjoint"), moved, strict=True):
+            seconds = statistics.median(rounds[f"{name}: {direction}"])
+            share = size / seconds / bandwidth if poses >= BANDWIDTH_FROM else None
+            row = {"variant": name, "direction": direction, "poses": poses, "seconds": seconds}
+            rows.append(row | {"bytes": size, "copy_bandwidth": bandwidth, "copy_share": share})
+    return rows
+
+
+def _copy(clock: Clock, device: str) -> Call:
+    source = torch.zeros(COPY_BYTES // 4, device=device)
+    target = torch.empty_like(source)
+    return clock.prepare([lambda: target.copy_(source)], graph=True)
+
+
+def to_markdown(record: dict[str, Any]) -> str:
+    """A row a variant, a column a batch: forward / adjoint, with their shares of the copy's bandwidth."""
+    rows = record["rows"]
+    batches = sorted({row["poses"] for row in rows})
+    found = {(row["variant"], row["poses"], row["direction"]): row for row in rows}
+    cells = []
+    for name in dict.fromkeys(row["variant"] for row in rows):
+        pairs = [[found.get((name, batch, way)) for way in ("forward", "adjoint")] for batch in batches]
+        cells.append([name, *(" / ".join(map(_cell, pair)) if all(pair) else "-" for pair in pairs)])
+    return "\n".join(markdown_table(["forward / adjoint", *(f"{batch:,}" for batch in batches)], cells))
+
+
+def _cell(row: dict[str, Any] | None) -> str:
+    assert row is not None
+    share = "" if row["copy_share"] is None else f" ({row['copy_share']:.0%})"
+    return show_seconds(row["seconds"]) + share
+
+
+def main() -> None:
+    """Check, measure and print."""
+    parser = argparse.ArgumentParser(description="Time every variant of the kernels of augment.")
+    parser.add_argument("--device", default="cuda", help="where to compute")
+    parser.add_argument("--quick", action="store_true", help="take short rounds")
+    parser.add_argument("--json", type=Path, help="record the results in this file")
+    parser.add_argument("--batches", type=int, nargs="+", default=BATCHES, help="poses a call")
+    parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
+    options = parser.parse_args()
+    if torch.device(options.device).type == "cuda" and not torch.cuda.is_available():
+        parser.error("--device: expected a machine with a CUDA device, got none")
+    variants, device = {name: VARIANTS[name] for name in options.variants}, options.device
+    errors = checked(variants, device)
+    rows = [row for batch in options.batches for row in measure(variants, batch, options.quick, device)]
+    record = {"machine": machine(device), "errors": errors, "rows": rows}
+    if options.json:
+        options.json.write_text(json.dumps(record, indent=1) + "\n")
+    print(to_markdown(record))
+
+
+if __name__ == "__main__":
+    main()
