@@ -1,5 +1,7 @@
 """Registers, shared memory and spills of the CUDA kernels, from a build's log; fails if a kernel spills.
 
+It also fails if a kernel keeps variables in local memory: nvcc 13.0 gave two of them the same place there.
+
 pip wheel . -v -C cmake.define.POSEDA_CUDA=ON > build.log 2>&1
 python benchmarks/op/ptxas_report.py build.log [--json FILE]
 """
@@ -64,14 +66,14 @@ class ReportOptions:
 
 PROGRAM = Program(
     "python benchmarks/op/ptxas_report.py",
-    "Show registers, shared memory and spills of the CUDA kernels. If a kernel spills, end with 1.",
+    "Show registers, spills and local memory of the CUDA kernels. If a kernel has any of both, end with 1.",
     (ReportOptions,),
     positional="log",
 )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table and write it; returns 1 if anything spills."""
+    """Print the table and write it; returns 1 if a kernel spills or uses local memory."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     return attempt(lambda: _main(given), "ptxas_report")
 
@@ -83,14 +85,15 @@ def _main(arguments: list[str]) -> int:
         raise UsageError(f"LOG: expected a report of ptxas, as -v and -Xptxas=-v make, got {options.log}")
     for record in records:
         spilled = record["spill_stores"] + record["spill_loads"]
-        say(f"{record['arch']:7} {record['registers']:4} registers {spilled:4} B spilled  {record['kernel']}")
+        local = f"{spilled:4} B spilled {record['stack']:5} B of local memory"
+        say(f"{record['arch']:7} {record['registers']:4} registers {local}  {record['kernel']}")
     if options.json is not None:
         options.json.write_text(json.dumps(records, indent=1) + "\n")
-    spilling = [record for record in records if record["spill_stores"] or record["spill_loads"]]
-    if spilling:
-        names = ", ".join(f"{record['kernel']} ({record['arch']})" for record in spilling)
-        complain(f"spilling: {names}", "ptxas_report")
-    return int(bool(spilling))
+    bad = [record for record in records if record["spill_stores"] or record["spill_loads"] or record["stack"]]
+    if bad:
+        names = ", ".join(f"{record['kernel']} ({record['arch']})" for record in bad)
+        complain(f"spilling, or with variables in local memory: {names}", "ptxas_report")
+    return int(bool(bad))
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ from poseda.lifters.sizes import SMALL, build_lifter, count_parameters
 from poseda.method.generator import Generator
 from poseda.ops import reference
 from poseda.training.adversarial import GeneratorPhase
-from poseda.training.fabric import start_fabric
+from poseda.training.fabric import layer_precision, start_fabric
 from poseda.training.lifting import LifterPhase
 from poseda.training.meters import Meters
 from poseda.training.pairs import PairSource, TrainingData, augment_pairs, recipe_of
@@ -176,12 +176,13 @@ def measure(
         "device": str(bench.fabric.device),
         "steps": steps,
     }
-    calls = bench.calls(extras)
-    rounds = timed_rounds(calls, clock_of(bench.fabric.device, quick))
-    a_step = {name: [seconds / steps for seconds in times] for name, times in rounds.items()}
-    for half in HALVES:
-        shares = {name: bench.shares(half, name) for name in CONTESTANTS}
-        record[half] = _compared(half, a_step) | {"shares": shares}
+    with layer_precision(config, bench.fabric.device):
+        calls = bench.calls(extras)
+        rounds = timed_rounds(calls, clock_of(bench.fabric.device, quick))
+        a_step = {name: [seconds / steps for seconds in times] for name, times in rounds.items()}
+        for half in HALVES:
+            shares = {name: bench.shares(half, name) for name in CONTESTANTS}
+            record[half] = _compared(half, a_step) | {"shares": shares}
     each = {name: sum(record[half]["seconds"][name] for half in HALVES) for name in CONTESTANTS}
     record["epoch"] = {
         "poses": POSES,

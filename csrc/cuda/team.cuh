@@ -21,17 +21,12 @@ struct PerLane {
     POSEDA_DEVICE const X& operator[](int slot) const { return of[slot]; }
 };
 
-// Runs f(slot) for each joint of a lane. Unrolled, a PerLane stays in registers; where these would not do,
-// it is left in local memory.
+// Runs f(slot) for each joint of a lane. Unrolled, a PerLane stays in registers. In local memory nvcc 13.0 gave
+// two that live at a time the same place.
 template <class V, class F>
 POSEDA_DEVICE void each(const F& f) {
-    if constexpr (V::kUnrolled) {
 #pragma unroll
-        for (int slot = 0; slot < V::kSlots; ++slot) f(slot);
-    } else {
-#pragma unroll 1
-        for (int slot = 0; slot < V::kSlots; ++slot) f(slot);
-    }
+    for (int slot = 0; slot < V::kSlots; ++slot) f(slot);
 }
 
 template <class T>
@@ -111,7 +106,7 @@ template <int kJoints_, bool kExact_>
 struct Fast {
     using Number = float;
     static constexpr int kJoints = kJoints_, kPlaces = kJoints, kWidth = kTeamLanes, kSlots = 1;
-    static constexpr bool kUnrolled = true, kGeneral = false, kExact = kExact_;
+    static constexpr bool kGeneral = false, kExact = kExact_;
     static constexpr bool kFolded = kJoints > kTeamLanes;  // the root has no lane
 };
 

@@ -15,7 +15,6 @@ template <class T, int kSlots_>
 struct General {
     using Number = T;
     static constexpr int kSlots = kSlots_, kWidth = 32, kPlaces = 32 * kSlots, kJoints = 0;
-    static constexpr bool kUnrolled = kSlots == 1 || sizeof(T) == 4;
     static constexpr bool kFetchesAhead = sizeof(T) == 4;  // double has no registers to spare
     static constexpr bool kGeneral = true, kExact = false, kFolded = false;
 };

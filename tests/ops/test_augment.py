@@ -130,16 +130,18 @@ def test_values_and_gradients_are_the_references(
 
 @pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=SKELETONS)
 @pytest.mark.parametrize("propagate", [False, True], ids=["alone", "propagated"])
+@pytest.mark.parametrize("frames", [None, 19], ids=["pose", "T=19"])
 def test_any_tree_up_to_64_joints(
     skeleton: Skeleton,
     propagate: bool,
+    frames: int | None,
     device: torch.device,
     dtype: torch.dtype,
     assert_close: TensorCheck,
     assert_gradient_close: TensorCheck,
 ) -> None:
     give = ("bone_rotation", "group_scale", "body_rotation", "placement", "distortion")
-    arguments = augment_arguments(19, skeleton, give=give, dtype=dtype, device=device)
+    arguments = augment_arguments(19, skeleton, give=give, dtype=dtype, device=device, frames=frames)
     check_against_reference({**arguments, "propagate": propagate}, assert_close, assert_gradient_close)
 
 

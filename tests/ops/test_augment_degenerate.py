@@ -54,7 +54,6 @@ def spoil(name: str, arguments: dict[str, Any], row: int) -> dict[str, Any]:
         arguments["placement"][row, :2] = 1.5
     elif name == "off screen":
         arguments["placement"][row, 0] = 0.999
-        arguments["require_in_frame"] = True
     else:
         arguments["placement"][row, 2:] = 200.0  # "too near"
     return arguments
@@ -85,7 +84,7 @@ def test_one_invalid_pose_is_zero_and_its_neighbours_are_unhurt(
 ) -> None:
     row = 4
     good = augment_arguments(9, give=GIVE, dtype=dtype, device=device)
-    good["gpa"] = gpa
+    good |= {"gpa": gpa, "require_in_frame": way == "off screen"}
     bad = spoil(way, good, row)
     results = []
     for arguments in (good, bad):
