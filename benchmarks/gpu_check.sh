@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Everything about CUDA on one machine with a GPU, without network, in 400 seconds on 16 cores: build, registers and
-# spills, what the libraries link to, the tests on CUDA with compute-sanitizer beside them, the op's benchmark, a
-# training step with and without graphs, and one adaptation with its errors. A table at the end.
+# spills, what the libraries link to, the tests on CUDA with compute-sanitizer beside them, the benchmarks of the kernels,
+# of the op and of its host path, a training step with and without graphs, and one adaptation with its errors and the
+# time of its steps. A table at the end.
 #
 # Usage: bash benchmarks/gpu_check.sh [FOLDER]    results go to FOLDER (default: $OUT or benchmarks/results)
 #
@@ -56,22 +57,23 @@ cp "$work/links.log" "$results/links.txt"
 # The files with tests that run on a device, side by side where pytest-xdist is there, and the sanitizers beside them.
 files=$(grep -rlE --include='test_*.py' 'needs_cuda|\bdevice: torch\.device' tests | grep -v /test_cuda_)
 several=()
-python3 -c 'import xdist' 2>/dev/null && several=(-n 6)
+python3 -c 'import xdist' 2>/dev/null && several=(-n 12)
 # shellcheck disable=SC2086
 run tests 120 python3 -P -m pytest -q --maxfail=10 -p no:cacheprovider -p no:benchmark "${several[@]}" -k cuda $files &
-for tool in memcheck racecheck initcheck; do
+for tool in memcheck racecheck initcheck synccheck; do
     run "$tool" 120 compute-sanitizer --tool "$tool" --error-exitcode 1 python3 -m benchmarks.op.exercise_kernels &
 done
 wait
 
-run op 120 python3 -P -m poseda.bench --device cuda --threads 1 --quick \
-    --batches 1 1024 16384 131072 1048576 4194304 --json "$results/$gpu.json"
+run kernels 90 python3 -m benchmarks.op.kernels --quick --json "$results/${gpu}_kernels.json"
+run op 90 python3 -P -m poseda.bench --device cuda --threads 1 --quick --batches 1 1024 131072 1048576 \
+    --json "$results/$gpu.json"
 run host 20 python3 -m benchmarks.op.host_path --device cuda --quick --json "$results/${gpu}_host_path.json"
 run training 60 python3 -m benchmarks.step --device cuda --quick --lifters simple_baseline \
     --width 1024 --extras graphs --json "$results/${gpu}_training_step.json"
-run adapt 90 python3 -P -m poseda adapt --device cuda --preset default --arms source_only gpa_lpa \
-    --out "$work/adapted"
+run adapt 120 python3 -P -m poseda adapt --device cuda --preset default \
+    --arms source_only gpa_lpa gpa_lpa_view wide wide_target --out "$work/adapted"
 
 printf '\n==> done after %d s\n\n' "$SECONDS"
-python3 -P benchmarks/gpu_table.py "$steps" "$results/$gpu.json" "$work/adapted/results.json"
+python3 -P benchmarks/gpu_table.py "$steps" "$results/$gpu" "$work/adapted" | tee "$results/${gpu}_table.md"
 ! grep -qvP '\tpassed\t' "$steps"

@@ -1,6 +1,8 @@
-"""The table at the end of gpu_check.sh: ``python benchmarks/gpu_table.py STEPS OP_RECORD RUN_RESULTS``.
+"""The table at the end of gpu_check.sh: ``python benchmarks/gpu_table.py STEPS RECORDS RUN``.
 
-A record that a failed step has not written is left out; its step stands in the table as failed.
+STEPS is the file of the steps and their outcomes, RECORDS what the names of the records begin with, RUN
+the folder of the adaptation. A record that a failed step has not written is left out; its step stands in the
+table as failed.
 """
 
 from __future__ import annotations
@@ -8,23 +10,43 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any
+
+SHOWN = (1024, 1_048_576)
+"""Batches whose kernels are shown."""
 
 
 def main() -> None:
     """Print the table as Markdown."""
-    steps, op, results = map(Path, sys.argv[1:])
+    steps, records, run = sys.argv[1:]
     print("| what | outcome | seconds |\n| --- | --- | --: |")
-    for line in steps.read_text().splitlines():
+    for line in Path(steps).read_text().splitlines():
         print("| " + " | ".join(line.split("\t")) + " |")
     print("\n| measured | |\n| --- | --- |")
-    for name, found in (*_speeds(_read(op)), *_errors(_read(results))):
-        print(f"| {name} | {found} |")
+    found = (
+        *_kernels(_read(Path(f"{records}_kernels.json"))),
+        *_speeds(_read(Path(f"{records}.json"))),
+        *_ratios(_read(Path(f"{records}_host_path.json"))),
+        *_steps(_read(Path(f"{records}_training_step.json"))),
+        *_phases(Path(run) / "metrics.jsonl"),
+        *_errors(_read(Path(run) / "results.json")),
+    )
+    for name, value in found:
+        print(f"| {name} | {value} |")
 
 
 def _read(path: Path) -> Any:
     return json.loads(path.read_text()) if path.exists() else None
+
+
+def _kernels(record: Any) -> Iterator[tuple[str, str]]:
+    for row in record["rows"] if record else ():
+        if row["poses"] in SHOWN:
+            share = row["copy_share"]
+            found = f"{1e6 * row['seconds']:.4g} us" + ("" if share is None else f", {share:.0%} of the copy")
+            yield f"kernel: {row['variant']}, {row['direction']}, {row['poses']:,} poses", found
 
 
 def _speeds(record: Any) -> Iterator[tuple[str, str]]:
@@ -34,6 +56,33 @@ def _speeds(record: Any) -> Iterator[tuple[str, str]]:
         if row["copy_share"] is not None:
             found.append(f"{row['copy_share']:.0%} of the copy bandwidth")
         yield f"{row['direction']}, {row['batch']:,} poses", ", ".join(found)
+
+
+def _ratios(record: Any) -> Iterator[tuple[str, str]]:
+    for row in record["results"] if record else ():
+        for name, ratio in row["ratio"].items():
+            yield f"host: {name}, {row['batch']:,} poses", f"{ratio:.3g} times its yardstick"
+
+
+def _steps(record: Any) -> Iterator[tuple[str, str]]:
+    for row in record["results"] if record else ():
+        for half in ("generator", "lifter"):
+            times = row[half]["seconds"].items()
+            found = ", ".join(f"{name} {1000 * seconds:.3g} ms" for name, seconds in times)
+            yield f"step of the {half}, {row['name']}, {row['batch']:,} poses", found
+
+
+def _phases(log: Path) -> Iterator[tuple[str, str]]:
+    """Time of a step in the second half of each phase, where steps are replayed."""
+    lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    logged = [line for line in lines if {"step", "seconds", "phase", "arm"} <= line.keys()]
+    for (arm, phase), group in groupby(logged, key=lambda line: (line["arm"], line["phase"])):
+        half = list(group)
+        half = half[len(half) // 2 :]
+        steps = half[-1]["step"] - half[0]["step"]
+        if steps > 0:
+            seconds = (half[-1]["seconds"] - half[0]["seconds"]) / steps
+            yield f"{arm}, {phase}", f"{1000 * seconds:.3g} ms a step"
 
 
 def _errors(rows: Any) -> Iterator[tuple[str, str]]:

@@ -91,6 +91,25 @@ void launch_general_adjoint(const LaneArguments<T>& a, const LaneGradients<T>& g
     launch(augment_general_adjoint_kernel<V>, blocks_for(a.batch, chunk), shape, a, g, plan.warp, chunk);
 }
 
+// Whether a call has no option, and asks for no gradient, that the plain kernels do not know.
+template <class T>
+bool is_plain(const LaneArguments<T>& a) {
+    return !a.options.exact && !a.propagate && !a.options.require_in_frame;
+}
+template <class T>
+bool is_plain(const LaneArguments<T>& a, const LaneGradients<T>& g) {
+    return is_plain(a) && !g.wants_rare();
+}
+
+// Calls `body` with the general kernels' variant for a call. Double is for checks, where time is no matter.
+template <class T, class Body>
+void with_general(int joints, bool plain, const Body& body) {
+    if constexpr (std::is_same_v<T, float>) {
+        if (plain) return joints <= 32 ? body(General<T, 1, true>()) : body(General<T, 2, true>());
+    }
+    return joints <= 32 ? body(General<T, 1, false>()) : body(General<T, 2, false>());
+}
+
 // Calls `body` with the fast kernels' variant for a call, and returns true; or returns false.
 template <class Is, class Body>
 bool with_fast(bool exact, const Is& is, const Body& body) {
@@ -114,11 +133,8 @@ void launch_augment(const AugmentArguments<T>& arguments, const AugmentOutputs<T
         const auto run = [&](auto v) { launch_fast<decltype(v)>(a, out, plan, launch); };
         if (with_fast(a.options.exact, is, run)) return;
     }
-    if (a.joints <= 32) {
-        launch_general<General<T, 1>>(a, out, plan, launch);
-    } else {
-        launch_general<General<T, 2>>(a, out, plan, launch);
-    }
+    with_general<T>(a.joints, is_plain(a),
+                    [&](auto v) { launch_general<decltype(v)>(a, out, plan, launch); });
 }
 
 template <class T, class Launch>
@@ -138,11 +154,8 @@ void launch_augment_backward(const AugmentArguments<T>& arguments, const Augment
         };
         if (with_fast(a.options.exact, is, run)) return;
     }
-    if (a.joints <= 32) {
-        launch_general_adjoint<General<T, 1>>(a, g, plan, launch);
-    } else {
-        launch_general_adjoint<General<T, 2>>(a, g, plan, launch);
-    }
+    with_general<T>(a.joints, is_plain(a, g),
+                    [&](auto v) { launch_general_adjoint<decltype(v)>(a, g, plan, launch); });
 }
 
 }  // namespace poseda

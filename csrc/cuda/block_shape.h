@@ -12,6 +12,13 @@ constexpr int kWarp = 32;
 // rows needs more (large skeletons in double precision), blocks have fewer threads instead.
 constexpr size_t kBlockBytes = 80 * 1024;
 
+// Kernels of sm_80 have less use of their registers: there a multiprocessor holds a block less.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
+constexpr int kOneLess = 1;
+#else
+constexpr int kOneLess = 0;
+#endif
+
 struct BlockShape {
     int threads;
     size_t bytes;

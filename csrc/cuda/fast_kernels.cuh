@@ -14,13 +14,7 @@ namespace poseda {
 constexpr int kChunkWarps = 4;  // of a block
 constexpr int kMaxChunk = 16;
 
-// Blocks that a multiprocessor should hold: more leave too few registers. Those of sm_80 have less use of
-// them.
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
-constexpr int kOneLess = 1;
-#else
-constexpr int kOneLess = 0;
-#endif
+// Blocks that a multiprocessor should hold: more leave too few registers.
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1000
 constexpr int kExactFoldedBlocks = 3;
 #else

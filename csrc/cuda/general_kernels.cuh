@@ -15,13 +15,21 @@ constexpr int kSequenceWarps = 8;   // of a block of one sequence, at most
 constexpr int kSequenceChunk = 8;   // frames whose records a warp keeps
 constexpr int kFramesTogether = 4;  // that leave together
 
-// Blocks of 8 warps that a multiprocessor should hold.
-template <class V, bool kSequences>
-constexpr int kGeneralForwardBlocks = sizeof(typename V::Number) == 8 ? 1
-                                      : V::kSlots == 1 && !kSequences ? 3
-                                                                      : 2;
+// Warps that a multiprocessor should hold: more leave too few registers.
 template <class V>
-constexpr int kGeneralAdjointBlocks = sizeof(typename V::Number) == 8 || V::kSlots == 2 ? 1 : 2;
+constexpr bool kIsDouble = sizeof(typename V::Number) == 8;
+template <class V, bool kSequences>
+constexpr int kGeneralForwardWarps = kIsDouble<V>               ? 8
+                                     : V::kSlots == 2           ? 16
+                                     : V::kPlain && !kSequences ? 28 - kGeneralWarps * kOneLess
+                                     : V::kPlain || !kSequences ? 24
+                                                                : 16;
+template <class V>
+constexpr int kGeneralAdjointWarps = kIsDouble<V>     ? 8
+                                     : V::kSlots == 1 ? (V::kPlain ? 20 : 16)
+                                                      : (V::kPlain ? 12 : 8);
+template <class V>
+constexpr int kSequenceAdjointWarps = V::kPlain && V::kSlots == 1 ? 24 : 8;
 
 template <class T>
 struct alignas(2 * sizeof(T)) Pair {
@@ -107,7 +115,9 @@ POSEDA_DEVICE void clear(T* to, int64_t numbers, int lane) {
 }
 
 template <class V, bool kSequences, class T = typename V::Number>
-__global__ void __launch_bounds__(kWarp* kSequenceWarps, kGeneralForwardBlocks<V, kSequences>)
+__global__ void __launch_bounds__(kWarp*(kSequences ? kSequenceWarps : kGeneralWarps),
+                                  kGeneralForwardWarps<V, kSequences> /
+                                      (kSequences ? kSequenceWarps : kGeneralWarps))
     augment_general_kernel(const __grid_constant__ LaneArguments<T> a,
                            const __grid_constant__ AugmentOutputs<T> out,
                            const __grid_constant__ WarpPlan plan, const int chunk) {
@@ -213,8 +223,9 @@ POSEDA_DEVICE void store_rows(const LaneArguments<T>& a, const AugmentGradients<
     }
 }
 
-template <class T>
+template <class V, class T = typename V::Number>
 POSEDA_DEVICE bool wants_rows(const AugmentGradients<T>& out) {
+    if (V::kPlain) return false;
     return out.focal || out.center || out.distortion || out.root || out.placement;
 }
 
@@ -303,7 +314,7 @@ class GradientStage {
 };
 
 template <class V, class T = typename V::Number>
-__global__ void __launch_bounds__(kWarp* kSequenceWarps, kGeneralAdjointBlocks<V>)
+__global__ void __launch_bounds__(kWarp* kGeneralWarps, kGeneralAdjointWarps<V> / kGeneralWarps)
     augment_general_adjoint_kernel(const __grid_constant__ LaneArguments<T> a,
                                    const __grid_constant__ LaneGradients<T> gradients,
                                    const __grid_constant__ WarpPlan plan, const int chunk) {
@@ -312,7 +323,7 @@ __global__ void __launch_bounds__(kWarp* kSequenceWarps, kGeneralAdjointBlocks<V
     if (run.count == 0) return;
     const Team<V> team(plan, a.joints);
     const Mode mode = mode_of<V>(a);
-    const bool want_pose = out.pose_3d, want_rows = wants_rows(out);
+    const bool want_pose = out.pose_3d, want_rows = wants_rows<V>(out);
     const GeneralAdjointLayout<V> layout(chunk, a.joints, a.scales, kFramesTogether);
     uint32_t records = shared_base() + (threadIdx.x >> 5) * layout.bytes;
     keep(records);

@@ -17,12 +17,9 @@ template <class V, class T = typename V::Number>
 POSEDA_DEVICE Mode mode_of(const LaneArguments<T>& a) {
     if (!V::kGeneral) return {true, V::kExact, false, false, true, false};
     const Options& o = a.options;
-    return {o.root == RootFrom::kPlacement,
-            o.exact,
-            a.propagate,
-            o.require_in_frame,
-            bool(a.distortion),
-            o.want_camera};
+    const bool placed = o.root == RootFrom::kPlacement, distorted = bool(a.distortion);
+    if (V::kPlain) return {placed, false, false, false, distorted, false};
+    return {placed, o.exact, a.propagate, o.require_in_frame, distorted, o.want_camera};
 }
 
 template <class T>

@@ -58,7 +58,7 @@ class SequenceAdjoint {
         Vec3<T> root = zero3<T>();
         if (warp_ == 0) root = centre(middle, depth, g);
         __syncthreads();
-        if (warp_ == 0 && wants_rows(out_)) {
+        if (warp_ == 0 && wants_rows<V>(out_)) {
             store_rows<V>(a_, out_, run.sequence, g, camera_of_all(), root, centre_record_, valid_,
                           team_.lane);
         }
@@ -229,7 +229,7 @@ class SequenceAdjoint {
 };
 
 template <class V, class T = typename V::Number>
-__global__ void __launch_bounds__(kWarp* kSequenceWarps, 1)
+__global__ void __launch_bounds__(kWarp* kSequenceWarps, kSequenceAdjointWarps<V> / kSequenceWarps)
     augment_sequence_adjoint_kernel(const __grid_constant__ LaneArguments<T> a,
                                     const __grid_constant__ LaneGradients<T> gradients,
                                     const __grid_constant__ WarpPlan plan) {

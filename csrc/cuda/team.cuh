@@ -106,7 +106,7 @@ template <int kJoints_, bool kExact_>
 struct Fast {
     using Number = float;
     static constexpr int kJoints = kJoints_, kPlaces = kJoints, kWidth = kTeamLanes, kSlots = 1;
-    static constexpr bool kGeneral = false, kExact = kExact_;
+    static constexpr bool kGeneral = false, kPlain = true, kExact = kExact_;
     static constexpr bool kFolded = kJoints > kTeamLanes;  // the root has no lane
 };
 

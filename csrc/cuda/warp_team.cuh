@@ -10,18 +10,19 @@
 
 namespace poseda {
 
-// What the kernels for any tree, option and type are compiled for: up to 32 joints a slot.
-template <class T, int kSlots_>
+// What the kernels for any tree and type are compiled for: up to 32 joints a slot. Plain ones know of no
+// option that a call rarely has (see is_plain), which saves them instructions and registers.
+template <class T, int kSlots_, bool kPlain_>
 struct General {
     using Number = T;
     static constexpr int kSlots = kSlots_, kWidth = 32, kPlaces = 32 * kSlots, kJoints = 0;
     static constexpr bool kFetchesAhead = sizeof(T) == 4;  // double has no registers to spare
-    static constexpr bool kGeneral = true, kExact = false, kFolded = false;
+    static constexpr bool kGeneral = true, kPlain = kPlain_, kExact = false, kFolded = false;
 };
 
-template <class T, int kSlots>
-class Team<General<T, kSlots>> {
-    using V = General<T, kSlots>;
+template <class T, int kSlots, bool kPlain>
+class Team<General<T, kSlots, kPlain>> {
+    using V = General<T, kSlots, kPlain>;
     static constexpr int kPlaces = V::kPlaces;
     template <class X>
     using Each = PerLane<X, kSlots>;

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,10 +27,12 @@ case "$*" in
         echo "c++ -shared -o libposeda_ops.so"
         ;;
     *"import xdist"*) exit "$WITHOUT_XDIST" ;;
-    *"-m poseda.bench"*) cp "$OP_RECORD" "${{@: -1}}" ;;
-    *"-m poseda adapt"*) mkdir -p "${{@: -1}}" && cp "$RUN_RESULTS" "${{@: -1}}/results.json" ;;
+    *"-m poseda.bench"*) cp "$RECORDS/op.json" "${{@: -1}}" ;;
+    *"-m benchmarks.op.kernels"*) cp "$RECORDS/kernels.json" "${{@: -1}}" ;;
+    *"-m benchmarks.op.host_path"*) cp "$RECORDS/host.json" "${{@: -1}}" ;;
+    *"-m poseda adapt"*) mkdir -p "${{@: -1}}" && cp "$RECORDS/run/"* "${{@: -1}}/" ;;
     *"-m pytest"*) sleep "$PYTEST_SECONDS" ;;
-    *"-m benchmarks.step"*) exit "$STEP_FAILS" ;;
+    *"-m benchmarks.step"*) cp "$RECORDS/step.json" "${{@: -1}}"; exit "$STEP_FAILS" ;;
 esac
 """
 
@@ -40,8 +43,8 @@ OTHERS = {
     "nm": 'test "$1" = -DC && echo "$SYMBOL"; true',
 }
 
-RECORD = {
-    "results": [
+RECORDS: dict[str, Any] = {
+    "op": [
         {
             "direction": "forward",
             "batch": 1024,
@@ -49,8 +52,27 @@ RECORD = {
             "speedup": {"compiled": 48.6},
             "copy_share": None,
         }
-    ]
+    ],
+    "kernels": [
+        {"variant": "coco17", "direction": "adjoint", "poses": 1, "seconds": 4e-6, "copy_share": None},
+        {"variant": "coco17", "direction": "adjoint", "poses": 1 << 20, "seconds": 38e-5, "copy_share": 0.68},
+    ],
+    "host": [{"batch": 1024, "ratio": {"forward": 4.75}}],
+    "step": [
+        {
+            "name": "simple_baseline",
+            "batch": 1024,
+            "generator": {"seconds": {"ours": 0.0103, "graphs": 0.00117}},
+            "lifter": {"seconds": {"ours": 0.0056}},
+        }
+    ],
 }
+
+LOG = [
+    {"step": step, "seconds": seconds, "phase": "lifter", "arm": "wide"}
+    for step, seconds in ((50, 9.0), (100, 9.1), (150, 9.15), (200, 9.2))
+]
+"""The first steps of a phase take longest."""
 
 
 @pytest.fixture
@@ -64,15 +86,18 @@ def machine(tmp_path: Path) -> dict[str, str]:
         path = programs / name
         path.write_text(body if body.startswith("#!") else f"#!/bin/bash\n{body}\n")
         path.chmod(0o755)
-    (tmp_path / "op.json").write_text(json.dumps(RECORD))
-    rows = [{"arm": "gpa_lpa", "split": "target_test", "mpjpe": 57.3}]
-    (tmp_path / "run.json").write_text(json.dumps(rows))
+    for name, rows in RECORDS.items():
+        key = "rows" if name == "kernels" else "results"
+        (tmp_path / f"{name}.json").write_text(json.dumps({key: rows}))
+    (tmp_path / "run").mkdir()
+    results = [{"arm": "gpa_lpa", "split": "target_test", "mpjpe": 57.3}]
+    (tmp_path / "run" / "results.json").write_text(json.dumps(results))
+    (tmp_path / "run" / "metrics.jsonl").write_text("\n".join(map(json.dumps, LOG)))
     return {
         **os.environ,
         "PATH": f"{programs}:{os.environ['PATH']}",
         "CALLS": str(tmp_path / "calls"),
-        "OP_RECORD": str(tmp_path / "op.json"),
-        "RUN_RESULTS": str(tmp_path / "run.json"),
+        "RECORDS": str(tmp_path),
         "OUT": str(tmp_path / "out"),
         "WITHOUT_XDIST": "0",
         "PYTEST_SECONDS": "0",
@@ -93,6 +118,7 @@ def test_everything_is_run_once_and_ends_with_one_table(machine: dict[str, str])
     for wanted in (
         "-m pip install",
         "ptxas_report",
+        "benchmarks.op.kernels",
         "poseda.bench",
         "benchmarks.step",
         "host_path",
@@ -100,21 +126,28 @@ def test_everything_is_run_once_and_ends_with_one_table(machine: dict[str, str])
     ):
         assert sum(wanted in call for call in calls) == 1, wanted
     tools = {call.split()[2] for call in calls if call.startswith("compute-sanitizer")}
-    assert tools == {"memcheck", "racecheck", "initcheck"}
+    assert tools == {"memcheck", "racecheck", "initcheck", "synccheck"}
     (tests,) = [call for call in calls if "-m pytest" in call]
-    assert "-p no:benchmark -n 6 -k cuda tests/" in tests
+    assert "-p no:benchmark -n 12 -k cuda tests/" in tests
     table = shown[shown.index("| what | outcome | seconds |") :]
-    alone = ("build", "registers", "links", "tests", "op", "host", "training", "adapt")
+    alone = ("build", "registers", "links", "tests", "kernels", "op", "host", "training", "adapt")
     assert all(f"| {name} | passed |" in table for name in (*alone, *tools))
     assert "| forward, 1,024 poses | 3.5 us, 48.6 times as fast as compiled |" in table
+    assert "| kernel: coco17, adjoint, 1,048,576 poses | 380 us, 68% of the copy |" in table
+    assert "coco17, adjoint, 1 poses" not in table
+    assert "| host: forward, 1,024 poses | 4.75 times its yardstick |" in table
+    assert "| step of the generator, simple_baseline, 1,024 poses | ours 10.3 ms, graphs 1.17 ms |" in table
+    assert "| wide, lifter | 1 ms a step |" in table
     assert "| gpa_lpa, target_test | MPJPE 57.3 mm |" in table
+    (kept,) = Path(machine["OUT"]).glob("*_table.md")
+    assert kept.read_text().strip() == table.strip()
     assert "libtorch_cpu.so" in (Path(machine["OUT"]) / "links.txt").read_text()
 
 
 def test_a_failed_step_is_reported_and_the_others_still_run(machine: dict[str, str]) -> None:
     code, shown, calls = check(machine | {"STEP_FAILS": "3", "WITHOUT_XDIST": "1"})
     assert code == 1 and "| training | failed (3) |" in shown and "| adapt | passed |" in shown
-    assert not any(" -n 6" in call for call in calls)
+    assert not any(" -n 12" in call for call in calls)
 
 
 def test_a_symbol_of_the_standard_library_fails_the_links(machine: dict[str, str]) -> None:

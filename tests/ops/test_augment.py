@@ -14,7 +14,7 @@ from poseda import ops
 from poseda.geometry.camera import Camera
 from poseda.geometry.skeleton import COCO17, H36M16, MPI_INF_3DHP, Skeleton
 from poseda.ops import reference
-from poseda.ops.samples import augment_arguments
+from poseda.ops.samples import LEARNED, augment_arguments
 
 CHAIN3 = Skeleton.declare("chain3", {"a": None, "b": "a", "c": "b"})
 LONGEST = Skeleton.declare("longest", {f"j{i}": f"j{i - 1}" if i else None for i in range(64)})
@@ -57,13 +57,20 @@ OPTIONS = {
 TensorCheck = Callable[..., None]
 
 
-def floating_leaves(arguments: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Every floating tensor as a leaf that requires a gradient, and the call that uses those leaves."""
+def floating_leaves(
+    arguments: dict[str, Any], wanted: tuple[str, ...] | None = None
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Every floating tensor as a leaf that requires a gradient, and the call that uses those leaves.
+
+    Or only the ``wanted`` ones, none of the camera's.
+    """
     leaves = {
         name: value.detach().requires_grad_()
         for name, value in arguments.items()
-        if isinstance(value, Tensor) and value.is_floating_point()
+        if isinstance(value, Tensor) and value.is_floating_point() and (wanted is None or name in wanted)
     }
+    if wanted is not None:
+        return leaves, arguments | leaves
     camera: Camera = arguments["camera"]
     lens = {
         n: getattr(camera, n) for n in ("focal", "center", "distortion") if getattr(camera, n) is not None
@@ -72,8 +79,10 @@ def floating_leaves(arguments: dict[str, Any]) -> tuple[dict[str, Tensor], dict[
     return {**leaves, **lens}, {**arguments, **leaves, "camera": replace(camera, **lens)}
 
 
-def gradients(function: Callable[..., Any], arguments: dict[str, Any]) -> tuple[Any, dict[str, Tensor]]:
-    leaves, call = floating_leaves(arguments)
+def gradients(
+    function: Callable[..., Any], arguments: dict[str, Any], wanted: tuple[str, ...] | None = None
+) -> tuple[Any, dict[str, Tensor]]:
+    leaves, call = floating_leaves(arguments, wanted)
     result = function(**call)
     generator = torch.Generator().manual_seed(7)
     weights = [
@@ -98,11 +107,14 @@ def in_double(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_against_reference(
-    arguments: dict[str, Any], assert_close: TensorCheck, assert_gradient_close: TensorCheck
+    arguments: dict[str, Any],
+    assert_close: TensorCheck,
+    assert_gradient_close: TensorCheck,
+    wanted: tuple[str, ...] | None = None,
 ) -> None:
     """The kernels in their dtype against the reference in float64."""
-    actual, actual_gradients = gradients(ops.augment, arguments)
-    expected, expected_gradients = gradients(reference.augment, in_double(arguments))
+    actual, actual_gradients = gradients(ops.augment, arguments, wanted)
+    expected, expected_gradients = gradients(reference.augment, in_double(arguments), wanted)
     assert actual.valid.tolist() == expected.valid.tolist()
     assert_close(actual.pose_3d, expected.pose_3d)
     assert_close(actual.pose_2d, expected.pose_2d)
@@ -143,6 +155,19 @@ def test_any_tree_up_to_64_joints(
     give = ("bone_rotation", "group_scale", "body_rotation", "placement", "distortion")
     arguments = augment_arguments(19, skeleton, give=give, dtype=dtype, device=device, frames=frames)
     check_against_reference({**arguments, "propagate": propagate}, assert_close, assert_gradient_close)
+
+
+@pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=SKELETONS)
+@pytest.mark.parametrize("frames", [None, 19], ids=["pose", "T=19"])
+def test_gradients_of_learned_parameters_alone(
+    skeleton: Skeleton,
+    frames: int | None,
+    device: torch.device,
+    assert_close: TensorCheck,
+    assert_gradient_close: TensorCheck,
+) -> None:
+    arguments = augment_arguments(19, skeleton, device=device, frames=frames, rows=11)
+    check_against_reference(arguments, assert_close, assert_gradient_close, LEARNED)
 
 
 @pytest.mark.parametrize("batch", [2, 4, 8, 15, 16, 17, 1025])

@@ -172,19 +172,28 @@ def test_augment_at_the_edges_of_blocks(kernels: Any, batch: int, give: tuple[st
 
 
 @pytest.mark.parametrize("skeleton", [PAIR, CHAIN64, STAR64, TREE33], ids=lambda skeleton: skeleton.name)
-@pytest.mark.parametrize("frames", [None, 2])
+@pytest.mark.parametrize("frames", [None, 2, 19])
+@pytest.mark.parametrize("plain", [False, True])
 def test_augment_of_the_smallest_and_the_largest_tree(
-    kernels: Any, skeleton: Skeleton, dtype: torch.dtype, frames: int | None
+    kernels: Any, skeleton: Skeleton, dtype: torch.dtype, frames: int | None, plain: bool
 ) -> None:
-    arguments = samples.augment_arguments(37, skeleton, give=samples.EVERYTHING, dtype=dtype, frames=frames)
-    check_augment_kernels(kernels, augment_call(True, propagate=True, **arguments))
+    batch = 37 if frames != 19 else 3
+    arguments = samples.augment_arguments(
+        batch, skeleton, give=samples.EVERYTHING, dtype=dtype, frames=frames
+    )
+    call = augment_call(not plain, propagate=not plain, **arguments)
+    check_augment_kernels(kernels, call, LEARNED + 1 if plain else ALL_GRADIENTS)
 
 
 @pytest.mark.parametrize("frames", [2, 5, 16, 17, 40, 150])
 @pytest.mark.parametrize("give", [(*samples.METHOD, "joint_mask"), ("root", "bone_rotation"), ()])
-def test_augment_of_sequences_of_any_length(kernels: Any, frames: int, give: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("plain", [False, True])
+def test_augment_of_sequences_of_any_length(
+    kernels: Any, frames: int, give: tuple[str, ...], plain: bool
+) -> None:
     arguments = samples.augment_arguments(3, H36M17, give=give, frames=frames)
-    check_augment_kernels(kernels, augment_call("placement" in give, **arguments))
+    call = augment_call("placement" in give and not plain, **arguments)
+    check_augment_kernels(kernels, call, LEARNED + 1 if plain else ALL_GRADIENTS)
 
 
 @pytest.mark.parametrize("share", ["bone_rotation", "bone_scale", "body_rotation"])
@@ -194,7 +203,8 @@ def test_gradients_of_what_frames_share_are_sums_over_frames(
 ) -> None:
     arguments = samples.augment_arguments(5, H36M16, frames=frames, dtype=dtype)
     arguments[share] = arguments[share][:, :1]
-    check_augment_kernels(kernels, augment_call(False, **arguments))
+    for wanted in (ALL_GRADIENTS, LEARNED):
+        check_augment_kernels(kernels, augment_call(False, **arguments), wanted)
 
 
 @pytest.mark.parametrize("frames", [None, 2])
