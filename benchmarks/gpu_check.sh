@@ -71,8 +71,9 @@ run op 90 python3 -P -m poseda.bench --device cuda --threads 1 --quick --batches
 run host 20 python3 -m benchmarks.op.host_path --device cuda --quick --json "$results/${gpu}_host_path.json"
 run training 60 python3 -m benchmarks.step --device cuda --quick --lifters simple_baseline \
     --width 1024 --extras graphs --json "$results/${gpu}_training_step.json"
-run adapt 120 python3 -P -m poseda adapt --device cuda --preset default \
-    --arms source_only gpa_lpa gpa_lpa_view wide wide_target --out "$work/adapted"
+# shellcheck disable=SC2086
+run adapt 120 python3 -P -m poseda adapt --device cuda \
+    ${ADAPT:---preset default --arms source_only gpa_lpa gpa_lpa_view wide wide_target} --out "$work/adapted"
 
 printf '\n==> done after %d s\n\n' "$SECONDS"
 python3 -P benchmarks/gpu_table.py "$steps" "$results/$gpu" "$work/adapted" | tee "$results/${gpu}_table.md"
