@@ -57,16 +57,17 @@ cp "$work/links.log" "$results/links.txt"
 # The files with tests that run on a device, side by side where pytest-xdist is there, and the sanitizers beside them.
 files=$(grep -rlE --include='test_*.py' 'needs_cuda|\bdevice: torch\.device' tests | grep -v /test_cuda_)
 several=()
-python3 -c 'import xdist' 2>/dev/null && several=(-n 12)
+python3 -c 'import xdist' 2>/dev/null && several=(-n 12 --dist worksteal)
 # shellcheck disable=SC2086
-run tests 120 python3 -P -m pytest -q --maxfail=10 -p no:cacheprovider -p no:benchmark "${several[@]}" -k cuda $files &
+run tests 170 python3 -P -m pytest -q --maxfail=10 -p no:cacheprovider -p no:benchmark "${several[@]}" -k cuda $files &
 for tool in memcheck racecheck initcheck synccheck; do
     run "$tool" 120 compute-sanitizer --tool "$tool" --error-exitcode 1 python3 -m benchmarks.op.exercise_kernels &
 done
 wait
 
-run kernels 90 python3 -m benchmarks.op.kernels --quick --json "$results/${gpu}_kernels.json"
-run op 90 python3 -P -m poseda.bench --device cuda --threads 1 --quick --batches 1 1024 131072 1048576 \
+run kernels 60 python3 -m benchmarks.op.kernels --quick --batches 1 1024 131072 1048576 \
+    --json "$results/${gpu}_kernels.json"
+run op 120 python3 -P -m poseda.bench --device cuda --threads 1 --quick --batches 1024 131072 1048576 \
     --json "$results/$gpu.json"
 run host 20 python3 -m benchmarks.op.host_path --device cuda --quick --json "$results/${gpu}_host_path.json"
 run training 60 python3 -m benchmarks.step --device cuda --quick --lifters simple_baseline \

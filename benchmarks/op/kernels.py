@@ -210,16 +210,20 @@ def _copy(clock: Clock, device: str) -> Call:
     return clock.prepare([lambda: target.copy_(source)], graph=True)
 
 
-def to_markdown(record: dict[str, Any]) -> str:
-    """A row a variant, a column a batch: forward / adjoint, with their shares of the copy's bandwidth."""
+def table(record: dict[str, Any], batches: Collection[int] = ()) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows: a variant a row, a batch a column. Cells hold forward / adjoint.
+
+    From BANDWIDTH_FROM poses a call on, with their shares of the copy's bandwidth. ``batches``: those to show,
+    by default all.
+    """
     rows = record["rows"]
-    batches = sorted({row["poses"] for row in rows})
+    shown = sorted({row["poses"] for row in rows if not batches or row["poses"] in batches})
     found = {(row["variant"], row["poses"], row["direction"]): row for row in rows}
     cells = []
     for name in dict.fromkeys(row["variant"] for row in rows):
-        pairs = [[found.get((name, batch, way)) for way in ("forward", "adjoint")] for batch in batches]
+        pairs = [[found.get((name, batch, way)) for way in ("forward", "adjoint")] for batch in shown]
         cells.append([name, *(" / ".join(map(_cell, pair)) if all(pair) else "-" for pair in pairs)])
-    return "\n".join(markdown_table(["forward / adjoint", *(f"{batch:,}" for batch in batches)], cells))
+    return ["forward / adjoint", *(f"{batch:,}" for batch in shown)], cells
 
 
 def _cell(row: dict[str, Any] | None) -> str:
@@ -245,7 +249,7 @@ def main() -> None:
     record = {"machine": machine(device), "errors": errors, "rows": rows}
     if options.json:
         options.json.write_text(json.dumps(record, indent=1) + "\n")
-    print(to_markdown(record))
+    print("\n".join(markdown_table(*table(record))))
 
 
 if __name__ == "__main__":

@@ -32,9 +32,37 @@ def door_speed() -> Table:
     return ("poses", "pass", "fused op", *(f"faster than {name}" for name in rivals_)), cells
 
 
+GPU = "NVIDIA_H200"
+"""What the names of the records of the GPU begin with."""
+
+
+def gpu_kernels() -> Table:
+    from benchmarks.op.kernels import table
+
+    return table(read(f"{GPU}_kernels"), (1024, 131_072, 1_048_576))
+
+
+def gpu_host() -> Table:
+    results = read(f"{GPU}_host_path")["results"]
+    names = [name for name in results[0]["seconds"] if name in results[0]["ratio"]]
+    cells = [
+        [
+            name,
+            *(
+                f"{show_seconds(result['seconds'][name])}, {result['ratio'][name]:.2f} x"
+                for result in results
+            ),
+        ]
+        for name in names
+    ]
+    return ("host time of a call", *(f"{result['batch']:,} poses" for result in results)), cells
+
+
 TABLES: Tables = {
     "door-speed": door_speed,
     "op-speed": op_speed,
     "op-stages": op_stages,
+    "gpu-kernels": gpu_kernels,
+    "gpu-host": gpu_host,
 }
 """Those of this module by the name in their mark."""

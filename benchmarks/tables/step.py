@@ -6,11 +6,15 @@ from benchmarks.tables.records import Table, Tables, read
 from poseda.bench.record import show_seconds
 
 
-def training_step() -> Table:
+def training_step(record: str = "training_step") -> Table:
     from benchmarks.step.step import tables
 
-    _, headings, cells = next(iter(tables(read("training_step"))))
+    _, headings, cells = next(iter(tables(read(record))))
     return headings, cells
+
+
+def gpu_step() -> Table:
+    return training_step("NVIDIA_H200_training_step")
 
 
 def launches() -> Table:
@@ -38,6 +42,7 @@ def profile() -> Table:
 
 TABLES: Tables = {
     "training-step": training_step,
+    "gpu-step": gpu_step,
     "launches": launches,
     "processes": processes,
     "profile": profile,

@@ -128,7 +128,7 @@ def test_everything_is_run_once_and_ends_with_one_table(machine: dict[str, str])
     tools = {call.split()[2] for call in calls if call.startswith("compute-sanitizer")}
     assert tools == {"memcheck", "racecheck", "initcheck", "synccheck"}
     (tests,) = [call for call in calls if "-m pytest" in call]
-    assert "-p no:benchmark -n 12 -k cuda tests/" in tests
+    assert "-p no:benchmark -n 12 --dist worksteal -k cuda tests/" in tests
     table = shown[shown.index("| what | outcome | seconds |") :]
     alone = ("build", "registers", "links", "tests", "kernels", "op", "host", "training", "adapt")
     assert all(f"| {name} | passed |" in table for name in (*alone, *tools))

@@ -48,6 +48,14 @@ def test_the_module_draws_anew_and_resumes_where_it_stopped(device: torch.device
     assert torch.equal(other(pose).pose_2d, second.pose_2d)
 
 
+def test_a_module_draws_where_its_cameras_are(device: torch.device) -> None:
+    arguments = augment_arguments(8, give=("placement",), device=device)
+    module = PoseAugment(H36M16, arguments["camera"], arguments["placement"], seed=4)
+    assert module.rng_state.device == arguments["pose_3d"].device
+    moved = PoseAugment(H36M16, arguments["camera"], arguments["placement"], seed=4).to(device)
+    assert torch.equal(module(arguments["pose_3d"]).pose_2d, moved(arguments["pose_3d"]).pose_2d)
+
+
 def test_it_draws_as_random_augment_does(module: PoseAugment, poses: Tensor) -> None:
     given: dict[str, Any] = {"skeleton": H36M16, "camera": module.camera, "placement": module.placement}
     for frames in (poses, poses[:, None].expand(-1, 3, -1, -1)):

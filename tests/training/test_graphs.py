@@ -36,7 +36,7 @@ STEPS = 200
 
 CLOSE = 1e-4
 """Relative difference of the lifter's losses over STEPS steps on CUDA, where graphs round the step size to
-float32. On a CPU the rounding alone gives 2e-7. Not yet run on a GPU."""
+float32. On a CPU the rounding alone gives 2e-7. On an H200 it holds."""
 
 FIRST, EARLY, LATE = 20, 1e-3, 2e-2
 """Adversarial training amplifies rounding: on a CPU, a step size that differs by 1e-7 changes a loss by 2e-3
