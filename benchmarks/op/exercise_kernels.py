@@ -33,17 +33,22 @@ def exercise_augment() -> None:
             67, skeleton, give=give, dtype=dtype, device=DEVICE, frames=frames, rows=50
         )
         camera = arguments["camera"]
-        inputs = [
-            value for value in arguments.values() if isinstance(value, Tensor) and value.is_floating_point()
-        ]
-        inputs += [camera.focal, camera.center]
-        for value in inputs:
-            value.requires_grad_()
+        floats = {
+            name: value
+            for name, value in {**arguments, "focal": camera.focal, "center": camera.center}.items()
+            if isinstance(value, Tensor) and value.is_floating_point()
+        }
         turned = (False, True) if "bone_rotation" in give else (False,)
         placed: tuple[ops.Gpa, ...] = get_args(ops.Gpa) if "placement" in give else ("closed_form",)
-        for propagate, gpa in itertools.product(turned, placed):
-            done = ops.augment(**arguments, propagate=propagate, gpa=gpa)
-            differentiate((done.pose_3d, done.pose_2d), inputs)
+        # Which gradients are wanted decides on the kernel.
+        for wanted in (tuple(floats), ("pose_3d", *samples.LEARNED), samples.LEARNED):
+            inputs = [value for name, value in floats.items() if name in wanted]
+            for name, value in floats.items():
+                value.requires_grad_(name in wanted)
+            for propagate, gpa in itertools.product(turned, placed):
+                done = ops.augment(**arguments, propagate=propagate, gpa=gpa)
+                if inputs:
+                    differentiate((done.pose_3d, done.pose_2d), inputs)
 
 
 def exercise_siblings() -> None:

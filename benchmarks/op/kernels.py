@@ -213,8 +213,8 @@ def _copy(clock: Clock, device: str) -> Call:
 def table(record: dict[str, Any], batches: Collection[int] = ()) -> tuple[list[str], list[list[str]]]:
     """Headings and rows: a variant a row, a batch a column. Cells hold forward / adjoint.
 
-    From BANDWIDTH_FROM poses a call on, with their shares of the copy's bandwidth. ``batches``: those to show,
-    by default all.
+    From BANDWIDTH_FROM poses a call on, with their shares of the copy's bandwidth. ``batches`` are those to
+    show, by default all.
     """
     rows = record["rows"]
     shown = sorted({row["poses"] for row in rows if not batches or row["poses"] in batches})

@@ -37,8 +37,8 @@ def should_compile(
         lifter: ``auto`` compiles those of this package, each of which is one graph.
         fabric: device and processes.
         steps: of the phase.
-        captured: the steps are replayed as CUDA graphs. ``auto`` does not compile those: what it gains there is
-            not yet measured. Both together do work, on an H200.
+        captured: the steps are replayed as CUDA graphs. ``auto`` does not compile those. Both together work
+            on an H200, but the gain is not yet measured.
     """
     if choice != "auto" or captured or fabric.device.type != "cuda" or fabric.world_size > 1:
         return choice == "on"
