@@ -74,15 +74,24 @@ def _steps(record: Any) -> Iterator[tuple[str, str]]:
 
 def _phases(log: Path) -> Iterator[tuple[str, str]]:
     """Time of a step in the second half of each phase, where steps are replayed."""
-    lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-    logged = [line for line in lines if {"step", "seconds", "phase", "arm"} <= line.keys()]
-    for (arm, phase), group in groupby(logged, key=lambda line: (line["arm"], line["phase"])):
+    logged = [line for line in _lines(log) if {"step", "seconds", "phase", "arm", "seed"} <= line.keys()]
+    for (arm, phase, seed), group in groupby(
+        logged, key=lambda line: (line["arm"], line["phase"], line["seed"])
+    ):
         half = list(group)
         half = half[len(half) // 2 :]
-        steps = half[-1]["step"] - half[0]["step"]
-        if steps > 0:
-            seconds = (half[-1]["seconds"] - half[0]["seconds"]) / steps
-            yield f"{arm}, {phase}", f"{1000 * seconds:.3g} ms a step"
+        steps, seconds = (half[-1][name] - half[0][name] for name in ("step", "seconds"))
+        if steps > 0 and seconds > 0:  # a phase that began anew has another clock
+            yield f"{arm}, {phase}, seed {seed}", f"{1000 * seconds / steps:.3g} ms a step"
+
+
+def _lines(log: Path) -> Iterator[dict[str, Any]]:
+    """The lines of a log. A step that was stopped may leave half a line at its end."""
+    for line in log.read_text().splitlines() if log.exists() else ():
+        try:
+            yield json.loads(line)
+        except ValueError:
+            continue
 
 
 def _errors(rows: Any) -> Iterator[tuple[str, str]]:

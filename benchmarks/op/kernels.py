@@ -1,9 +1,10 @@
 """Every variant of the kernels of `augment`: ``python -m benchmarks.op.kernels [--quick] [--json FILE]``.
 
 Forward and adjoint are called as ops, without autograd, and replayed from CUDA graphs over several sets of
-poses. First each variant must agree with the same op in float64. Then all variants of a batch are timed in
-alternating rounds beside a large copy. A time is a median over rounds. A share is that of the copy's
-bandwidth, if every input were read once and every result written once.
+poses. First each variant must agree with the same op in float64 on the CPU. Then forward, adjoint and a large
+copy are timed in alternating rounds, variant by variant. A time is a median over rounds. A share is that of
+the copy's bandwidth, if every input were read once and every result written once. Sequences are as many whole
+ones as fit the batch, at least one.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ CHAIN64 = Skeleton.declare("chain64", {f"j{i}": f"j{i - 1}" if i else None for i
 
 BATCHES = (1, 1024, 16_384, 131_072, 1_048_576, 4_194_304)
 LARGEST_NUMBERS = 1 << 28
-"""Joints a call at most: 4 M poses of 64 joints would need tens of gigabytes."""
+"""Fewer joints than these in a call: 4 M poses of 64 joints take tens of gigabytes."""
 
 
 @dataclass(frozen=True)
@@ -136,13 +137,17 @@ class Timed:
         return forward, _size(given) + _size([*self.cotangents, valid]) + _size(self.adjoint())
 
     def errors(self) -> dict[str, float]:
-        """Relative errors against the same op in float64, each that of the 999th of 1 000 poses."""
+        """Relative errors against the op in float64 on the CPU, each that of the 999th of 1 000 poses.
+
+        Raises:
+            RuntimeError: if other poses are valid there.
+        """
         exact = object.__new__(Timed)
         exact.given = AugmentArguments(*(_double(value) for value in self.given))
         exact.cotangents = tuple(_double(value) for value in self.cotangents)
         exact.bits, exact.results = self.bits, exact.forward()
         pose_3d, pose_2d, valid = self.results
-        if not torch.equal(valid, exact.results[2]):
+        if not torch.equal(valid.cpu(), exact.results[2]):
             raise RuntimeError("valid: expected the same poses as in float64")
         pairs = {"pose_3d": [(pose_3d, exact.results[0])], "pose_2d": [(pose_2d, exact.results[1])]}
         pairs["gradients"] = list(zip(self.adjoint(), exact.adjoint(), strict=True))
@@ -150,13 +155,15 @@ class Timed:
 
 
 def _double(value: Any) -> Any:
-    return value.double() if isinstance(value, Tensor) and value.is_floating_point() else value
+    if not isinstance(value, Tensor):
+        return value
+    return value.cpu().double() if value.is_floating_point() else value.cpu()
 
 
 def _error(found: Tensor, exact: Tensor) -> float:
     exact = exact.flatten(1)
     largest = exact.abs().amax(1).clamp_min(1e-6)
-    errors = (found.double().flatten(1) - exact).abs().amax(1) / largest
+    errors = (found.cpu().double().flatten(1) - exact).abs().amax(1) / largest
     return float(errors.quantile(0.999))
 
 
@@ -168,7 +175,7 @@ def checked(variants: dict[str, Variant], device: str) -> dict[str, dict[str, fl
     """The errors of each variant.
 
     Raises:
-        RuntimeError: if one is too large; nothing is timed then.
+        RuntimeError: if one is too large, or other poses are valid; nothing is timed then.
     """
     found = {name: Timed(variant, CHECKED, 0, device).errors() for name, variant in variants.items()}
     for name, errors in found.items():
@@ -182,24 +189,22 @@ def checked(variants: dict[str, Variant], device: str) -> dict[str, dict[str, fl
 
 def measure(variants: dict[str, Variant], poses: int, quick: bool, device: str) -> list[dict[str, Any]]:
     """One record a variant and direction: seconds a call, bytes, and the share of the copy's bandwidth."""
-    clock = clock_of(device, quick)
-    calls: dict[str, Call] = {}
-    traffic: dict[str, tuple[int, int]] = {}
-    for name, variant in variants.items():
-        if poses * variant.skeleton.num_joints > LARGEST_NUMBERS:
-            continue
-        timed = [Timed(variant, poses, seed, device) for seed in range(clock.sets_of_inputs(poses))]
-        calls[f"{name}: forward"] = clock.prepare([one.forward for one in timed], graph=True)
-        calls[f"{name}: adjoint"] = clock.prepare([one.adjoint for one in timed], graph=True)
-        traffic[name] = timed[0].bytes()
-    rounds = timed_rounds(calls | {"copy": _copy(clock, device)}, clock)
-    bandwidth = 2 * COPY_BYTES / statistics.median(rounds["copy"])
     rows = []
-    for name, moved in traffic.items():
-        for direction, size in zip(("forward", "adjoint"), moved, strict=True):
-            seconds = statistics.median(rounds[f"{name}: {direction}"])
-            share = size / seconds / bandwidth if poses >= BANDWIDTH_FROM else None
-            row = {"variant": name, "direction": direction, "poses": poses, "seconds": seconds}
+    for name, variant in variants.items():
+        if poses * variant.skeleton.num_joints >= LARGEST_NUMBERS:
+            continue
+        clock = clock_of(device, quick)
+        timed = [Timed(variant, poses, seed, device) for seed in range(clock.sets_of_inputs(poses))]
+        calls: dict[str, Call] = {
+            "forward": clock.prepare([one.forward for one in timed], graph=True),
+            "adjoint": clock.prepare([one.adjoint for one in timed], graph=True),
+            "copy": _copy(clock, device),
+        }
+        seconds = {way: statistics.median(times) for way, times in timed_rounds(calls, clock).items()}
+        bandwidth = 2 * COPY_BYTES / seconds["copy"]
+        for way, size in zip(("forward", "adjoint"), timed[0].bytes(), strict=True):
+            share = size / seconds[way] / bandwidth if poses >= BANDWIDTH_FROM else None
+            row = {"variant": name, "direction": way, "poses": poses, "seconds": seconds[way]}
             rows.append(row | {"bytes": size, "copy_bandwidth": bandwidth, "copy_share": share})
     return rows
 

@@ -66,7 +66,7 @@ class ReportOptions:
 
 PROGRAM = Program(
     "python benchmarks/op/ptxas_report.py",
-    "Show registers, spills and local memory of the CUDA kernels. If a kernel has any of both, end with 1.",
+    "Show registers, spills and local memory of the CUDA kernels. If a kernel has either, end with 1.",
     (ReportOptions,),
     positional="log",
 )

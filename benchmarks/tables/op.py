@@ -43,19 +43,19 @@ def gpu_kernels() -> Table:
 
 
 def gpu_host() -> Table:
+    from benchmarks.op.host_path import YARDSTICKS
+
     results = read(f"{GPU}_host_path")["results"]
-    names = [name for name in results[0]["seconds"] if name in results[0]["ratio"]]
     cells = [
         [
             name,
-            *(
-                f"{show_seconds(result['seconds'][name])}, {result['ratio'][name]:.2f} x"
-                for result in results
-            ),
+            *(f"{show_seconds(row['seconds'][name])}, {row['ratio'][name]:.2f} x" for row in results),
+            unit,
         ]
-        for name in names
+        for name, unit in YARDSTICKS.items()
     ]
-    return ("host time of a call", *(f"{result['batch']:,} poses" for result in results)), cells
+    heads = ("one pose" if row["batch"] == 1 else f"{row['batch']:,} poses" for row in results)
+    return ("host time of a call", *heads, "yardstick"), cells
 
 
 TABLES: Tables = {

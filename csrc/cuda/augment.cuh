@@ -96,9 +96,10 @@ template <class T>
 bool is_plain(const LaneArguments<T>& a) {
     return !a.options.exact && !a.propagate && !a.options.require_in_frame;
 }
+// The forward pass has said which poses left the screen.
 template <class T>
 bool is_plain(const LaneArguments<T>& a, const LaneGradients<T>& g) {
-    return is_plain(a) && !g.wants_rare();
+    return !a.options.exact && !a.propagate && !g.wants_rare();
 }
 
 // Calls `body` with the general kernels' variant for a call. Double is for checks, where time is no matter.

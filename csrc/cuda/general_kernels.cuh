@@ -15,9 +15,10 @@ constexpr int kSequenceWarps = 8;   // of a block of one sequence, at most
 constexpr int kSequenceChunk = 8;   // frames whose records a warp keeps
 constexpr int kFramesTogether = 4;  // that leave together
 
-// Warps that a multiprocessor should hold: more leave too few registers.
 template <class V>
 constexpr bool kIsDouble = sizeof(typename V::Number) == 8;
+
+// Warps that a multiprocessor should hold: more leave too few registers.
 template <class V, bool kSequences>
 constexpr int kGeneralForwardWarps = kIsDouble<V>               ? 8
                                      : V::kSlots == 2           ? 16

@@ -21,8 +21,8 @@ struct PerLane {
     POSEDA_DEVICE const X& operator[](int slot) const { return of[slot]; }
 };
 
-// Runs f(slot) for each joint of a lane. Unrolled, a PerLane stays in registers. In local memory nvcc 13.0 gave
-// two that live at a time the same place.
+// Runs f(slot) for each joint of a lane. Unrolled, a PerLane stays in registers. In local memory nvcc 13.0
+// gave two that live at a time the same place.
 template <class V, class F>
 POSEDA_DEVICE void each(const F& f) {
 #pragma unroll

@@ -72,7 +72,7 @@ class CudaClock:
     def __init__(self, quick: bool) -> None:
         self.rounds, self.slot = (5, 0.01) if quick else (11, 0.03)
         self.sizes: dict[int, int] = {}
-        self.captured: list[Any] = []
+        self.kept: list[Any] = []
 
     def sets_of_inputs(self, batch: int) -> int:
         """Enough that small inputs do not sit in the L1 cache of the previous replay."""
@@ -99,8 +99,9 @@ class CudaClock:
             captured = torch.cuda.CUDAGraph()
             with torch.cuda.graph(captured):
                 every()
-            self.captured.append((captured, calls))  # a graph does not keep what it reads
             prepared = captured.replay
+            self.kept.append((captured, calls))  # a graph does not keep what it reads
+        self.kept.append(prepared)  # or another call might get its id
         self.sizes[id(prepared)] = len(calls)
         return prepared
 

@@ -69,7 +69,7 @@ RECORDS: dict[str, Any] = {
 }
 
 LOG = [
-    {"step": step, "seconds": seconds, "phase": "lifter", "arm": "wide"}
+    {"step": step, "seconds": seconds, "phase": "lifter", "arm": "wide", "seed": 0}
     for step, seconds in ((50, 9.0), (100, 9.1), (150, 9.15), (200, 9.2))
 ]
 """The first steps of a phase take longest."""
@@ -92,7 +92,8 @@ def machine(tmp_path: Path) -> dict[str, str]:
     (tmp_path / "run").mkdir()
     results = [{"arm": "gpa_lpa", "split": "target_test", "mpjpe": 57.3}]
     (tmp_path / "run" / "results.json").write_text(json.dumps(results))
-    (tmp_path / "run" / "metrics.jsonl").write_text("\n".join(map(json.dumps, LOG)))
+    half = '{"step": 250, "sec'  # what a step that was stopped leaves
+    (tmp_path / "run" / "metrics.jsonl").write_text("\n".join([*map(json.dumps, LOG), half]))
     return {
         **os.environ,
         "PATH": f"{programs}:{os.environ['PATH']}",
@@ -137,7 +138,7 @@ def test_everything_is_run_once_and_ends_with_one_table(machine: dict[str, str])
     assert "coco17, adjoint, 1 poses" not in table
     assert "| host: forward, 1,024 poses | 4.75 times its yardstick |" in table
     assert "| step of the generator, simple_baseline, 1,024 poses | ours 10.3 ms, graphs 1.17 ms |" in table
-    assert "| wide, lifter | 1 ms a step |" in table
+    assert "| wide, lifter, seed 0 | 1 ms a step |" in table
     assert "| gpa_lpa, target_test | MPJPE 57.3 mm |" in table
     (kept,) = Path(machine["OUT"]).glob("*_table.md")
     assert kept.read_text().strip() == table.strip()
@@ -145,9 +146,20 @@ def test_everything_is_run_once_and_ends_with_one_table(machine: dict[str, str])
 
 
 def test_a_failed_step_is_reported_and_the_others_still_run(machine: dict[str, str]) -> None:
+    out = Path(machine["OUT"])
+    out.mkdir()
+    older = out / "NVIDIA_H100_80GB_training_step.json"
+    older.write_text(json.dumps({"results": []}))
     code, shown, calls = check(machine | {"STEP_FAILS": "3", "WITHOUT_XDIST": "1"})
     assert code == 1 and "| training | failed (3) |" in shown and "| adapt | passed |" in shown
+    assert not older.exists() and "step of the generator" not in shown
     assert not any(" -n 12" in call for call in calls)
+
+
+def test_other_options_for_the_adaptation(machine: dict[str, str]) -> None:
+    _, _, calls = check(machine | {"ADAPT": "--preset full --arms wide"})
+    (adapt,) = [call for call in calls if "poseda adapt" in call]
+    assert "--device cuda --preset full --arms wide --out" in adapt and "gpa_lpa" not in adapt
 
 
 def test_a_symbol_of_the_standard_library_fails_the_links(machine: dict[str, str]) -> None:

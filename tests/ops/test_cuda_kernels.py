@@ -177,11 +177,10 @@ def test_augment_at_the_edges_of_blocks(kernels: Any, batch: int, give: tuple[st
 def test_augment_of_the_smallest_and_the_largest_tree(
     kernels: Any, skeleton: Skeleton, dtype: torch.dtype, frames: int | None, plain: bool
 ) -> None:
-    batch = 37 if frames != 19 else 3
-    arguments = samples.augment_arguments(
-        batch, skeleton, give=samples.EVERYTHING, dtype=dtype, frames=frames
-    )
+    batch, give = 37 if frames != 19 else 3, (*samples.METHOD, "joint_mask") if plain else samples.EVERYTHING
+    arguments = samples.augment_arguments(batch, skeleton, give=give, dtype=dtype, frames=frames)
     call = augment_call(not plain, propagate=not plain, **arguments)
+    assert call.require_in_frame != plain
     check_augment_kernels(kernels, call, LEARNED + 1 if plain else ALL_GRADIENTS)
 
 
