@@ -4,7 +4,7 @@
 # of the op and of its host path, a training step with and without graphs, and one adaptation with its errors and the
 # time of its steps. A table at the end.
 #
-# Usage: bash benchmarks/gpu_check.sh [FOLDER]    results go to FOLDER (default: $OUT or benchmarks/results)
+# Usage: bash benchmarks/gpu_check.sh [FOLDER]    results go to FOLDER (default: $OUT or gpu-results)
 #
 # Needs torch with CUDA, nvcc, cmake, ninja, pybind11, scikit-build-core, pytest and hypothesis; pytest-xdist runs
 # tests side by side. A step that fails is reported and the others still run; the exit status is 1 if any failed. All
@@ -13,7 +13,7 @@
 set -uo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-results=$(realpath -m "${1:-${OUT:-benchmarks/results}}")
+results=$(realpath -m "${1:-${OUT:-gpu-results}}")
 mkdir -p "$results"
 export work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
