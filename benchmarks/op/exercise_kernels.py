@@ -9,11 +9,10 @@ import torch
 from torch import Tensor
 
 from poseda import ops
-from poseda.geometry.skeleton import BUILT_IN, H36M16, H36M17, Skeleton
+from poseda.geometry.skeleton import BUILT_IN, H36M16, H36M17
 from poseda.ops import samples
 
 DEVICE = torch.device("cuda")
-CHAIN64 = Skeleton.declare("chain64", {f"j{i}": f"j{i - 1}" if i else None for i in range(64)})
 
 
 def differentiate(results: tuple[Tensor, ...], inputs: list[Tensor]) -> None:
@@ -27,7 +26,9 @@ def exercise_augment() -> None:
         ("placement", "shared_camera", "shared_parameters", "bone_rotation"),
         ("root",),
     )
-    shapes = itertools.product((H36M16, H36M17, CHAIN64), (torch.float32, torch.float64), (None, 3), gives)
+    shapes = itertools.product(
+        (H36M16, H36M17, samples.CHAIN64), (torch.float32, torch.float64), (None, 3), gives
+    )
     for skeleton, dtype, frames, give in shapes:
         arguments = samples.augment_arguments(
             67, skeleton, give=give, dtype=dtype, device=DEVICE, frames=frames, rows=50

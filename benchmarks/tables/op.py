@@ -42,6 +42,25 @@ def gpu_kernels() -> Table:
     return table(read(f"{GPU}_kernels"), (1024, 131_072, 1_048_576))
 
 
+def gpu_plain() -> Table:
+    """A million poses by the general kernels, before the plain ones and with them."""
+    names = ("in sequences of 27", "mpi_inf_3dhp", "chain of 64")
+    seconds = [
+        {
+            (row["variant"], row["direction"]): row["seconds"]
+            for row in read(record)["rows"]
+            if row["poses"] == 1 << 20
+        }
+        for record in (f"{GPU}_kernels_before", f"{GPU}_kernels")
+    ]
+    cells = [
+        [f"{name}, {way}", *(show_seconds(found[name, way]) for found in seconds)]
+        for name in names
+        for way in ("forward", "adjoint")
+    ]
+    return ("1,048,576 poses", "before", "plain"), cells
+
+
 def gpu_host() -> Table:
     from benchmarks.op.host_path import YARDSTICKS
 
@@ -63,6 +82,7 @@ TABLES: Tables = {
     "op-speed": op_speed,
     "op-stages": op_stages,
     "gpu-kernels": gpu_kernels,
+    "gpu-plain": gpu_plain,
     "gpu-host": gpu_host,
 }
 """Those of this module by the name in their mark."""

@@ -119,7 +119,7 @@ class PoseAugment(nn.Module):
         Raises:
             ValueError: if the seed is no int64.
         """
-        state = random.random_state(seed, self._buffers["focal"].device)  # type: ignore[union-attr]
+        state = random.random_state(seed, self.camera.focal.device)
         if hasattr(self, "rng_state"):
             self.rng_state.copy_(state)  # in place, for graphs that read it
             self._serial = streams.new_serial(self, self._serial)

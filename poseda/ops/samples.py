@@ -23,6 +23,9 @@ EVERYTHING = (*METHOD, "joint_mask", "aspect")
 OPTIONAL = (*EVERYTHING, "bone_scale", "root", "shared_camera", "shared_parameters")
 """All names `augment_arguments` understands."""
 
+CHAIN64 = Skeleton.declare("chain64", {f"j{i}": f"j{i - 1}" if i else None for i in range(64)})
+"""The largest tree that the op takes, and the deepest."""
+
 DISTINCT = 16384
 """Larger batches repeat their poses, so that a benchmark of millions is drawn fast."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 from unittest.mock import patch
@@ -126,6 +127,25 @@ def test_a_record_holds_what_the_tables_show(tmp_path: Path, monkeypatch: pytest
     assert (
         f"| simple_baseline | {row['parameters']:,} | lifter | 1s | 1s | 2s | 1s | 1.00x | 2.00x |" in lines
     )
+
+
+def test_steps_are_timed_in_the_precision_of_their_configuration(
+    domains: Domains, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def timed(calls: dict[str, Call], clock: Clock) -> dict[str, list[float]]:
+        seen.append(torch.backends.cuda.matmul.fp32_precision)
+        return {name: [1.0] for name in calls}
+
+    monkeypatch.setattr(bench_step, "timed_rounds", timed)
+    monkeypatch.setattr(StepBench, "shares", lambda *_: {})
+    before = torch.backends.cuda.matmul.fp32_precision
+    config = step_config("simple_baseline", 16, "cpu", 16)
+    for precision in ("tf32", "32-true"):
+        bench_step.measure(replace(config, precision=precision), domains.adaptation(), 2)
+    assert seen == ["tf32", "ieee"]
+    assert torch.backends.cuda.matmul.fp32_precision == before
 
 
 def test_every_lifter_may_be_asked_for() -> None:

@@ -38,7 +38,7 @@ ALL_GRADIENTS = (1 << len(DIFFERENTIABLE)) - 1
 NAMES = list(DIFFERENTIABLE)
 LEARNED = sum(1 << NAMES.index(name) for name in samples.LEARNED)
 """The gradients that a training step wants. Only they, and the source's, have kernels of their own."""
-CHAIN64 = Skeleton.declare("chain64", {f"j{i}": f"j{i - 1}" if i else None for i in range(64)})
+CHAIN64 = samples.CHAIN64
 STAR64 = Skeleton.declare("star64", {f"j{i}": "j0" if i else None for i in range(64)})
 TREE33 = Skeleton.declare("tree33", {f"j{i}": f"j{(i - 1) * 5 % i}" if i else None for i in range(33)})
 PAIR = Skeleton.declare("pair", {"root": None, "tip": "root"})
@@ -186,8 +186,10 @@ def test_augment_of_the_smallest_and_the_largest_tree(
     arguments = samples.augment_arguments(batch, skeleton, give=give, dtype=dtype, frames=frames)
     call = augment_call(not plain, propagate=not plain, **arguments)
     assert call.require_in_frame != plain
-    # A box of two joints can be much smaller than the numbers that span it, and a chain of 64 adds many.
-    check_augment_kernels(kernels, call, LEARNED + 1 if plain else ALL_GRADIENTS, rounding=3.0)
+    # Boxes of two joints can be much smaller than the numbers that span them, and chains of 64 add many.
+    # Exact placement has twice the limit in any case.
+    wanted, rounding = (LEARNED + 1, 2.0) if plain else (ALL_GRADIENTS, 1.0)
+    check_augment_kernels(kernels, call, wanted, rounding)
 
 
 @pytest.mark.parametrize("frames", [2, 5, 16, 17, 40, 150])
@@ -210,7 +212,7 @@ def test_learned_parameters_of_poses_that_may_leave_the_screen(
     arguments["placement"][arguments["placement_index"][:5], 0] = 0.999
     call = augment_call(False, **arguments)
     assert call.require_in_frame
-    valid = check_augment_kernels(kernels, call, LEARNED + 1, rounding=3.0)
+    valid = check_augment_kernels(kernels, call, LEARNED + 1)
     assert 0 < valid.sum() < 37, "some leave the screen"
 
 
