@@ -27,6 +27,7 @@ from poseda.bench.record import RIVALS, machine, stage_table, table
 from poseda.bench.rivals import COMPILE_MODES, Augment, Compiled, Problem, poseaug_style
 from poseda.ops import reference
 from poseda.ops.samples import LEARNED
+from poseda.runs.atomic import write_json
 
 AGREEMENT = 1e-4
 """Largest error of a pose (or of its gradient), relative to its norm, at which contestants agree."""
@@ -58,7 +59,8 @@ def run(
         device: "cpu", "cuda" or "cuda:1".
         batches: numbers of poses a call.
         threads: numbers of CPU threads (one entry is used on CUDA).
-        json_path: file to write, ``-`` for stdout, or None.
+        json_path: file to write, ``-`` for stdout, or None. A file holds what is measured, also when the rest
+            is stopped.
         quick: fewer and shorter rounds and one compile mode, on CUDA one compiled program for all batches:
             for a first look.
         with_pose_gradient: also ask for the gradient of pose_3d, beside that of the learned parameters.
@@ -71,8 +73,10 @@ def run(
     """
     from rich.console import Console
 
-    console = Console(stderr=str(json_path) == "-")
-    before, results = torch.get_num_threads(), []
+    to_stdout = str(json_path) == "-"
+    console = Console(stderr=to_stdout)
+    before, results = torch.get_num_threads(), list[dict[str, Any]]()
+    record: dict[str, Any] = {"machine": machine(device), "results": results}
     try:
         for count in threads if torch.device(device).type == "cpu" else threads[:1]:
             torch.set_num_threads(count)
@@ -80,24 +84,19 @@ def run(
                 for direction in DIRECTIONS:
                     with console.status(f"{device}, {count} threads, batch {batch:,}, {direction}"):
                         results.append(_measure(device, count, batch, direction, quick, with_pose_gradient))
+                    if json_path is not None and not to_stdout:
+                        write_json(Path(json_path), record)
     finally:
         torch.set_num_threads(before)
     console.print(table(results))
     with console.status(f"{device}, stages"):
-        stages = _measure_stages(device, quick)
-    console.print(stage_table(stages))
-    if json_path is not None:
-        _write({"machine": machine(device), "results": results, "stages": stages}, json_path)
+        record["stages"] = _measure_stages(device, quick)
+    console.print(stage_table(record["stages"]))
+    if to_stdout:
+        print(json.dumps(record, indent=1))
+    elif json_path is not None:
+        write_json(Path(json_path), record)
     return results
-
-
-def _write(record: dict[str, Any], json_path: str | Path) -> None:
-    text = json.dumps(record, indent=1) + "\n"
-    if str(json_path) == "-":
-        print(text, end="")
-        return
-    Path(json_path).parent.mkdir(parents=True, exist_ok=True)
-    Path(json_path).write_text(text)
 
 
 def _measure(

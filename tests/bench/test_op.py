@@ -79,6 +79,22 @@ def test_record_holds_what_the_table_shows(tmp_path: Path, monkeypatch: pytest.M
     assert len(lines) == 6 + 3 + len(bench.STAGES) + 1
 
 
+def test_what_was_measured_is_kept_when_the_rest_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measure(device: str, threads: int, batch: int, direction: str, *_: bool) -> dict[str, Any]:
+        if direction != "forward":
+            raise KeyboardInterrupt
+        return {"batch": batch, "direction": direction}
+
+    monkeypatch.setattr(bench, "_measure", measure)
+    path = tmp_path / "results" / "cpu.json"
+    with pytest.raises(KeyboardInterrupt):
+        bench.run(batches=(2,), threads=(1,), json_path=path)
+    record = json.loads(path.read_text())
+    assert record["results"] == [{"batch": 2, "direction": "forward"}] and "stages" not in record
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [

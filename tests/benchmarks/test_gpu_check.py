@@ -156,6 +156,13 @@ def test_a_failed_step_is_reported_and_the_others_still_run(machine: dict[str, s
     assert not any(" -n 12" in call for call in calls)
 
 
+def test_what_a_step_measured_before_its_time_was_over_is_kept(machine: dict[str, str]) -> None:
+    code, shown, _ = check(machine | {"STEP_FAILS": "124"})
+    assert code == 1 and "| training | failed (124) |" in shown and "step of the generator" in shown
+    record = Path(machine["OUT"]) / "NVIDIA_H100_80GB_training_step.json"
+    assert json.loads(record.read_text())["results"] == RECORDS["step"]
+
+
 def test_other_options_for_the_adaptation(machine: dict[str, str]) -> None:
     _, _, calls = check(machine | {"ADAPT": "--preset full --arms wide"})
     (adapt,) = [call for call in calls if "poseda adapt" in call]
