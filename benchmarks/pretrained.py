@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -205,7 +205,7 @@ def train(options: PretrainedOptions, recipe: RunConfig) -> dict[str, Any]:
     begun, packed = RunFolder(options.out), RunFolder(options.install)
     tensors, notes = begun.weights(0, "wide", "lifter").load()
     packed.weights(0, "wide", "lifter").path.parent.mkdir(parents=True, exist_ok=True)
-    packed.weights(0, "wide", "lifter").save(tensors, notes)
+    packed.weights(0, "wide", "lifter").save(in_half(tensors), notes)
     record = begun.read_record()
     neutral = replace(RunConfig(), arms=("wide",), gate="off")
     kept = {name: getattr(prepared.config, name) for name in ("preset", "wide", "views", "detector")}
@@ -231,13 +231,21 @@ def learn_postures(options: PretrainedOptions, size: float) -> dict[str, Any]:
 
     data = sources(options.motion, size).adaptation()
     network = learn(data.source, data.skeleton)
-    half = {name: value.half() for name, value in pack_module("postures", network).items()}
-    save_checkpoint(options.install / POSTURES.name, half, {"steps": STEPS})
+    tensors = in_half(pack_module("postures", network))
+    save_checkpoint(options.install / POSTURES.name, tensors, {"steps": STEPS})
     return {
         "steps": STEPS,
         "bytes": (options.install / POSTURES.name).stat().st_size,
         **account(network, data.source, data.source_val),
     }
+
+
+def in_half(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights as they are installed: half the bytes, and rounded to 11 bits.
+
+    The card's errors are of these; all computing stays in float32.
+    """
+    return {name: value.half() if value.is_floating_point() else value for name, value in tensors.items()}
 
 
 def sources(motion: Sequence[Path], size: float) -> OwnDomains:

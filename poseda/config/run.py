@@ -375,7 +375,7 @@ def preset(name: Preset) -> RunConfig:
             training=LifterTrainingConfig(pretrain_steps=450, adapt_steps=450, ema=0.99),
             generator_training=GeneratorTrainingConfig(steps=550),
             alignment=AlignmentConfig(steps=400),
-            wide=WideConfig(width=256, steps=1200, ema=0.995, target_steps=300),
+            wide=WideConfig(width=256, blocks=4, steps=1200, ema=0.995, target_steps=300),
         )
     if name == "full":
         return RunConfig(
@@ -384,7 +384,7 @@ def preset(name: Preset) -> RunConfig:
             training=LifterTrainingConfig(pretrain_steps=20000, adapt_steps=20000, batch=1024, ema=0.999),
             generator_training=GeneratorTrainingConfig(steps=20000, batch=1024),
             alignment=AlignmentConfig(steps=10000),
-            wide=WideConfig(width=1024, steps=40000, batch=1024, ema=0.999, target_steps=8000),
+            wide=WideConfig(width=768, steps=40000, batch=1024, ema=0.999, target_steps=8000),
             save_every=1000,
         )
     if name in ("auto", "default"):

@@ -74,9 +74,9 @@ class WideConfig:
 
     lifter: str = "residual"
     """Family of the lifter behind the virtual camera. Any that takes more than two numbers a joint."""
-    width: Annotated[int, Above(0)] = 512
+    width: Annotated[int, Above(0)] = 384
     """Features in each hidden layer of the families residual and simple_baseline."""
-    blocks: Annotated[int, Above(0)] = 2
+    blocks: Annotated[int, Above(0)] = 6
     """Number of blocks, for families that have a choice."""
     steps: Annotated[int, Above(0)] = 6000
     """Steps of the training."""

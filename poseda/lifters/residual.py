@@ -1,4 +1,4 @@
-"""A residual network with layer normalisation, for single frames: it keeps what masks leave of a pose."""
+"""A residual network normalised inside its blocks, for single frames: it keeps what masks leave of a pose."""
 
 from __future__ import annotations
 
@@ -9,20 +9,31 @@ from poseda.lifters.dropout import Dropout
 from poseda.lifters.registry import SingleFrameLifter, register_lifter, start_small
 
 
-def layer(inputs: int, outputs: int, dropout: float) -> nn.Sequential:
-    """Linear layer, layer normalisation, GELU, dropout."""
-    return nn.Sequential(nn.Linear(inputs, outputs), nn.LayerNorm(outputs), nn.GELU(), Dropout(dropout))
-
-
 class Block(nn.Module):
-    """Two layers with a skip around them: (N, width) to (N, width)."""
+    """Layer normalisation and two layers with a skip around them: (N, width) to (N, width).
+
+    The skip is never normalised, and at first the block adds a constant: so many blocks learn as soon as one
+    (Xiong et al., ICML 2020, arXiv 2002.04745).
+    """
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
-        self.layers = nn.Sequential(layer(width, width, dropout), layer(width, width, dropout))
+        self.layers = nn.Sequential(
+            nn.LayerNorm(width),
+            nn.Linear(width, width),
+            nn.GELU(),
+            Dropout(dropout),
+            nn.Linear(width, width),
+        )
+        nn.init.zeros_(self.layers[-1].weight)
 
     def forward(self, features: Tensor) -> Tensor:
         return features + self.layers(features)
+
+
+def trunk(inputs: int, width: int, blocks: int, dropout: float = 0.0) -> list[nn.Module]:
+    """Modules (N, inputs) to (N, width), for an output layer behind them."""
+    return [nn.Linear(inputs, width), *(Block(width, dropout) for _ in range(blocks)), nn.LayerNorm(width)]
 
 
 @register_lifter("residual")
@@ -50,15 +61,14 @@ class Residual(SingleFrameLifter):
         self,
         skeleton: Skeleton,
         frames: int = 1,
-        width: int = 512,
-        blocks: int = 2,
-        dropout: float = 0.05,
+        width: int = 384,
+        blocks: int = 6,
+        dropout: float = 0.0,
         in_channels: int = 2,
     ) -> None:
         super().__init__(skeleton, frames, in_channels)
         self.network = nn.Sequential(
-            layer(self.joints * in_channels, width, dropout),
-            *(Block(width, dropout) for _ in range(blocks)),
+            *trunk(self.joints * in_channels, width, blocks, dropout),
             nn.Linear(width, (self.joints - 1) * 3),
         )
         start_small(self.network[-1])

@@ -17,7 +17,7 @@ from poseda.lifters import directions
 from poseda.lifters.flip import mirror, mirror_order
 from poseda.lifters.observation import Observation, channels, encode, turned
 from poseda.lifters.registry import build
-from poseda.lifters.residual import Block, layer
+from poseda.lifters.residual import trunk
 
 SCENE_WIDTH = 256
 """Features of the scene network's hidden layers."""
@@ -69,8 +69,7 @@ class WideLifter(nn.Module):
         self.lifter = build(family, skeleton, frames, in_channels=size, **options)
         self.target_frame: int | None = getattr(self.lifter, "target_frame", None)
         self.scene = nn.Sequential(
-            layer(skeleton.num_joints * size, SCENE_WIDTH, 0.0),
-            Block(SCENE_WIDTH, 0.0),
+            *trunk(skeleton.num_joints * size, SCENE_WIDTH, blocks=1),
             nn.Linear(SCENE_WIDTH, skeleton.num_joints + len(directions.GRID)),
         )
         self.register_buffer("usual_lengths", torch.full((skeleton.num_groups,), 0.25))

@@ -59,6 +59,8 @@ class LifterPhase:
     """
 
     can_collapse = False
+    betas = (0.9, 0.999)
+    """Decays a step of Adam's two moments."""
 
     def __init__(
         self,
@@ -78,6 +80,7 @@ class LifterPhase:
         optimizer = torch.optim.AdamW(
             lifter.parameters(),
             config.learning_rate,
+            self.betas,
             weight_decay=config.weight_decay,
             # A fused step unscales the gradients itself, too late for them to be clipped.
             fused=not self._scales_gradients,

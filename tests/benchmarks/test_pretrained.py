@@ -13,6 +13,7 @@ from benchmarks.pretrained import main
 from poseda import pretrained
 from poseda.geometry.anatomy import DEGREES, RANGES, posed
 from poseda.inference import AdaptedLifter
+from poseda.runs import RunFolder
 
 
 def test_a_lifter_is_trained_and_packed_with_its_card(
@@ -31,6 +32,11 @@ def test_a_lifter_is_trained_and_packed_with_its_card(
     file = packed / "seed0" / "wide" / "lifter.safetensors"
     assert card["bytes"] == file.stat().st_size and f"{card['bytes']:,} bytes" in capsys.readouterr().out
     assert AdaptedLifter.load(packed).wide
+    trained, installed = (
+        RunFolder(folder).weights(0, "wide", "lifter").load()[0] for folder in (tmp_path / "run", packed)
+    )
+    assert trained.keys() == installed.keys()
+    assert all(installed[name].equal(value.half()) for name, value in trained.items())
     assert str(tmp_path) not in (packed / "config.json").read_text()
 
 

@@ -56,7 +56,7 @@ def footage(tmp_path: Path) -> Path:
 def test_its_card_names_the_data_their_makers_and_its_size() -> None:
     card = pretrained.card()
     file = RunFolder(pretrained.FOLDER).weights(0, "wide", "lifter").path
-    assert card["bytes"] == file.stat().st_size <= 8_000_000
+    assert card["bytes"] == file.stat().st_size <= 5_000_000
     assert "mocap.cs.cmu.edu" in card["attribution"] and "NSF EIA-0196217" in card["attribution"]
     assert card["poses"] > 50_000 and "embedded source domain" in card["trained_on"]
     text = (pretrained.FOLDER / "config.json").read_text()
@@ -106,9 +106,10 @@ def adapted(footage: Path, tmp_path: Path) -> Path:
 
 
 def test_adapting_to_footage_begins_with_it(adapted: Path) -> None:
-    packed = RunFolder(pretrained.FOLDER).weights(0, "wide", "lifter").load()[0]
-    assert equal(weights(adapted, "wide"), packed)
+    installed = RunFolder(pretrained.FOLDER).weights(0, "wide", "lifter").load()[0]
     taught = weights(adapted, "wide_target")
+    packed = {name: value.to(taught[name].dtype) for name, value in installed.items()}
+    assert equal(weights(adapted, "wide"), packed)
     assert taught.keys() == packed.keys() and not equal(taught, packed)
     change = sum(float((taught[name] - packed[name]).square().sum()) for name in packed)
     size = sum(float(packed[name].square().sum()) for name in packed)

@@ -1,4 +1,4 @@
-"""What the graph and attention lifters are made of, against hand-worked numbers and against torch."""
+"""What the residual, graph and attention lifters are made of, against hand-worked numbers and against torch."""
 
 import pytest
 import torch
@@ -9,6 +9,7 @@ from poseda.geometry.skeleton import COCO17, H36M16, MPI_INF_3DHP, Skeleton
 from poseda.lifters.attention import Attention, AttentionBlock
 from poseda.lifters.dstformer import DualStreamBlock
 from poseda.lifters.graph import NodeNorm, NonLocal
+from poseda.lifters.residual import Block
 from poseda.lifters.semgcn import SemanticGraphConv
 from poseda.lifters.stgcn import (
     GraphBlock,
@@ -209,3 +210,20 @@ def test_the_two_streams_are_averaged_at_first_and_weighed_once_trained():
     torch.testing.assert_close(block(features), space_time)
     nn.init.constant_(block.choose.bias[1:], 100.0)
     torch.testing.assert_close(block(features), time_space)
+
+
+def test_an_untrained_residual_block_hands_its_input_on_and_yet_learns():
+    block = Block(8, 0.0)
+    features = torch.randn(4, 8)
+    torch.testing.assert_close(block(features), features + block.layers[-1].bias)
+    block(features).square().sum().backward()
+    assert block.layers[-1].weight.grad.norm() > 0
+
+
+def test_a_residual_block_never_normalises_its_skip():
+    block = Block(8, 0.0)
+    nn.init.normal_(block.layers[-1].weight)
+    features = torch.randn(4, 8)
+    added = block(features) - features
+    assert added.norm() > 0
+    torch.testing.assert_close(block(100 * features) - 100 * features, added, rtol=1e-3, atol=1e-3)
