@@ -42,6 +42,9 @@ SET_HERE = ("arms", "gate", "seeds", "data", "target", "source", "lifter", "fram
 TRAINING = ("motion", "attribution", "described", "out")
 """Options without which no lifter is trained."""
 
+PARTS = ("score_only", "postures_only", "scene_only")
+"""Options that keep the lifter in --install, and make a part of what is packed."""
+
 
 @dataclass(frozen=True)
 class PretrainedOptions:
@@ -61,6 +64,8 @@ class PretrainedOptions:
     """Train nothing: score the lifter in --install and write its errors into the card."""
     postures_only: bool = False
     """Keep the lifter in --install, and learn anew the postures that it rehearses."""
+    scene_only: bool = False
+    """Keep the lifter in --install, and train its scene network anew: of the tilt and expected errors."""
     clips: tuple[Annotated[Path, Found()], ...] = ()
     """Real detections with 3D, as for benchmarks.real, to score each view of."""
     domains: tuple[Annotated[Path, Found()], ...] = ()
@@ -70,9 +75,10 @@ class PretrainedOptions:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.score_only and self.postures_only:
-            raise ConfigError("score_only", "expected it without <postures_only>, got both", "postures_only")
-        needed = () if self.score_only else ("motion",) if self.postures_only else TRAINING
+        asked = [name for name in PARTS if getattr(self, name)]
+        if len(asked) > 1:
+            raise ConfigError(asked[0], f"expected it without <{asked[1]}>, got both", asked[1])
+        needed = () if self.score_only else ("motion",) if asked else TRAINING
         for name in needed:
             if not getattr(self, name):
                 raise ConfigError(name, "expected a value, or <score_only>, got none", "score_only")
@@ -108,9 +114,11 @@ def run(arguments: list[str]) -> int:
 
     options, recipe = read(PROGRAM, arguments, make)
     try:
-        kept = options.score_only or options.postures_only
+        kept = any(getattr(options, name) for name in PARTS)
         card = read_card(options.install) if kept else train(options, recipe)
-        if not options.score_only:
+        if options.scene_only:
+            card |= learn_scene(options, recipe)
+        elif not options.score_only:
             card["postures"] = learn_postures(options, recipe.domain_size)
         card |= errors(options)
     except ValueError as error:
@@ -222,6 +230,63 @@ def train(options: PretrainedOptions, recipe: RunConfig) -> dict[str, Any]:
         "versions": versions(),
         "source_val_mm": next(row["mpjpe"] for row in results if row["split"] == "source_val"),
     }
+
+
+def learn_scene(options: PretrainedOptions, recipe: RunConfig) -> dict[str, Any]:
+    """Train the scene network beside the packed lifter and pack it; returns the card's entries.
+
+    The lifter inside is frozen. Its size and views are those that it was trained with; steps and rates are
+    those of the recipe.
+    """
+    import torch
+
+    from poseda.config import from_json
+    from poseda.lifters.sizes import build_wide
+    from poseda.runs import RunFolder
+    from poseda.runs.checkpoint import unpack_module
+    from poseda.training.calibration import calibrate
+    from poseda.training.fabric import layer_precision, start_fabric
+    from poseda.training.pairs import TrainingData
+    from poseda.training.wide import ViewSource, WidePhase, options_of
+
+    before = from_json(json.loads((options.install / "config.json").read_text())["config"])
+    config = replace(recipe, wide=replace(recipe.wide, width=before.wide.width, blocks=before.wide.blocks))
+    config = replace(config, views=before.views, detector=before.detector)
+    fabric = start_fabric(config)
+    data = TrainingData.load(sources(options.motion, recipe.domain_size).adaptation(), fabric.device)
+    assert data.held is not None
+    file = RunFolder(options.install).weights(0, "wide", "lifter")
+    tensors, notes = file.load()
+    torch.manual_seed(0)
+    lifter = build_wide(config, data.skeleton)
+    kept = {name: value for name, value in tensors.items() if not name.startswith(SCENE)}
+    fresh = {f"lifter.{name}": value for name, value in lifter.state_dict().items()}
+    unpack_module("lifter", lifter, {**fresh, **kept})
+    lifter.lifter.requires_grad_(False)
+    rng, own = (torch.Generator(fabric.device).manual_seed(seed) for seed in (0, 1))
+    held = ViewSource(replace(data, source=data.held), config, 1, own)
+    phase = WidePhase(
+        *(
+            lifter,
+            ViewSource(data, config, 0, rng),
+            data.skeleton,
+            options_of(config),
+            config.wide.steps,
+            fabric,
+        ),
+        wide=config.wide,
+        finish=lambda trained: calibrate(trained, held),
+    )
+    with layer_precision(config, fabric.device):
+        for step in range(config.wide.steps):
+            phase.step(step)
+        found = phase.result()
+    file.save(in_half(found), notes)
+    return {"scene_steps": config.wide.steps, "bytes": file.path.stat().st_size}
+
+
+SCENE = "lifter.scene."
+"""What the names of the scene network's weights begin with."""
 
 
 def learn_postures(options: PretrainedOptions, size: float) -> dict[str, Any]:

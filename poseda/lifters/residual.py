@@ -18,22 +18,12 @@ class Block(nn.Module):
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.LayerNorm(width),
-            nn.Linear(width, width),
-            nn.GELU(),
-            Dropout(dropout),
-            nn.Linear(width, width),
-        )
-        nn.init.zeros_(self.layers[-1].weight)
+        inner, output = nn.Linear(width, width), nn.Linear(width, width)
+        nn.init.zeros_(output.weight)
+        self.layers = nn.Sequential(nn.LayerNorm(width), inner, nn.GELU(), Dropout(dropout), output)
 
     def forward(self, features: Tensor) -> Tensor:
         return features + self.layers(features)
-
-
-def trunk(inputs: int, width: int, blocks: int, dropout: float = 0.0) -> list[nn.Module]:
-    """Modules (N, inputs) to (N, width), for an output layer behind them."""
-    return [nn.Linear(inputs, width), *(Block(width, dropout) for _ in range(blocks)), nn.LayerNorm(width)]
 
 
 @register_lifter("residual")
@@ -68,7 +58,9 @@ class Residual(SingleFrameLifter):
     ) -> None:
         super().__init__(skeleton, frames, in_channels)
         self.network = nn.Sequential(
-            *trunk(self.joints * in_channels, width, blocks, dropout),
+            nn.Linear(self.joints * in_channels, width),
+            *(Block(width, dropout) for _ in range(blocks)),
+            nn.LayerNorm(width),
             nn.Linear(width, (self.joints - 1) * 3),
         )
         start_small(self.network[-1])

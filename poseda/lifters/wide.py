@@ -17,10 +17,7 @@ from poseda.lifters import directions
 from poseda.lifters.flip import mirror, mirror_order
 from poseda.lifters.observation import Observation, channels, encode, turned
 from poseda.lifters.registry import build
-from poseda.lifters.residual import trunk
-
-SCENE_WIDTH = 256
-"""Features of the scene network's hidden layers."""
+from poseda.lifters.scene import scene_network
 
 ERROR_RANGE = (-4.0, 0.5)
 """Bounds of the log of an error in metres: 18 mm to 1.6 m."""
@@ -68,10 +65,8 @@ class WideLifter(nn.Module):
         size = channels(skeleton)
         self.lifter = build(family, skeleton, frames, in_channels=size, **options)
         self.target_frame: int | None = getattr(self.lifter, "target_frame", None)
-        self.scene = nn.Sequential(
-            *trunk(skeleton.num_joints * size, SCENE_WIDTH, blocks=1),
-            nn.Linear(SCENE_WIDTH, skeleton.num_joints + len(directions.GRID)),
-        )
+        told = skeleton.num_joints + len(directions.GRID)
+        self.scene = scene_network(skeleton.num_joints * size, told)
         self.register_buffer("usual_lengths", torch.full((skeleton.num_groups,), 0.25))
         even = torch.full((len(directions.GRID),), 1 / len(directions.GRID))
         self.register_buffer("log_prior", even.log())

@@ -148,7 +148,7 @@ def test_a_lifter_can_be_trained_from_scratch(footage: Path, tmp_path: Path) -> 
     [
         (
             ["--target", "{file}", "--wide.width", "64"],
-            "--wide.width: expected 512, that of the package's lifter",
+            "--wide.width: expected 384, that of the package's lifter",
         ),
         (["--target", "{file}", "--wide.steps", "9"], "--wide.steps: expected --from-scratch beside it"),
         (
@@ -200,7 +200,7 @@ def on_footage(out: Path, **options: Any) -> RunConfig:
 def test_a_program_that_asks_for_another_size_is_told_before_anything_is_written(tmp_path: Path) -> None:
     data = EmbeddedDomains(size=0.05).adaptation()
     own = OwnDomains("gym", data, "0" * 64, {})
-    with pytest.raises(ValueError, match=r"wide\.width: expected 512, that of the package's lifter, or"):
+    with pytest.raises(ValueError, match=r"wide\.width: expected 384, that of the package's lifter, or"):
         training.prepare(on_footage(tmp_path / "r"), own)
     fits = replace(WideConfig(), **{k.removeprefix("wide."): v for k, v in pretrained.size().items()})
     dog = Skeleton.declare("dog", {"hip": None, "chest": "hip", "nose": "chest", "tail": "hip"})

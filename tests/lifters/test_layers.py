@@ -1,4 +1,4 @@
-"""What the residual, graph and attention lifters are made of, against hand-worked numbers and against torch."""
+"""What residual, graph and attention lifters are made of, against hand-worked numbers and against torch."""
 
 import pytest
 import torch
