@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.pretrained import main
+from benchmarks.pretrained import SCENE, main
 from poseda import pretrained
 from poseda.geometry.anatomy import DEGREES, RANGES, posed
 from poseda.inference import AdaptedLifter
@@ -37,6 +37,14 @@ def test_a_lifter_is_trained_and_packed_with_its_card(
     )
     assert trained.keys() == installed.keys()
     assert all(installed[name].equal(value.half()) for name, value in trained.items())
+
+    given = ["--scene-only", "--motion", str(motion), "--install", str(packed), "--preset", "tiny"]
+    assert main([*given, "--wide.steps", "3", "--device", "cpu"]) == 0
+    again = RunFolder(packed).weights(0, "wide", "lifter").load()[0]
+    changed = {name for name in installed if not again[name].equal(installed[name])}
+    assert changed and all(name.startswith(SCENE) or "log_" in name for name in changed)
+    assert json.loads((packed / "card.json").read_text())["scene_steps"] == 3
+    assert AdaptedLifter.load(packed).wide
     assert str(tmp_path) not in (packed / "config.json").read_text()
 
 
