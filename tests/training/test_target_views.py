@@ -35,7 +35,7 @@ SHORT = WideConfig(width=16, blocks=1, batch=16, target_steps=8, target_views=8)
 ON = {
     "reprojection_loss": {"weight_reprojection": 1.0},
     "length_loss": {"weight_lengths": 1.0},
-    "speed_loss": {"weight_speed": 1.0, "fastest": 0.1},
+    "speed_loss": {"weight_speed": 1.0, "fastest": 0.001},
     "consistency_loss": {"weight_consistency": 1.0},
 }
 ALL_ON: dict[str, float] = {name: weight for one in ON.values() for name, weight in one.items()}
