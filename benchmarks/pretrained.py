@@ -3,6 +3,7 @@
 It trains the arm wide on the embedded source domain and on motion capture, and puts what `poseda lift` needs
 into ``--install``, with a card. Beside it goes a network that draws postures of the same motion, which the
 lifter rehearses while it learns a target. No picture, no detection and no 3D of any footage is learned from.
+``--scene-only`` and ``--postures-only`` train one of its parts again.
 Clips and domains are lifted for the card's errors alone; with ``--score-only`` they are all that is done.
 """
 
@@ -44,6 +45,9 @@ TRAINING = ("motion", "attribution", "described", "out")
 
 PARTS = ("score_only", "postures_only", "scene_only")
 """Options that keep the lifter in --install, and make a part of what is packed."""
+
+SCENE = "lifter.scene."
+"""What the names of the scene network's weights begin with."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,8 @@ def run(arguments: list[str]) -> int:
         kept = any(getattr(options, name) for name in PARTS)
         card = read_card(options.install) if kept else train(options, recipe)
         if options.scene_only:
+            earlier = {"views", "domains"}  # errors with the scene network of before
+            card = {name: entry for name, entry in card.items() if name not in earlier}
             card |= learn_scene(options, recipe)
         elif not options.score_only:
             card["postures"] = learn_postures(options, recipe.domain_size)
@@ -237,23 +243,31 @@ def learn_scene(options: PretrainedOptions, recipe: RunConfig) -> dict[str, Any]
 
     The lifter inside is frozen. Its size and views are those that it was trained with; steps and rates are
     those of the recipe.
+
+    Raises:
+        ValueError: if the training ends with weights that are not finite; nothing is packed then.
     """
     import torch
 
-    from poseda.config import from_json
+    from poseda.config import PACKAGED, from_json
+    from poseda.evaluation.evaluate import evaluate
+    from poseda.inference import AdaptedLifter
     from poseda.lifters.sizes import build_wide
     from poseda.runs import RunFolder
     from poseda.runs.checkpoint import unpack_module
+    from poseda.runs.origin import versions
     from poseda.training.calibration import calibrate
     from poseda.training.fabric import layer_precision, start_fabric
     from poseda.training.pairs import TrainingData
     from poseda.training.wide import ViewSource, WidePhase, options_of
 
     before = from_json(json.loads((options.install / "config.json").read_text())["config"])
-    config = replace(recipe, wide=replace(recipe.wide, width=before.wide.width, blocks=before.wide.blocks))
-    config = replace(config, views=before.views, detector=before.detector)
+    size = {name: getattr(before.wide, name) for name in (full.removeprefix("wide.") for full in PACKAGED)}
+    wide = replace(recipe.wide, **size)
+    config = replace(recipe, wide=wide, views=before.views, detector=before.detector)
     fabric = start_fabric(config)
-    data = TrainingData.load(sources(options.motion, recipe.domain_size).adaptation(), fabric.device)
+    shown = sources(options.motion, recipe.domain_size).adaptation()
+    data = TrainingData.load(shown, fabric.device)
     assert data.held is not None
     file = RunFolder(options.install).weights(0, "wide", "lifter")
     tensors, notes = file.load()
@@ -265,28 +279,28 @@ def learn_scene(options: PretrainedOptions, recipe: RunConfig) -> dict[str, Any]
     lifter.lifter.requires_grad_(False)
     rng, own = (torch.Generator(fabric.device).manual_seed(seed) for seed in (0, 1))
     held = ViewSource(replace(data, source=data.held), config, 1, own)
+    views = ViewSource(data, config, 0, rng)
     phase = WidePhase(
-        *(
-            lifter,
-            ViewSource(data, config, 0, rng),
-            data.skeleton,
-            options_of(config),
-            config.wide.steps,
-            fabric,
-        ),
-        wide=config.wide,
+        *(lifter, views, data.skeleton, options_of(config), wide.steps, fabric),
+        wide=wide,
         finish=lambda trained: calibrate(trained, held),
     )
     with layer_precision(config, fabric.device):
-        for step in range(config.wide.steps):
+        for step in range(wide.steps):
             phase.step(step)
         found = phase.result()
+    if phase.watch.first_weight() is not None:
+        raise ValueError(
+            "--wide.learning-rate: expected a rate at which the training holds, got weights of NaN"
+        )
     file.save(in_half(found), notes)
-    return {"scene_steps": config.wide.steps, "bytes": file.path.stat().st_size}
-
-
-SCENE = "lifter.scene."
-"""What the names of the scene network's weights begin with."""
+    model = AdaptedLifter.load(options.install)
+    return {
+        "scene_steps": wide.steps,
+        "bytes": file.path.stat().st_size,
+        "versions": versions(),
+        "source_val_mm": evaluate(model.lifter, shown.source_val, model.skeleton, model.config)["mpjpe"],
+    }
 
 
 def learn_postures(options: PretrainedOptions, size: float) -> dict[str, Any]:

@@ -144,7 +144,8 @@ WIDE_TARGET_STUDY = Study(
     variants=(
         Variant(BASE, TAUGHT),
         *(_long(steps) for steps in (1500, 3000, 12000, 24000)),
-        *(Variant(f"width-{width}", TAUGHT, {"wide.width": width}) for width in (256, 1024)),
+        *(Variant(f"width-{width}", TAUGHT, {"wide.width": width}) for width in (256, 768)),
+        *(Variant(f"blocks-{blocks}", TAUGHT, {"wide.blocks": blocks}) for blocks in (2, 4, 8)),
         Variant("none-near", ("wide_target",), {"wide.near_share": 0.0}),
         Variant("no-found-poses", ("wide_target",), {"wide.target_share": 0.0}),
         Variant(

@@ -43,7 +43,8 @@ def test_a_lifter_is_trained_and_packed_with_its_card(
     again = RunFolder(packed).weights(0, "wide", "lifter").load()[0]
     changed = {name for name in installed if not again[name].equal(installed[name])}
     assert changed and all(name.startswith(SCENE) or "log_" in name for name in changed)
-    assert json.loads((packed / "card.json").read_text())["scene_steps"] == 3
+    renewed = json.loads((packed / "card.json").read_text())
+    assert renewed["scene_steps"] == 3 and renewed["source_val_mm"] != card["source_val_mm"]
     assert AdaptedLifter.load(packed).wide
     assert str(tmp_path) not in (packed / "config.json").read_text()
 
@@ -95,6 +96,8 @@ def test_a_view_of_too_few_frames_is_named(packed: Path, clip: Path, tmp_path: P
     ("given", "sentence"),
     [
         (["--score-only"], "--score-only: expected --clips or --domains beside it, got none"),
+        (["--score-only", "--scene-only"], "--score-only: expected it without --scene-only, got both"),
+        (["--scene-only"], "--motion: expected a value, or --score-only, got none"),
         ([], "--motion: expected a value, or --score-only, got none"),
         (["--score-only", "--domains", "{file}"], "--domains: expected --domains-note beside it, got none"),
         (["--score-only", "--clips", "{file}", "--install", "{file}"], "--install: expected a packed lifter"),

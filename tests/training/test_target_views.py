@@ -32,6 +32,7 @@ from poseda.training.wide import WidePhase
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 SHORT = WideConfig(width=16, blocks=1, batch=16, target_steps=8, target_views=8)
+# An untrained lifter hardly moves: a speed that a person reaches would cost nothing.
 ON = {
     "reprojection_loss": {"weight_reprojection": 1.0},
     "length_loss": {"weight_lengths": 1.0},

@@ -20,10 +20,13 @@ from poseda.lifters.wide import WideLifter
 from poseda.method.two_passes import lift_poses
 from poseda.runs import RunFolder
 from poseda.runs.verdict import source_model
+from poseda.training.fabric import start_fabric
 from poseda.training.found_poses import with_found
+from poseda.training.lifting import LifterPhase
 from poseda.training.pairs import TrainingData
+from poseda.training.phases import Phases
 from poseda.training.preparation import prepare
-from poseda.training.wide import Views, ViewSource
+from poseda.training.wide import Views, ViewSource, WidePhase
 from tests.shared.runs import equal, short_run, weights
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -88,6 +91,17 @@ def test_found_poses_are_marked_as_teaching_nothing_about_errors(domains: Domain
     views = ViewSource(found.data, config, 3, torch.Generator().manual_seed(3), found.up, found.own)
     rows = torch.tensor([0, found.own - 1, found.own, len(found.up) - 1])
     assert views.draw(rows).true.tolist() == [True, True, False, False]
+
+
+def test_the_optimiser_forgets_squares_sooner_than_that_of_other_arms(
+    domains: Domains, tmp_path: Path
+) -> None:
+    config = short_run(tmp_path / "run", "wide")
+    data = TrainingData.load(domains.adaptation(), torch.device("cpu"))
+    phases = Phases(config, start_fabric(config), RunFolder(config.out), data.skeleton)
+    phase = phases.wide(data)(torch.Generator().manual_seed(7))
+    assert isinstance(phase, WidePhase)
+    assert phase.optimizer.param_groups[0]["betas"] == WidePhase.betas != LifterPhase.betas
 
 
 class Stop(Exception):
