@@ -19,7 +19,7 @@ from poseda.lifters.observation import Observation
 TRIED_PITCHES, TRIED_ROLLS = range(-24, 85, 6), range(-40, 41, 10)
 """Degrees. Between them evidence is linear."""
 
-WEIGHT = 2.0
+WEIGHT = 1.0
 """Of the log of a frame's squared misfit. Chosen on first halves of real views (benchmarks/README.md)."""
 
 TRIALS = 64
