@@ -85,7 +85,7 @@ def run(
                     with console.status(f"{device}, {count} threads, batch {batch:,}, {direction}"):
                         results.append(_measure(device, count, batch, direction, quick, with_pose_gradient))
                     if json_path is not None and not to_stdout:
-                        write_json(Path(json_path), record)
+                        write_json(Path(json_path).resolve(), record)  # a link stays one
     finally:
         torch.set_num_threads(before)
     console.print(table(results))
@@ -95,7 +95,7 @@ def run(
     if to_stdout:
         print(json.dumps(record, indent=1))
     elif json_path is not None:
-        write_json(Path(json_path), record)
+        write_json(Path(json_path).resolve(), record)  # a link stays one
     return results
 
 

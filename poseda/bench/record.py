@@ -194,6 +194,8 @@ def check_writable(path: str | Path) -> None:
     Raises:
         ValueError: if not.
     """
+    if Path(path).exists() and not Path(path).is_file():
+        raise ValueError(f"--json: expected a file to write, or - for stdout, got {path}, which is no file")
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         before = Path(path).exists()

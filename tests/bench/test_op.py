@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from poseda.bench import op as bench
-from poseda.bench.record import markdown, show_seconds
+from poseda.bench.record import check_writable, markdown, show_seconds
 from poseda.bench.rivals import Compiled, Problem, _of_tensors, poseaug_style
 from poseda.cli import main
 from poseda.geometry.skeleton import COCO17, H36M16
@@ -79,6 +80,13 @@ def test_record_holds_what_the_table_shows(tmp_path: Path, monkeypatch: pytest.M
     assert len(lines) == 6 + 3 + len(bench.STAGES) + 1
 
 
+def test_what_is_no_file_is_not_replaced_by_a_record(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path):
+        with pytest.raises(ValueError, match="--json: expected a file to write, or - for stdout, got"):
+            check_writable(path)
+
+
 def test_what_was_measured_is_kept_when_the_rest_is_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,10 +96,12 @@ def test_what_was_measured_is_kept_when_the_rest_is_stopped(
         return {"batch": batch, "direction": direction}
 
     monkeypatch.setattr(bench, "_measure", measure)
-    path = tmp_path / "results" / "cpu.json"
+    path, link = tmp_path / "results" / "cpu.json", tmp_path / "link.json"
+    link.symlink_to(path)
     with pytest.raises(KeyboardInterrupt):
-        bench.run(batches=(2,), threads=(1,), json_path=path)
+        bench.run(batches=(2,), threads=(1,), json_path=link)
     record = json.loads(path.read_text())
+    assert link.is_symlink()
     assert record["results"] == [{"batch": 2, "direction": "forward"}] and "stages" not in record
 
 
