@@ -21,7 +21,7 @@ from poseda.cli.options import read
 from poseda.cli.program import Given, Program, UsageError
 from poseda.cli.recipe import resolve
 from poseda.cli.screen import say
-from poseda.config import FIELD_VIEWS, RunConfig, to_json
+from poseda.config import FIELD_VIEWS, PACKAGED, RunConfig, to_json
 from poseda.config.fields import fields_of
 from poseda.config.limits import ConfigError, Found, check_fields
 from poseda.pretrained import CARD, FOLDER, POSTURES
@@ -113,8 +113,13 @@ def run(arguments: list[str]) -> int:
     """Train what is missing, then pack it."""
 
     def make(given: Given) -> tuple[PretrainedOptions, RunConfig]:
-        recipe = resolve(FIELD_VIEWS | given.without(PretrainedOptions))
-        return given.build(PretrainedOptions), replace(recipe, gate="off", arms=("wide",), seeds=(0,))
+        options, asked = given.build(PretrainedOptions), given.without(PretrainedOptions)
+        if options.scene_only:
+            for name in asked:
+                if name in PACKAGED or name.startswith(("views.", "detector.")):
+                    problem = "expected it without <scene_only>, which keeps that of the packed lifter"
+                    raise ConfigError(name, problem, "scene_only")
+        return options, replace(resolve(FIELD_VIEWS | asked), gate="off", arms=("wide",), seeds=(0,))
 
     options, recipe = read(PROGRAM, arguments, make)
     try:
@@ -245,11 +250,11 @@ def learn_scene(options: PretrainedOptions, recipe: RunConfig) -> dict[str, Any]
     those of the recipe.
 
     Raises:
-        ValueError: if the training ends with weights that are not finite; nothing is packed then.
+        ValueError: if the training ends with weights that :func:`in_half` refuses; nothing is packed then.
     """
     import torch
 
-    from poseda.config import PACKAGED, from_json
+    from poseda.config import from_json
     from poseda.evaluation.evaluate import evaluate
     from poseda.inference import AdaptedLifter
     from poseda.lifters.sizes import build_wide
@@ -289,10 +294,6 @@ def learn_scene(options: PretrainedOptions, recipe: RunConfig) -> dict[str, Any]
         for step in range(wide.steps):
             phase.step(step)
         found = phase.result()
-    if phase.watch.first_weight() is not None:
-        raise ValueError(
-            "--wide.learning-rate: expected a rate at which the training holds, got weights of NaN"
-        )
     file.save(in_half(found), notes)
     model = AdaptedLifter.load(options.install)
     return {
@@ -323,8 +324,18 @@ def in_half(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Weights as they are installed: half the bytes, and rounded to 11 bits.
 
     The card's errors are of these; all computing stays in float32.
+
+    Raises:
+        ValueError: if a weight is not finite, or too large for half precision.
     """
-    return {name: value.half() if value.is_floating_point() else value for name, value in tensors.items()}
+    half = {name: value.half() if value.is_floating_point() else value for name, value in tensors.items()}
+    for name, value in half.items():
+        if not bool(value.isfinite().all()):
+            raise ValueError(
+                f"weights: expected numbers up to 65,504, as half precision holds them, got others in {name}; "
+                "nothing is packed; train with a lower --wide.learning-rate"
+            )
+    return half
 
 
 def sources(motion: Sequence[Path], size: float) -> OwnDomains:

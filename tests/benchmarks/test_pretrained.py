@@ -48,6 +48,13 @@ def test_a_lifter_is_trained_and_packed_with_its_card(
     assert AdaptedLifter.load(packed).wide
     assert str(tmp_path) not in (packed / "config.json").read_text()
 
+    capsys.readouterr()
+    assert main([*given, "--wide.steps", "3", "--device", "cpu", "--wide.learning-rate", "1e38"]) == 2
+    assert "nothing is packed; train with a lower --wide.learning-rate" in capsys.readouterr().err
+    kept = RunFolder(packed).weights(0, "wide", "lifter").load()[0]
+    assert all(kept[name].equal(value) for name, value in again.items())
+    assert json.loads((packed / "card.json").read_text()) == renewed
+
 
 @pytest.fixture
 def packed(tmp_path: Path) -> Path:
@@ -98,6 +105,14 @@ def test_a_view_of_too_few_frames_is_named(packed: Path, clip: Path, tmp_path: P
         (["--score-only"], "--score-only: expected --clips or --domains beside it, got none"),
         (["--score-only", "--scene-only"], "--score-only: expected it without --scene-only, got both"),
         (["--scene-only"], "--motion: expected a value, or --score-only, got none"),
+        (
+            ["--scene-only", "--motion", "{file}", "--wide.width", "64"],
+            "--wide.width: expected it without --scene-only, which keeps that of the packed lifter",
+        ),
+        (
+            ["--scene-only", "--motion", "{file}", "--views.lean", "0"],
+            "--views.lean: expected it without --scene-only, which keeps that of the packed lifter",
+        ),
         ([], "--motion: expected a value, or --score-only, got none"),
         (["--score-only", "--domains", "{file}"], "--domains: expected --domains-note beside it, got none"),
         (["--score-only", "--clips", "{file}", "--install", "{file}"], "--install: expected a packed lifter"),
