@@ -207,23 +207,20 @@ def test_the_evidence_does_not_depend_on_how_tracks_are_cut(data: AdaptationData
     assert found[0] == found[1] and set(found[0].errors) == {"wide", "wide_target"}
 
 
-@pytest.mark.parametrize("broken", ["noise", "not a number"])
+@pytest.mark.parametrize("broken", [0.5, 1.0, torch.nan])
 def test_an_arm_with_damaged_weights_is_never_recommended(
-    data: AdaptationData, wide: nn.Module, broken: str
+    data: AdaptationData, wide: nn.Module, broken: float
 ) -> None:
-    bad = damaged(wide, 0.5)
-    if broken == "not a number":
-        with torch.no_grad():
-            next(bad.parameters()).fill_(torch.nan)
+    bad = damaged(wide, broken)
     for models, prior in (
         ({"wide": wide, "wide_target": bad}, "wide_target"),
         ({"wide": bad, "wide_target": wide}, "wide"),
     ):
-        found = gather(data, models, CONFIG, prior, **FEW)
+        found = gather(data, models, CONFIG, prior, rows=80, targets=8)
         good = "wide" if prior == "wide_target" else "wide_target"
         assert found.recommended == good and found.errors[good].error < found.errors[prior].error
         assert found.reason.endswith(f" % lower than that of {prior}")
-        assert found.sure is not None and found.sure > 0.9
+        assert found.sure is not None and found.sure > 0.8
 
 
 def test_of_arms_that_are_alike_wide_stays(data: AdaptationData, wide: nn.Module) -> None:
