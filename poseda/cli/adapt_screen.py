@@ -49,7 +49,7 @@ def show_run(
     console: Any, prepared: Run, domains: Domains, phases: Sequence[PlannedPhase], verbose: bool
 ) -> None:
     """Print what the 2D alone tells of the gap, what is trained, and where the rest is said."""
-    from poseda.datasets.account import barely_seen
+    from poseda.datasets.account_words import barely_seen
     from poseda.runs.card import protocol_card
 
     card = protocol_card(prepared.config, domains, prepared.splits)
@@ -88,7 +88,7 @@ def _all_of(domains: Domains) -> list[str]:
 
 def _brief(domains: Domains) -> list[str]:
     """The data in a few lines: of the footage, of its camera, of the source and of weak labels."""
-    from poseda.datasets.account import cut, summed_lines
+    from poseda.datasets.account_words import cut, summed_lines
 
     accounts, weak = getattr(domains, "accounts", {}), getattr(domains, "weak", None)
     if not accounts:
@@ -106,7 +106,7 @@ def _brief(domains: Domains) -> list[str]:
 
 def _brief_source(domains: Domains) -> list[str]:
     """What files of a source hold, with counts of all that was made up or left out."""
-    from poseda.datasets.account import cut
+    from poseda.datasets.account_words import cut
     from poseda.datasets.tracking import counted
 
     account = getattr(domains, "source_account", ())

@@ -57,6 +57,7 @@ def _found(path: Path, size: str | None, config: InspectConfig) -> dict[str, Any
     """The account of a file; a sentence on what else it is, or on why it is refused."""
     from poseda.config import picture_size
     from poseda.datasets.account import account_of
+    from poseda.datasets.account_words import lines_of
     from poseda.datasets.detection_files import read_detections
     from poseda.datasets.errors import DataError
     from poseda.datasets.joint_map import JointMap
@@ -82,4 +83,4 @@ def _found(path: Path, size: str | None, config: InspectConfig) -> dict[str, Any
         if other is None:
             return {"error": str(error)}
         return {"what": other} if config.json else {"lines": [f"no detections: {other}"]}
-    return account.as_json() if config.json else {"lines": list(account.lines())}
+    return account.as_json() if config.json else {"lines": list(lines_of(account))}

@@ -132,7 +132,7 @@ def print_text(console: Any, text: str, whole: bool = False) -> None:
 
 def print_account(console: Any, accounts: Mapping[str, Any], brief: bool = False) -> None:
     """What was read of the footage, in a few lines for each path; ``brief``: in no more than eight."""
-    from poseda.datasets.account import account_lines
+    from poseda.datasets.account_words import account_lines
 
     for line in account_lines(accounts, brief):
         print_text(console, line)

@@ -1,12 +1,14 @@
-"""What was read: a line of account on a file of detections, for people and for machines."""
+"""What was read: the account of a file of detections, how it is made, and its JSON.
+
+``account_words.py`` beside this file says it to people.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from textwrap import wrap
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,20 +19,7 @@ from poseda.datasets.conversion import enough_seen
 from poseda.datasets.detections import DEFAULT_CONFIDENCE, Detections2D
 from poseda.datasets.errors import DataError
 from poseda.datasets.timeline import Timeline, fill_in
-from poseda.datasets.tracking import counted
 from poseda.geometry.skeleton import H36M16, Skeleton
-
-if TYPE_CHECKING:  # records need torch, which takes seconds to load
-    from poseda.datasets.records import UnlabelledPoses
-
-SELDOM = 0.5
-"""Joints that are seen in fewer rows than this share are named in the account."""
-
-SHOWN = 8
-"""Most clips that the account names."""
-
-WIDTH = 80
-"""Columns of a line of the brief account."""
 
 MOSTLY_LOW = 0.3
 """Share of the detected joints below the least confidence from which the account says so."""
@@ -38,15 +27,6 @@ MOSTLY_LOW = 0.3
 FEWEST_PLACEMENTS = 10
 """Detections that adapting needs for placement. It learns from where and how large people stand; in fewer, a
 third of a second of video, every augmented pose would stand in one place."""
-
-TRACKED = {"file": "tracked by the file", "followed": "followed by us", "single": "one at a time"}
-ORIGIN = {"file": "from the file", "flag": "as given", "unknown": "unknown"}
-TOLD = {
-    "names": "by the names of the joints",
-    "number": "by the number of joints",
-    "flag": "as given",
-    "format": "by the format",
-}
 
 
 @dataclass(frozen=True)
@@ -116,94 +96,6 @@ class Account:
                 f"account: expected the entries of an account, found others ({error})"
             ) from error
 
-    def lines(self) -> Iterator[str]:
-        """The account for people: a paragraph, then what is made up, unseen, seldom seen or doubtful."""
-        yield f"{'; '.join(self._facts())}."
-        if self.made_up:
-            made = "; ".join(_way(joint, ways) for joint, ways in self.made_up.items())
-            yield f"made up, as the layout lacks them: {made}"
-        if self.unseen:
-            yield f"unseen in their row: {self._unseen()}"
-        if self.replaced:
-            made = "; ".join(
-                f"{_way(joint, ways)} in {counted(sum(ways.values()), 'row')}"
-                for joint, ways in self.replaced.items()
-            )
-            yield f"made of others where unseen: {made}"
-        seldom = [f"{joint} {share:.0%}" for joint, share in self.seen.items() if share < SELDOM]
-        if seldom:
-            yield f"seen in few rows: {', '.join(seldom)}"
-        yield from (f"warning: {sentence}" for sentence in self.warnings)
-
-    def brief(self) -> list[str]:
-        """The account in at most 8 lines of :data:`WIDTH` columns: all counts, and the first of what they
-        count."""
-        people = counted(self.people, "person", "people")
-        rows, frames = counted(self.rows, "detection"), counted(self.frames, "frame")
-        left = sum(self.dropped.values())
-        usable = (
-            f"usable for lifting: {self.usable['lifting']}, with all joints: {self.usable['whole']}; "
-            f"dropped: {left or 'none'} (--verbose)"
-        )
-        lines = [
-            cut(
-                f"{self.format}, {self.layout}: {rows} of {people} ({TRACKED[self.tracking]}) in {frames}",
-                2,
-            ),
-            cut(f"{self.picture}; {self._speed()}; {_clips_in_words(self.clips)}", 1),
-            cut(usable, 1),
-        ]
-        if self.made_up:
-            lines.append(cut(f"made up, {len(self.made_up)} joints: {', '.join(self.made_up)}", 1))
-        if self.unseen:
-            lines.append(cut(f"unseen in their row: {self._unseen()}", 1))
-        return [*lines, *_first_warning(self.warnings)]
-
-    @property
-    def picture(self) -> str:
-        """The size of the pictures, and what told it."""
-        return f"picture {_size_in_words(self.image_size)} ({ORIGIN[self.image_size_told_by]})"
-
-    def _unseen(self) -> str:
-        share = self.unseen / max(self.rows * len(self.seen), 1)
-        replaced = sum(sum(ways.values()) for ways in self.replaced.values())
-        words = f"{self.unseen} joints ({share:.0%})"
-        return f"{words}; {replaced} of the skeleton made of others there" if replaced else words
-
-    def _facts(self) -> Iterator[str]:
-        yield f"{self.format}, layout {self.layout} ({TOLD[self.layout_told_by]})"
-        people = counted(self.people, "person", "people")
-        names = ", ".join(str(clip["name"]) for clip in self.clips[:SHOWN])
-        more = ", …" if len(self.clips) > SHOWN else ""
-        yield f"{people} ({TRACKED[self.tracking]}) in {counted(len(self.clips), 'clip')}: {names}{more}"
-        yield f"{counted(self.rows, 'detection')} in {counted(self.frames, 'frame')}"
-        left = ", ".join(f"{number} {reason}" for reason, number in self.dropped.items())
-        yield f"dropped: {left or 'none'}"
-        yield self.picture + (
-            "" if self.off_picture is None else f", {self.off_picture:.1%} of the joints outside it"
-        )
-        yield (
-            f"usable for placement: {self.usable['placement']}, for lifting: {self.usable['lifting']}, "
-            f"with all joints: {self.usable['whole']}"
-        )
-        yield self._speed()
-
-    def _speed(self) -> str:
-        if self.rate is None:
-            return "frame rate unknown"
-        return f"frame rate {self.rate:g} a second ({ORIGIN[self.rate_told_by]})"
-
-
-def barely_seen(target: UnlabelledPoses) -> str | None:
-    """How many rows of a target show too little to learn from, in words; None where all show enough."""
-    few = int((~target.liftable).sum())
-    if not few:
-        return None
-    return (
-        f"{few} of {len(target)} rows of the target show fewer than {FEWEST_JOINTS} joints. "
-        f"They teach the wide arms nothing, do not vote for the camera's tilt, and are no evidence."
-    )
-
 
 def accounts_as_json(accounts: Mapping[str, Account]) -> dict[str, Any]:
     """Accounts for machines: that of one path alone, else an object with one for each path."""
@@ -221,44 +113,6 @@ def accounts_from_json(content: Mapping[str, Any]) -> dict[str, Account]:
     if isinstance(content.get("format"), str):
         return {"": Account.from_json(content)}
     return {name: Account.from_json(account) for name, account in content.items()}
-
-
-def account_lines(accounts: Mapping[str, Account], brief: bool = False) -> Iterator[str]:
-    """Accounts for people, whole or brief; those of several paths begin with its name."""
-    for name, account in accounts.items():
-        lines = account.brief() if brief else account.lines()
-        yield from (f"{name}: {line}" if len(accounts) > 1 else line for line in lines)
-
-
-def summed_lines(accounts: Mapping[str, Account]) -> list[str]:
-    """The accounts of all paths of a footage together, in at most 6 lines of :data:`WIDTH` columns: what was
-    read, and counts of all that is guessed or dropped."""
-    read = list(accounts.values())
-    if not read:
-        return []
-    rows, unseen = sum(one.rows for one in read), sum(one.unseen for one in read)
-    people, frames = (sum(getattr(one, name) for one in read) for name in ("people", "frames"))
-    paths = f" of {len(read)} paths" if len(read) > 1 else ""
-    kinds = dict.fromkeys(f"{one.format}, {one.layout}" for one in read)
-    pictures = dict.fromkeys(one.picture for one in read)
-    facts = [
-        f"footage{paths}: {counted(rows, 'detection')} of "
-        f"{counted(people, 'person', 'people')} in {counted(frames, 'frame')}, "
-        f"{counted(sum(len(one.clips) for one in read), 'clip')}",
-        *(pictures if len(pictures) == 1 else [f"pictures of {len(pictures)} sizes or origins"]),
-        *kinds,
-    ]
-    few = rows - sum(one.usable["lifting"] for one in read)
-    made_up = {joint for one in read for joint in one.made_up}
-    guesses = [
-        f"dropped: {sum(sum(one.dropped.values()) for one in read) or 'none'}",
-        *([f"unseen: {counted(unseen, 'joint')}"] if unseen else []),
-        *([f"made up: {len(made_up)}"] if made_up else []),
-        *([f"too few joints: {counted(few, 'row')}"] if few else []),
-        *(["rate unknown"] if any(one.rate is None for one in read) else []),
-    ]
-    warnings = [warning for one in read for warning in one.warnings]
-    return [cut("; ".join(facts), 2), cut("; ".join(guesses), 2), *_first_warning(warnings)]
 
 
 def account_of(
@@ -372,41 +226,11 @@ def _whole_rows(detections: Detections2D, pose: np.ndarray, seen: np.ndarray, ma
     return int((valid & there).sum())
 
 
-def cut(text: str, lines: int) -> str:
-    """The text as far as it fits so many lines of :data:`WIDTH` columns."""
-    return "\n".join(wrap(text, WIDTH, max_lines=lines, placeholder=" …", break_on_hyphens=False))
-
-
-def _first_warning(warnings: Sequence[str]) -> list[str]:
-    """The first of some warnings in at most two lines, with how many there are."""
-    which = f" 1 of {len(warnings)}" if len(warnings) > 1 else ""
-    return [cut(f"warning{which}: {warnings[0]}", 2)] if warnings else []
-
-
-def _clips_in_words(clips: Sequence[Mapping[str, Any]]) -> str:
-    """How many clips there are; several with their names, as one is called as its file."""
-    names = f": {', '.join(str(clip['name']) for clip in clips)}" if len(clips) > 1 else ""
-    return f"{counted(len(clips), 'clip')}{names}"
-
-
-def _way(joint: str, made: Mapping[str, int]) -> str:
-    """The way in which most rows make a joint, and the number of other ways."""
-    best = max(made, key=made.__getitem__)
-    rest = f", and in {counted(len(made) - 1, 'other way')}" if len(made) > 1 else ""
-    return f"{joint} ({best}{rest})"
-
-
 def _sizes(sizes: np.ndarray | None) -> list[Any] | None:
     if sizes is None or not len(sizes):
         return None
     kinds = [[_whole(width), _whole(height)] for width, height in np.unique(sizes, axis=0).tolist()]
     return kinds[0] if len(kinds) == 1 else kinds
-
-
-def _size_in_words(size: list[Any] | None) -> str:
-    if size is None:
-        return "size"
-    return f"{size[0]}x{size[1]}" if not isinstance(size[0], list) else f"of {len(size)} sizes"
 
 
 def _whole(number: float) -> float | int:

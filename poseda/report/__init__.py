@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from poseda.datasets.account import account_lines
+from poseda.datasets.account_words import account_lines
 from poseda.report.alignment import describe_alignment
 from poseda.report.summary import (
     COLUMNS,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any
 
-from poseda.datasets.account import account_lines
+from poseda.datasets.account_words import account_lines
 from poseda.report import charts
 from poseda.report.alignment import signed
 from poseda.report.curves import PANELS, curves

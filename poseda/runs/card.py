@@ -7,7 +7,7 @@ from typing import Any
 
 from poseda.config import RunConfig, TargetDataConfig, from_json
 from poseda.datasets import Domains, OwnDomains, UnlabelledPoses
-from poseda.datasets.account import barely_seen
+from poseda.datasets.account_words import barely_seen
 from poseda.device import choose, precision_of
 from poseda.method.agreement import shared
 from poseda.runs.origin import describe_data

@@ -13,6 +13,7 @@ from bodies import walk
 
 from poseda.datasets import DataError, own_domains, read_detections
 from poseda.datasets.account import Account, account_of, check_usable
+from poseda.datasets.account_words import brief_of, lines_of
 from poseda.datasets.layouts import LAYOUTS
 from poseda.datasets.people import choose_people
 from poseda.geometry.placements import TargetPlacements
@@ -70,7 +71,7 @@ def test_the_rows_usable_for_placement_are_those_that_adapting_places(tmp_path: 
 
 def test_the_account_for_people_has_few_lines_and_every_doubt(tmp_path: Path) -> None:
     path = write(tmp_path / "yard.json", [walk(20, (600, 660), (0, 0))], {at: [9] for at in range(15)})
-    lines = list(account_of(read_detections(path, SIZE)).lines())
+    lines = list(lines_of(account_of(read_detections(path, SIZE))))
     assert len(lines) == 5
     assert lines[0].startswith(
         "AlphaPose JSON, layout coco17 (by the number of joints); 1 person (one at a time) in 1 clip: yard; "
@@ -87,7 +88,7 @@ def test_the_brief_account_has_eight_lines_with_every_count(tmp_path: Path) -> N
     write(path, [walk(20, (100 * at, 660), (0, 0)) for at in range(9)], {at: [9] for at in range(15)})
     account = account_of(read_detections(path, SIZE), min_confidence=0.9)
     account = replace(account, warnings=("a long warning, " * 40, "another"), dropped={"without joints": 7})
-    text = "\n".join(account.brief())
+    text = "\n".join(brief_of(account))
     assert len(text.splitlines()) <= 8 and max(map(len, text.splitlines())) <= 80
     for count in ("180 detections", "9 people", "20 frames", "dropped: 7", "made up, 4 joints", "1 of 2"):
         assert count in " ".join(text.split())
@@ -106,13 +107,13 @@ def test_the_brief_account_says_size_rate_and_clips_and_cuts_none_of_them_for_lo
     tmp_path: Path, given: dict[str, Any], said: str
 ) -> None:
     account = account_of(read_detections(write(tmp_path / "yard.json", [walk(20, (300, 300))]), SIZE))
-    assert "picture 1280x720 (as given); frame rate unknown; 1 clip\n" in "\n".join(account.brief())
+    assert "picture 1280x720 (as given); frame rate unknown; 1 clip\n" in "\n".join(brief_of(account))
     (clip,) = account.clips
     several = replace(account, clips=({**clip, "name": "hall " * 9}, {**clip, "name": "yard"}), **given)
-    text = "\n".join(several.brief())
+    text = "\n".join(brief_of(several))
     assert said in text and "; 2 clips: hall" in text
     short = replace(several, clips=({**clip, "name": "a"}, {**clip, "name": "b"}))
-    assert "; 2 clips: a, b\n" in "\n".join(short.brief())
+    assert "; 2 clips: a, b\n" in "\n".join(brief_of(short))
 
 
 def test_joints_that_are_unseen_and_joints_that_are_made_up_are_kept_apart(tmp_path: Path) -> None:
@@ -134,7 +135,7 @@ def test_joints_that_are_unseen_and_joints_that_are_made_up_are_kept_apart(tmp_p
 def test_an_account_goes_through_json(tmp_path: Path) -> None:
     account = account_of(read_detections(write(tmp_path / "a.json", [walk(5, (300, 300))]), SIZE))
     again = Account.from_json(json.loads(json.dumps(account.as_json())))
-    assert list(again.lines()) == list(account.lines())
+    assert list(lines_of(again)) == list(lines_of(account))
     with pytest.raises(ValueError, match="expected the entries of an account"):
         Account.from_json({"rate": None, "colour": 1})
 

@@ -9,7 +9,7 @@ import torch
 from motions import MARKERS, trc
 
 from poseda.datasets import AdaptationData, DataError, NoLabelsError, own_domains
-from poseda.datasets.account import barely_seen
+from poseda.datasets.account_words import barely_seen
 from poseda.datasets.own import split_source
 from poseda.geometry.camera import Camera, denormalize_screen, project
 from poseda.geometry.placements import TargetPlacements
