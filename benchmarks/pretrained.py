@@ -332,7 +332,7 @@ def in_half(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for name, value in half.items():
         if not bool(value.isfinite().all()):
             raise ValueError(
-                f"weights: expected numbers up to 65,504, as half precision holds them, got others in {name}; "
+                f"weights: expected numbers up to 65,504, as half precision holds, got others in {name}; "
                 "nothing is packed; train with a lower --wide.learning-rate"
             )
     return half
