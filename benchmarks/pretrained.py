@@ -340,22 +340,14 @@ def in_half(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def sources(motion: Sequence[Path], size: float) -> OwnDomains:
     """The embedded source and motion capture as one; the target is a part of it that no arm here reads."""
-    from poseda.datasets import AdaptationData, OwnDomains, UnlabelledPoses, open_domains, read_source
-    from poseda.datasets.own import digest, split_source
-    from poseda.datasets.records import concatenated
+    from benchmarks.motions import read_motions
+    from poseda.datasets import AdaptationData, OwnDomains, UnlabelledPoses, open_domains
+    from poseda.datasets.own import digest
     from poseda.geometry.skeleton import H36M16
 
     embedded = open_domains(None, size=size).adaptation()
-    tables, held, clips = [embedded.source], [embedded.source_val], 1 + int(embedded.source_val.clip.max())
-    clips = max(clips, 1 + int(embedded.source.clip.max()))
-    for path in motion:
-        parts = [
-            replace(part, clip=part.clip + clips) for part in split_source(read_source(path, skeleton=H36M16))
-        ]
-        clips = 1 + max(int(part.clip.max()) for part in parts)
-        tables.append(parts[0])
-        held.append(parts[1])
-    source, val = concatenated(tables), concatenated(held)
+    source, val = read_motions(motion, (embedded.source, embedded.source_val))
+    clips = 1 + max(int(source.clip.max()), int(val.clip.max()))
     shown = val.rows(slice_of(val, 1000))
     target = UnlabelledPoses(shown.pose_2d, shown.camera, shown.clip + clips)
     return OwnDomains("pretrained", AdaptationData(H36M16, source, val, target), digest(list(motion), ""), {})

@@ -52,8 +52,8 @@ class VerdictOptions:
     """The same without --motion: the package's lifter and what each clip taught it. Needs --clips."""
     clips: tuple[Path, ...] = ()
     """The clips of these folders."""
-    motion: Annotated[Path, Found()] | None = None
-    """The motion of --real."""
+    motion: tuple[Annotated[Path, Found()], ...] = ()
+    """The motions of --real."""
     mocap: Annotated[Path, Found()] | None = None
     """Folder of `python -m benchmarks.mocap arms` with runs of the wide arms."""
     rows: Annotated[int, AtLeast(FEWEST)] = 150
@@ -69,7 +69,7 @@ class VerdictOptions:
         check_fields(self)
         if self.real is None and self.packaged is None and self.mocap is None:
             raise ValueError("--real, --packaged or --mocap: expected a folder with runs, got none")
-        if self.real is not None and self.motion is None:
+        if self.real is not None and not self.motion:
             raise ValueError("--motion: expected that of --real, got none")
         if (self.real or self.packaged) is not None and not self.clips:
             raise ValueError("--clips: expected those of --real or --packaged, got none")
@@ -161,13 +161,11 @@ class Home:
 def homes(options: VerdictOptions) -> Iterator[Home]:
     """The runs that were named."""
     from benchmarks.mocap.domains import finished_runs
-    from poseda.datasets import open_domains, read_source
-    from poseda.datasets.own import split_source
-    from poseda.geometry.skeleton import H36M16
+    from benchmarks.motions import read_motions
+    from poseda.datasets import open_domains
 
     if options.real is not None:
-        assert options.motion is not None
-        _, held = split_source(read_source(options.motion, skeleton=H36M16))
+        _, held = read_motions(options.motion)
         yield _home(_first_seed(options.real), held, tuple(real_scenes(options.clips, "real")), True)
     if options.packaged is not None:
         held = open_domains(None).adaptation().source_val

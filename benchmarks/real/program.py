@@ -51,8 +51,8 @@ class RealOptions:
     """Files of detections with cameras and 3D, a person each; see benchmarks/real/clips.py."""
     out: Path
     """Folder for runs and results. A command that was stopped continues where it stopped."""
-    motion: Annotated[Path | None, Found()] = None
-    """Source of 3D poses to train on, as for --source of adapt. Of the clips, it learns no 3D but
+    motion: tuple[Annotated[Path, Found()], ...] = ()
+    """Sources of 3D poses to train on, as for --source of adapt. Of the clips, it learns no 3D but
     that of --weak-frames. Without it, the package's lifter learns the first halves of each clip by itself."""
     rig: bool = False
     """Without --motion: tell the training how the cameras of a clip are rotated, and which frames are of one
@@ -68,7 +68,7 @@ class RealOptions:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.rig and self.motion is not None:
+        if self.rig and self.motion:
             raise ValueError("--rig: expected no --motion, with which the clips of several rigs are learned")
 
 
@@ -131,13 +131,12 @@ class Taught:
 
 def trainings(options: RealOptions) -> Iterator[Taught]:
     """One training on all clips with a motion of its own; without one, the package's lifter on each clip."""
-    from poseda.datasets import open_domains, read_source
-    from poseda.datasets.own import split_source
-    from poseda.geometry.skeleton import H36M16
+    from benchmarks.motions import read_motions
+    from poseda.datasets import open_domains
 
-    if options.motion is not None:
-        source, held = split_source(read_source(options.motion, skeleton=H36M16))
-        yield Taught(options.clips, source, held, (options.motion, *options.clips))
+    if options.motion:
+        source, held = read_motions(options.motion)
+        yield Taught(options.clips, source, held, (*options.motion, *options.clips))
         return
     embedded = open_domains(None).adaptation()
     for path in options.clips:
@@ -157,8 +156,8 @@ def measure(options: RealOptions, recipe: RunConfig) -> dict[str, Any]:
             if recipe.packaged:
                 known = known or [row for row in there if row["arm"] == "wide"]
     asked: dict[str, Any] = {"clips": [path.name for path in options.clips]}
-    if options.motion is not None:
-        asked["motion"] = options.motion.name
+    if options.motion:
+        asked["motion"] = [path.name for path in options.motion]
     if options.rig:
         asked["rig"] = True
     if options.weak_frames:

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from two_cameras import rig
 
+from benchmarks.motions import read_motions
 from benchmarks.real.clips import LIMBS, first_half_of_rig, first_halves, views
 from benchmarks.real.program import main
 from benchmarks.real.tables import summary, with_weak_labels
@@ -96,13 +98,20 @@ def test_the_command_trains_scores_and_goes_on(
 ) -> None:
     motion = tmp_path / "motion.npz"
     np.savez(motion, positions=bodies.astype(np.float32), clip_index=np.arange(40) // 10)
+    other = motion.with_stem("other")
+    other.write_bytes(motion.read_bytes())
+    once, twice = (
+        torch.cat([part.clip for part in read_motions(paths)]) for paths in ([motion], [motion, other])
+    )
+    assert len(twice) == 2 * len(once) and len(twice.unique()) == 2 * len(once.unique())
     out = tmp_path / "out"
-    command = ["--clips", str(clip), "--motion", str(motion), "--out", str(out), "--seeds", "0"]
+    command = ["--clips", str(clip), "--motion", str(motion), str(other), "--out", str(out), "--seeds", "0"]
     short = ["--preset", "tiny", "--wide.steps", "20", "--device", "cpu"]
     assert main([*command, *short]) == 0
     table = capsys.readouterr().out
     assert "| someone 0 | 20 |" in table and "Lifted 100.0 % of the views" in table
     record = json.loads((out / "real.json").read_text())
+    assert record["asked"]["motion"] == ["motion.npz", "other.npz"]
     assert {row["way"] for row in record["scores"]} == {"one_pass", "found", "rig", "given"}
     assert all(row["lifted"] == row["views"] == 20 and row["mpjpe"] > 0 for row in record["scores"])
     weights = next(out.rglob("lifter.safetensors")).read_bytes()
