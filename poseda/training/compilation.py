@@ -9,18 +9,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from lightning.fabric import Fabric
-from torch import Tensor, nn
+from torch import nn
 
 from poseda.config import Compile
-from poseda.lifters.predict import lift_windows
-from poseda.method import losses
 from poseda.training.errors import TrainingError
-
-Lift = Callable[[nn.Module, Tensor, Tensor], tuple[Tensor, Tensor]]
-LossFunction = Callable[..., Tensor]
 
 AUTO_STEPS = 5000
 """Fewest steps for which ``auto`` compiles. Compiling takes about half a minute; the gain of a step on a GPU
@@ -48,21 +44,25 @@ def should_compile(
     return ours and steps >= AUTO_STEPS and has_triton()
 
 
-def lift_and_loss(lifter: nn.Module, compiled: bool) -> tuple[Lift, LossFunction]:
-    """The two functions of a training step: :func:`lift_windows` and :func:`lifter_loss`.
+def compiled_functions(
+    lifter: nn.Module, compiled: bool, *functions: Callable[..., Any]
+) -> tuple[Callable[..., Any], ...]:
+    """The functions of a training step, the first of which calls the lifter.
 
-    Compiled, they are two graphs, as Fabric converts precision before and after the lifter. Their first calls
-    take long.
+    Compiled, lifter and functions are a graph each, as Fabric converts precision before and after the lifter.
+    Their first calls take long.
 
     Args:
         lifter: compiled in place.
         compiled: whether to compile.
+        functions: the first is not compiled but for the lifter.
     """
     if not compiled:
-        return lift_windows, losses.lifter_loss
+        return functions
     lifter.compile(fullgraph=True, dynamic=False)
-    loss = torch.compile(losses.lifter_loss, fullgraph=True, dynamic=False)
-    return name_failure(lifter)(lift_windows), name_failure(lifter)(loss)
+    lift, *others = functions
+    graphs = (lift, *(torch.compile(other, fullgraph=True, dynamic=False) for other in others))
+    return tuple(name_failure(lifter)(graph) for graph in graphs)
 
 
 @contextmanager

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import torch
 from lightning.fabric import Fabric
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 from poseda.config import LifterTrainingConfig
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters import mirror
+from poseda.lifters.predict import lift_windows
+from poseda.method import losses
 from poseda.runs import checkpoint
 from poseda.training import compilation
 from poseda.training.average import Average
@@ -61,6 +64,8 @@ class LifterPhase:
     can_collapse = False
     betas = (0.9, 0.999)
     """Decays a step of Adam's two moments."""
+    functions: tuple[Callable[..., Any], Callable[..., Any]] = (lift_windows, losses.lifter_loss)
+    """How the lifter is called, and its loss; both can be compiled."""
 
     def __init__(
         self,
@@ -94,7 +99,7 @@ class LifterPhase:
         self._moving_average = Average(self.average, lifter, config.ema)
         self.watch = NonFiniteWatch({"lifter": lifter, "average": self.average})
         self._graphs = Graphs(captured, fabric, self.rng, {"lifter": lifter})
-        self._lift, self._loss = compilation.lift_and_loss(lifter, compiled)
+        self._lift, self._loss = compilation.compiled_functions(lifter, compiled, *self.functions)
 
     def step(self, step: int) -> dict[str, Tensor]:
         """One step of the lifter and of its averaged weights."""

@@ -163,6 +163,8 @@ class Phases:
         held: ViewSource | None = None,
         target: TargetViews | None = None,
     ) -> WidePhase:
+        captured = graphs.chosen(self.config, self.fabric)
+        compiled = compilation.should_compile(self.config.compile, lifter, self.fabric, steps, bool(captured))
         return WidePhase(
             lifter,
             views,
@@ -170,7 +172,8 @@ class Phases:
             options,
             steps,
             self.fabric,
-            captured=graphs.chosen(self.config, self.fabric),
+            compiled,
+            captured,
             wide=self.config.wide,
             finish=None if held is None else partial(calibrate, held=held),
             target=target,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from poseda.config import LifterTrainingConfig, RunConfig, WideConfig
 from poseda.datasets.sequences import middle, rows_around
@@ -16,7 +16,7 @@ from poseda.geometry.kinematics import root_relative
 from poseda.lifters import directions, mirror
 from poseda.lifters.flip import negate_first
 from poseda.lifters.observation import Observation
-from poseda.lifters.wide import WideLifter
+from poseda.lifters.wide import Lifted, WideLifter
 from poseda.method import losses
 from poseda.method.bodies import anatomical_scale, group_lengths
 from poseda.method.detector import Detector, box_of
@@ -217,6 +217,47 @@ class ViewSource:
         )
 
 
+class ViewLosses(NamedTuple):
+    """Losses of a step's views.
+
+    Attributes:
+        pose: mean distance of joints, metres.
+        error: of the expected errors.
+        up: of the upward directions.
+        directions: (C,) share of the views in each direction of :data:`directions.GRID`.
+    """
+
+    pose: Tensor
+    error: Tensor
+    up: Tensor
+    directions: Tensor
+
+
+def lift(lifter: nn.Module, observation: Observation) -> Lifted:
+    """Lift views."""
+    lifted: Lifted = lifter(observation)
+    return lifted
+
+
+def view_losses(lifted: Lifted, truth: Tensor, upward: Tensor, valid: Tensor, true: Tensor) -> ViewLosses:
+    """The losses of lifted views, whose truth is as in :class:`Views`; ``upward`` are (N, C) soft classes."""
+    if lifted.pose_3d.shape[1] < truth.shape[1]:
+        at = truth.shape[1] // 2
+        truth = truth[:, at : at + 1]
+    distance = (lifted.pose_3d - truth).norm(dim=-1)
+    weight = losses.weights_of(valid)
+    own = distance[:, distance.shape[1] // 2]
+    told = torch.addcmul(lifted.log_error, own, (-lifted.log_error).exp())
+    classes = upward * weight[:, None]
+    return ViewLosses(
+        torch.dot(distance.mean((1, 2)), weight),
+        # A found pose fits its views better than the truth would: it says nothing of errors.
+        torch.dot(told[:, 1:].mean(1), weight * true),
+        -(classes * lifted.up).sum(),
+        classes.sum(0),
+    )
+
+
 class WidePhase(LifterPhase):
     """Trains a wide lifter; its result is the averaged weights.
 
@@ -229,6 +270,7 @@ class WidePhase(LifterPhase):
 
     betas = (0.9, 0.98)
     """No view is seen twice, so that old gradients say less."""
+    functions = (lift, view_losses)
 
     def __init__(
         self,
@@ -255,29 +297,20 @@ class WidePhase(LifterPhase):
     def _train(self, step: float | Tensor, rate: float | Tensor, *indices: Tensor) -> dict[str, Tensor]:
         """Minimise the errors of poses, of their expected errors, and of the upward direction."""
         views: Views = self.pairs.draw(*indices)  # type: ignore[assignment]
-        lifted = self.lifter(views.observation)
-        truth = views.pose_3d
-        if lifted.pose_3d.shape[1] < truth.shape[1]:
-            at = truth.shape[1] // 2
-            truth = truth[:, at : at + 1]
-        distance = (lifted.pose_3d - truth).norm(dim=-1)
-        weight, options = losses.weights_of(views.valid), self.wide
-        pose_loss = torch.dot(distance.mean((1, 2)), weight)
-        own = distance[:, distance.shape[1] // 2]
-        told = torch.addcmul(lifted.log_error, own, (-lifted.log_error).exp())
-        # A found pose fits its views better than the truth would: it says nothing of errors.
-        error_loss = torch.dot(told[:, 1:].mean(1), weight * views.true)
-        classes = directions.soft_classes((lifted.turn * views.up[:, None]).sum(-1)) * weight[:, None]
-        up_loss = -(classes * lifted.up).sum()
-        loss = pose_loss + DIMENSIONS * options.weight_error * error_loss + options.weight_up * up_loss
+        lifted = self._lift(self.lifter, views.observation)
+        # Not compiled: the grid of directions is cached on the device.
+        upward = directions.soft_classes((lifted.turn * views.up[:, None]).sum(-1))
+        found = self._loss(lifted, views.pose_3d, upward, views.valid, views.true)
+        options = self.wide
+        loss = found.pose + DIMENSIONS * options.weight_error * found.error + options.weight_up * found.up
         own_losses = {} if self._target is None else self._target.losses(self.lifter)
         if self._target is not None:
             loss = loss + self._target.weighted(own_losses)
-        self._follow_prior(classes.sum(0))
+        self._follow_prior(found.directions)
         self._update_weights(loss, step, rate)
         return {
-            "lifter_loss": pose_loss,
-            "up_loss": up_loss,
+            "lifter_loss": found.pose,
+            "up_loss": found.up,
             "valid_share": views.valid.mean(dtype=torch.float32),
             **own_losses,
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ from runs import equal, short_run, weights
 from torch import Tensor, nn
 
 from poseda import lifters, training
-from poseda.config import Compile, LifterTrainingConfig, NetworkConfig, RunConfig
+from poseda.config import Compile, LifterTrainingConfig, NetworkConfig, RunConfig, WideConfig
 from poseda.datasets import Domains
 from poseda.geometry.skeleton import H36M16
 from poseda.training import compilation
@@ -57,6 +58,30 @@ def test_captured_graphs_train_to_the_same_bits(tmp_path: Path, domains: Domains
     for choice in ("on", "auto"):
         assert equal(weights(runs[choice].out, "gpa"), weights(runs["off"].out, "gpa"))
         assert torch.equal(losses(runs[choice]), losses(runs["off"]))
+
+
+@pytest.mark.usefixtures("graphs_only")
+def test_wide_arms_as_graphs_train_to_the_same_bits(tmp_path: Path, domains: Domains) -> None:
+    wide = WideConfig(
+        width=16,
+        blocks=1,
+        steps=6,
+        batch=32,
+        ema=0.9,
+        target_steps=6,
+        target_views=16,
+        weight_reprojection=1.0,
+        weight_consistency=0.3,
+    )
+    graphs = []
+    for choice in ("on", "off"):
+        run = replace(short_run(tmp_path / choice, "wide", "wide_target", wide=wide), compile=choice)
+        torch._dynamo.utils.counters.clear()
+        training.prepare(run, domains).train()
+        graphs.append(torch._dynamo.utils.counters["stats"]["unique_graphs"])
+    assert graphs[0] >= 4 and graphs[1] == 0  # a lifter and losses of each arm, at least
+    for arm in ("wide", "wide_target"):
+        assert equal(weights(tmp_path / "on", arm), weights(tmp_path / "off", arm))
 
 
 @pytest.mark.slow
