@@ -14,7 +14,6 @@ A joint is seen with a confidence of 0.3. A frame counts where four limb joints 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ import torch
 
 from benchmarks.mocap.tables import markdown_table
 from benchmarks.real.clips import LIMBS, View, views
+from poseda.bench.record import json_alone, save_record
 from poseda.datasets.detections import DEFAULT_CONFIDENCE
 from poseda.datasets.formats.npz import Archive
 from poseda.geometry.camera import denormalize_screen, project
@@ -318,9 +318,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, help="record the results here")
     asked = parser.parse_args(arguments)
     record = measure(asked.clips)
-    if asked.json is not None:
-        asked.json.write_text(json.dumps(record, indent=1) + "\n")
-    print("\n".join(markdown_table(*table(record)) for table in TABLES))
+    with json_alone(asked.json):
+        print("\n".join(markdown_table(*table(record)) for table in TABLES))
+    save_record(asked.json, record)
     return 0
 
 

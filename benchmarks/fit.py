@@ -8,7 +8,6 @@ with an error of a known size, half of whose variance lasts. Every row fits the 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from torch import Tensor
 
 from benchmarks.mocap.tables import markdown_table
 from poseda import ops
+from poseda.bench.record import json_alone, save_record
 from poseda.datasets import open_domains
 from poseda.datasets.records import LabelledPoses
 from poseda.evaluation.metrics import evaluate_motion, joint_errors
@@ -191,11 +191,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "speed": speed(case, (1000, 10_000)),
         "frames": len(case.track),
     }
-    if asked.json is not None:
-        asked.json.write_text(json.dumps(record, indent=1) + "\n")
-    print(markdown_table(*table(record)))
-    for frames, tracks, rate in record["speed"]:
-        print(f"{frames:,} frames of {tracks} tracks: {rate:.0f} frames a second of CPU time")
+    with json_alone(asked.json):
+        print(markdown_table(*table(record)))
+        for frames, tracks, rate in record["speed"]:
+            print(f"{frames:,} frames of {tracks} tracks: {rate:.0f} frames a second of CPU time")
+    save_record(asked.json, record)
     return 0
 
 

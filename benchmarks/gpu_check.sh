@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Everything about CUDA on one machine with a GPU, without network, in 400 seconds on 16 cores: build, registers and
 # spills, what the libraries link to, the tests on CUDA with compute-sanitizer beside them, the benchmarks of the kernels,
-# of the op and of its host path, a training step with and without graphs, and one adaptation with its errors and the
-# time of its steps. A table at the end.
+# of the op and of its host path, a training step with and without graphs, one adaptation with its errors and the time of
+# its steps, and a step of the arm wide in every way. A table at the end.
 #
 # Usage: bash benchmarks/gpu_check.sh [FOLDER]    results go to FOLDER (default: $OUT or gpu-results)
 #
@@ -85,6 +85,7 @@ record training 60 "${gpu}_training_step.json" python3 -m benchmarks.step --devi
 # shellcheck disable=SC2086
 run adapt 120 python3 -P -m poseda adapt --device cuda \
     ${ADAPT:---preset default --arms source_only gpa_lpa gpa_lpa_view wide wide_target} --out "$work/adapted"
+record wide 100 "${gpu}_wide_step.json" python3 -m benchmarks.step.wide --device cuda --quick --presets default
 
 printf '\n==> done after %d s\n\n' "$SECONDS"
 python3 -P benchmarks/gpu_table.py "$steps" "$results/$gpu" "$work/adapted" >"$work/table.md" ||

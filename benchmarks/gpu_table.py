@@ -30,6 +30,7 @@ def main() -> None:
         *_speeds(_read(Path(f"{records}.json"))),
         *_ratios(_read(Path(f"{records}_host_path.json"))),
         *_steps(_read(Path(f"{records}_training_step.json"))),
+        *_ways(_read(Path(f"{records}_wide_step.json"))),
         *_phases(Path(run) / "metrics.jsonl"),
         *_errors(_read(Path(run) / "results.json")),
     )
@@ -70,6 +71,12 @@ def _steps(record: Any) -> Iterator[tuple[str, str]]:
             times = row[half]["seconds"].items()
             found = ", ".join(f"{name} {1000 * seconds:.3g} ms" for name, seconds in times)
             yield f"step of the {half}, {row['name']}, {row['batch']:,} poses", found
+
+
+def _ways(record: Any) -> Iterator[tuple[str, str]]:
+    for row in record["results"] if record else ():
+        found = ", ".join(f"{name} {1000 * seconds:.3g} ms" for name, seconds in row["seconds"].items())
+        yield f"step of wide, preset {row['preset']}, {row['batch']:,} views", found
 
 
 def _phases(log: Path) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,6 @@ The last rows pan and tilt the camera by 30 degrees in each clip.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.mocap.tables import markdown_table
+from poseda.bench.record import json_alone, save_record
 from poseda.config import SmoothingConfig
 from poseda.datasets import open_domains
 from poseda.datasets.filming import NEAREST
@@ -334,10 +334,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "rows": [row for case in CASES for row in rows_of(model, clips, case)],
         "moving": moving(model, clips),
     }
-    if asked.json is not None:
-        asked.json.write_text(json.dumps(record, indent=1) + "\n")
-    print(markdown_table(*table(record)))
-    print(markdown_table(*moving_table({asked.domains.stem: record})))
+    with json_alone(asked.json):
+        print(markdown_table(*table(record)))
+        print(markdown_table(*moving_table({asked.domains.stem: record})))
+    save_record(asked.json, record)
     return 0
 
 

@@ -8,7 +8,6 @@ yardsticks tell more than times, which differ between machines. The same path se
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 from operator import truediv
 from pathlib import Path
@@ -19,7 +18,7 @@ from torch import Tensor
 
 from poseda import ops
 from poseda.bench.clock import Call, HostClock, timed_rounds
-from poseda.bench.record import machine, show_seconds
+from poseda.bench.record import json_alone, machine, save_record, show_seconds
 from poseda.bench.rivals import Problem
 from poseda.geometry.camera import Camera
 from poseda.ops.samples import LEARNED
@@ -101,14 +100,13 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     results = [measure(batch, given.device, given.quick) for batch in given.batches]
-    for result in results:
-        print(f"batch {result['batch']:,} on {result['device']}")
-        for name, seconds in result["seconds"].items():
-            ratio = f"{result['ratio'][name]:6.2f} x {YARDSTICKS[name]}" if name in YARDSTICKS else ""
-            print(f"  {name:30} {show_seconds(seconds):>8} {ratio}")
-    if given.json:
-        record = {"machine": machine(given.device), "results": results}
-        given.json.write_text(json.dumps(record, indent=1) + "\n")
+    with json_alone(given.json):
+        for result in results:
+            print(f"batch {result['batch']:,} on {result['device']}")
+            for name, seconds in result["seconds"].items():
+                ratio = f"{result['ratio'][name]:6.2f} x {YARDSTICKS[name]}" if name in YARDSTICKS else ""
+                print(f"  {name:30} {show_seconds(seconds):>8} {ratio}")
+    save_record(given.json, {"machine": machine(given.device), "results": results})
 
 
 if __name__ == "__main__":

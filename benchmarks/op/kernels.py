@@ -9,7 +9,6 @@ ones as fit the batch, at least one.
 
 from __future__ import annotations
 
-import json
 import statistics
 import sys
 from collections.abc import Collection, Sequence
@@ -22,14 +21,14 @@ from torch import Tensor
 
 from poseda.bench.clock import Call, clock_of, timed_rounds
 from poseda.bench.op import BANDWIDTH_FROM, COPY_BYTES, large_copy
-from poseda.bench.record import machine, markdown_table, show_seconds
+from poseda.bench.record import json_alone, machine, markdown_table, save_record, show_seconds
 from poseda.cli import attempt
 from poseda.cli.measuring import device_to_measure
 from poseda.cli.options import read
 from poseda.cli.program import Program
 from poseda.cli.screen import say
 from poseda.config import ConfigError
-from poseda.config.limits import Above, Distinct, Found, check_fields
+from poseda.config.limits import Above, Bare, Distinct, Found, check_fields
 from poseda.config.near import guess
 from poseda.geometry.skeleton import COCO17, H36M16, H36M17, MPI_INF_3DHP, Skeleton
 from poseda.ops import samples
@@ -263,8 +262,8 @@ class KernelsOptions:
     """What to time, by the names in the table."""
     quick: bool = False
     """Take short rounds."""
-    json: Path | None = None
-    """Record the results in this file."""
+    json: Annotated[Path | None, Bare("-")] = None
+    """Record the results in this file. Without a file, they go to stdout and the table to stderr."""
     markdown: Annotated[Path | None, Found()] = None
     """Measure nothing, but print this record as Markdown."""
 
@@ -298,9 +297,9 @@ def _main(arguments: list[str]) -> int:
     errors = checked(variants, device)
     rows = [row for batch in options.batches for row in measure(variants, batch, options.quick, device)]
     record = {"machine": machine(device), "errors": errors, "rows": rows}
-    if options.json is not None:
-        options.json.write_text(json.dumps(record, indent=1) + "\n")
-    say(_markdown(record))
+    with json_alone(options.json):
+        say(_markdown(record))
+    save_record(options.json, record)
     return 0
 
 

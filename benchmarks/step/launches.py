@@ -15,7 +15,6 @@ Not counted: copies of a step's inputs to where a graph reads them, and second k
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -32,17 +31,17 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.step.step import StepBench, step_config
-from poseda.bench.record import machine, rich_table
+from benchmarks.step.wide import wide_phase
+from poseda.bench.record import json_alone, machine, rich_table, save_record
 from poseda.cli import attempt
 from poseda.cli.measuring import check_record_path
 from poseda.cli.options import read
 from poseda.cli.program import Program
 from poseda.config import SMALLEST_BATCH
-from poseda.config.limits import AtLeast, check_fields
+from poseda.config.limits import AtLeast, Bare, check_fields
 from poseda.datasets import open_domains
 from poseda.geometry.placements import TargetPlacements
 from poseda.lifters.dropout import Dropout
-from poseda.lifters.sizes import build_wide
 from poseda.method.discriminators import HistoryPool
 from poseda.method.generator import Generator
 from poseda.training.average import Average
@@ -50,7 +49,7 @@ from poseda.training.health import NonFiniteWatch
 from poseda.training.lifting import LifterPhase
 from poseda.training.meters import Meters
 from poseda.training.stage import Phase
-from poseda.training.wide import ViewSource, WidePhase, options_of
+from poseda.training.wide import ViewSource
 
 NAME = "benchmarks.step.launches"
 """What the program calls itself."""
@@ -206,16 +205,10 @@ def phases(batch: int) -> dict[str, Phase]:
     """The phases whose steps are counted, by name: on the embedded domains, with the default recipe."""
     data = open_domains(None, size=0.1).adaptation()
     bench = StepBench(step_config("simple_baseline", batch, "cpu"), data, 1)
-    config, skeleton, rng = bench.config, bench.data.skeleton, torch.Generator().manual_seed(0)
-    views, lifter = ViewSource(bench.data, config, 0, rng), build_wide(config, skeleton)
-    options = options_of(config)
-    wide = WidePhase(
-        lifter, views, skeleton, options, options.adapt_steps, bench.fabric, wide=config.wide, finish=None
-    )
     return {
         "lifter": bench.lifter_phase(),
         "generator and discriminators": bench.generator_phase(),
-        "wide": wide,
+        "wide": wide_phase(bench.config, bench.data, bench.fabric),
     }
 
 
@@ -246,8 +239,8 @@ class LaunchOptions:
 
     batch: Annotated[int, AtLeast(SMALLEST_BATCH)] = 64
     """Poses per step; the count hardly depends on it."""
-    json: Path | None = None
-    """Record the counts in this file."""
+    json: Annotated[Path | None, Bare("-")] = None
+    """Record the counts in this file. Without a file, they go to stdout and the table to stderr."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -269,9 +262,9 @@ def _main(arguments: list[str]) -> int:
     check_record_path(options.json)
     record = {"machine": machine("cpu"), "results": measure(options.batch)}
     headings, cells = table(record)
-    Console().print(rich_table("kernels of a training step on CUDA", headings, cells))
-    if options.json is not None:
-        options.json.write_text(json.dumps(record, indent=1) + "\n")
+    with json_alone(options.json):
+        Console().print(rich_table("kernels of a training step on CUDA", headings, cells))
+    save_record(options.json, record)
     return 0
 
 

@@ -8,7 +8,6 @@ the sizes of the papers. ``--latency`` leaves out the training steps, which at t
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -23,9 +22,11 @@ from torch.utils.benchmark import Timer
 from benchmarks.step.program import Network
 from poseda.bench.record import (
     about,
+    json_alone,
     machine,
     markdown_table,
     rich_table,
+    save_record,
     show_seconds,
 )
 from poseda.cli import attempt
@@ -33,7 +34,7 @@ from poseda.cli.measuring import device_to_measure
 from poseda.cli.options import read
 from poseda.cli.program import Program, UsageError
 from poseda.config import RunConfig
-from poseda.config.limits import Above, Distinct, Found, check_fields
+from poseda.config.limits import Above, Bare, Distinct, Found, check_fields
 from poseda.geometry.skeleton import H36M16
 from poseda.lifters.sizes import SMALL, build_lifter, count_parameters, published_size
 
@@ -77,8 +78,8 @@ class LifterOptions:
     """Take the sizes of the papers, with their dropout."""
     latency: bool = False
     """Time one window only, without training steps."""
-    json: Path | None = None
-    """Record the results in this file."""
+    json: Annotated[Path | None, Bare("-")] = None
+    """Record the results in this file. Without a file, they go to stdout and the table to stderr."""
     markdown: Annotated[Path | None, Found()] = None
     """Measure nothing, but print this record as Markdown."""
 
@@ -236,11 +237,9 @@ def _main(arguments: list[str]) -> int:
     if not results:
         asked = f"{', '.join(map(str, options.frames))} with {', '.join(options.lifters)}"
         raise UsageError(f"--frames: expected numbers that one of the lifters sees, got {asked}")
-    console.print(rich_table(title(results), *cells(results)))
-    if options.json is not None:
-        content = {"machine": machine(options.device), "results": results}
-        options.json.write_text(json.dumps(content, indent=1) + "\n")
-        console.print(f"written: {options.json}", highlight=False)
+    with json_alone(options.json):
+        console.print(rich_table(title(results), *cells(results)))
+    save_record(options.json, {"machine": machine(options.device), "results": results})
     return 0
 
 

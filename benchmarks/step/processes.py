@@ -20,14 +20,14 @@ from operator import truediv
 from pathlib import Path
 from typing import Annotated, Any
 
-from poseda.bench.record import machine, show_seconds
+from poseda.bench.record import json_alone, machine, save_record, show_seconds
 from poseda.cli import attempt
 from poseda.cli.measuring import check_record_path
 from poseda.cli.options import read
 from poseda.cli.program import Program
 from poseda.cli.screen import complain, say
 from poseda.config import ConfigError
-from poseda.config.limits import Above, Distinct, check_fields
+from poseda.config.limits import Above, Bare, Distinct, check_fields
 
 NAME = "benchmarks.step.processes"
 """What the program calls itself."""
@@ -54,8 +54,8 @@ class ProcessOptions:
     """Steps of a round."""
     rounds: Annotated[int, Above(0)] = 5
     """Rounds."""
-    json: Path | None = None
-    """Record the results in this file."""
+    json: Annotated[Path | None, Bare("-")] = None
+    """Record the results in this file. Without a file, they go to stdout and the table to stderr."""
     worker: bool = False
     """Train as one of several processes. The program starts them itself."""
 
@@ -179,14 +179,13 @@ def _main(arguments: list[str]) -> int:
     except RuntimeError as error:
         complain(str(error), NAME)
         return 1
-    for row in results:
-        say(
-            f"{row['lifter']}, width {row['width']}, batch {row['batch']:,}: {row['processes']} processes: "
-            f"{show_seconds(row['seconds'])} a step, {row['speedup']:.2f}x; loss {row['loss']:.5f}"
-        )
-    if options.json is not None:
-        content = {"machine": machine("cpu"), "results": results}
-        options.json.write_text(json.dumps(content, indent=1) + "\n")
+    with json_alone(options.json):
+        for row in results:
+            say(
+                f"{row['lifter']}, width {row['width']}, batch {row['batch']:,}: {row['processes']} processes"
+                f": {show_seconds(row['seconds'])} a step, {row['speedup']:.2f}x; loss {row['loss']:.5f}"
+            )
+    save_record(options.json, {"machine": machine("cpu"), "results": results})
     return 0
 
 

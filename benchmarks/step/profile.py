@@ -8,7 +8,6 @@ those steps down, which shows in short phases. ``--json FILE`` records both.
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 import time
@@ -16,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from unittest.mock import patch
 
 import torch
@@ -26,13 +25,14 @@ from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
 from poseda import training
-from poseda.bench.record import machine, rich_table, show_seconds
+from poseda.bench.record import json_alone, machine, rich_table, save_record, show_seconds
 from poseda.cli import attempt
 from poseda.cli.measuring import check_record_path
 from poseda.cli.options import read
 from poseda.cli.program import Given, Program, UsageError
 from poseda.cli.recipe import open_chosen, resolve
 from poseda.config import RunConfig
+from poseda.config.limits import Bare
 from poseda.device import peak_memory
 from poseda.training.stage import Phase, Silent, Stage
 
@@ -166,8 +166,8 @@ def show(record: dict[str, Any], console: Console) -> None:
 class ProfileOptions:
     """Where the time of a whole adaptation goes."""
 
-    json: Path | None = None
-    """Record the profile in this file."""
+    json: Annotated[Path | None, Bare("-")] = None
+    """Record the profile in this file. Without a file, it goes to stdout and the table to stderr."""
 
 
 PROGRAM = Program(
@@ -196,9 +196,9 @@ def _main(arguments: list[str]) -> int:
         record = measure(config)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    show(record, Console())
-    if options.json is not None:
-        options.json.write_text(json.dumps(record, indent=1) + "\n")
+    with json_alone(options.json):
+        show(record, Console())
+    save_record(options.json, record)
     return 0
 
 

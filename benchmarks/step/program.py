@@ -12,7 +12,7 @@ from poseda.cli import attempt
 from poseda.cli.measuring import device_to_measure
 from poseda.cli.options import read
 from poseda.cli.program import Program, UsageError
-from poseda.config.limits import Above, Distinct, Found, check_fields
+from poseda.config.limits import Above, Bare, Distinct, Found, check_fields
 
 NAME = "benchmarks.step"
 """What the program calls itself."""
@@ -40,8 +40,8 @@ class StepOptions:
     """Measure ours with these options, too: compiled, bf16, graphs."""
     quick: bool = False
     """Take short rounds."""
-    json: Path | None = None
-    """Record the results in this file."""
+    json: Annotated[Path | None, Bare("-")] = None
+    """Record the results in this file. Without a file, they go to stdout and the table to stderr."""
     markdown: Annotated[Path | None, Found()] = None
     """Measure nothing, but print this record as Markdown."""
 

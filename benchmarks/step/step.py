@@ -12,7 +12,6 @@ pairs at each step.
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
@@ -30,7 +29,15 @@ from benchmarks.step.stopwatch import Stopwatch, watched
 from poseda import ops
 from poseda.bench.clock import clock_of, timed_rounds
 from poseda.bench.op import check_agreement
-from poseda.bench.record import about, machine, markdown_table, rich_table, show_seconds
+from poseda.bench.record import (
+    about,
+    json_alone,
+    machine,
+    markdown_table,
+    rich_table,
+    save_record,
+    show_seconds,
+)
 from poseda.config import (
     AdversaryConfig,
     GeneratorTrainingConfig,
@@ -126,11 +133,10 @@ def run(
 
 def _show(console: Console, record: dict[str, Any], json_path: str | Path | None) -> None:
     """Print the tables of a record, and write it where a file is given."""
-    for title, headings, cells in tables(record):
-        console.print(rich_table(title, headings, cells))
-    if json_path is not None:
-        Path(json_path).parent.mkdir(parents=True, exist_ok=True)
-        Path(json_path).write_text(json.dumps(record, indent=1) + "\n")
+    with json_alone(json_path):
+        for title, headings, cells in tables(record):
+            console.print(rich_table(title, headings, cells))
+    save_record(json_path, record)
 
 
 def step_config(lifter: str, batch: int, device: str, width: int | None = None) -> RunConfig:

@@ -19,10 +19,10 @@ from poseda.geometry.placements import TargetPlacements
 from poseda.method import losses
 from poseda.method.discriminators import HistoryPool
 from poseda.method.generator import Generator
-from poseda.training import compilation
 from poseda.training.adversarial import GeneratorPhase
 from poseda.training.average import Average
 from poseda.training.health import NonFiniteWatch
+from poseda.training.lifting import LifterPhase
 from poseda.training.meters import Meters
 from poseda.training.pairs import Shuffle
 
@@ -92,7 +92,6 @@ PARTS: tuple[tuple[Any, str, str], ...] = (
     (TargetPlacements, "sample", "indices"),
     (Generator, "changes", "generator"),
     (ops, "augment", "augmentation"),
-    (compilation, "lift_windows", "forward"),
     (losses, "lifter_loss", "forward"),
     (GeneratorPhase, "_generator_losses", "discriminators"),
     (GeneratorPhase, "_discriminator_losses", "discriminators"),
@@ -132,6 +131,8 @@ def watched(watch: Stopwatch) -> Iterator[None]:
         for name, part in (("classic_augment", "augmentation"), ("lift_windows", "forward")):
             stack.enter_context(patch.object(classic, name, watch.wrap(part, getattr(classic, name))))
         stack.enter_context(patch.object(ClassicLoop, "_batches", timed_batches))
+        functions = tuple(watch.wrap("forward", function) for function in LifterPhase.functions)
+        stack.enter_context(patch.object(LifterPhase, "functions", functions))
         begin = register_optimizer_step_pre_hook(lambda *_: watch.enter("optimiser"))
         end = register_optimizer_step_post_hook(lambda *_: watch.leave())
         stack.callback(begin.remove)

@@ -17,6 +17,13 @@ def gpu_step() -> Table:
     return training_step("NVIDIA_H200_training_step")
 
 
+def wide_step() -> Table:
+    """A step of the arm wide in every way."""
+    from benchmarks.step.wide import table
+
+    return table(read("wide_step"))
+
+
 def launches() -> Table:
     """Kernels of a training step by part."""
     from benchmarks.step.launches import table
@@ -44,6 +51,7 @@ TABLES: Tables = {
     "training-step": training_step,
     "gpu-step": gpu_step,
     "launches": launches,
+    "wide-step": wide_step,
     "processes": processes,
     "profile": profile,
 }

@@ -11,7 +11,6 @@ replayed from CUDA graphs.
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Sequence
 from operator import truediv
@@ -23,11 +22,10 @@ from torch import Tensor
 
 from poseda import ops
 from poseda.bench.clock import Call, Clock, CudaClock, clock_of, estimate, timed_rounds
-from poseda.bench.record import RIVALS, machine, stage_table, table
+from poseda.bench.record import RIVALS, machine, save_record, stage_table, table
 from poseda.bench.rivals import COMPILE_MODES, Augment, Compiled, Problem, poseaug_style
 from poseda.ops import reference
 from poseda.ops.samples import LEARNED
-from poseda.runs.atomic import write_json
 
 AGREEMENT = 1e-4
 """Largest error of a pose (or of its gradient), relative to its norm, at which contestants agree."""
@@ -85,17 +83,14 @@ def run(
                     with console.status(f"{device}, {count} threads, batch {batch:,}, {direction}"):
                         results.append(_measure(device, count, batch, direction, quick, with_pose_gradient))
                     if json_path is not None and not to_stdout:
-                        write_json(Path(json_path).resolve(), record)  # a link stays one
+                        save_record(json_path, record)
     finally:
         torch.set_num_threads(before)
     console.print(table(results))
     with console.status(f"{device}, stages"):
         record["stages"] = _measure_stages(device, quick)
     console.print(stage_table(record["stages"]))
-    if to_stdout:
-        print(json.dumps(record, indent=1))
-    elif json_path is not None:
-        write_json(Path(json_path).resolve(), record)  # a link stays one
+    save_record(json_path, record)
     return results
 
 

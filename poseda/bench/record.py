@@ -7,12 +7,16 @@ import json
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from textwrap import fill
 from typing import Any, Literal
 
 import torch
+
+from poseda.runs.atomic import write_json
 
 RIVALS = {"poseaug_style": "PoseAug style", "reference": "plain ref.", "compiled": "compiled ref."}
 """Contestants beside ours, by the name in the records, with what tables call them."""
@@ -188,6 +192,26 @@ def read_record(path: str | Path, show: Callable[[dict[str, Any]], str]) -> str:
         raise ValueError(f"--markdown: expected a record that --json wrote, got {path} ({error})") from error
 
 
+@contextmanager
+def json_alone(path: str | Path | None) -> Iterator[None]:
+    """Within, what is printed goes to the standard error, if the record goes to the standard output."""
+    with redirect_stdout(sys.stderr) if str(path) == "-" else nullcontext():
+        yield
+
+
+def save_record(path: str | Path | None, record: Any) -> None:
+    """Write a record as JSON, whole or not at all.
+
+    Args:
+        path: file to write, of which a link stays one; ``-`` for the standard output; or None.
+        record: of numbers, texts, lists and dicts.
+    """
+    if str(path) == "-":
+        print(json.dumps(record, indent=1))
+    elif path is not None:
+        write_json(Path(path).resolve(), record)
+
+
 def check_writable(path: str | Path) -> None:
     """Find out before the measurement whether its record can be kept.
 
@@ -195,7 +219,7 @@ def check_writable(path: str | Path) -> None:
         ValueError: if not.
     """
     if Path(path).exists() and not Path(path).is_file():
-        raise ValueError(f"--json: expected a file to write, or - for stdout, got {path}, which is no file")
+        raise ValueError(f"--json: expected a file to write, or no path at all, got {path}, which is no file")
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         before = Path(path).exists()

@@ -83,7 +83,7 @@ def test_record_holds_what_the_table_shows(tmp_path: Path, monkeypatch: pytest.M
 def test_what_is_no_file_is_not_replaced_by_a_record(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", tmp_path):
-        with pytest.raises(ValueError, match="--json: expected a file to write, or - for stdout, got"):
+        with pytest.raises(ValueError, match="--json: expected a file to write, or no path at all, got"):
             check_writable(path)
 
 

@@ -32,6 +32,7 @@ case "$*" in
     *"-m benchmarks.op.host_path"*) cp "$RECORDS/host.json" "${{@: -1}}" ;;
     *"-m poseda adapt"*) mkdir -p "${{@: -1}}" && cp "$RECORDS/run/"* "${{@: -1}}/" ;;
     *"-m pytest"*) sleep "$PYTEST_SECONDS" ;;
+    *"-m benchmarks.step.wide"*) cp "$RECORDS/wide.json" "${{@: -1}}" ;;
     *"-m benchmarks.step"*) cp "$RECORDS/step.json" "${{@: -1}}"; exit "$STEP_FAILS" ;;
 esac
 """
@@ -66,6 +67,7 @@ RECORDS: dict[str, Any] = {
             "lifter": {"seconds": {"ours": 0.0056}},
         }
     ],
+    "wide": [{"preset": "default", "batch": 512, "seconds": {"eager": 0.009, "graphs, compiled": 0.0008}}],
 }
 
 LOG = [
@@ -121,7 +123,8 @@ def test_everything_is_run_once_and_ends_with_one_table(machine: dict[str, str])
         "ptxas_report",
         "benchmarks.op.kernels",
         "poseda.bench",
-        "benchmarks.step",
+        "benchmarks.step ",
+        "benchmarks.step.wide",
         "host_path",
         "poseda adapt",
     ):
@@ -131,13 +134,14 @@ def test_everything_is_run_once_and_ends_with_one_table(machine: dict[str, str])
     (tests,) = [call for call in calls if "-m pytest" in call]
     assert "-p no:benchmark -n 12 --dist worksteal -k cuda tests/" in tests
     table = shown[shown.index("| what | outcome | seconds |") :]
-    alone = ("build", "registers", "links", "tests", "kernels", "op", "host", "training", "adapt")
+    alone = ("build", "registers", "links", "tests", "kernels", "op", "host", "training", "adapt", "wide")
     assert all(f"| {name} | passed |" in table for name in (*alone, *tools))
     assert "| forward, 1,024 poses | 3.5 us, 48.6 times as fast as compiled |" in table
     assert "| kernel: coco17, adjoint, 1,048,576 poses | 380 us, 68% of the copy |" in table
     assert "coco17, adjoint, 1 poses" not in table
     assert "| host: forward, 1,024 poses | 4.75 times its yardstick |" in table
     assert "| step of the generator, simple_baseline, 1,024 poses | ours 10.3 ms, graphs 1.17 ms |" in table
+    assert "| step of wide, preset default, 512 views | eager 9 ms, graphs, compiled 0.8 ms |" in table
     assert "| wide, lifter, seed 0 | 1 ms a step |" in table
     assert "| gpa_lpa, target_test | MPJPE 57.3 mm |" in table
     (kept,) = Path(machine["OUT"]).glob("*_table.md")

@@ -185,7 +185,5 @@ def test_a_record_that_cannot_be_kept_is_refused_before_measuring(
     where = bench_step if work == "step.run" else program
     monkeypatch.setattr(where, work.rpartition(".")[2], lambda *_, **__: pytest.fail("measured"))
     assert program.main(["--json", str(tmp_path)]) == 2
-    said = (
-        f"{program.NAME}: --json: expected a file to write, or - for stdout, got {tmp_path}, which is no file"
-    )
+    said = f"{program.NAME}: --json: expected a file to write, or no path at all, got {tmp_path}"
     assert capsys.readouterr().err.startswith(said)
