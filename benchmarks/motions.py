@@ -17,6 +17,9 @@ def read_motions(
 ) -> tuple[LabelledPoses, LabelledPoses]:
     """The poses of files to learn from, and those held back. Each file has clips of its own.
 
+    Columns that not all files have are left out, among others the cameras' rotations. Upward is then found by
+    the bodies.
+
     Args:
         paths: of files or folders, as for ``--source`` of `poseda adapt`.
         before: poses of both kinds that come first.

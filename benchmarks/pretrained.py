@@ -13,6 +13,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,7 +24,7 @@ from poseda.cli.recipe import resolve
 from poseda.cli.screen import say
 from poseda.config import FIELD_VIEWS, PACKAGED, RunConfig, to_json
 from poseda.config.fields import fields_of
-from poseda.config.limits import ConfigError, Found, check_fields
+from poseda.config.limits import ConfigError, Distinct, Found, check_fields
 from poseda.pretrained import CARD, FOLDER, POSTURES
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ SCENE = "lifter.scene."
 class PretrainedOptions:
     """The lifter that the package brings: trained on motion capture, packed with its card."""
 
-    motion: tuple[Annotated[Path, Found()], ...] = ()
+    motion: Annotated[tuple[Annotated[Path, Found()], ...], Distinct(0)] = ()
     """Sources of 3D poses beside the embedded one, as for --source of adapt."""
     attribution: str = ""
     """Who made the motion capture, and its licence, for the card."""
@@ -70,7 +71,7 @@ class PretrainedOptions:
     """Keep the lifter in --install, and learn anew the postures that it rehearses."""
     scene_only: bool = False
     """Keep the lifter in --install, and train its scene network anew: of the tilt and expected errors."""
-    clips: tuple[Annotated[Path, Found()], ...] = ()
+    clips: Annotated[tuple[Annotated[Path, Found()], ...], Distinct(0)] = ()
     """Real detections with 3D, as for benchmarks.real, to score each view of."""
     domains: tuple[Annotated[Path, Found()], ...] = ()
     """Domain files to score the test clips of."""
@@ -82,6 +83,11 @@ class PretrainedOptions:
         asked = [name for name in PARTS if getattr(self, name)]
         if len(asked) > 1:
             raise ConfigError(asked[0], f"expected it without <{asked[1]}>, got both", asked[1])
+        for part in asked:
+            unread = [name for name in TRAINING if name != "motion" or part == "score_only"]
+            for name in unread:
+                if getattr(self, name):
+                    raise ConfigError(name, f"expected it without <{part}>, which does not read it", part)
         needed = () if self.score_only else ("motion",) if asked else TRAINING
         for name in needed:
             if not getattr(self, name):
@@ -112,14 +118,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(arguments: list[str]) -> int:
     """Train what is missing, then pack it."""
 
+    asked: dict[str, Any] = {}
+
     def make(given: Given) -> tuple[PretrainedOptions, RunConfig]:
-        options, asked = given.build(PretrainedOptions), given.without(PretrainedOptions)
-        if options.scene_only:
-            for name in asked:
-                if name in PACKAGED or name.startswith(("views.", "detector.")):
-                    problem = "expected it without <scene_only>, which keeps that of the packed lifter"
-                    raise ConfigError(name, problem, "scene_only")
-        return options, replace(resolve(FIELD_VIEWS | asked), gate="off", arms=("wide",), seeds=(0,))
+        asked.update(given.without(PretrainedOptions))
+        return given.build(PretrainedOptions), replace(
+            resolve(FIELD_VIEWS | asked), gate="off", arms=("wide",), seeds=(0,)
+        )
 
     options, recipe = read(PROGRAM, arguments, make)
     try:
@@ -128,6 +133,7 @@ def run(arguments: list[str]) -> int:
         if options.scene_only:
             earlier = {"views", "domains"}  # errors with the scene network of before
             card = {name: entry for name, entry in card.items() if name not in earlier}
+            check_kept(asked, packed_config(options.install))
             card |= learn_scene(options, recipe)
         elif not options.score_only:
             card["postures"] = learn_postures(options, recipe.domain_size)
@@ -223,8 +229,9 @@ def train(options: PretrainedOptions, recipe: RunConfig) -> dict[str, Any]:
     results = prepared.train()
     begun, packed = RunFolder(options.out), RunFolder(options.install)
     tensors, notes = begun.weights(0, "wide", "lifter").load()
+    half = in_half(tensors, "; nothing is packed; train with a lower --wide.learning-rate into another --out")
     packed.weights(0, "wide", "lifter").path.parent.mkdir(parents=True, exist_ok=True)
-    packed.weights(0, "wide", "lifter").save(in_half(tensors), notes)
+    packed.weights(0, "wide", "lifter").save(half, notes)
     record = begun.read_record()
     neutral = replace(RunConfig(), arms=("wide",), gate="off")
     kept = {name: getattr(prepared.config, name) for name in ("preset", "wide", "views", "detector")}
@@ -243,6 +250,29 @@ def train(options: PretrainedOptions, recipe: RunConfig) -> dict[str, Any]:
     }
 
 
+def packed_config(folder: Path) -> RunConfig:
+    """How the packed lifter was trained."""
+    from poseda.config import from_json
+
+    return from_json(json.loads((folder / "config.json").read_text())["config"])
+
+
+def check_kept(asked: Mapping[str, Any], packed: RunConfig) -> None:
+    """Check that nothing else is asked for than what the packed lifter was trained with.
+
+    Raises:
+        ValueError: naming the first option of its size, views or detector that differs.
+    """
+    for name, value in asked.items():
+        if name in PACKAGED or name.startswith(("views.", "detector.")):
+            own = reduce(getattr, name.split("."), packed)
+            if value != own:
+                raise ValueError(
+                    f"{PROGRAM.name_of(name)}: expected {own} with --scene-only, as the packed lifter was "
+                    f"trained, got {value}; leave it out"
+                )
+
+
 def learn_scene(options: PretrainedOptions, recipe: RunConfig) -> dict[str, Any]:
     """Train the scene network beside the packed lifter and pack it; returns the card's entries.
 
@@ -254,23 +284,25 @@ def learn_scene(options: PretrainedOptions, recipe: RunConfig) -> dict[str, Any]
     """
     import torch
 
-    from poseda.config import from_json
     from poseda.evaluation.evaluate import evaluate
     from poseda.inference import AdaptedLifter
     from poseda.lifters.sizes import build_wide
     from poseda.runs import RunFolder
     from poseda.runs.checkpoint import unpack_module
     from poseda.runs.origin import versions
+    from poseda.training import compilation, graphs
     from poseda.training.calibration import calibrate
     from poseda.training.fabric import layer_precision, start_fabric
     from poseda.training.pairs import TrainingData
     from poseda.training.wide import ViewSource, WidePhase, options_of
 
-    before = from_json(json.loads((options.install / "config.json").read_text())["config"])
+    before = packed_config(options.install)
     size = {name: getattr(before.wide, name) for name in (full.removeprefix("wide.") for full in PACKAGED)}
     wide = replace(recipe.wide, **size)
     config = replace(recipe, wide=wide, views=before.views, detector=before.detector)
     fabric = start_fabric(config)
+    graphs.check(config, fabric)
+    captured = graphs.chosen(config, fabric)
     shown = sources(options.motion, recipe.domain_size).adaptation()
     data = TrainingData.load(shown, fabric.device)
     assert data.held is not None
@@ -287,6 +319,8 @@ def learn_scene(options: PretrainedOptions, recipe: RunConfig) -> dict[str, Any]
     views = ViewSource(data, config, 0, rng)
     phase = WidePhase(
         *(lifter, views, data.skeleton, options_of(config), wide.steps, fabric),
+        compiled=compilation.should_compile(config.compile, lifter, fabric, wide.steps, bool(captured)),
+        captured=captured,
         wide=wide,
         finish=lambda trained: calibrate(trained, held),
     )
@@ -294,7 +328,7 @@ def learn_scene(options: PretrainedOptions, recipe: RunConfig) -> dict[str, Any]
         for step in range(wide.steps):
             phase.step(step)
         found = phase.result()
-    file.save(in_half(found), notes)
+    file.save(in_half(found, "; nothing is packed; train with a lower --wide.learning-rate"), notes)
     model = AdaptedLifter.load(options.install)
     return {
         "scene_steps": wide.steps,
@@ -320,20 +354,21 @@ def learn_postures(options: PretrainedOptions, size: float) -> dict[str, Any]:
     }
 
 
-def in_half(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def in_half(tensors: Mapping[str, Tensor], remedy: str = "") -> dict[str, Tensor]:
     """Weights as they are installed: half the bytes, and rounded to 11 bits.
 
     The card's errors are of these; all computing stays in float32.
 
     Raises:
-        ValueError: if a weight is not finite, or too large for half precision.
+        ValueError: if a weight is not finite, or too large for half precision. It ends with the remedy.
     """
     half = {name: value.half() if value.is_floating_point() else value for name, value in tensors.items()}
     for name, value in half.items():
         if not bool(value.isfinite().all()):
+            worst = float(tensors[name].abs().max())
             raise ValueError(
-                f"weights: expected numbers up to 65,504, as half precision holds, got others in {name}; "
-                "nothing is packed; train with a lower --wide.learning-rate"
+                f"weights: expected numbers up to 65,504, as half precision holds them, "
+                f"got {worst:g} in {name}{remedy}"
             )
     return half
 

@@ -22,7 +22,7 @@ from poseda.cli.options import read
 from poseda.cli.program import Given, Program, UsageError
 from poseda.cli.screen import print_json, say
 from poseda.config import WIDE_ARMS as ARMS
-from poseda.config.limits import AtLeast, Found, check_fields
+from poseda.config.limits import AtLeast, Distinct, Found, check_fields
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -52,7 +52,7 @@ class VerdictOptions:
     """The same without --motion: the package's lifter and what each clip taught it. Needs --clips."""
     clips: tuple[Path, ...] = ()
     """The clips of these folders."""
-    motion: tuple[Annotated[Path, Found()], ...] = ()
+    motion: Annotated[tuple[Annotated[Path, Found()], ...], Distinct(0)] = ()
     """The motions of --real."""
     mocap: Annotated[Path, Found()] | None = None
     """Folder of `python -m benchmarks.mocap arms` with runs of the wide arms."""

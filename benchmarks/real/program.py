@@ -51,7 +51,7 @@ class RealOptions:
     """Files of detections with cameras and 3D, a person each; see benchmarks/real/clips.py."""
     out: Path
     """Folder for runs and results. A command that was stopped continues where it stopped."""
-    motion: tuple[Annotated[Path, Found()], ...] = ()
+    motion: Annotated[tuple[Annotated[Path, Found()], ...], Distinct(0)] = ()
     """Sources of 3D poses to train on, as for --source of adapt. Of the clips, it learns no 3D but
     that of --weak-frames. Without it, the package's lifter learns the first halves of each clip by itself."""
     rig: bool = False

@@ -108,6 +108,5 @@ def unpack_module(prefix: str, module: torch.nn.Module, tensors: Mapping[str, Te
         reasons = " ".join(str(error).split()).partition(": ")[2]
         first = reasons.partition(". ")[0].rstrip(".")
         raise CheckpointError(
-            f"expected the tensors of {prefix} in the checkpoint, got others ({first}); "
-            "if another version of poseda made it, train again"
+            f"expected the tensors of {prefix} in the checkpoint, got others ({first})"
         ) from error

@@ -179,7 +179,8 @@ class RunFolder:
         try:
             unpack_module("lifter", lifter, weights)
         except CheckpointError as error:
-            raise CheckpointError(f"{file.path}: {error}") from error
+            remedy = "if another version of poseda made the run, train again"
+            raise CheckpointError(f"{file.path}: {error}; {remedy}") from error
         return lifter
 
     @property

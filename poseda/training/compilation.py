@@ -16,6 +16,7 @@ from lightning.fabric import Fabric
 from torch import nn
 
 from poseda.config import Compile
+from poseda.lifters.wide import WideLifter
 from poseda.training.errors import TrainingError
 
 AUTO_STEPS = 5000
@@ -40,14 +41,19 @@ def should_compile(
         return choice == "on"
     from torch.utils._triton import has_triton
 
-    ours = type(lifter).__module__.startswith("poseda.lifters.")
+    ours = type(family_of(lifter)).__module__.startswith("poseda.lifters.")
     return ours and steps >= AUTO_STEPS and has_triton()
+
+
+def family_of(lifter: nn.Module) -> nn.Module:
+    """The lifter of a family itself, which a wide lifter holds inside."""
+    return lifter.lifter if isinstance(lifter, WideLifter) else lifter
 
 
 def compiled_functions(
     lifter: nn.Module, compiled: bool, *functions: Callable[..., Any]
 ) -> tuple[Callable[..., Any], ...]:
-    """The functions of a training step, the first of which calls the lifter.
+    """The functions of a training step. The first calls the lifter; nothing else does.
 
     Compiled, lifter and functions are a graph each, as Fabric converts precision before and after the lifter.
     Their first calls take long.
@@ -67,12 +73,12 @@ def compiled_functions(
 
 @contextmanager
 def name_failure(lifter: nn.Module) -> Iterator[None]:
-    """Report a failure of the compiler in one sentence.
+    """Report a failure of the compiler in one sentence. One is its limit of kinds of calls in a process.
 
     Raises:
         TrainingError: naming the lifter.
     """
-    from torch._dynamo.exc import TorchDynamoException
+    from torch._dynamo.exc import FailOnRecompileLimitHit, TorchDynamoException
     from torch._inductor.exc import InductorError
 
     try:
@@ -80,9 +86,9 @@ def name_failure(lifter: nn.Module) -> Iterator[None]:
             # The compiler reads the gradient of every input, whether it has one or not.
             warnings.filterwarnings("ignore", r"The \.grad attribute of a Tensor that is not a leaf")
             yield
-    except (TorchDynamoException, InductorError) as error:
+    except (TorchDynamoException, FailOnRecompileLimitHit, InductorError) as error:
         reason = " ".join(str(error).split("\n\n")[0].split())
         raise TrainingError(
-            f"--compile: {type(lifter).__name__} cannot be compiled as one graph ({reason}); "
+            f"--compile: {type(family_of(lifter)).__name__} cannot be compiled as one graph ({reason}); "
             f"--compile off trains it uncompiled"
         ) from error

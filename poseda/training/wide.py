@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -303,7 +304,7 @@ class WidePhase(LifterPhase):
         found = self._loss(lifted, views.pose_3d, upward, views.valid, views.true)
         options = self.wide
         loss = found.pose + DIMENSIONS * options.weight_error * found.error + options.weight_up * found.up
-        own_losses = {} if self._target is None else self._target.losses(self.lifter)
+        own_losses = {} if self._target is None else self._target.losses(partial(self._lift, self.lifter))
         if self._target is not None:
             loss = loss + self._target.weighted(own_losses)
         self._follow_prior(found.directions)

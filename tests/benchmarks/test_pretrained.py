@@ -107,12 +107,17 @@ def test_a_view_of_too_few_frames_is_named(packed: Path, clip: Path, tmp_path: P
         (["--scene-only"], "--motion: expected a value, or --score-only, got none"),
         (
             ["--scene-only", "--motion", "{file}", "--wide.width", "64"],
-            "--wide.width: expected it without --scene-only, which keeps that of the packed lifter",
+            "--wide.width: expected 384 with --scene-only, as the packed lifter was trained, got 64;",
         ),
         (
             ["--scene-only", "--motion", "{file}", "--views.lean", "0"],
-            "--views.lean: expected it without --scene-only, which keeps that of the packed lifter",
+            "--views.lean: expected 0.5 with --scene-only, as the packed lifter was trained, got 0.0;",
         ),
+        (
+            ["--scene-only", "--motion", "{file}", "--out", "{file}"],
+            "--out: expected it without --scene-only, which does not read it",
+        ),
+        (["--scene-only", "--motion", "{file}", "{file}"], "--motion: expected values without repetition"),
         ([], "--motion: expected a value, or --score-only, got none"),
         (["--score-only", "--domains", "{file}"], "--domains: expected --domains-note beside it, got none"),
         (["--score-only", "--clips", "{file}", "--install", "{file}"], "--install: expected a packed lifter"),

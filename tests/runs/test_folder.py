@@ -226,7 +226,7 @@ def test_a_lifter_is_loaded_as_its_arm_left_it_and_a_wrong_one_is_named(
         assert torch.equal(one, other)
     wide = dataclasses.replace(config, network=dataclasses.replace(config.network, width=48))
     named = re.escape(str(folder.weights(0, "source_only", "lifter").path))
-    said = rf"{named}: expected the tensors of lifter .*; if another version of poseda made it, train again"
+    said = rf"{named}: expected the tensors of lifter .*; if another version of poseda made the run"
     with pytest.raises(ValueError, match=said):
         folder.lifter(0, "source_only", wide, domains.skeleton)
     with pytest.raises(ValueError, match=r"seed0.gpa.*: expected a checkpoint of poseda"):
