@@ -6,8 +6,8 @@ times as long as with threads that sleep. Threads that sleep at once, though, wa
 operators of a step: two are no faster than one. So they loop for a moment and then sleep, or sleep at once
 where cores are busy when the command starts. A user may say otherwise.
 
-A step of an earlier network of width 256 took, with two threads on two cores, 36 to 49 ms asleep, 29 to 34 with
-this loop and 24 to 26 ms with torch's own; with one core busy 39, 52 and 64 ms.
+A step of an earlier network of width 256 took, with two threads on two cores, 36 to 49 ms asleep, 29 to 34 ms
+with this loop and 24 to 26 ms with torch's own; with one core busy 39, 52 and 64 ms.
 """
 
 from __future__ import annotations
