@@ -67,13 +67,16 @@ def wide_pairs() -> Table:
     """The wide arms on the pairs, beside the best of the other arms and the oracle."""
     others = read("mocap")["pairs"]
     cells = []
-    for pair, result in read("wide")["pairs"].items():
-        lines = {arm_name(line["name"]): line for line in others[pair]["lines"]}
+    for pair, result in (read("wide")["pairs"] | read("wide_back")["pairs"]).items():
+        lines = {arm_name(line["name"]): line for line in others[pair]["lines"]} if pair in others else {}
         own = {line["name"]: line for line in result["lines"]}
         cells.append(
             [pair]
             + [spread(own[arm], metric) for arm in WIDE_ARMS for metric in ("mpjpe", "pa_mpjpe")]
-            + [spread(lines[name], "mpjpe") for name in ("source_only", "gpa_lpa_view", "oracle")]
+            + [
+                spread(lines[name], "mpjpe") if name in lines else ""
+                for name in ("source_only", "gpa_lpa_view", "oracle")
+            ]
         )
     ours = [heading for arm in WIDE_ARMS for heading in (f"{arm}: MPJPE mm", "PA-MPJPE mm")]
     return ("pair", *ours, "source_only", "gpa_lpa_view", "oracle"), cells
