@@ -128,8 +128,9 @@ def _take_file(
     path = Path(tokens[-1].value)
     read_file = read(path)
     content = _for(program, path, read_file.options) if read_file.of_run else read_file.options
-    without = {entry.name for entry in program.fields() if entry.default == ()}
-    content = {name: value for name, value in content.items() if value != [] or name not in without}
+    # --print-config writes a list that is not given as an empty one.
+    may_be_empty = {entry.name for entry in program.fields() if entry.default == ()}
+    content = {name: value for name, value in content.items() if value != [] or name not in may_be_empty}
     presets = next((argument.tokens for argument in arguments if argument.name == option_name("preset")), [])
     if presets and presets[-1].value != content.get("preset"):
         content = without_preset(content)

@@ -61,7 +61,7 @@ def compiled_functions(
     Args:
         lifter: compiled in place.
         compiled: whether to compile.
-        functions: the first is not compiled but for the lifter.
+        functions: the first calls the lifter, which alone of it is compiled.
     """
     if not compiled:
         return functions

@@ -216,11 +216,11 @@ def test_an_arm_with_damaged_weights_is_never_recommended(
         ({"wide": wide, "wide_target": bad}, "wide_target"),
         ({"wide": bad, "wide_target": wide}, "wide"),
     ):
-        found = gather(data, models, CONFIG, prior, rows=80, targets=8)
+        found = gather(data, models, CONFIG, prior, rows=80)
         good = "wide" if prior == "wide_target" else "wide_target"
         assert found.recommended == good and found.errors[good].error < found.errors[prior].error
         assert found.reason.endswith(f" % lower than that of {prior}")
-        assert found.sure is not None and found.sure > 0.8
+        assert found.sure is not None and found.sure > 0.9
 
 
 def test_of_arms_that_are_alike_wide_stays(data: AdaptationData, wide: nn.Module) -> None:

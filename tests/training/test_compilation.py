@@ -12,11 +12,13 @@ import pytest
 import torch
 from runs import equal, short_run, weights
 from torch import Tensor, nn
+from torch._dynamo.exc import FailOnRecompileLimitHit
 
 from poseda import lifters, training
 from poseda.config import Arm, Compile, LifterTrainingConfig, NetworkConfig, RunConfig, WideConfig
 from poseda.datasets import Domains
 from poseda.geometry.skeleton import H36M16
+from poseda.lifters.wide import WideLifter
 from poseda.training import compilation
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -152,6 +154,16 @@ def test_a_lifter_that_cannot_be_compiled_is_named(tmp_path: Path, domains: Doma
         run.train_arm(0, "gpa")
 
 
+def test_too_many_kinds_of_calls_are_named_with_the_lifter_inside() -> None:
+    wide = WideLifter(H36M16, "residual", width=8, blocks=1)
+    wide.lifter = Breaking()
+    with (
+        pytest.raises(training.TrainingError, match=r"--compile: Breaking cannot .*\(limit\); --compile off"),
+        compilation.name_failure(wide),
+    ):
+        raise FailOnRecompileLimitHit("limit")
+
+
 def test_auto_compiles_on_cuda_alone_and_long_phases_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.utils._triton.has_triton", lambda: True)
     ours, many = lifters.build("simple_baseline", H36M16, width=8), compilation.AUTO_STEPS
@@ -174,4 +186,8 @@ def test_auto_compiles_on_cuda_alone_and_long_phases_only(monkeypatch: pytest.Mo
     assert not should_compile("auto", ours, "cuda", many, captured=True)
     assert should_compile("on", ours, "cuda", many, captured=True)
     assert not should_compile("auto", Breaking(), "cuda", many), "others' lifters may not compile"
+    wide = WideLifter(H36M16, "residual", width=8, blocks=1)
+    assert should_compile("auto", wide, "cuda", many)
+    wide.lifter = Breaking()
+    assert not should_compile("auto", wide, "cuda", many), "nor inside a wide lifter"
     assert should_compile("on", Breaking(), "cpu", 1) and not should_compile("off", ours, "cuda", many)
