@@ -205,11 +205,16 @@ def save_record(path: str | Path | None, record: Any) -> None:
     Args:
         path: file to write, of which a link stays one; ``-`` for the standard output; or None.
         record: of numbers, texts, lists and dicts.
+
+    Raises:
+        ValueError: if the path is no file, such as a device, which must not be replaced.
     """
     if str(path) == "-":
         print(json.dumps(record, indent=1))
     elif path is not None:
-        write_json(Path(path).resolve(), record)
+        where = Path(path).resolve()
+        check_writable(where)
+        write_json(where, record)
 
 
 def check_writable(path: str | Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from poseda.bench import op as bench
-from poseda.bench.record import check_writable, markdown, show_seconds
+from poseda.bench.record import check_writable, markdown, save_record, show_seconds
 from poseda.bench.rivals import Compiled, Problem, _of_tensors, poseaug_style
 from poseda.cli import main
 from poseda.geometry.skeleton import COCO17, H36M16
@@ -85,6 +85,9 @@ def test_what_is_no_file_is_not_replaced_by_a_record(tmp_path: Path) -> None:
     for path in (tmp_path / "pipe", tmp_path):
         with pytest.raises(ValueError, match="--json: expected a file to write, or no path at all, got"):
             check_writable(path)
+        with pytest.raises(ValueError, match="which is no file"):  # for programs that did not check before
+            save_record(path, {})
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_what_was_measured_is_kept_when_the_rest_is_stopped(
