@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 
 from poseda.geometry.camera import tilt_of, tilted_up
+from poseda.geometry.device_table import device_table
 
 WIDTH = math.radians(8)
 """Width of a grid point's kernel on the sphere, radians."""
@@ -80,9 +81,9 @@ def soft_classes(up: Tensor) -> Tensor:
     return (up @ grid.T / WIDTH**2).softmax(1)
 
 
-@lru_cache(maxsize=8)
+@device_table
 def _grid(dtype: torch.dtype, device: torch.device) -> Tensor:
-    """The grid on a device, where it stays: a copy would make the host wait."""
+    """The grid on a device."""
     return GRID.to(device, dtype)
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import torch
 from torch import Tensor, nn
 
+from poseda.geometry.device_table import device_table
 from poseda.geometry.skeleton import Skeleton
 
 
@@ -27,29 +26,24 @@ def mirror(pose: Tensor, skeleton: Skeleton) -> Tensor:
     """
     if pose.dim() < 2 or pose.shape[-2] != skeleton.num_joints:
         raise ValueError(f"pose: expected shape (..., {skeleton.num_joints}, C), got {tuple(pose.shape)}")
-    order, sign = _mirror_table(skeleton.mirror, pose.shape[-1], pose.dtype, pose.device)
-    return pose.index_select(-2, order) * sign
+    order = mirror_order(skeleton, pose.device)
+    return pose.index_select(-2, order) * negate_first(pose.shape[-1], pose.device, pose.dtype)
 
 
-@lru_cache(maxsize=32)
-def _mirror_table(
-    order: tuple[int, ...], channels: int, dtype: torch.dtype, device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """Joint order, and sign of each channel. They stay on the device: a copy would make the host wait."""
-    sign = torch.tensor([-1.0] + [1.0] * (channels - 1), dtype=dtype, device=device)
-    return torch.tensor(order, device=device), sign
-
-
-@lru_cache(maxsize=32)
 def mirror_order(skeleton: Skeleton, device: torch.device) -> Tensor:
-    """(J,) the twin of each joint. It stays on the device: a copy would make the host wait."""
-    return torch.tensor(skeleton.mirror, device=device)
+    """(J,) the twin of each joint, on the device."""
+    return _order(skeleton.mirror, device)
 
 
-@lru_cache(maxsize=32)
-def negate_first(size: int, device: torch.device) -> Tensor:
-    """(size,) ones, the first negative: mirrors points and directions. It stays on the device."""
-    return torch.tensor([-1.0] + [1.0] * (size - 1), device=device)
+@device_table
+def _order(twins: tuple[int, ...], device: torch.device) -> Tensor:
+    return torch.tensor(twins, device=device)
+
+
+@device_table
+def negate_first(size: int, device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
+    """(size,) ones, the first negative: mirrors points and directions."""
+    return torch.tensor([-1.0] + [1.0] * (size - 1), dtype=dtype, device=device)
 
 
 class FlipAverage(nn.Module):

@@ -6,13 +6,12 @@ torch's fused loss. It is one kernel, and one in the backward pass, where a diff
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss, softshrink
 
 from poseda.config import Loss
+from poseda.geometry.device_table import device_table
 
 
 def weights_of(valid: Tensor) -> Tensor:
@@ -47,7 +46,7 @@ def mean_square(values: Tensor) -> Tensor:
     return mse_loss(values, _constant(0.0, values.dtype, values.device).expand_as(values))
 
 
-@lru_cache(maxsize=32)
+@device_table
 def _constant(value: float, dtype: torch.dtype, device: torch.device) -> Tensor:
     """A number on the device: filling one costs a kernel at every step."""
     return torch.full((), value, dtype=dtype, device=device)
@@ -112,9 +111,9 @@ def discriminator_least_squares(scores: Tensor, weight: Tensor) -> Tensor:
     return real.mean() + torch.dot(fake, weight)
 
 
-@lru_cache(maxsize=8)
+@device_table
 def _real_and_fake(dtype: torch.dtype, device: torch.device) -> Tensor:
-    """(2, 1, 1) wanted scores, on the device: a copy would make the host wait."""
+    """(2, 1, 1) wanted scores."""
     return torch.tensor([1.0, 0.0], dtype=dtype, device=device)[:, None, None]
 
 

@@ -7,17 +7,19 @@ foreshortens such legs otherwise than straight ones, so a lifter takes it for a 
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import torch
 from torch import Tensor
 
+from poseda.geometry.device_table import device_table
 from poseda.geometry.skeleton import Skeleton
 
 KEPT = 0.1
 """Share of a knee's bend that stays, at least."""
 
 SIDES = ("left", "right")
+
+LEGS = frozenset(f"{side}_{joint}" for side in SIDES for joint in ("hip", "knee", "ankle"))
+"""Joints of a skeleton whose knees are straightened."""
 
 
 def bent(pose_3d: Tensor, lean: Tensor, straight: Tensor, skeleton: Skeleton) -> Tensor:
@@ -29,11 +31,11 @@ def bent(pose_3d: Tensor, lean: Tensor, straight: Tensor, skeleton: Skeleton) ->
         straight: (N, 1, 1) radians by which both knees are straightened.
         skeleton: of the poses. One without hips, knees and ankles by these names keeps its legs.
     """
-    upper, legs = _tables(skeleton, pose_3d.device)
-    rotation = lean * upper
-    if legs is None:
+    device = pose_3d.device
+    rotation = lean * _trunk(skeleton.parents, skeleton.mirror, device)
+    if not LEGS.issubset(skeleton.joint_names):
         return rotation
-    hips, knees, ankles, bones = legs
+    hips, knees, ankles, bones = _legs(skeleton.joint_names, device)
     knee = pose_3d.index_select(1, knees)
     thigh = torch.nn.functional.normalize(knee - pose_3d.index_select(1, hips), dim=-1)
     shank = torch.nn.functional.normalize(pose_3d.index_select(1, ankles) - knee, dim=-1)
@@ -45,26 +47,25 @@ def bent(pose_3d: Tensor, lean: Tensor, straight: Tensor, skeleton: Skeleton) ->
     return rotation.index_copy(1, bones, torch.cat([turn, -turn], 1))
 
 
-@lru_cache(maxsize=32)
-def _tables(skeleton: Skeleton, device: torch.device) -> tuple[Tensor, tuple[Tensor, ...] | None]:
-    """Of a skeleton, on the device at once: a copy in a step would make the host wait.
-
-    (K, 1) one for bones that hang on the trunk; and joints of hips, knees and ankles with the bones of thighs
-    and shanks, or None.
-    """
-    paired = {joint for pair in skeleton.symmetric_joints for joint in pair}
-    joints = range(1, skeleton.num_joints)
-    upper = torch.tensor([[float(_first(joint, skeleton) not in paired)] for joint in joints])
-    names = [[f"{side}_{joint}" for side in SIDES] for joint in ("hip", "knee", "ankle")]
-    if not {name for row in names for name in row} <= set(skeleton.joint_names):
-        return upper.to(device), None
-    hips, knees, ankles = (torch.tensor([skeleton.joint(name) for name in row]) for row in names)
-    bones = torch.cat([knees, ankles]) - 1
-    return upper.to(device), tuple(table.to(device) for table in (hips, knees, ankles, bones))
+@device_table
+def _trunk(parents: tuple[int, ...], mirror: tuple[int, ...], device: torch.device) -> Tensor:
+    """(K, 1) one for bones that hang on the trunk."""
+    first = [_first(joint, parents) for joint in range(1, len(parents))]
+    return torch.tensor([[float(mirror[joint] == joint)] for joint in first], device=device)
 
 
-def _first(joint: int, skeleton: Skeleton) -> int:
+@device_table
+def _legs(names: tuple[str, ...], device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Joints of both hips, knees and ankles, and the bones of both thighs and then of both shanks."""
+    hips, knees, ankles = (
+        torch.tensor([names.index(f"{side}_{joint}") for side in SIDES], device=device)
+        for joint in ("hip", "knee", "ankle")
+    )
+    return hips, knees, ankles, torch.cat([knees, ankles]) - 1
+
+
+def _first(joint: int, parents: tuple[int, ...]) -> int:
     """The joint of a limb, or of the trunk, that hangs on the root."""
-    while skeleton.parents[joint] > 0:
-        joint = skeleton.parents[joint]
+    while parents[joint] > 0:
+        joint = parents[joint]
     return joint

@@ -9,12 +9,11 @@ They follow unsupervised lifters: Kudo et al. 2018 and Chen et al., CVPR 2019 (l
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import torch
 from torch import Tensor
 
 from poseda import ops
+from poseda.geometry.device_table import device_table
 from poseda.geometry.placements import MIN_BOX, NEAREST, REFINEMENTS, locate, without_outliers
 from poseda.geometry.skeleton import Skeleton
 from poseda.method.losses import joint_distance
@@ -92,14 +91,14 @@ def length_loss(pose_3d: Tensor, other: Tensor, skeleton: Skeleton) -> Tensor:
         (N,) means over bones of the difference of logarithms, without sign.
     """
     one, another = (ops.bones(pose, skeleton=skeleton).norm(dim=-1) for pose in (pose_3d, other))
-    mean = another @ _group_means(skeleton, another.dtype, another.device)
+    mean = another @ _group_means(skeleton.bone_groups, another.dtype, another.device)
     return (one.clamp_min(SHORTEST) / mean.clamp_min(SHORTEST)).log().abs().mean(1)
 
 
-@lru_cache(maxsize=32)
-def _group_means(skeleton: Skeleton, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """(K, K) takes lengths of bones to the means of their groups; on the device, or the host would wait."""
-    group = torch.tensor(skeleton.bone_groups)
+@device_table
+def _group_means(groups: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(K, K) takes lengths of bones to the means of their groups."""
+    group = torch.tensor(groups)
     alike = (group[:, None] == group).to(dtype)
     return (alike / alike.sum(0)).to(device)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -18,6 +17,7 @@ from torch import Tensor
 from poseda import ops
 from poseda.config import ViewsConfig
 from poseda.geometry.camera import Camera, tilted_up
+from poseda.geometry.device_table import device_table
 from poseda.geometry.placements import REFINEMENTS, locate
 from poseda.geometry.rotation import composed, turned_onto
 from poseda.geometry.skeleton import Skeleton
@@ -104,11 +104,16 @@ class Places:
         return cls(up[known], root[known]) if bool(known.any()) else None
 
 
-@lru_cache(maxsize=8)
 def ray_camera(dtype: torch.dtype, device: torch.device) -> Camera:
     """The camera whose screen coordinates are rays: x/z, y/z."""
+    return Camera(*_plane_of_rays(dtype, device))
+
+
+@device_table
+def _plane_of_rays(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Focal length and centre, (1, 2) each."""
     ones = torch.ones(1, 2, dtype=dtype, device=device)
-    return Camera(focal=ones, center=torch.zeros_like(ones))
+    return ones, torch.zeros_like(ones)
 
 
 def view_columns(skeleton: Skeleton, options: ViewsConfig) -> dict[str, Column]:
