@@ -11,15 +11,19 @@ of a small step. It needs no GPU: torch dispatches the same operators on every d
 - every other operator, the fused ones of this package too, launches one.
 
 Not counted: copies of a step's inputs to where a graph reads them, and second kernels of matrix products.
+
+``--compile`` also counts steps under torch.compile: the kernels and library calls in the code that the
+compiler writes for a CPU, with what is not compiled. For CUDA the compiler may cut the work otherwise.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 from unittest.mock import patch
@@ -28,7 +32,7 @@ import torch
 from rich.console import Console
 from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 from benchmarks.step.step import StepBench, step_config
 from benchmarks.step.wide import wide_phase
@@ -99,6 +103,22 @@ PARTS: tuple[tuple[Any, str, str], ...] = (
 
 TITLES = ("draw", "forward", "backward", "clip", "optimiser", "average", "log")
 
+COMPILED = {"_sample": "draw", "_lift": "forward", "_loss": "forward", "_propose": "forward"} | {
+    "_discriminator_losses": "forward"
+}
+"""What phases compile, and the part of a step that it is."""
+
+RANDOM = ("aten.rand", "aten.randn", "aten.randint")
+"""Operators in a compiled draw that are not compiled."""
+
+WRITTEN = re.compile(
+    r"^ +(?:\w+ = )?(?:(cpp_fused\w*)|extern_kernels\.\w+|torch\.ops\.\w+\.\w+\.\w+)\(", re.M
+)
+"""A call in the compiler's code: of a kernel that it wrote, or of a library."""
+
+OF_BACKWARD = "tangents_"
+"""Stands in the code of backward passes only."""
+
 
 class Launches(TorchDispatchMode):
     """Counts kernels by part of a step, and by operator."""
@@ -117,6 +137,27 @@ class Launches(TorchDispatchMode):
         """The part that began last is over."""
         self._inside.pop()
 
+    @property
+    def part(self) -> str:
+        """What is being done."""
+        if torch._C._current_graph_task_id() != -1:
+            return "backward"
+        return (self._inside or ["forward"])[0]
+
+    def add(self, part: str, operator: str, kernels: int) -> None:
+        """Count kernels."""
+        self.parts[part] += kernels
+        self.operators[part, operator] += kernels
+
+    def read_code(self, code: str) -> None:
+        """Count the kernels in code of the compiler, which is called once a step."""
+        backward = OF_BACKWARD in code
+        for kernel in WRITTEN.finditer(code):
+            if not backward:
+                self.add(self.part, "compiled" if kernel[1] else "library", 1)
+            elif kernel[1]:  # library calls of a backward pass are dispatched, and counted there
+                self.add("backward", "compiled", 1)
+
     def wrap(self, part: str, call: Callable[..., Any]) -> Callable[..., Any]:
         """The same function, as a part."""
 
@@ -129,13 +170,19 @@ class Launches(TorchDispatchMode):
 
         return counted
 
+    def hidden(self, part: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        """The same function, as a part whose operators are not seen: the compiler works for no mode."""
+
+        def unseen(*arguments: Any, **named: Any) -> Any:
+            with _disable_current_modes():
+                return call(*arguments, **named)
+
+        return self.wrap(part, unseen)
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kernels = kernels_of(func, args)
         if kernels:
-            backward = torch._C._current_graph_task_id() != -1
-            part = "backward" if backward else (self._inside or ["forward"])[0]
-            self.parts[part] += kernels
-            self.operators[part, str(func.overloadpacket)] += kernels
+            self.add(self.part, str(func.overloadpacket), kernels)
         return func(*args, **(kwargs or {}))
 
 
@@ -201,10 +248,43 @@ def count(phase: Phase) -> Launches:
     return launches
 
 
-def phases(batch: int) -> dict[str, Phase]:
+def count_compiled(phase: Phase, eager: Launches) -> Launches:
+    """The kernels of one step of a compiled phase.
+
+    Args:
+        phase: fresh, so that the compiler writes its code here.
+        eager: the same step's kernels without the compiler.
+    """
+    launches = Launches()
+    with ExitStack() as stack:
+        for name, part in COMPILED.items():
+            if name in vars(phase):
+                stack.enter_context(patch.object(phase, name, launches.hidden(part, getattr(phase, name))))
+        with as_on_cuda(), reading_code(launches):
+            for step in range(COUNTED + 1):  # discriminators train in the first and the last of these
+                phase.step(step)
+        with counting(launches):
+            Meters().add(COUNTED, phase.step(COUNTED))
+    if "_sample" in vars(phase):
+        for name in RANDOM:
+            launches.add("draw", name, eager.operators["draw", name])
+    return launches
+
+
+@contextmanager
+def reading_code(launches: Launches) -> Iterator[None]:
+    """Within, the kernels of the code that the compiler writes are counted."""
+    from torch._inductor.graph import GraphLowering
+
+    with patch.object(GraphLowering, "save_output_code", staticmethod(launches.read_code)):
+        yield
+
+
+def phases(batch: int, compiled: bool = False) -> dict[str, Phase]:
     """The phases whose steps are counted, by name: on the embedded domains, with the default recipe."""
     data = open_domains(None, size=0.1).adaptation()
-    bench = StepBench(step_config("simple_baseline", batch, "cpu"), data, 1)
+    config = replace(step_config("simple_baseline", batch, "cpu"), compile="on" if compiled else "off")
+    bench = StepBench(config, data, 1)
     return {
         "lifter": bench.lifter_phase(),
         "generator and discriminators": bench.generator_phase(),
@@ -212,16 +292,24 @@ def phases(batch: int) -> dict[str, Phase]:
     }
 
 
-def measure(batch: int) -> list[dict[str, Any]]:
+def measure(batch: int, compiled: bool) -> list[dict[str, Any]]:
     """One record a step: ``name``, ``batch``, kernels by ``parts`` and by ``operators``."""
-    results = []
-    for name, phase in phases(batch).items():
-        found = count(phase)
-        operators = {
-            f"{part} {operator}": kernels for (part, operator), kernels in found.operators.most_common()
+    eager = {name: count(phase) for name, phase in phases(batch).items()}
+    counts = dict(eager)
+    if compiled:
+        fresh = phases(batch, compiled=True).items()
+        counts |= {f"{name}, compiled": count_compiled(phase, eager[name]) for name, phase in fresh}
+    return [
+        {
+            "name": name,
+            "batch": batch,
+            "parts": dict(found.parts),
+            "operators": {
+                f"{part} {operator}": kernels for (part, operator), kernels in found.operators.most_common()
+            },
         }
-        results.append({"name": name, "batch": batch, "parts": dict(found.parts), "operators": operators})
-    return results
+        for name, found in counts.items()
+    ]
 
 
 def table(record: dict[str, Any]) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
@@ -239,6 +327,8 @@ class LaunchOptions:
 
     batch: Annotated[int, AtLeast(SMALLEST_BATCH)] = 64
     """Poses per step; the count hardly depends on it."""
+    compile: bool = False
+    """Also count the steps under torch.compile, which takes two minutes."""
     json: Annotated[Path | None, Bare("-")] = None
     """Record the counts in this file. Without a file, they go to stdout and the table to stderr."""
 
@@ -260,7 +350,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _main(arguments: list[str]) -> int:
     options = read(PROGRAM, arguments, lambda given: given.build(LaunchOptions))
     check_record_path(options.json)
-    record = {"machine": machine("cpu"), "results": measure(options.batch)}
+    record = {"machine": machine("cpu"), "results": measure(options.batch, options.compile)}
     headings, cells = table(record)
     with json_alone(options.json):
         Console().print(rich_table("kernels of a training step on CUDA", headings, cells))

@@ -188,8 +188,9 @@ class RunConfig:
     on CPUs with instructions for it (AVX512-BF16, AMX), else 32-true. On CPUs, attention lifters and lifters
     of your own are trained in 32-true."""
     compile: Compile = "auto"
-    """Train the lifter under torch.compile, which takes half a minute to start. Dropout then draws other
-    features. auto: on CUDA, in phases of at least 5 000 steps, where steps are not replayed as graphs."""
+    """Train under torch.compile, which takes half a minute to start a phase: draws, lifter, losses, and a
+    generator that no lifter steers. Dropout then draws other features. auto: on CUDA, in phases of at least
+    5 000 steps, where steps are not replayed as graphs."""
     graphs: Graphs = "auto"
     """Replay training steps as CUDA graphs: on one CUDA device, not in 16-mixed. A lifter of your own must do
     the same at every step. auto: where that is so; a phase that cannot be captured says so and goes on

@@ -28,7 +28,7 @@ from poseda.method.discriminators import (
 from poseda.method.generator import Generator, Proposal
 from poseda.ops import AugmentedPose
 from poseda.runs import checkpoint
-from poseda.training import graphs
+from poseda.training import compilation, graphs
 from poseda.training.health import NonFiniteWatch
 from poseda.training.pairs import Recipe, Shuffle, TrainingData, augment_pairs
 
@@ -83,6 +83,11 @@ class GeneratorPhase:
             trained["discriminators"] = self.discriminators
         self.watch = NonFiniteWatch(trained)
         captured = graphs.chosen(config, fabric)
+        # A lifter that steers may be of the user's, and not compile.
+        if not recipe.steered and compilation.should_compile(
+            config.compile, None, fabric, options.steps, bool(captured)
+        ):
+            compilation.compile_methods(self, "_propose", "_discriminator_losses")
         adam = partial(torch.optim.Adam, betas=BETAS, fused=True, capturable=bool(captured))
         self.optimizer = adam(self.generator.parameters(), options.learning_rate)
         self.discriminator_optimizer = (
@@ -133,7 +138,24 @@ class GeneratorPhase:
         """
         self.discriminators.requires_grad_(False)
         source = self.data.source.pose_3d[middle(rows)]
-        proposal = self.generator(source, self.generator.noise(source, self.rng))
+        noise = self.generator.noise(source, self.rng)
+        fakes, terms, health = self._propose(source, rows, where, noise)
+        return fakes, self._minimise("generator", terms, self.optimizer, step) | health
+
+    def _propose(
+        self, source: Tensor, rows: Tensor, where: Tensor, noise: Tensor
+    ) -> tuple[AnchoredFakes, dict[str, Tensor], dict[str, Tensor]]:
+        """What the generator proposes for a batch.
+
+        Args:
+            source: (N, J, 3) the middle frames of the rows.
+            rows, where: as in :meth:`_train_generator`.
+            noise: of the generator.
+
+        Returns:
+            the fakes, without gradient; the losses; and other values for the log.
+        """
+        proposal = self.generator(source, noise)
         augmented = self._augment(middle(rows), where, proposal)
         fakes = self._beside_anchors(augmented, source, middle(rows), where)
         distance = losses.bone_cosine_distance(
@@ -144,8 +166,7 @@ class GeneratorPhase:
             **self._generator_losses(fakes),
             **self._feedback(rows, where, proposal, augmented),
         }
-        terms = self._minimise("generator", terms, self.optimizer, step)
-        return fakes.detach(), terms | _health(proposal, distance, fakes.valid)
+        return fakes.detach(), terms, _health(proposal, distance, fakes.valid)
 
     def _train_discriminators(
         self, step: float | Tensor, fakes: AnchoredFakes, optimizer: torch.optim.Optimizer

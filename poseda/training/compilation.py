@@ -1,7 +1,8 @@
-"""Lifter and loss under ``torch.compile``: fewer and larger kernels, for steps that wait for kernel launches.
+"""Training steps under ``torch.compile``: fewer and larger kernels, for steps that wait for kernel launches.
 
-A compiled lifter with dropout drops other features than an eager one, as the compiler has its own random
-numbers.
+The draws of a step, its networks and its losses are compiled, but not its random numbers, its optimiser and
+what Fabric does. A compiled lifter with dropout drops other features than an eager one, as the compiler has
+its own random numbers for it.
 """
 
 from __future__ import annotations
@@ -24,14 +25,18 @@ AUTO_STEPS = 5000
 is not yet measured, so the number is a guess."""
 
 
+MOST_KINDS = 256
+"""Of compiled calls of one function in a process. Each phase is a kind of its own, and a run has many."""
+
+
 def should_compile(
-    choice: Compile, lifter: nn.Module, fabric: Fabric, steps: int, captured: bool = False
+    choice: Compile, lifter: nn.Module | None, fabric: Fabric, steps: int, captured: bool = False
 ) -> bool:
-    """Whether a phase compiles its lifter. The answer follows from the configuration, so that runs repeat.
+    """Whether a phase compiles its steps. The answer follows from the configuration, so that runs repeat.
 
     Args:
         choice: of the user. ``auto`` compiles long phases on a single CUDA device.
-        lifter: ``auto`` compiles those of this package, each of which is one graph.
+        lifter: ``auto`` compiles those of this package, each of which is one graph. None: no lifter is run.
         fabric: device and processes.
         steps: of the phase.
         captured: the steps are replayed as CUDA graphs. ``auto`` does not compile those. Both together work
@@ -41,7 +46,7 @@ def should_compile(
         return choice == "on"
     from torch.utils._triton import has_triton
 
-    ours = type(family_of(lifter)).__module__.startswith("poseda.lifters.")
+    ours = lifter is None or type(family_of(lifter)).__module__.startswith("poseda.lifters.")
     return ours and steps >= AUTO_STEPS and has_triton()
 
 
@@ -53,7 +58,7 @@ def family_of(lifter: nn.Module) -> nn.Module:
 def compiled_functions(
     lifter: nn.Module, compiled: bool, *functions: Callable[..., Any]
 ) -> tuple[Callable[..., Any], ...]:
-    """The functions of a training step. The first calls the lifter; nothing else does.
+    """The functions of a step that lifts and judges. The first calls the lifter; nothing else does.
 
     Compiled, lifter and functions are a graph each, as Fabric converts precision before and after the lifter.
     Their first calls take long.
@@ -68,27 +73,47 @@ def compiled_functions(
     lifter.compile(fullgraph=True, dynamic=False)
     lift, *others = functions
     graphs = (lift, *(torch.compile(other, fullgraph=True, dynamic=False) for other in others))
-    return tuple(name_failure(lifter)(graph) for graph in graphs)
+    named = name_failure(type(family_of(lifter)).__name__)
+    return tuple(named(graph) for graph in graphs)
+
+
+def compile_methods(phase: object, *names: str) -> None:
+    """Compile parts of a phase's step that no lifter of the user's is in.
+
+    One that draws random numbers is several graphs: the compiler takes no generator of them. Results are the
+    same, but for rounding.
+
+    Args:
+        phase: whose methods of these names are compiled.
+        names: of methods.
+    """
+    for name in names:
+        plain = getattr(phase, name)
+        graph = torch.compile(plain, dynamic=False)
+        setattr(phase, name, name_failure(plain.__qualname__)(graph))
 
 
 @contextmanager
-def name_failure(lifter: nn.Module) -> Iterator[None]:
+def name_failure(what: str) -> Iterator[None]:
     """Report a failure of the compiler in one sentence. One is its limit of kinds of calls in a process.
 
+    Args:
+        what: is compiled within, such as the class of a lifter.
+
     Raises:
-        TrainingError: naming the lifter.
+        TrainingError: naming it.
     """
+    from torch._dynamo import config
     from torch._dynamo.exc import FailOnRecompileLimitHit, TorchDynamoException
     from torch._inductor.exc import InductorError
 
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), config.patch(recompile_limit=MOST_KINDS):
             # The compiler reads the gradient of every input, whether it has one or not.
             warnings.filterwarnings("ignore", r"The \.grad attribute of a Tensor that is not a leaf")
             yield
     except (TorchDynamoException, FailOnRecompileLimitHit, InductorError) as error:
         reason = " ".join(str(error).split("\n\n")[0].split())
         raise TrainingError(
-            f"--compile: {type(family_of(lifter)).__name__} cannot be compiled as one graph ({reason}); "
-            f"--compile off trains it uncompiled"
+            f"--compile: {what} cannot be compiled ({reason}); --compile off trains uncompiled"
         ) from error

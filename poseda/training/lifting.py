@@ -57,7 +57,7 @@ class LifterPhase:
         config: of the training.
         steps: to train.
         fabric: device, precision and processes.
-        compiled: run lifter and loss under torch.compile.
+        compiled: run draws, lifter and loss under torch.compile.
         captured: replay the step as a CUDA graph.
     """
 
@@ -100,6 +100,8 @@ class LifterPhase:
         self.watch = NonFiniteWatch({"lifter": lifter, "average": self.average})
         self._graphs = Graphs(captured, fabric, self.rng, {"lifter": lifter})
         self._lift, self._loss = compilation.compiled_functions(lifter, compiled, *self.functions)
+        if compiled:
+            compilation.compile_methods(self, "_sample")
 
     def step(self, step: int) -> dict[str, Tensor]:
         """One step of the lifter and of its averaged weights."""
@@ -110,7 +112,7 @@ class LifterPhase:
 
     def _train(self, step: float | Tensor, rate: float | Tensor, *indices: Tensor) -> dict[str, Tensor]:
         """Minimise the error between lifted and true poses, over the lifter's weights."""
-        batch = self._sample(*indices)
+        batch: Pairs = self._sample(*indices)
         own = self._processes.own_part(batch)
         lifted, truth = self._lift(self.lifter, own.pose_2d, own.pose_3d)
         loss = self._loss(lifted, truth, own.valid, self.config.loss)
@@ -121,7 +123,8 @@ class LifterPhase:
             "valid_share": batch.valid.mean(dtype=torch.float32),
         }
 
-    def _sample(self, *indices: Tensor) -> Pairs:
+    def _sample(self, *indices: Tensor) -> Any:
+        """What a step learns from."""
         return self._add_noise(self._mirror_half(self.pairs.draw(*indices)))
 
     def _mirror_half(self, pairs: Pairs) -> Pairs:

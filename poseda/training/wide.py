@@ -240,8 +240,8 @@ def lift(lifter: nn.Module, observation: Observation) -> Lifted:
     return lifted
 
 
-def view_losses(lifted: Lifted, truth: Tensor, upward: Tensor, valid: Tensor, true: Tensor) -> ViewLosses:
-    """The losses of lifted views, whose truth is as in :class:`Views`; ``upward`` are (N, C) soft classes."""
+def view_losses(lifted: Lifted, truth: Tensor, up: Tensor, valid: Tensor, true: Tensor) -> ViewLosses:
+    """The losses of lifted views, whose truth is as in :class:`Views`."""
     if lifted.pose_3d.shape[1] < truth.shape[1]:
         at = truth.shape[1] // 2
         truth = truth[:, at : at + 1]
@@ -249,7 +249,7 @@ def view_losses(lifted: Lifted, truth: Tensor, upward: Tensor, valid: Tensor, tr
     weight = losses.weights_of(valid)
     own = distance[:, distance.shape[1] // 2]
     told = torch.addcmul(lifted.log_error, own, (-lifted.log_error).exp())
-    classes = upward * weight[:, None]
+    classes = directions.soft_classes((lifted.turn * up[:, None]).sum(-1)) * weight[:, None]
     return ViewLosses(
         torch.dot(distance.mean((1, 2)), weight),
         # A found pose fits its views better than the truth would: it says nothing of errors.
@@ -295,13 +295,15 @@ class WidePhase(LifterPhase):
             self._finish(self.average)
         return super().result()
 
+    def _sample(self, *indices: Tensor) -> Views:
+        views: Views = self.pairs.draw(*indices)  # type: ignore[assignment]
+        return views
+
     def _train(self, step: float | Tensor, rate: float | Tensor, *indices: Tensor) -> dict[str, Tensor]:
         """Minimise the errors of poses, of their expected errors, and of the upward direction."""
-        views: Views = self.pairs.draw(*indices)  # type: ignore[assignment]
+        views = self._sample(*indices)
         lifted = self._lift(self.lifter, views.observation)
-        # Not compiled: the grid of directions is cached on the device.
-        upward = directions.soft_classes((lifted.turn * views.up[:, None]).sum(-1))
-        found = self._loss(lifted, views.pose_3d, upward, views.valid, views.true)
+        found = self._loss(lifted, views.pose_3d, views.up, views.valid, views.true)
         options = self.wide
         loss = found.pose + DIMENSIONS * options.weight_error * found.error + options.weight_up * found.up
         own_losses = {} if self._target is None else self._target.losses(partial(self._lift, self.lifter))
