@@ -89,24 +89,32 @@ WIDE = WideConfig(
 )
 
 
-@pytest.mark.usefixtures("graphs_only")
-@pytest.mark.parametrize(("arm", "graphs"), [("wide", 5), ("wide_target", 7)])
-def test_wide_arms_as_graphs_train_to_the_same_bits(
-    tmp_path: Path, domains: Domains, arm: Arm, graphs: int
-) -> None:
-    """Draws in three, lifter and losses. wide_target also lifts the target's rows, and these again."""
-    found = {}
-    for choice in ("on", "off"):
-        run = replace(short_run(tmp_path / choice, "wide", "wide_target", wide=WIDE), compile=choice)
+def check_graphs(runs: dict[Compile, RunConfig], domains: Domains, graphs: int) -> None:
+    """The last arm of two runs trains to the same bits in so many graphs, and without any."""
+    arm, found = runs["on"].arms[-1], {}
+    for choice, run in runs.items():
         prepared = training.prepare(run, domains)
-        if arm == "wide_target":
-            prepared.train_arm(0, "wide")
+        for before in run.arms[:-1]:
+            prepared.train_arm(0, before)
         torch._dynamo.reset()
         torch._dynamo.utils.counters.clear()
         prepared.train_arm(0, arm)
         found[choice] = torch._dynamo.utils.counters["stats"]["unique_graphs"]
     assert found == {"on": graphs, "off": 0}
-    assert equal(weights(tmp_path / "on", arm), weights(tmp_path / "off", arm))
+    assert equal(weights(runs["on"].out, arm), weights(runs["off"].out, arm))
+
+
+BOTH: tuple[Compile, ...] = ("on", "off")
+
+
+@pytest.mark.usefixtures("graphs_only")
+@pytest.mark.parametrize(("arms", "graphs"), [(("wide",), 5), (("wide", "wide_target"), 7)])
+def test_wide_arms_as_graphs_train_to_the_same_bits(
+    tmp_path: Path, domains: Domains, arms: tuple[Arm, ...], graphs: int
+) -> None:
+    """Draws in three, lifter and losses. wide_target also lifts the target's rows, and these again."""
+    runs = {one: replace(short_run(tmp_path / one, *arms, wide=WIDE), compile=one) for one in BOTH}
+    check_graphs(runs, domains, graphs)
 
 
 @pytest.mark.usefixtures("graphs_only")
@@ -115,16 +123,8 @@ def test_generators_as_graphs_train_to_the_same_bits(
     tmp_path: Path, domains: Domains, arm: Arm, graphs: int
 ) -> None:
     """Proposals and discriminators, not where a lifter steers; then the lifter, on what it proposes."""
-    found = {}
-    for choice in ("on", "off"):
-        run = replace(run_of(tmp_path / choice, choice, 4, 2), arms=(arm,))
-        prepared = training.prepare(run, domains)
-        torch._dynamo.reset()
-        torch._dynamo.utils.counters.clear()
-        prepared.train_arm(0, arm)
-        found[choice] = torch._dynamo.utils.counters["stats"]["unique_graphs"]
-    assert found == {"on": graphs, "off": 0}
-    assert equal(weights(tmp_path / "on", arm), weights(tmp_path / "off", arm))
+    runs = {one: replace(run_of(tmp_path / one, one, 4, 2), arms=(arm,)) for one in BOTH}
+    check_graphs(runs, domains, graphs)
 
 
 @pytest.mark.slow
