@@ -12,13 +12,12 @@ of a small step. It needs no GPU: torch dispatches the same operators on every d
 
 Not counted: copies of a step's inputs to where a graph reads them, and second kernels of matrix products.
 
-``--compile`` also counts steps under torch.compile: the kernels and library calls in the code that the
-compiler writes for a CPU, with what is not compiled. For CUDA the compiler may cut the work otherwise.
+``--compile`` also counts steps under torch.compile: what the compiler fuses into one kernel, its calls of
+libraries, and what is not compiled. It compiles for a CPU here; for CUDA it may fuse otherwise.
 """
 
 from __future__ import annotations
 
-import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -111,14 +110,6 @@ COMPILED = {"_sample": "draw", "_lift": "forward", "_loss": "forward", "_propose
 RANDOM = ("aten.rand", "aten.randn", "aten.randint")
 """Operators in a compiled draw that are not compiled."""
 
-WRITTEN = re.compile(
-    r"^ +(?:\w+ = )?(?:(cpp_fused\w*)|extern_kernels\.\w+|torch\.ops\.\w+\.\w+\.\w+)\(", re.M
-)
-"""A call in the compiler's code: of a kernel that it wrote, or of a library."""
-
-OF_BACKWARD = "tangents_"
-"""Stands in the code of backward passes only."""
-
 
 class Launches(TorchDispatchMode):
     """Counts kernels by part of a step, and by operator."""
@@ -148,15 +139,6 @@ class Launches(TorchDispatchMode):
         """Count kernels."""
         self.parts[part] += kernels
         self.operators[part, operator] += kernels
-
-    def read_code(self, code: str) -> None:
-        """Count the kernels in code of the compiler, which is called once a step."""
-        backward = OF_BACKWARD in code
-        for kernel in WRITTEN.finditer(code):
-            if not backward:
-                self.add(self.part, "compiled" if kernel[1] else "library", 1)
-            elif kernel[1]:  # library calls of a backward pass are dispatched, and counted there
-                self.add("backward", "compiled", 1)
 
     def wrap(self, part: str, call: Callable[..., Any]) -> Callable[..., Any]:
         """The same function, as a part."""
@@ -252,7 +234,7 @@ def count_compiled(phase: Phase, eager: Launches) -> Launches:
     """The kernels of one step of a compiled phase.
 
     Args:
-        phase: fresh, so that the compiler writes its code here.
+        phase: fresh, so that the compiler makes its kernels here.
         eager: the same step's kernels without the compiler.
     """
     launches = Launches()
@@ -260,7 +242,8 @@ def count_compiled(phase: Phase, eager: Launches) -> Launches:
         for name, part in COMPILED.items():
             if name in vars(phase):
                 stack.enter_context(patch.object(phase, name, launches.hidden(part, getattr(phase, name))))
-        with as_on_cuda(), reading_code(launches):
+        torch._dynamo.reset()
+        with as_on_cuda(), watching_compiler(launches):
             for step in range(COUNTED + 1):  # discriminators train in the first and the last of these
                 phase.step(step)
         with counting(launches):
@@ -272,11 +255,34 @@ def count_compiled(phase: Phase, eager: Launches) -> Launches:
 
 
 @contextmanager
-def reading_code(launches: Launches) -> Iterator[None]:
-    """Within, the kernels of the code that the compiler writes are counted."""
-    from torch._inductor.graph import GraphLowering
+def watching_compiler(launches: Launches) -> Iterator[None]:
+    """Within, the kernels that the compiler makes are counted; each runs once a step.
 
-    with patch.object(GraphLowering, "save_output_code", staticmethod(launches.read_code)):
+    On a CPU it writes several of them into one function, so it is its schedule that counts.
+    """
+    from torch._functorch import config as functorch_config
+    from torch._inductor import config
+    from torch._inductor.ir import MultiOutput
+    from torch._inductor.scheduler import ExternKernelSchedulerNode, NopKernelSchedulerNode, Scheduler
+    from torch._inductor.virtualized import V
+
+    schedule = Scheduler.codegen
+
+    def counted(self: Any) -> Any:
+        for node in self.nodes:
+            backward, library = V.graph.is_backward, isinstance(node, ExternKernelSchedulerNode)
+            nothing = isinstance(node, NopKernelSchedulerNode) or isinstance(node.node, MultiOutput)
+            # Library calls of a backward pass are dispatched, and counted there.
+            if not nothing and not (backward and library):
+                part = "backward" if backward else launches.part
+                launches.add(part, "library" if library else "compiled", 1)
+        return schedule(self)
+
+    with (
+        patch.object(Scheduler, "codegen", counted),
+        config.patch(fx_graph_cache=False),  # what is kept from before is not scheduled
+        functorch_config.patch(enable_autograd_cache=False),
+    ):
         yield
 
 

@@ -73,7 +73,7 @@ CONTESTANTS = ("ours", "eager_augmentation", "classic")
 HALVES = ("generator", "lifter")
 
 EXTRAS: dict[str, tuple[dict[str, Any], Sequence[str]]] = {
-    "compiled": ({"compile": "on"}, ("lifter",)),
+    "compiled": ({"compile": "on"}, HALVES),
     "bf16": ({"precision": "bf16-mixed"}, ("lifter",)),  # its generator's step runs no lifter here
     "graphs": ({"graphs": "on"}, HALVES),
 }

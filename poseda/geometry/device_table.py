@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache, wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 
@@ -23,7 +23,8 @@ def device_table(make: Callable[P, Table]) -> Callable[P, Table]:
 
     Args:
         make: returns a tensor or a tuple of them. Its arguments are numbers, text, tuples of these, a dtype
-            and a device: of torch 2.11, the compiler takes no others for constants.
+            and a device: of torch 2.11, the compiler takes no others for constants. A size of a tensor is
+            none either, as it may be a symbol.
 
     Example:
         >>> @device_table
@@ -32,12 +33,17 @@ def device_table(make: Callable[P, Table]) -> Callable[P, Table]:
         >>> signs(3, torch.device("cpu")) is signs(3, torch.device("cpu"))
         True
     """
-    kept = lru_cache(maxsize=KEPT)(lambda *args, **kwargs: (make(*args, **kwargs),))
+
+    @lru_cache(maxsize=KEPT)
+    def kept(*args: Any, **kwargs: Any) -> tuple[Any]:
+        with torch.inference_mode(False):  # such tensors would be of no use in training
+            return (make(*args, **kwargs),)
 
     # Within a tuple: the compiler gives all tensors that one function returns the same name, and fails.
     @torch.compiler.assume_constant_result
     def constant(*args: P.args, **kwargs: P.kwargs) -> tuple[Table]:
-        return kept(*args, **kwargs)  # type: ignore[arg-type]
+        found: tuple[Table] = kept(*args, **kwargs)  # type: ignore[arg-type]
+        return found
 
     @wraps(make)
     def look_up(*args: P.args, **kwargs: P.kwargs) -> Table:

@@ -27,7 +27,7 @@ def mirror(pose: Tensor, skeleton: Skeleton) -> Tensor:
     if pose.dim() < 2 or pose.shape[-2] != skeleton.num_joints:
         raise ValueError(f"pose: expected shape (..., {skeleton.num_joints}, C), got {tuple(pose.shape)}")
     order = mirror_order(skeleton, pose.device)
-    return pose.index_select(-2, order) * negate_first(pose.shape[-1], pose.device, pose.dtype)
+    return pose.index_select(-2, order) * negate_first(3, pose.device, pose.dtype)[: pose.shape[-1]]
 
 
 def mirror_order(skeleton: Skeleton, device: torch.device) -> Tensor:

@@ -100,10 +100,11 @@ class Draws:
         Returns:
             (N, ...) numbers by name, of the columns' shapes.
         """
-        like, drawn = self._low, dict[str, Tensor]()
+        like = self._low
+        drawn: dict[str, Tensor] = {}
         given: dict[str, Any] = {"generator": rng, "device": like.device, "dtype": like.dtype}
         split = len(self._low)
-        # Both at once, as a compiled step begins anew after each.
+        # Both at once, because a compiled step is cut in two after each.
         even = torch.rand(size, split + len(self._share), **given) if split + len(self._share) else None
         normal = torch.randn(size, len(self._mean), **given) if self._normal else None
         if even is not None and split:

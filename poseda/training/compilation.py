@@ -8,6 +8,7 @@ its own random numbers for it.
 from __future__ import annotations
 
 import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -25,8 +26,8 @@ AUTO_STEPS = 5000
 is not yet measured, so the number is a guess."""
 
 
-MOST_KINDS = 256
-"""Of compiled calls of one function in a process. Each phase is a kind of its own, and a run has many."""
+MOST_KINDS = 64
+"""Kinds of calls of one function that are compiled in a process, at least: each arm draws in its own way."""
 
 
 def should_compile(
@@ -70,6 +71,7 @@ def compiled_functions(
     """
     if not compiled:
         return functions
+    _allow_kinds()
     lifter.compile(fullgraph=True, dynamic=False)
     lift, *others = functions
     graphs = (lift, *(torch.compile(other, fullgraph=True, dynamic=False) for other in others))
@@ -87,10 +89,32 @@ def compile_methods(phase: object, *names: str) -> None:
         phase: whose methods of these names are compiled.
         names: of methods.
     """
+    _allow_kinds()
     for name in names:
-        plain = getattr(phase, name)
-        graph = torch.compile(plain, dynamic=False)
-        setattr(phase, name, name_failure(plain.__qualname__)(graph))
+        plain = getattr(type(phase), name)
+        compiled = _OfObject(phase, torch.compile(plain, dynamic=False))
+        setattr(phase, name, name_failure(plain.__qualname__)(compiled))
+
+
+class _OfObject:
+    """A function as a method of one object, which it does not keep alive: the object holds it.
+
+    Args:
+        owner: the object.
+        function: called with the object first.
+    """
+
+    def __init__(self, owner: object, function: Callable[..., Any]) -> None:
+        self._owner, self._function = weakref.ref(owner), function
+
+    def __call__(self, *args: Any) -> Any:
+        return self._function(self._owner(), *args)
+
+
+def _allow_kinds() -> None:
+    from torch._dynamo import config
+
+    config.recompile_limit = max(config.recompile_limit, MOST_KINDS)
 
 
 @contextmanager
@@ -103,12 +127,11 @@ def name_failure(what: str) -> Iterator[None]:
     Raises:
         TrainingError: naming it.
     """
-    from torch._dynamo import config
     from torch._dynamo.exc import FailOnRecompileLimitHit, TorchDynamoException
     from torch._inductor.exc import InductorError
 
     try:
-        with warnings.catch_warnings(), config.patch(recompile_limit=MOST_KINDS):
+        with warnings.catch_warnings():
             # The compiler reads the gradient of every input, whether it has one or not.
             warnings.filterwarnings("ignore", r"The \.grad attribute of a Tensor that is not a leaf")
             yield

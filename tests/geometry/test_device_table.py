@@ -71,3 +71,22 @@ def test_mirrored_poses_of_two_skeletons_compile_to_the_same_poses() -> None:
     found = torch.compile(both, backend="aot_eager", fullgraph=True)(one, two)
     for mirrored, plain in zip(found, both(one, two), strict=True):
         assert torch.equal(mirrored, plain)
+
+
+@pytest.mark.parametrize("dynamic", [None, True])
+def test_mirrored_poses_of_any_number_of_channels_compile(dynamic: bool | None) -> None:
+    torch._dynamo.reset()
+    program = torch.compile(
+        lambda pose: mirror(pose, H36M16), backend="eager", fullgraph=True, dynamic=dynamic
+    )
+    for channels in (3, 2):  # the compiler then takes the number for a symbol
+        pose = torch.randn(5, 16, channels)
+        assert torch.equal(program(pose), mirror(pose, H36M16))
+
+
+def test_a_table_made_in_inference_serves_training() -> None:
+    with torch.inference_mode():
+        power, _ = powers(11.0, 3, CPU)
+    leaf = torch.ones(3, requires_grad=True)
+    (leaf * power).sum().backward()
+    assert leaf.grad is not None and leaf.grad.tolist() == [1, 11, 121]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -206,11 +208,57 @@ def test_a_lifter_that_cannot_be_compiled_is_named(tmp_path: Path, domains: Doma
 def test_too_many_kinds_of_calls_are_named_with_the_lifter_inside() -> None:
     wide = WideLifter(H36M16, "residual", width=8, blocks=1)
     wide.lifter = Breaking()
-    with (
-        pytest.raises(training.TrainingError, match=r"--compile: Breaking cannot .*\(limit\); --compile off"),
-        compilation.name_failure("Breaking"),
-    ):
+
+    def lift() -> None:
         raise FailOnRecompileLimitHit("limit")
+
+    (compiled,) = compilation.compiled_functions(wide, True, lift)
+    with pytest.raises(
+        training.TrainingError, match=r"--compile: Breaking cannot .*\(limit\); --compile off"
+    ):
+        compiled()
+
+
+class Phase:
+    """Draws in as many ways as there are scales."""
+
+    def __init__(self, scale: float) -> None:
+        self.scale, self.rng = scale, torch.Generator().manual_seed(0)
+
+    def draw(self, size: int) -> Tensor:
+        return torch.rand(size, generator=self.rng) * self.scale + 1
+
+    def fail(self) -> None:
+        raise FailOnRecompileLimitHit("limit")
+
+
+@pytest.mark.usefixtures("graphs_only")
+@pytest.mark.filterwarnings("error")
+def test_compiled_methods_of_many_phases_are_their_own() -> None:
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    scales = range(1, 20)
+    phases = [Phase(float(scale)) for scale in scales]
+    for phase in phases:
+        compilation.compile_methods(phase, "draw", "fail")
+    for scale, phase in zip(scales, phases, strict=True):
+        assert torch.equal(phase.draw(3), Phase(float(scale)).draw(3))
+    graphs = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    assert graphs >= len(scales), "each kind is compiled"
+    with pytest.raises(training.TrainingError, match=r"--compile: Phase.fail cannot be compiled \(limit\); "):
+        phases[0].fail()
+
+
+def test_a_compiled_phase_is_freed_with_its_last_user() -> None:
+    phase = Phase(1.0)
+    compilation.compile_methods(phase, "draw")
+    kept = weakref.ref(phase)
+    gc.disable()
+    try:
+        del phase
+        assert kept() is None, "its optimiser's memory would wait for a collection"
+    finally:
+        gc.enable()
 
 
 def test_auto_compiles_on_cuda_alone_and_long_phases_only(monkeypatch: pytest.MonkeyPatch) -> None:
