@@ -15,7 +15,7 @@ from poseda.cli.options import read
 from poseda.cli.program import Given, Program, UsageError
 from poseda.cli.recipe import resolve
 from poseda.cli.screen import print_json, say
-from poseda.config import FIELD_VIEWS, RunConfig, to_json
+from poseda.config import FIELD, RunConfig, to_json
 from poseda.config import WIDE_ARMS as ARMS
 from poseda.config.fields import fields_of
 from poseda.config.limits import AtLeast, Distinct, Found, check_fields
@@ -93,7 +93,7 @@ def run(arguments: list[str]) -> int:
     def make(given: Given) -> tuple[RealOptions, RunConfig]:
         options = given.build(RealOptions)
         own = {"arms": ARMS} | ({} if options.motion else {"target": options.clips})
-        recipe = resolve(FIELD_VIEWS | own | given.without(RealOptions))
+        recipe = resolve(FIELD | own | given.without(RealOptions))
         return options, replace(recipe, gate="off")
 
     options, recipe = read(PROGRAM, arguments, make)

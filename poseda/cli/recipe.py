@@ -12,7 +12,7 @@ from poseda import pretrained
 from poseda.cli.program import UsageError, option_name
 from poseda.config import (
     ARMS,
-    FIELD_VIEWS,
+    FIELD,
     PACKAGED_TEACHING,
     TEACHING,
     WIDE_ARMS,
@@ -46,7 +46,7 @@ def resolve(given: Mapping[str, Any], demo: bool = False) -> RunConfig:
         ValueError: if the device is unknown or not there.
     """
     name, recorded = given.get("preset", "auto"), recorded_options(given)
-    given = recorded_arms(recorded) | _usual_views(given, recorded) | dict(given)
+    given = recorded_arms(recorded) | _usual_for_footage(given, recorded) | dict(given)
     # A mistake is refused before torch is loaded.
     config = _by_preset(recorded.get("preset", name) if name == "auto" else name, given)
     if config.weak_labels:
@@ -64,7 +64,7 @@ def resolve(given: Mapping[str, Any], demo: bool = False) -> RunConfig:
         config = changed(config, {"precision": precision})
 
     if config.packaged:
-        config = _sized_as_packaged(config, given, _usual_views(given, recorded))
+        config = _sized_as_packaged(config, given, _usual_for_footage(given, recorded))
         config = changed(config, _usual_teaching(config.preset, given, recorded))
 
     from poseda.lifters.sizes import usual_size
@@ -101,7 +101,7 @@ def _refuse_idle(config: RunConfig, given: Mapping[str, Any], kept: Mapping[str,
         if (
             name in pretrained.size()
             or (taught and not trains)
-            or given.get(name, usual[name]) in (usual[name], FIELD_VIEWS.get(name), kept.get(name))
+            or given.get(name, usual[name]) in (usual[name], FIELD.get(name), kept.get(name))
         ):
             continue
         remedy = "<from_scratch>" if trains else "the arm wide_target" if name in TEACHING else EITHER
@@ -117,17 +117,17 @@ EITHER = "<from_scratch> or the arm wide_target"
 """What makes a run with the package's lifter train on views."""
 
 
-def _usual_views(given: Mapping[str, Any], recorded: Mapping[str, Any]) -> dict[str, Any]:
-    """What views are drawn of where footage is the target: as field footage shows people.
+def _usual_for_footage(given: Mapping[str, Any], recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """Where footage is the target, views are drawn as it shows people, and it teaches something itself.
 
     A run to resume keeps its own.
     """
     if not given.get("target"):
         return {}
     if not recorded:
-        return dict(FIELD_VIEWS)
+        return dict(FIELD)
     there = flatten(recorded)
-    return {name: there.get(name, 0.0) for name in FIELD_VIEWS}
+    return {name: there.get(name, 0.0) for name in FIELD}
 
 
 def _usual_teaching(name: str, given: Mapping[str, Any], recorded: Mapping[str, Any]) -> dict[str, Any]:

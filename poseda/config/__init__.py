@@ -23,6 +23,7 @@ from poseda.config.limits import ConfigError, picture_size
 from poseda.config.record import check_resumable, from_json, to_json
 from poseda.config.run import (
     ARMS,
+    FIELD,
     FIELD_VIEWS,
     PACKAGED,
     PACKAGED_TEACHING,
@@ -56,6 +57,7 @@ from poseda.config.sections import (
 __all__ = [
     "ARMS",
     "FEWEST_JOINTS",
+    "FIELD",
     "FIELD_VIEWS",
     "PACKAGED",
     "PACKAGED_TEACHING",
