@@ -32,16 +32,16 @@ class Pair(Scene):
     """The people of a target domain: offsets are learned on ``target_train``, errors are of ``target_test``.
 
     Its 2D is exact and complete, so there is no cleaner one. True lengths are told to the lifter, as those of
-    the first pass are.
+    the first pass are. ``one_pass`` is the first pass alone, which knows nothing of the camera.
 
     Args:
         model: of a wide arm.
         domains: of the pair.
     """
 
-    replaced: ClassVar = ("gravity", "lengths", "size", "offsets", "place")
-    together: ClassVar = frozenset(replaced)
-    told: ClassVar = frozenset({"gravity", "lengths"})
+    replaced: ClassVar = ("one_pass", "gravity", "lengths", "size", "offsets", "place")
+    together: ClassVar = frozenset(replaced) - {"one_pass"}
+    told: ClassVar = frozenset({"one_pass", "gravity", "lengths"})
 
     def __init__(self, model: AdaptedLifter, domains: DomainFile) -> None:
         super().__init__()
@@ -56,6 +56,8 @@ class Pair(Scene):
         lifted = lift_poses(lifter, poses, average, told=told)
         frames = Observation.of(poses.pose_2d, poses.camera, None, skeleton.num_groups)
         pose, person = lifted.pose_3d, _people(poses)
+        if "one_pass" in given:
+            pose = _lifted(lifter, frames, average)
         if "lengths" in given:
             frames = frames.told(lifted.up, true_lengths(poses, person, self.model))
             pose = _lifted(lifter, frames, average)

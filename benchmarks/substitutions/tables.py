@@ -9,6 +9,7 @@ from typing import Any
 from benchmarks.real.clips import BYSTANDERS
 
 TITLES = {
+    "one_pass": "(nothing, and no upward direction found)",
     "own": "nothing",
     "gravity": "upward direction",
     "lengths": "bone lengths",

@@ -180,6 +180,10 @@ def test_pairs_are_measured_once_beside_an_oracle_of_the_same_recipe(
         assert errors["all"] < errors["own"] and len(set(errors.values())) == len(errors)
     trained, recipe = RunFolder(oracle / "p1_split0").read_config(), run.read_config()
     assert (trained.wide, trained.views, trained.detector) == (recipe.wide, recipe.views, recipe.detector)
+    for scene in scenes.values():
+        (view,) = scene["views"].values()
+        assert view["errors"]["one_pass"] > view["errors"]["all"]
+    assert "(nothing, and no upward direction found)" in table
     assert trained.arms == ("wide",) and scenes["oracle"]["weights"] != scenes["wide"]["weights"]
 
     content, weights = out.read_bytes(), RunFolder(oracle / "p1_split0").weights(0, "wide", "lifter").path
