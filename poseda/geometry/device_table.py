@@ -7,6 +7,7 @@ from functools import lru_cache, wraps
 from typing import Any, ParamSpec, TypeVar
 
 import torch
+from torch.utils._python_dispatch import _disable_current_modes
 
 P = ParamSpec("P")
 Table = TypeVar("Table")
@@ -36,7 +37,8 @@ def device_table(make: Callable[P, Table]) -> Callable[P, Table]:
 
     @lru_cache(maxsize=KEPT)
     def kept(*args: Any, **kwargs: Any) -> tuple[Any]:
-        with torch.inference_mode(False):  # such tensors would be of no use in training
+        # What is kept serves later calls, too: no tensor of inference alone, and no fake one of an export.
+        with torch.inference_mode(False), _disable_current_modes():
             return (make(*args, **kwargs),)
 
     # Within a tuple: the compiler gives all tensors that one function returns the same name, and fails.

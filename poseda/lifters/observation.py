@@ -159,7 +159,7 @@ def turned(vectors: Tensor, turn: Tensor) -> Tensor:
 
     It is no matrix product, as bf16 and TF32 would round its factors to 2 mm in a metre.
     """
-    turn = turn.reshape(len(turn), *[1] * (vectors.ndim - 2), 3, 3)
+    turn = turn.reshape(turn.shape[0], *[1] * (vectors.ndim - 2), 3, 3)
     return (vectors[..., None] * turn).sum(-2)
 
 

@@ -69,7 +69,8 @@ class _WideInputs(nn.Module):
     def forward(self, rays: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
         groups = len(self.lifter.usual_lengths)
         unknown = torch.zeros_like(seen[:, 0, 0])
-        up, lengths = rays.new_zeros(len(rays), 3), rays.new_zeros(len(rays), groups)
+        batch = rays.shape[0]  # len() would make the example's batch a constant
+        up, lengths = rays.new_zeros(batch, 3), rays.new_zeros(batch, groups)
         lifted = self.lifter.averaged(Observation(rays, seen, up, unknown, lengths, unknown))
         return root_relative(lifted.pose_3d), lifted.log_error.exp()
 

@@ -90,3 +90,14 @@ def test_a_table_made_in_inference_serves_training() -> None:
     leaf = torch.ones(3, requires_grad=True)
     (leaf * power).sum().backward()
     assert leaf.grad is not None and leaf.grad.tolist() == [1, 11, 121]
+
+
+def test_a_table_made_in_an_export_is_a_real_one() -> None:
+    class Program(torch.nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x * powers(13.0, 3, x.device)[0]
+
+    program = torch.export.export(Program(), (torch.ones(2, 3),), strict=False)
+    power, _ = powers(13.0, 3, CPU)
+    assert type(power) is Tensor and power.tolist() == [1, 13, 169]
+    assert torch.equal(program.module()(torch.ones(2, 3)), power.expand(2, 3))
