@@ -102,8 +102,12 @@ PARTS: tuple[tuple[Any, str, str], ...] = (
 
 TITLES = ("draw", "forward", "backward", "clip", "optimiser", "average", "log")
 
-COMPILED = {"_sample": "draw", "_lift": "forward", "_loss": "forward", "_propose": "forward"} | {
-    "_discriminator_losses": "forward"
+COMPILED = {
+    "_sample": "draw",
+    "_lift": "forward",
+    "_loss": "forward",
+    "_propose": "forward",
+    "_discriminator_losses": "forward",
 }
 """What phases compile, and the part of a step that it is."""
 

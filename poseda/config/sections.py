@@ -117,13 +117,15 @@ class WideConfig:
     weight_up: Annotated[float, AtLeast(0)] = 0.03
     """Weight of the loss of the upward direction."""
     weight_reprojection: Annotated[float, AtLeast(0)] = 0.0
-    """Arm wide_target: weight of the misfit of the target's poses in its own 2D, a share of their size."""
+    """Arm wide_target: weight of the misfit of the target's poses in its own 2D, a share of their size. 1 for
+    footage."""
     weight_lengths: Annotated[float, AtLeast(0)] = 0.0
     """Arm wide_target: weight of relative differences of the bones of two frames of one clip."""
     weight_speed: Annotated[float, AtLeast(0)] = 0.0
     """Arm wide_target: weight of what joints move beyond the fastest speed in neighbouring frames, metres."""
     weight_consistency: Annotated[float, AtLeast(0)] = 0.0
-    """Arm wide_target: weight of what lifting the target's poses again, from elsewhere, changes, metres."""
+    """Arm wide_target: weight of what lifting the target's poses again, from elsewhere, changes, metres. 0.3
+    for footage."""
     fastest: Annotated[float, Above(0)] = 5.0
     """Speed of a joint about the root above which it costs, metres a second. A target without times counts
     as 30 frames per second."""

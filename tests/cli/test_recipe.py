@@ -362,6 +362,9 @@ def test_the_packages_lifter_learns_a_target_for_less_long_than_one_of_the_run(t
 
     assert pictures() == pictures(from_scratch=True) == pictures(preset="tiny") == (1.0, 0.3)
     assert pictures(**{"wide.weight_consistency": 0.0}) == (1.0, 0.0)
+    older["wide"] |= {"weight_reprojection": 0.0, "weight_consistency": 0.0}  # begun before it was so
+    (tmp_path / "config.json").write_text(json.dumps({"config": older}))
+    assert pictures(from_scratch=True, resume=True, out=tmp_path) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize(

@@ -34,10 +34,12 @@ from poseda.training import compilation
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 CLOSE = 1e-5
-"""Relative difference of losses over STEPS steps (inductor, AVX-512, one thread): 2.4e-7 was seen with the
-same pairs. Compiled draws round them otherwise, and 2e-6 was seen."""
+"""Relative difference of losses over STEPS steps (inductor, one thread). Training magnifies rounding: at the
+usual rate 2.4e-7 was seen on one CPU and 1.04e-5 on another, of the same code. So steps here are small."""
 
-STEPS = 100
+STEPS = 200
+
+SMALL_RATE = 1e-4
 
 SHORT_GENERATOR = GeneratorTrainingConfig(steps=20, batch=64, discriminator_every=1)
 
@@ -132,10 +134,11 @@ def test_generators_as_graphs_train_to_the_same_bits(
 @pytest.mark.slow
 def test_compiled_losses_are_the_eager_ones(tmp_path: Path, domains: Domains) -> None:
     runs = [run_of(tmp_path / choice, choice, STEPS, 1) for choice in ("on", "off")]
+    runs = [replace(run, training=replace(run.training, learning_rate=SMALL_RATE)) for run in runs]
     for run in runs:
         training.prepare(run, domains).train_arm(0, "gpa")
     compiled, eager = map(losses, runs)
-    assert len(eager) == STEPS
+    assert len(eager) == STEPS and eager[-20:].mean() < eager[:20].mean(), "it still learns"
     worst = (compiled / eager - 1).abs()
     assert worst.max() < CLOSE, (worst.max(), worst.argmax())
 
