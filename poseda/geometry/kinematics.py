@@ -13,6 +13,9 @@ from torch import Tensor
 
 from poseda.geometry.rotation import Array
 
+SHORTEST = 1e-3
+"""Metres; a shorter bone counts as this long, where lengths are divided by or have a logarithm."""
+
 
 def root_relative(pose_3d: Tensor) -> Tensor:
     """(..., J, 3) with the root, every skeleton's first joint, at the origin."""

@@ -7,11 +7,12 @@ off each joint may be, and which direction is upward.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from poseda.geometry.kinematics import SHORTEST
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters import directions
 from poseda.lifters.flip import mirror, mirror_order
@@ -56,6 +57,8 @@ class WideLifter(nn.Module):
     usual_lengths: Tensor
     log_prior: Tensor
     log_error_scale: Tensor
+    length_mix: Tensor
+    length_shift: Tensor
 
     def __init__(
         self, skeleton: Skeleton, family: str = "residual", frames: int = 1, **options: object
@@ -72,6 +75,8 @@ class WideLifter(nn.Module):
         self.register_buffer("log_prior", even.log())
         # Set after training, from held-out views; see poseda.training.calibration.
         self.register_buffer("log_error_scale", torch.zeros(()))
+        for name, value in _unchanged(skeleton).items():
+            self.register_buffer(name, value)
 
     def forward(self, observation: Observation) -> Lifted:
         """Lift N windows of T frames."""
@@ -93,3 +98,27 @@ class WideLifter(nn.Module):
         order = mirror_order(self.skeleton, pose.device)
         error = (one.log_error + other.log_error.index_select(1, order)) / 2
         return one._replace(pose_3d=pose, log_error=error)
+
+    def true_lengths(self, found: Tensor) -> Tensor:
+        """The lengths that people have whose poses this lifter gives the lengths ``found``.
+
+        A lifter that is not sure of a bone's depth makes it short, and makes unusual people usual. By how
+        much was learned of drawn people after training (:func:`poseda.training.calibration.learn_lengths`).
+        It holds where 2D joints are those of the source, not for joints as a detector defines them.
+
+        Args:
+            found: (..., G) metres, medians over the frames of a person.
+        """
+        return (found.clamp_min(SHORTEST).log() @ self.length_mix + self.length_shift).exp()
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *others: Any) -> None:
+        """Weights of before have no map of lengths: they keep lengths as they are found."""
+        for name, value in _unchanged(self.skeleton).items():
+            state.setdefault(prefix + name, value)
+        super()._load_from_state_dict(state, prefix, *others)
+
+
+def _unchanged(skeleton: Skeleton) -> dict[str, Tensor]:
+    """The map of lengths that keeps them, by the names of its buffers."""
+    groups = skeleton.num_groups
+    return {"length_mix": torch.eye(groups), "length_shift": torch.zeros(groups)}

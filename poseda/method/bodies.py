@@ -7,6 +7,7 @@ from torch import Tensor
 
 from poseda import ops
 from poseda.geometry.device_table import device_table
+from poseda.geometry.kinematics import SHORTEST
 from poseda.geometry.skeleton import Skeleton
 
 
@@ -49,9 +50,6 @@ def anatomical_scale(lengths: Tensor, skeleton: Skeleton) -> Tensor:
         scale[path] = length / lengths[path].sum().clamp_min(SHORTEST)
     return scale.clamp(1 / MOST, MOST)
 
-
-SHORTEST = 1e-3
-"""Metres; a bone of no length counts as this long."""
 
 MOST = 1.5
 """Largest factor that a length is brought to anatomy by. A skeleton that asks for more has other joints."""

@@ -7,7 +7,7 @@ and then takes each from the columns of one table.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -114,6 +114,20 @@ class Draws:
         if normal is not None:
             drawn |= _named(torch.addcmul(self._mean, self._deviation, normal), self._normal)
         return drawn
+
+
+def lasting(drawn: Mapping[str, Tensor], names: Collection[str], frames: int) -> dict[str, Tensor]:
+    """Numbers of which some stay the same over frames: those of the first row of each group.
+
+    Args:
+        drawn: (N, ...) numbers by name.
+        names: of the numbers that stay.
+        frames: successive rows that are a group; N is a multiple.
+    """
+    return {
+        name: value[::frames].repeat_interleave(frames, 0) if name in names else value
+        for name, value in drawn.items()
+    }
 
 
 def _row(

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from poseda import ops
 from poseda.geometry.device_table import device_table
+from poseda.geometry.kinematics import SHORTEST
 from poseda.geometry.placements import MIN_BOX, NEAREST, REFINEMENTS, locate, without_outliers
 from poseda.geometry.skeleton import Skeleton
 from poseda.method.losses import joint_distance
@@ -21,9 +22,6 @@ from poseda.method.views import ray_camera
 
 OUTLIER = 0.05
 """A misfit in the picture of this share of the person's size has half of its largest cost."""
-
-SHORTEST = 1e-3
-"""Metres; a shorter bone counts as this long."""
 
 
 def reprojection_loss(pose_3d: Tensor, rays: Tensor, seen: Tensor) -> Tensor:

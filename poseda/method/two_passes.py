@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from poseda.datasets.records import LabelledPoses, UnlabelledPoses
-from poseda.geometry.kinematics import root_relative
+from poseda.geometry.kinematics import SHORTEST, root_relative
 from poseda.lifters.directions import Ballot, vote, vote_together
 from poseda.lifters.observation import Observation
 from poseda.lifters.wide import Lifted, WideLifter
@@ -42,12 +42,15 @@ class Told:
         up: (3,) or (N, 3) upward in camera axes, given by the user, or None to find it.
         find_up: find the upward direction where it is not given.
         find_lengths: find the lengths of each person's bones.
+        true_lengths: tell those that people have in whom these are found (:meth:`WideLifter.true_lengths`).
+            Not for detections: what a detector calls a hip is no hip of the source.
         tried: beside the vote, lift some frames under many directions (:mod:`poseda.method.trial`).
     """
 
     up: Tensor | None = None
     find_up: bool = True
     find_lengths: bool = True
+    true_lengths: bool = True
     tried: bool = True
 
 
@@ -121,7 +124,7 @@ def lift_frames(
         if told.find_up and told.up is None:
             up, up_error = _voted(lifter, frames, first, camera, person, rotation, told.tried, telling)
         if told.find_lengths:
-            lengths, lengths_error = _lengths(first, lifter, person, telling)
+            lengths, lengths_error = _lengths(first, lifter, person, telling, told.true_lengths)
     nothing = not bool(up.isfinite().any()) and not bool(lengths.isfinite().any())
     if first is None or not nothing:
         first = _pass(lifter, frames.told(up, lengths), windows, average)
@@ -218,7 +221,9 @@ def independent_frames(pose_3d: Tensor) -> float:
     return float(frames / (1 + 2 * within.sum().clamp_min(0)))
 
 
-def _lengths(first: Lifted, lifter: WideLifter, person: Tensor, telling: Tensor) -> tuple[Tensor, Tensor]:
+def _lengths(
+    first: Lifted, lifter: WideLifter, person: Tensor, telling: Tensor, true: bool
+) -> tuple[Tensor, Tensor]:
     """(N, G) lengths by person and their standard errors; NaN for people of too few frames."""
     poses = first.pose_3d[:, 0]
     found = group_lengths(poses, lifter.skeleton)
@@ -227,7 +232,9 @@ def _lengths(first: Lifted, lifter: WideLifter, person: Tensor, telling: Tensor)
         rows = (person == number).nonzero()[:, 0]
         own = rows[telling[rows]]
         if len(own) >= FEWEST_FRAMES:
-            lengths[rows], errors[rows] = usual(found[own], independent_frames(poses[own]))
+            median, error = usual(found[own], independent_frames(poses[own]))
+            length = lifter.true_lengths(median) if true else median
+            lengths[rows], errors[rows] = length, error * length / median.clamp_min(SHORTEST)
     return lengths, errors
 
 

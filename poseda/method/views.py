@@ -151,6 +151,10 @@ def view_columns(skeleton: Skeleton, options: ViewsConfig) -> dict[str, Column]:
     }
 
 
+OF_PERSON = ("build", "stature", "anatomical", "hips")
+OF_CAMERA = ("pitch", "near_level", "level", "roll", "slight_roll", "slight")
+"""The columns that stay the same in all frames of a person, and of a camera that rests."""
+
 USUAL = 2.5
 """Standard deviations within which 99 % of normal numbers lie."""
 

@@ -79,6 +79,7 @@ def with_found(
     """Lift the target in two passes and put its poses beside those of the source, the weak labels last.
 
     Lengths are found only where the lifter saw all joints: those of detections inherit the detector's hips.
+    They teach as they are found: with the true ones it learns less (benchmarks/README.md).
     Poses are left out where no upward direction was found, in cameras of few frames, and where they show too
     few joints.
 
@@ -91,8 +92,8 @@ def with_found(
 
     """
     assert isinstance(lifter, WideLifter) and data.target is not None
-    complete = data.patterns is None
-    lifted = lift_poses(lifter, data.target, config.training.flip, None, Told(find_lengths=complete))
+    told = Told(find_lengths=data.patterns is None, true_lengths=False)
+    lifted = lift_poses(lifter, data.target, config.training.flip, None, told)
     target = data.target.to(lifted.pose_3d.device)
     frames = Observation.of(target.pose_2d, target.camera, target.shown, data.skeleton.num_groups)
     poses, agreed = lifted.pose_3d, torch.zeros(len(target), dtype=torch.bool, device=lifted.pose_3d.device)

@@ -21,8 +21,8 @@ from poseda.lifters.wide import Lifted, WideLifter
 from poseda.method import losses
 from poseda.method.bodies import anatomical_scale, group_lengths
 from poseda.method.detector import Detector, box_of
-from poseda.method.draws import Chance, Column, Draws, Normal, Uniform
-from poseda.method.views import Places, draw_views, view_columns
+from poseda.method.draws import Chance, Column, Draws, Normal, Uniform, lasting
+from poseda.method.views import OF_CAMERA, OF_PERSON, Places, draw_views, view_columns
 from poseda.training.lifting import LifterPhase
 from poseda.training.pairs import Shuffle, TrainingData
 from poseda.training.target_views import TargetViews
@@ -153,11 +153,25 @@ class ViewSource:
         """Rows of the source for a step."""
         return (self._order.at(step),)
 
-    @torch.no_grad()
     def draw(self, index: Tensor) -> Views:
         """Views of these rows, of mirrored people in half of them."""
+        return self._seen(index, self._draws(len(index), self.rng))
+
+    def recorded(self, people: int, frames: int) -> Views:
+        """What cameras that rest see of as many people: frames of one clip each, person by person."""
+        clip = self.data.source.clip
+        order, size = clip.argsort(stable=True), clip.unique(return_counts=True)[1]
+        chance = torch.rand(people * frames, 2, generator=self.rng, device=clip.device)
+        whose = (chance[::frames, 0] * len(size)).long().repeat_interleave(frames)
+        index = order[(size.cumsum(0) - size)[whose] + (chance[:, 1] * size[whose]).long()]
+        drawn = lasting(self._draws(len(index), self.rng), OF_PERSON + OF_CAMERA, frames)
+        return self._seen(index, drawn)
+
+    @torch.no_grad()
+    def _seen(self, index: Tensor, drawn: Mapping[str, Tensor]) -> Views:
+        """Views of these rows with the numbers of the step."""
         rows, skeleton = rows_around(index, self.data.windows), self.data.skeleton
-        drawn, centre = self._draws(len(index), self.rng), middle(rows)
+        centre = middle(rows)
         pose, up = self.data.source.pose_3d[rows], self.up[centre]
         mirrored = drawn["mirrored"][:, None]
         up = torch.where(mirrored, up * negate_first(3, up.device), up)

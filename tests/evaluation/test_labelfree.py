@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from poseda.config import RunConfig, ViewsConfig
 from poseda.datasets import UnlabelledPoses, own_domains
+from poseda.datasets.order import continuous_runs
 from poseda.evaluation import labelfree, labelfree_run
 from poseda.geometry.camera import Camera, project
 from poseda.geometry.placements import REFINEMENTS, locate
@@ -187,6 +189,14 @@ def test_estimates_of_a_target_at_a_limit_are_kept_with_their_arm(
     monkeypatch.setattr(labelfree_run, "NAMED", 1)
     (many,) = labelfree_run._estimates(found, target, lifter, thin)["at_limits"]
     assert many.startswith("2 of 2 tracks have bones at a limit, such as track 1 of the target: the bone to")
+    # Detections are told the lengths that are found in them, 2D of the source's joints those behind these.
+    runs = continuous_runs(target)
+    lifter.length_shift.fill_(0.5)
+    as_found = labelfree_run._lift(lifter, target, config, runs)
+    true = labelfree_run._lift(lifter, target, dataclasses.replace(config, target=(), source=None), runs)
+    torch.testing.assert_close(as_found.lengths, found.lengths)
+    torch.testing.assert_close(true.lengths, math.exp(0.5) * found.lengths)
+    lifter.length_shift.zero_()
     # What the user gives is no estimate.
     told = dataclasses.replace(target, up=rig.up.float()[target.rig.camera])
     given = lift_poses(lifter, told)

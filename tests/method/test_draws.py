@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from poseda.method.draws import Chance, Column, Draws, Normal, Uniform
+from poseda.method.draws import Chance, Column, Draws, Normal, Uniform, lasting
 
 COLUMNS: dict[str, Column] = {
     "angle": Uniform((2,), -1.0, 3.0),
@@ -68,3 +68,11 @@ def test_two_calls_draw_all_numbers_of_a_step_and_none_is_made_for_nothing() -> 
             draws(7)
         assert counted.calls == calls
     assert none(7) == {}
+
+
+def test_numbers_that_last_are_those_of_the_first_row_of_each_group() -> None:
+    before = drawn(12)
+    after = lasting(before, ("angle", "flip"), 4)
+    for name, value in before.items():
+        kept = value[[0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8]] if name in ("angle", "flip") else value
+        assert torch.equal(after[name], kept)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,7 +56,7 @@ class Knowing(WideLifter):
 
 
 def frames() -> Observation:
-    rays = 0.1 * torch.randn(40, 1, 16, 2)
+    rays = 0.1 * torch.randn(40, 1, 16, 2, generator=torch.Generator().manual_seed(5))
     rays[:, 0, 0, 0] = torch.where(CAMERA == 1, 0.01, -0.01)
     unknown = torch.zeros(40, dtype=torch.bool)
     seen = torch.ones(40, 1, 16, dtype=torch.bool)
@@ -106,6 +107,19 @@ def test_lengths_of_a_person_are_the_median_of_the_first_pass() -> None:
         first = WideLifter.forward(lifter, lifter.calls[0]).pose_3d[:, 0]
     own = group_lengths(first, H36M16)[PERSON == 1].median(0).values
     assert lifted.lengths[PERSON == 1].allclose(own.expand(20, -1), atol=1e-6)
+
+
+@pytest.mark.parametrize("true", [True, False])
+def test_found_lengths_are_told_as_those_that_people_have_where_asked(true: bool) -> None:
+    lifter = Knowing().eval()
+    told = Told(find_up=False, tried=False)
+    found = lift_frames(lifter, frames(), CAMERA, PERSON, told, average=False)
+    lifter.length_shift.fill_(0.5)
+    again = lift_frames(lifter, frames(), CAMERA, PERSON, replace(told, true_lengths=true), average=False)
+    longer = math.exp(0.5) if true else 1.0
+    torch.testing.assert_close(again.lengths, longer * found.lengths)
+    torch.testing.assert_close(again.lengths_error, longer * found.lengths_error)
+    assert torch.equal(lifter.calls[-1].lengths, again.lengths)
 
 
 def test_lengths_have_the_standard_error_of_independent_frames() -> None:

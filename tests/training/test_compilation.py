@@ -112,11 +112,11 @@ BOTH: tuple[Compile, ...] = ("on", "off")
 
 
 @pytest.mark.usefixtures("graphs_only")
-@pytest.mark.parametrize(("arms", "graphs"), [(("wide",), 5), (("wide", "wide_target"), 7)])
+@pytest.mark.parametrize(("arms", "graphs"), [(("wide",), 4), (("wide", "wide_target"), 6)])
 def test_wide_arms_as_graphs_train_to_the_same_bits(
     tmp_path: Path, domains: Domains, arms: tuple[Arm, ...], graphs: int
 ) -> None:
-    """Draws in three, lifter and losses. wide_target also lifts the target's rows, and these again."""
+    """Draws in two, lifter and losses. wide_target also lifts the target's rows, and these again."""
     runs = {one: replace(short_run(tmp_path / one, *arms, wide=WIDE), compile=one) for one in BOTH}
     check_graphs(runs, domains, graphs)
 
