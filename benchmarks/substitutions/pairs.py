@@ -52,14 +52,14 @@ class Pair(Scene):
         poses = self.domains.oracle() if learning else self.domains.evaluation()
         skeleton, lifter, average = self.domains.skeleton, self.model.lifter, self.model.config.training.flip
         assert isinstance(lifter, WideLifter)
-        told = Told(up=find_up(poses, skeleton).up) if "gravity" in given else Told()
+        told = Told(up=find_up(poses, skeleton).up if "gravity" in given else None, true_lengths=True)
         lifted = lift_poses(lifter, poses, average, told=told)
         frames = Observation.of(poses.pose_2d, poses.camera, None, skeleton.num_groups)
         pose, person = lifted.pose_3d, _people(poses)
         if "one_pass" in given:
             pose = _lifted(lifter, frames, average)
         if "lengths" in given:
-            frames = frames.told(lifted.up, true_lengths(poses, person, self.model))
+            frames = frames.told(lifted.up, measured_lengths(poses, person, self.model))
             pose = _lifted(lifter, frames, average)
         names = skeleton.joint_names
         found = Lift(
@@ -74,7 +74,7 @@ class Pair(Scene):
         return {self.domains.name: found}
 
 
-def true_lengths(poses: LabelledPoses, person: Tensor, model: AdaptedLifter) -> Tensor:
+def measured_lengths(poses: LabelledPoses, person: Tensor, model: AdaptedLifter) -> Tensor:
     """(N, G) metres, of each person's bones: the median over the frames."""
     lengths = group_lengths(poses.pose_3d, model.skeleton)
     for number in person.unique().tolist():
@@ -101,6 +101,8 @@ def _people(poses: LabelledPoses) -> Tensor:
 def train_oracle(config: RunConfig, seed: int, domains: DomainFile, out: Path) -> None:
     """Train the arm wide by a run's recipe, with the labelled poses of ``target_train`` for a source.
 
+    Expected errors and lengths are made right on views of the same people: those of the source are others.
+
     Args:
         config: of the run of the arm wide.
         seed: of the training.
@@ -111,7 +113,7 @@ def train_oracle(config: RunConfig, seed: int, domains: DomainFile, out: Path) -
         ValueError: if the folder cannot be used.
     """
     data = domains.adaptation()
-    labelled = AdaptationData(data.skeleton, domains.oracle(), data.source_val, data.target)
+    labelled = AdaptationData(data.skeleton, domains.oracle(), domains.oracle(), data.target)
     recipe = replace(config, data=None, out=out, arms=("wide",), seeds=(seed,), gate="off")
     recipe = replace(recipe, resume=RunFolder(out).begun)
     own = OwnDomains(f"{domains.name} oracle", labelled, domains.fingerprint(), {})

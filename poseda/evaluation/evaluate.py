@@ -18,7 +18,7 @@ from poseda.evaluation import metrics
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters.predict import predict
 from poseda.lifters.wide import WideLifter
-from poseda.method.two_passes import lenses, lift_poses
+from poseda.method.two_passes import Told, lenses, lift_poses
 from poseda.runs import RunFolder
 
 SPLITS = ("source_val", "target_test")
@@ -44,7 +44,7 @@ def evaluate(
     device = next(lifter.parameters()).device
     run_of_row = None if why_unordered(poses) else continuous_runs(poses)
     if isinstance(lifter, WideLifter):
-        prediction = lift_poses(lifter, poses, config.training.flip, run_of_row).pose_3d
+        prediction = lift_poses(lifter, poses, config.training.flip, run_of_row, told_in(config)).pose_3d
     else:
         screen = poses.pose_2d.to(device)
         prediction = predict(lifter, screen, skeleton, config.training.flip, config.frames, run_of_row)
@@ -52,6 +52,11 @@ def evaluate(
     scores = measure(prediction, truth, skeleton, poses.clip.cpu()) | {"frames": config.frames}
     scores["per_camera"] = by_camera(metrics.mpjpe(prediction, truth), poses)
     return scores if run_of_row is None else scores | metrics.evaluate_motion(prediction, truth, run_of_row)
+
+
+def told_in(config: RunConfig) -> Told:
+    """What a second pass is told of the data of a run: of detections, the lengths as they are found."""
+    return Told(true_lengths=not config.target)
 
 
 def by_camera(errors: Tensor, poses: LabelledPoses) -> dict[str, float]:

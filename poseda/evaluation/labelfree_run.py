@@ -16,13 +16,14 @@ from poseda.datasets.order import continuous_runs
 from poseda.datasets.rig import names_of
 from poseda.evaluation import labelfree
 from poseda.evaluation.agreement import disagreement
+from poseda.evaluation.evaluate import told_in
 from poseda.evaluation.viewed_clips import clip_names, save_clips
 from poseda.geometry.camera import tilt_of
 from poseda.geometry.skeleton import Skeleton
 from poseda.lifters.predict import predict
 from poseda.lifters.wide import WideLifter
 from poseda.method.at_limit import lengths_at_limit, tilt_at_limit, trained_views
-from poseda.method.two_passes import LiftedFootage, Told, lenses, lift_poses
+from poseda.method.two_passes import LiftedFootage, lenses, lift_poses
 from poseda.method.views import drawn_lengths
 from poseda.runs import RunFolder
 from poseda.runs.verdict import source_model
@@ -61,7 +62,7 @@ def measure_without_labels(
     lifted, more, up = {}, dict[str, dict[str, Any]](), dict[str, Tensor]()
     for arm, model in models.items():
         if isinstance(model, WideLifter):
-            found = _lift(model, target, config, run_of_row)
+            found = lift_poses(model, target, flip, run_of_row, told_in(config))
             up[arm] = found.up.cpu()
             lifted[arm] = found.pose_3d.cpu()
             more[arm] = _estimates(found, target, model, config)
@@ -91,12 +92,6 @@ def measure_without_labels(
     accounts = accounts_from_json(folder.account.read()) if folder.account.exists() else {}
     names = clip_names(data.target, list(accounts.values()))
     save_clips(folder.clips, target, lifted, skeleton, up, names)
-
-
-def _lift(model: WideLifter, target: UnlabelledPoses, config: RunConfig, run_of_row: Tensor) -> LiftedFootage:
-    """Lift the target of a run in two passes. Detections are told the lengths that are found in them."""
-    told = Told(true_lengths=not config.target)
-    return lift_poses(model, target, config.training.flip, run_of_row, told)
 
 
 def _estimates(

@@ -7,6 +7,7 @@ off each joint may be, and which direction is upward.
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -22,6 +23,9 @@ from poseda.lifters.scene import scene_network
 
 ERROR_RANGE = (-4.0, 0.5)
 """Bounds of the log of an error in metres: 18 mm to 1.6 m."""
+
+MOST = 1.25
+"""Largest factor between a length that is found and the one that is told. People differ by less."""
 
 
 class Lifted(NamedTuple):
@@ -99,17 +103,32 @@ class WideLifter(nn.Module):
         error = (one.log_error + other.log_error.index_select(1, order)) / 2
         return one._replace(pose_3d=pose, log_error=error)
 
-    def true_lengths(self, found: Tensor) -> Tensor:
-        """The lengths that people have whose poses this lifter gives the lengths ``found``.
+    def true_lengths(self, found: Tensor, error: Tensor) -> tuple[Tensor, Tensor]:
+        """The lengths of people whose poses have the lengths ``found`` when this lifter lifts them.
 
         A lifter that is not sure of a bone's depth makes it short, and makes unusual people usual. By how
         much was learned of drawn people after training (:func:`poseda.training.calibration.learn_lengths`).
-        It holds where 2D joints are those of the source, not for joints as a detector defines them.
+        It holds where 2D joints are those of the source, not for joints as a detector defines them. No
+        length changes by more than a factor of :data:`MOST`.
 
         Args:
-            found: (..., G) metres, medians over the frames of a person.
+            found: (..., G) metres, medians over many frames of a person.
+            error: (..., G) metres, their standard errors.
+
+        Returns:
+            lengths and their standard errors, metres. How well the map holds is not in these.
         """
-        return (found.clamp_min(SHORTEST).log() @ self.length_mix + self.length_shift).exp()
+        log, mix = found.double().clamp_min(SHORTEST).log(), self.length_mix.double()
+        change = (log @ mix + self.length_shift.double() - log).clamp(-math.log(MOST), math.log(MOST))
+        length = (log + change).exp()
+        relative = error.double() / found.clamp_min(SHORTEST)
+        spread = (relative.square() @ mix.square()).sqrt() * length
+        return length.to(found.dtype), spread.to(found.dtype)
+
+    def keep_lengths(self) -> None:
+        """Take lengths as they are found, from now on."""
+        for name, value in _unchanged(self.skeleton).items():
+            getattr(self, name).copy_(value)
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *others: Any) -> None:
         """Weights of before have no map of lengths: they keep lengths as they are found."""

@@ -1,8 +1,9 @@
 """Footage lifted in two passes: the first finds what the pictures agree on, the second is told it.
 
 All frames of one camera that rests share one upward direction, and all frames of one person the lengths of
-the bones. The first pass lifts every frame by itself. Its votes and its lengths are pooled, and the second
-pass is told both. Nothing but 2D is read. What is found on the clip itself makes the result transductive.
+the bones. The first pass lifts every frame by itself. Its votes and its lengths are pooled, lengths brought
+to true ones where that is known, and the second pass is told both. Nothing but 2D is read. What is found on
+the clip itself makes the result transductive.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 
 from poseda.datasets.records import LabelledPoses, UnlabelledPoses
-from poseda.geometry.kinematics import SHORTEST, root_relative
+from poseda.geometry.kinematics import root_relative
 from poseda.lifters.directions import Ballot, vote, vote_together
 from poseda.lifters.observation import Observation
 from poseda.lifters.wide import Lifted, WideLifter
@@ -26,6 +27,9 @@ from poseda.method.trial import evidence
 FEWEST_FRAMES = 8
 """Fewer frames of a camera or a person tell neither an upward direction nor lengths."""
 
+SURE_FRAMES = 16
+"""Lengths of fewer independent frames are told as they are found: what they scatter would grow with the map
+to the true ones, which is learned from people of many frames."""
 
 MEDIAN_ERROR = 1.4826 * math.sqrt(math.pi / 2)
 """Standard error of the median of normal values, over their median absolute deviation and by root of N."""
@@ -50,7 +54,7 @@ class Told:
     up: Tensor | None = None
     find_up: bool = True
     find_lengths: bool = True
-    true_lengths: bool = True
+    true_lengths: bool = False
     tried: bool = True
 
 
@@ -232,9 +236,11 @@ def _lengths(
         rows = (person == number).nonzero()[:, 0]
         own = rows[telling[rows]]
         if len(own) >= FEWEST_FRAMES:
-            median, error = usual(found[own], independent_frames(poses[own]))
-            length = lifter.true_lengths(median) if true else median
-            lengths[rows], errors[rows] = length, error * length / median.clamp_min(SHORTEST)
+            independent = independent_frames(poses[own])
+            median, error = usual(found[own], independent)
+            if true and independent >= SURE_FRAMES:
+                median, error = lifter.true_lengths(median, error)
+            lengths[rows], errors[rows] = median, error
     return lengths, errors
 
 
@@ -265,7 +271,7 @@ def lift_poses(
     Cameras and people are told apart by the columns ``camera`` and ``subject`` where the table has them, else
     cameras by their lenses and people by clips. The cameras of a rig that is calibrated vote together. An
     upward direction that the table gives is told instead of what would be found. Rows of a target that show
-    too few joints are lifted, but tell nothing.
+    too few joints are lifted, but tell nothing. Where joints are unseen, lengths are told as they are found.
     """
     device = next(lifter.parameters()).device
     visible = poses.shown if isinstance(poses, UnlabelledPoses) else None
@@ -286,6 +292,8 @@ def lift_poses(
         camera, rotation = poses.rig.camera, poses.rig.rotation
     if isinstance(poses, UnlabelledPoses) and poses.up is not None and told.find_up and told.up is None:
         told = replace(told, up=poses.up)  # what the user gives wins over a vote
+    if visible is not None:
+        told = replace(told, true_lengths=False)
     lifter.eval()
     return lift_frames(
         lifter, frames, camera.to(device), person.to(device), told, run_of_row, average, rotation, telling

@@ -95,7 +95,7 @@ def pack_module(prefix: str, module: torch.nn.Module) -> dict[str, Tensor]:
 
 
 def unpack_module(prefix: str, module: torch.nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Put back what :func:`pack_module` took; every entry must be there.
+    """Put back what :func:`pack_module` took; every entry must be there that the module cannot do without.
 
     Raises:
         CheckpointError: if one is not, or has another shape.

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from poseda.geometry.kinematics import SHORTEST
 from poseda.lifters.wide import WideLifter
+from poseda.lifters.windows import lift_batch
 from poseda.method.bodies import group_lengths
 from poseda.training.wide import ViewSource
 
@@ -21,6 +22,9 @@ SMALLEST = 1e-6
 
 PEOPLE, TOGETHER, FRAMES = 320, 8, 64
 """People of whom the lengths of bones are found, how many are lifted at once, and views of each."""
+
+ALIKE = 0.005
+"""People whose proportions have a smaller relative deviation teach nothing of other people's."""
 
 RIDGE = 1e-3
 """Of the regression of lengths, times the mean variance of what is found."""
@@ -68,10 +72,11 @@ def learn_lengths(lifter: WideLifter, held: ViewSource) -> None:
     not show a person's size, so the size that is found is kept, but for the mean error.
 
     Args:
-        lifter, held: as in :func:`calibrate`. With fewer people than there are groups of bones to tell from,
-            lengths stay as they are found.
+        lifter, held: as in :func:`calibrate`. Where fewer people can be seen than there are groups of bones,
+            or all have the same proportions, lengths stay as they are found.
     """
-    parts = [_of_people(lifter, held, TOGETHER) for _ in range(PEOPLE // TOGETHER)]
+    lifter.keep_lengths()
+    parts = [_of_people(lifter, held) for _ in range(PEOPLE // TOGETHER)]
     found, true = (torch.cat(part) for part in zip(*parts, strict=True))
     known = (found + true).isfinite().all(1)
     groups = found.shape[1]
@@ -81,6 +86,8 @@ def learn_lengths(lifter: WideLifter, held: ViewSource) -> None:
     proportions, target = _centred(found), _centred(true)
     usual, aim = proportions.mean(0), target.mean(0)
     change, wanted = proportions - usual, target - aim
+    if min(change.std(), wanted.std()) < ALIKE:
+        return
     penalty = RIDGE * change.var() * torch.eye(groups, dtype=change.dtype, device=change.device)
     spread = change.mT @ change / len(change)
     mix = torch.linalg.solve(spread + penalty, change.mT @ wanted / len(change))
@@ -91,17 +98,19 @@ def learn_lengths(lifter: WideLifter, held: ViewSource) -> None:
     lifter.length_shift.copy_((aim - usual @ mix) @ centre + (true - found).mean())
 
 
-def _of_people(lifter: WideLifter, held: ViewSource, people: int) -> tuple[Tensor, Tensor]:
-    """Logs of the lengths (N, G) that are found in N people, and of their own; NaN without views."""
-    views = held.recorded(people, FRAMES)
+def _of_people(lifter: WideLifter, held: ViewSource) -> tuple[Tensor, Tensor]:
+    """Logs of the lengths (N, G) that are found in people, and of their own; NaN without views."""
+    views = held.recorded(TOGETHER, FRAMES)
     unknown = (torch.full_like(value, torch.nan) for value in (views.up, views.observation.lengths))
-    lifted = lifter.averaged(views.observation.told(*unknown))
+    seen = views.observation.told(*unknown)
+    parts = torch.arange(len(seen), device=views.up.device).split(lift_batch(lifter.frames, views.up.device))
+    lifted = torch.cat([_middle(lifter.averaged(seen.rows(rows)).pose_3d) for rows in parts])
     invalid = ~views.valid[:, None]
     lengths = (
-        group_lengths(_middle(pose), lifter.skeleton).masked_fill(invalid, torch.nan)
-        for pose in (lifted.pose_3d, views.pose_3d)
+        group_lengths(pose, lifter.skeleton).masked_fill(invalid, torch.nan)
+        for pose in (lifted, _middle(views.pose_3d))
     )
-    usual = (own.view(people, FRAMES, -1).nanmedian(1).values.clamp_min(SHORTEST) for own in lengths)
+    usual = (own.view(TOGETHER, FRAMES, -1).nanmedian(1).values.clamp_min(SHORTEST) for own in lengths)
     found, true = (own.double().log() for own in usual)
     return found, true
 

@@ -92,7 +92,7 @@ def with_found(
 
     """
     assert isinstance(lifter, WideLifter) and data.target is not None
-    told = Told(find_lengths=data.patterns is None, true_lengths=False)
+    told = Told(find_lengths=data.patterns is None)
     lifted = lift_poses(lifter, data.target, config.training.flip, None, told)
     target = data.target.to(lifted.pose_3d.device)
     frames = Observation.of(target.pose_2d, target.camera, target.shown, data.skeleton.num_groups)

@@ -136,7 +136,8 @@ class TrainingData:
             without tilt (:mod:`poseda.training.view_alignment`). None leaves the source's own tilt.
         patterns: (M, J) bool, which joints the target's detections show, or None where they show all.
         target: unlabelled poses, for the arm that lifts them.
-        held: labelled source poses that nothing is trained on.
+        held: labelled source poses that no lifter is trained on. What it says of errors and lengths is made
+            right on them.
         cameras: (M,) the camera of each placement, where the target is filmed by several.
         weak: labels of a few of the target's poses that another model made.
     """

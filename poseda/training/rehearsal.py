@@ -17,7 +17,7 @@ REHEARSED = 8000
 """Poses of a round; each is seen in new views at every step."""
 
 HELD = 2000
-"""Others, on whose views expected errors are set."""
+"""Others, on whose views expected errors and found lengths are made right."""
 
 FOCAL = 2.0
 """Half screen widths, of the camera that they are kept for; views have cameras of their own."""

@@ -279,7 +279,7 @@ class WidePhase(LifterPhase):
     Args:
         args, kwargs: of :class:`LifterPhase`.
         wide: weights of the losses.
-        finish: makes the expected errors of the result right, or nothing where they are.
+        finish: makes right what the result says of errors and lengths, or nothing where it is right.
         target: frames of the target with losses of their own, or None.
     """
 
@@ -303,7 +303,7 @@ class WidePhase(LifterPhase):
             self.average.log_error_scale.zero_()
 
     def result(self) -> dict[str, Tensor]:
-        """The averaged weights, with expected errors that hold on views of held-out poses."""
+        """The averaged weights. What they say of errors and lengths holds on views of held-out poses."""
         if self._finish is not None:
             assert isinstance(self.average, WideLifter)
             self._finish(self.average)

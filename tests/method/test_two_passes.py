@@ -23,6 +23,7 @@ from poseda.method.bodies import group_lengths
 from poseda.method.two_passes import (
     FEWEST_FRAMES,
     ONE_PASS,
+    SURE_FRAMES,
     Told,
     independent_frames,
     lift_frames,
@@ -111,15 +112,58 @@ def test_lengths_of_a_person_are_the_median_of_the_first_pass() -> None:
 
 @pytest.mark.parametrize("true", [True, False])
 def test_found_lengths_are_told_as_those_that_people_have_where_asked(true: bool) -> None:
-    lifter = Knowing().eval()
+    lifter, nobody = Knowing().eval(), torch.zeros_like(PERSON)
     told = Told(find_up=False, tried=False)
-    found = lift_frames(lifter, frames(), CAMERA, PERSON, told, average=False)
-    lifter.length_shift.fill_(0.5)
-    again = lift_frames(lifter, frames(), CAMERA, PERSON, replace(told, true_lengths=true), average=False)
-    longer = math.exp(0.5) if true else 1.0
-    torch.testing.assert_close(again.lengths, longer * found.lengths)
-    torch.testing.assert_close(again.lengths_error, longer * found.lengths_error)
+    found = lift_frames(lifter, frames(), CAMERA, nobody, told, average=False)
+    lifter.length_shift.fill_(0.1)
+    lifter.length_mix[0, 1] = 0.02
+    again = lift_frames(lifter, frames(), CAMERA, nobody, replace(told, true_lengths=true), average=False)
+    expected, error = found.lengths[0], found.lengths_error[0]
+    if true:  # the first group of bones says a little of the second
+        share = error / expected
+        expected = math.exp(0.1) * expected
+        expected[1] *= found.lengths[0, 0] ** 0.02
+        error = share * expected
+        error[1] = expected[1] * (share[1] ** 2 + (0.02 * share[0]) ** 2).sqrt()
+    torch.testing.assert_close(again.lengths, expected.expand(40, -1))
+    torch.testing.assert_close(again.lengths_error, error.expand(40, -1))
     assert torch.equal(lifter.calls[-1].lengths, again.lengths)
+
+
+def test_lengths_of_few_frames_are_told_as_they_are_found() -> None:
+    lifter = Knowing().eval()
+    lifter.length_shift.fill_(0.1)
+    few = torch.zeros_like(PERSON)
+    few[: SURE_FRAMES - 2] = 1
+    told = Told(find_up=False, tried=False)
+    as_found, true = (
+        lift_frames(lifter, frames(), CAMERA, few, replace(told, true_lengths=one), average=False).lengths
+        for one in (False, True)
+    )
+    assert torch.equal(as_found[few == 1], true[few == 1])
+    torch.testing.assert_close(math.exp(0.1) * as_found[few == 0], true[few == 0])
+
+
+def test_no_length_is_told_far_from_what_is_found() -> None:
+    lifter, found = Knowing(), torch.full((H36M16.num_groups,), 0.3)
+    lifter.length_shift[:2] = torch.tensor([2.0, -2.0])
+    lengths, _ = lifter.true_lengths(found, 0.01 * found)
+    torch.testing.assert_close(lengths[:3], torch.tensor([0.3 * 1.25, 0.3 / 1.25, 0.3]))
+
+
+def test_where_joints_are_unseen_lengths_are_told_as_they_are_found() -> None:
+    lifter, plain = Knowing().eval(), table()
+    lifter.length_shift.fill_(0.1)
+    visible = torch.ones(40, 16, dtype=torch.bool)
+    clip = torch.zeros(40, dtype=torch.int64)
+    whole = UnlabelledPoses(plain.pose_2d, plain.camera, clip)
+    visible[0, 5] = False
+    masked = UnlabelledPoses(plain.pose_2d, plain.camera, clip, visible)
+    told = Told(find_up=False, true_lengths=True)
+    for poses, true in ((whole, True), (masked, False)):
+        one = lift_poses(lifter, poses, average=False, told=told).lengths
+        other = lift_poses(lifter, poses, average=False, told=replace(told, true_lengths=False)).lengths
+        torch.testing.assert_close(one, math.exp(0.1) * other if true else other)
 
 
 def test_lengths_have_the_standard_error_of_independent_frames() -> None:
