@@ -16,6 +16,8 @@ from poseda.datasets.detections import DEFAULT_CONFIDENCE, Detections2D
 from poseda.datasets.errors import DataError
 from poseda.datasets.layouts import LAYOUTS, Layout
 from poseda.datasets.proportions import CHECKED_ROWS, misfit
+from poseda.datasets.timeline import single_pictures, step_of
+from poseda.datasets.tracking import counted
 from poseda.geometry.skeleton import Skeleton
 
 OFF_PICTURE_WARNED, OFF_PICTURE_REFUSED = 0.05, 0.5
@@ -51,6 +53,20 @@ def usable(detections: Detections2D, min_confidence: float = DEFAULT_CONFIDENCE)
     return np.asarray(confident & np.isfinite(detections.pose_2d).all(-1))
 
 
+def unseen(detections: Detections2D, min_confidence: float) -> DataError:
+    """The refusal of detections without a joint that is seen well enough, with the remedy."""
+    most = float(detections.confidence.max(initial=0.0))
+    why = (
+        f"the greatest is {most:g}; give a lower --min-confidence"
+        if most > 0
+        else "every confidence is 0, which says unseen; leave them out of the file if the detector has none"
+    )
+    return DataError(
+        f"{detections.path}: confidence: expected a joint of at least {min_confidence:g}, found none in "
+        f"{len(detections)} detections; {why}"
+    )
+
+
 def check_sized(detections: Detections2D) -> None:
     """Refuse pixels of pictures whose size is unknown.
 
@@ -75,7 +91,12 @@ def checked(detections: Detections2D) -> Detections2D:
         return detections
     if detections.units == "pixels":
         _refuse_other_units(detections, seen)
-    doubts = [_off_picture(detections, seen), _proportions(detections, seen), _far_apart(detections)]
+    doubts = [
+        _off_picture(detections, seen),
+        _proportions(detections, seen),
+        _far_apart(detections),
+        _single(detections),
+    ]
     warnings = (*detections.reading.warnings, *(doubt for doubt in doubts if doubt))
     return replace(detections, reading=replace(detections.reading, warnings=warnings))
 
@@ -140,6 +161,24 @@ def _far_apart(detections: Detections2D) -> str:
     return (
         f"frame numbers are up to {steps.max():g} apart (clip {name}, {gaps} gaps): "
         f"every such gap ends a motion, and numbers that are times do not count frames"
+    )
+
+
+def _single(detections: Detections2D) -> str:
+    """A doubt about people whose pictures are too far apart in time for a film."""
+    single, longest = 0, 0
+    for clip in np.unique(detections.clip).tolist():
+        here = detections.clip == clip
+        step = step_of(detections.frame[here])
+        for person in np.unique(detections.person[here]).tolist():
+            frames = np.unique(detections.frame[here & (detections.person == person)])
+            if single_pictures(frames, step):
+                single, longest = single + 1, max(longest, int(np.diff(frames).max()))
+    if not single:
+        return ""
+    return (
+        f"the pictures of {counted(single, 'person', 'people')} are up to {longest} frames apart: "
+        f"each is lifted by itself, without smoothing or bones of one length"
     )
 
 

@@ -9,9 +9,11 @@ import numpy as np
 
 from poseda.datasets.detections import Detections2D
 
-MOST_ABSENT = 4
-"""A track with more than this many frames for each detection counts as single pictures. Then no frames are
-added, and nothing is filled in."""
+MOST_APART = 4
+"""Pictures that usually are more than this many frames apart are single ones, and no film."""
+
+MOST_FRAMES = 20_000
+"""Of a film whose frames are mostly empty, eleven minutes. Numbers that span more are no film's."""
 
 FEWEST_SEEN = 0.5
 """Share of the joints that must be detected in a frame for the others to be filled in."""
@@ -43,7 +45,8 @@ class Timeline:
         """
         tracks, best = detections.track, detections.confidence.sum(1)
         steps = {
-            int(clip): _step(detections.frame[detections.clip == clip]) for clip in np.unique(detections.clip)
+            int(clip): step_of(detections.frame[detections.clip == clip])
+            for clip in np.unique(detections.clip)
         }
         order = np.lexsort((-best, detections.frame, tracks))
         numbers, starts = np.unique(tracks[order], return_index=True)
@@ -53,7 +56,7 @@ class Timeline:
             frames, first = np.unique(detections.frame[rows], return_index=True)
             rows, step = rows[first], steps[clip]
             count = int(frames[-1] - frames[0]) // step + 1
-            if count > MOST_ABSENT * len(frames):
+            if single_pictures(frames, step):
                 place, step, count = np.arange(len(frames)), 0, len(frames)
             else:
                 place = (frames - frames[0]) // step
@@ -77,9 +80,27 @@ class Timeline:
                 yield slice(int(begin), int(end))
 
 
-def _step(frames: np.ndarray) -> int:
+def step_of(frames: np.ndarray) -> int:
+    """Frames from one picture to the next: the greatest common divisor of all distances."""
     distances = np.diff(np.unique(frames))
     return int(np.gcd.reduce(distances)) if len(distances) else 1
+
+
+def single_pictures(frames: np.ndarray, step: int) -> bool:
+    """Whether pictures have nothing to do with each other in time: no frames are added between them.
+
+    Someone who leaves a film for long and returns is still in a film: it is the usual distance that counts.
+
+    Args:
+        frames: (N,) rising numbers.
+        step: of the clip, see :func:`step_of`.
+    """
+    if len(frames) < 2:
+        return False
+    apart = np.sort(np.diff(frames)) // step
+    span = int(frames[-1] - frames[0]) // step + 1
+    empty = span > MOST_FRAMES and span > MOST_APART * len(frames)
+    return bool(apart[(len(apart) - 1) // 2] > MOST_APART) or empty
 
 
 def fill_in(

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from poseda.datasets.timeline import single_pictures, step_of
 from poseda.geometry.world import LEVEL, world_axes
 
 if TYPE_CHECKING:
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 
 LOWEST = 0.05
 """Share of the frames whose lowest joint may lie beneath the floor: estimates of a few frames are far off."""
-
-MOST_ABSENT = 4
-"""A clip with more than this many frames for each picture counts as single pictures: one after the other."""
 
 
 @dataclass(frozen=True)
@@ -99,12 +97,12 @@ def actors(poses: LiftedPoses) -> list[Actor]:
 
 
 def _clock(frames: np.ndarray) -> np.ndarray:
-    """Frame numbers of a clip, evenly spaced but in single pictures."""
+    """Frame numbers of a clip, evenly spaced but in single pictures, which come one after the other."""
     frames = np.unique(frames)
     if len(frames) == 1:
         return frames
-    step = int(np.gcd.reduce(np.diff(frames)))
-    if int(frames[-1] - frames[0]) // step + 1 > MOST_ABSENT * len(frames):
+    step = step_of(frames)
+    if single_pictures(frames, step):
         return frames
     return np.arange(frames[0], frames[-1] + 1, step)
 

@@ -51,6 +51,18 @@ def test_frames_far_apart_are_said(tmp_path: Path, ending: str) -> None:
     assert not written(tmp_path / f"near{ending}", people(), 1000 * np.arange(30)).reading.warnings
 
 
+def test_pictures_that_are_no_film_are_said(tmp_path: Path) -> None:
+    apart = np.arange(30)
+    found = written(tmp_path / "pictures.npz", people(), 13 * apart + apart % 2)
+    assert found.reading.warnings == (
+        "the pictures of 1 person are up to 14 frames apart: "
+        "each is lifted by itself, without smoothing or bones of one length",
+    )
+    assert not written(
+        tmp_path / "away.npz", people(), np.where(apart < 10, apart, apart + 1500)
+    ).reading.warnings
+
+
 def test_a_stray_file_among_recordings_is_left_out_and_said(tmp_path: Path) -> None:
     for name in ("a.json", "b.json"):
         written(tmp_path / name, people(), np.arange(30))

@@ -232,6 +232,14 @@ def test_no_file_goes_on_after_everybody_left(tmp_path: Path, ending: str) -> No
     assert held_frames(path, poses) == {(0, 0): [(0, 1)]} and bridged_frames(path, poses) == {}
 
 
+def test_who_leaves_for_long_returns_at_the_right_time(tmp_path: Path) -> None:
+    frame = np.array([0, 1, 2, 3, 500, 501])
+    poses = lifted(random_motion(SNAKE, 6), SNAKE, frame=frame)
+    write_poses(tmp_path / "m.bvh", poses)
+    assert len(read_bvh(tmp_path / "m.bvh").position) == 502
+    assert bridged_frames(tmp_path / "m.bvh", poses) == {(0, 0): [(4, 499)]}
+
+
 def test_pictures_far_apart_follow_each_other(tmp_path: Path) -> None:
     pose = random_motion(SNAKE, 3)
     write_poses(tmp_path / "m.bvh", lifted(pose, SNAKE, frame=np.array([0, 5, 10**9])))

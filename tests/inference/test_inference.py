@@ -12,7 +12,7 @@ from poseda.config import SmoothingConfig
 from poseda.datasets.detections import Detections2D
 from poseda.datasets.layouts import Layout
 from poseda.datasets.synthetic.embedded import EmbeddedDomains
-from poseda.datasets.timeline import Timeline, fill_in
+from poseda.datasets.timeline import MOST_FRAMES, Timeline, fill_in
 from poseda.geometry.skeleton import H36M16
 from poseda.inference.smoothing import OneEuro, savgol, smoothed
 from poseda.inference.trajectory import root_position
@@ -48,6 +48,23 @@ def test_single_pictures_stay_single() -> None:
     timeline = Timeline.of(detections([7, 1000, 5001]))
     assert timeline.frame.tolist() == [7, 1000, 5001] and not timeline.step.any()
     assert len(list(timeline.stretches(np.ones(3, bool)))) == 3
+
+
+def test_who_leaves_a_film_for_long_is_in_the_film_again() -> None:
+    timeline = Timeline.of(detections([*range(10), *range(1500, 1510)]))
+    assert len(timeline) == 1510 and timeline.step.all()
+    assert timeline.frame.tolist() == list(range(1510))
+    assert (timeline.row >= 0).sum() == 20
+    stray = Timeline.of(detections([*range(59), 5000]))
+    assert len(stray) == 5001 and stray.step.all()
+
+
+def test_pictures_that_are_usually_far_apart_are_no_film() -> None:
+    assert not Timeline.of(detections([0, 5, 10, 15, 16])).step.any()  # in a clip of every frame
+    assert Timeline.of(detections([0, 5, 10, 15])).step.all()  # of every fifth frame
+    beyond = Timeline.of(detections([0, 1, 2, MOST_FRAMES]))
+    assert len(beyond) == 4 and not beyond.step.any()
+    assert Timeline.of(detections([*range(MOST_FRAMES), 2 * MOST_FRAMES])).step.all()  # mostly not empty
 
 
 def test_the_more_confident_of_two_detections_of_a_person_in_a_frame_stays() -> None:
