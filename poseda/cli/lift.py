@@ -15,7 +15,7 @@ from poseda.cli.lift_screen import clips_of, joints_of, root_of, show
 from poseda.cli.options import read
 from poseda.cli.program import INTERRUPTED, Program, UsageError
 from poseda.cli.screen import LateBar, complain, open_console, print_account
-from poseda.config import LiftConfig
+from poseda.config import STDOUT, LiftConfig
 
 if TYPE_CHECKING:
     from poseda.datasets.detections import Detections2D
@@ -46,7 +46,7 @@ PROGRAM = Program(
 
 def run(arguments: list[str]) -> int:
     """Lift a recording, or what comes on stdin."""
-    config = read(PROGRAM, arguments, lift_checks.asked)
+    config = read(PROGRAM, _joined(arguments), lift_checks.asked)
 
     from poseda.config import picture_size
 
@@ -75,6 +75,17 @@ def run(arguments: list[str]) -> int:
         return _files(config, model, given, detections)
     except ValueError as error:
         raise PROGRAM.refusal(error) from error
+
+
+def _joined(arguments: list[str]) -> list[str]:
+    """The arguments with ``--output -`` as one word: of a list, the parser would take - for an option."""
+    joined = list[str]()
+    for word in arguments:
+        if word == str(STDOUT) and joined[-1:] == ["--output"]:
+            joined[-1] = f"--output={STDOUT}"
+        else:
+            joined.append(word)
+    return joined
 
 
 def _files(
@@ -178,7 +189,7 @@ def _stream(config: LiftConfig, model: AdaptedLifter, given: dict[str, Any], clo
     summary, code = StreamSummary(), 0
     with ExitStack() as stack:
         sink = sys.stdout
-        if config.output:
+        if config.output and config.output[0] != STDOUT:
             sink = stack.enter_context(_opened(config.output[0]))
         try:
             serve(lifter, source, sink, summary)

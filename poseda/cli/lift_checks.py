@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from poseda.cli.program import Given, UsageError
-from poseda.config import ConfigError, LiftConfig
+from poseda.config import STDOUT, ConfigError, LiftConfig
 from poseda.config.limits import for_each
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def check_outputs(config: LiftConfig) -> None:
     Raises:
         UsageError: naming the first.
     """
-    check_free(config.output, config.overwrite)
+    check_free([path for path in config.output if path != STDOUT], config.overwrite)
     if config.overlay is not None:
         check_free([config.overlay], config.overwrite, "overlay")
 

@@ -53,6 +53,7 @@ from poseda.config.sections import (
     ViewsConfig,
     WideConfig,
 )
+from poseda.config.streams import STDOUT
 
 __all__ = [
     "ARMS",
@@ -63,6 +64,7 @@ __all__ = [
     "PACKAGED_TEACHING",
     "RENAMED_ARMS",
     "SMALLEST_BATCH",
+    "STDOUT",
     "TEACHING",
     "WIDE_ARMS",
     "AdversaryConfig",

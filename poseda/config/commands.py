@@ -26,6 +26,7 @@ from poseda.config.limits import (
     for_each,
 )
 from poseda.config.run import FieldOfView, NamedArm, Seed, VideoDetector
+from poseda.config.streams import check_stream
 
 SHORTEST, TALLEST = 0.3, 3.0
 """Metres, standing height of people; other numbers are in other units."""
@@ -253,7 +254,8 @@ class LiftConfig:
     """Folder that `poseda adapt` wrote. Default: the package's own lifter, which is made for every camera."""
     output: Annotated[tuple[Path, ...], OneOrMore(), Gathered()] = ()
     """Files to write, one of each kind: .npz, .json or .csv; .bvh, .trc, .mot or .c3d (one per person); .glb
-    (one per clip). Of a stream one file of JSON lines, default stdout."""
+    (one per clip). Of a stream one file of JSON lines, .jsonl, .ndjson or .json, or - for stdout, the
+    default."""
     overlay: Path | None = None
     """Movie to write as well, .mp4 or .gif, one per clip: the skeleton on the picture and the people in 3D.
     Joints that were not detected are hollow. It needs poseda[overlay]."""
@@ -332,9 +334,6 @@ class LiftConfig:
         check_fields(self)
         if not self.output and not self.streams:
             raise ConfigError("output", "expected a file, as <input> is not a stream, got none", "input")
-        if self.streams and len(self.output) > 1:
-            wanted = f"expected one file for <input> {self.input}, a stream, got {len(self.output)}"
-            raise ConfigError("output", wanted, "input")
         if not self.streams:
             check_outputs(self.output)
         if self.overlay is not None and self.overlay.suffix not in MOVIES:
@@ -345,21 +344,8 @@ class LiftConfig:
         if self.moving_camera and not self.two_passes:
             raise ConfigError("two_passes", "expected true with <moving_camera>, got false", "moving_camera")
         self._check_idle()
-        if self.streams and self.moving_camera:
-            wanted = (
-                f"expected none for <input> {self.input}, a stream, whose windows are not known beforehand"
-            )
-            raise ConfigError("moving_camera", wanted, "input")
-        if self.streams and self.overlay is not None:
-            raise ConfigError("overlay", f"expected a recording, got <input> {self.input}, a stream", "input")
-        if self.streams and self.smooth.filter == "savgol":
-            wanted = f"expected one_euro, kalman or none for <input> {self.input}, got savgol"
-            raise ConfigError("smooth.filter", wanted, "input")
-        if self.streams and self.people != "all":
-            raise ConfigError("people", f"expected all for <input> {self.input}, got {self.people}", "input")
-        if self.streams and self.fov == "estimate":
-            wanted = f"expected degrees for <input> {self.input}, got estimate, which needs a recording"
-            raise ConfigError("fov", wanted, "input")
+        if self.streams:
+            check_stream(self)
 
     def _check_idle(self) -> None:
         """Refuse options that others leave without effect."""
@@ -372,11 +358,6 @@ class LiftConfig:
             raise ConfigError(
                 "stature", f"expected none without <fit>, which it scales, got {self.stature:g}", "fit"
             )
-        if self.stature is not None and self.streams:
-            wanted = (
-                f"expected none for <input> {self.input}, a stream, which has no fit, got {self.stature:g}"
-            )
-            raise ConfigError("stature", wanted, "input")
         for name, used_by in SETTINGS.items():
             value = getattr(self.smooth, name)
             if value != getattr(SmoothingConfig, name) and self.smooth.filter != used_by:

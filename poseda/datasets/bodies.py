@@ -1,4 +1,4 @@
-"""Bodies in pictures, their boxes, and how far they are from each other. This needs no torch."""
+"""Bodies in pictures, their boxes, how far they are from each other, and pairs. This needs no torch."""
 
 from __future__ import annotations
 
@@ -71,3 +71,23 @@ def distances(last: Bodies, now: Bodies, moved: np.ndarray) -> tuple[np.ndarray,
     unseen = (last.size == 0) | (now.size == 0)
     mean, least = (joints + box) / 2, np.minimum(joints, box)
     return np.where(unseen, np.inf, mean), np.where(unseen, np.inf, least)
+
+
+def assigned(cost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of the assignment with the least sum among those with the most pairs.
+
+    Args:
+        cost: (A, B), infinite where a row and a column cannot be a pair.
+    """
+    near = np.isfinite(cost)
+    for axis in (1, 0):
+        # Where nobody wants what another wants, each gets the nearest.
+        lines = np.flatnonzero(near.any(axis))
+        best = cost.argmin(axis)[lines]
+        if len(set(best.tolist())) == len(best):
+            return (lines, best) if axis else (best, lines)
+    from scipy.optimize import linear_sum_assignment  # here, because most files need it not
+
+    rows, columns = linear_sum_assignment(np.where(near, cost, 1e6))
+    kept = near[rows, columns]
+    return rows[kept], columns[kept]

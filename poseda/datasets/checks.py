@@ -61,9 +61,10 @@ def unseen(detections: Detections2D, min_confidence: float) -> DataError:
         if most > 0
         else "every confidence is 0, which says unseen; leave them out of the file if the detector has none"
     )
+    bound = f"of at least {min_confidence:g}" if min_confidence > 0 else "above 0"
     return DataError(
-        f"{detections.path}: confidence: expected a joint of at least {min_confidence:g}, found none in "
-        f"{len(detections)} detections; {why}"
+        f"{detections.path}: confidence: expected a joint {bound}, found none in {len(detections)} "
+        f"detections; {why}"
     )
 
 

@@ -195,6 +195,21 @@ def enough_seen(detected: np.ndarray, own: np.ndarray, fewest: int) -> np.ndarra
     return (detected.sum(1) >= fewest) & (own.sum(1) >= min(FEWEST_OWN, fewest))
 
 
+def why_too_few(detected: np.ndarray, own: np.ndarray, fewest: int) -> str:
+    """Why a row is not :func:`enough_seen`, in words; empty where it is.
+
+    Args:
+        detected: (J_s,) bool.
+        own: (J,) bool.
+        fewest: joints of the detector.
+    """
+    if enough_seen(detected[None], own[None], fewest)[0]:
+        return ""
+    if detected.sum() < fewest:
+        return f"{detected.sum()} of {fewest} joints seen (--min-joints)"
+    return f"{own.sum()} of {min(FEWEST_OWN, fewest)} joints seen that the lifter has"
+
+
 def made_up_table() -> str:
     """The joints of h36m17 that built-in layouts lack and how they are best made, as a Markdown table.
 

@@ -19,7 +19,7 @@ from poseda.datasets.formats.field import Field
 from poseda.datasets.formats.files import in_natural_order, kind_of, left_out, read_each, read_json, read_text
 from poseda.datasets.formats.keypoint_json import read_keypoint_folder, read_keypoint_json
 from poseda.datasets.formats.nearest import unknown_json
-from poseda.datasets.formats.npy import read_npy
+from poseda.datasets.formats.npy import is_lists, read_lists, read_npy
 from poseda.datasets.formats.npz import Archive
 from poseda.datasets.formats.own_files import OWN, is_own_csv, is_own_json, is_own_npz
 from poseda.datasets.formats.plain_detections import read_plain_detections
@@ -36,7 +36,7 @@ FORMATS = (
     "COCO results or annotations JSON, AlphaPose/Halpe JSON, MMPose/RTMPose/Sapiens JSON, OpenPose JSON, "
     "Ultralytics label txt or JSON, MediaPipe JSON or CSV, TF.js, OpenPifPaf or EasyMocap JSON, "
     "CSV with a column for each coordinate, DeepLabCut or Lightning Pose CSV or h5, SLEAP analysis h5, "
-    "VideoPose3D data_2d npz, Detectron2 npz, npz with keypoints or pose_2d, npy"
+    "VideoPose3D data_2d npz, Detectron2 npz, npz with keypoints or pose_2d, npy or JSON of lists"
 )
 """Every format of detections, for messages."""
 
@@ -193,6 +193,8 @@ class _Reader:
         if is_coco_annotations(file):
             return read_coco_annotations(file, self.layout)
         found = read_keypoint_json(file, self.layout, self.size)
+        if found is None and is_lists(file.value):
+            return read_lists(file, self.layout)
         if found is None:
             raise file.fail(FORMATS, unknown_json(file.value))
         return found

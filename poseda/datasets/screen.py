@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from poseda.config import FEWEST_JOINTS
-from poseda.datasets.checks import check_sized, conversion_of, refuse_off_picture, usable
+from poseda.datasets.checks import check_sized, conversion_of, refuse_off_picture, unseen, usable
 from poseda.datasets.conversion import enough_seen
 from poseda.datasets.detections import DEFAULT_CONFIDENCE, DEFAULT_FIELD_OF_VIEW, Detections2D
 from poseda.datasets.errors import DataError
@@ -61,10 +61,7 @@ def unlabelled(
         return poses
     kept = poses.visible.any(1)
     if not bool(kept.any()):
-        raise DataError(
-            f"{detections.path}: confidence: expected a joint of at least {min_confidence}, "
-            f"found none in {len(detections)} detections"
-        )
+        raise unseen(detections, min_confidence)
     poses = poses.rows(kept)
     _, track = poses.clip.unique(return_inverse=True)
     visible = poses.visible if poses.visible is None or not bool(poses.visible.all()) else None

@@ -13,7 +13,8 @@ from typing import Literal
 
 import numpy as np
 
-from poseda.datasets.bodies import FEWEST_SHARED, Bodies, distances
+from poseda.datasets.bodies import FEWEST_SHARED, Bodies, assigned, distances
+from poseda.datasets.swaps import exchanged_back
 
 UNTRACKED = -1
 """The person of a detection whose file has no usable track."""
@@ -101,7 +102,7 @@ def cut_jumps(
         others = parts > 0
         number[order[part][others]] = fresh + parts[others] - 1
         fresh += int(parts.max())
-        cut += 1
+        cut += bool(others.any())  # someone who is known again after each jump was never anybody else
     return number, cut
 
 
@@ -275,31 +276,15 @@ class _Memory:
         return assigned(np.concatenate(parts))
 
 
-def assigned(cost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of the assignment with the least sum among those with the most pairs.
-
-    Args:
-        cost: (A, B), infinite where a row and a column cannot be a pair.
-    """
-    near = np.isfinite(cost)
-    for axis in (1, 0):
-        # Where nobody wants what another wants, each gets the nearest.
-        lines = np.flatnonzero(near.any(axis))
-        best = cost.argmin(axis)[lines]
-        if len(set(best.tolist())) == len(best):
-            return (lines, best) if axis else (best, lines)
-    from scipy.optimize import linear_sum_assignment  # here, because most files need it not
-
-    rows, columns = linear_sum_assignment(np.where(near, cost, 1e6))
-    kept = near[rows, columns]
-    return rows[kept], columns[kept]
-
-
 FEWEST_TO_TELL = 8
 """Fewest detections that show whether numbers are tracks."""
 
 ONCE = 0.9
 """More tracks than this share of the detections are none: they count detections."""
+
+
+Tracking = Literal["file", "followed", "single"]
+"""What told people apart; see :class:`poseda.datasets.detections.Reading`."""
 
 
 @dataclass(frozen=True)
@@ -313,7 +298,7 @@ class Identity:
     """
 
     person: np.ndarray
-    tracking: Literal["file", "followed", "single"]
+    tracking: Tracking
     warnings: tuple[str, ...]
 
 
@@ -323,7 +308,7 @@ def identify(
     """Find out who is who: believe the tracks of a file where they can be tracks, and follow the others.
 
     A track that comes twice in a picture is none: then the people of its clip are followed. So they are where
-    many detections have no track.
+    many detections have no track. Tracks that exchange their people get them back.
 
     Args:
         pose_2d: (N, J, 2) detections.
@@ -332,6 +317,7 @@ def identify(
         person: (N,) int64 tracks, :data:`UNTRACKED` where the file has none.
     """
     number, cut, twice, new, followed = person.copy(), 0, 0, 0, False
+    exchanges = list[int]()
     for rows in _by_clip(clip):
         given = number[rows]
         pairs = np.stack([frame[rows], given], -1)[given != UNTRACKED]
@@ -346,25 +332,48 @@ def identify(
         loose, known = rows[given == UNTRACKED], rows[given != UNTRACKED]
         first = int(number[known].max(initial=-1)) + 1
         if len(known):
-            number[known], cuts = cut_jumps(pose_2d[known], seen[known], frame[known], number[known])
+            here = pose_2d[known], seen[known], frame[known]
+            number[known], frames = exchanged_back(*here, number[known], _step(frame[rows]))
+            exchanges += frames
+            number[known], cuts = cut_jumps(*here, number[known])
             cut, first = cut + cuts, int(number[known].max()) + 1
         if len(loose):
             found, cuts = follow(pose_2d[loose], seen[loose], frame[loose])
             number[loose], cut = first + found, cut + cuts
             followed |= len(np.unique(number[loose])) > 1
-    warnings = []
-    if followed and (most := _most_in_a_picture(clip, frame)) > CROWD:
-        warnings.append(f"{most} detections in a picture are too many to follow people")
+    crowd = _most_in_a_picture(clip, frame) if followed else 0
+    several = len(np.unique(np.stack([clip, number], -1), axis=0)) > len(np.unique(clip))
+    tracking: Tracking = "followed" if followed else "file" if several else "single"
+    return Identity(number, tracking, tuple(_said(crowd, twice, new, exchanges, cut)))
+
+
+def _said(crowd: int, twice: int, new: int, exchanges: list[int], cut: int) -> list[str]:
+    """Sentences on what was wrong with the tracks of a file.
+
+    Args:
+        crowd: most detections of a picture, where people were followed.
+        twice: clips in which a track comes twice in a picture.
+        new: clips in which nearly every detection has a track of its own.
+        exchanges: frames in which two tracks exchange their people.
+        cut: tracks that were cut.
+    """
+    warnings = list[str]()
+    if crowd > CROWD:
+        warnings.append(f"{crowd} detections in a picture are too many to follow people")
     if twice:
         warnings.append(f"a track comes twice in a picture in {counted(twice, 'clip')}: people were followed")
     if new:
         warnings.append(
             f"nearly every detection has a track of its own in {counted(new, 'clip')}: people were followed"
         )
+    if exchanges:
+        warnings.append(
+            f"two tracks exchanged their people {counted(len(exchanges), 'time')}, first at frame "
+            f"{exchanges[0]}: they were given back"
+        )
     if cut:
         warnings.append(f"{counted(cut, 'track')} cut at a jump from one person to another")
-    several = len(np.unique(np.stack([clip, number], -1), axis=0)) > len(np.unique(clip))
-    return Identity(number, "followed" if followed else "file" if several else "single", tuple(warnings))
+    return warnings
 
 
 def _never_again(track: np.ndarray) -> bool:

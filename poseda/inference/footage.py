@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from poseda.datasets.checks import unseen, usable
 from poseda.datasets.detections import Detections2D
 from poseda.datasets.lens import Lens
 from poseda.datasets.records import DataError
@@ -170,11 +171,13 @@ class _Frames:
 def _nothing(
     detections: Detections2D, seen: np.ndarray, model: AdaptedLifter, options: LiftOptions
 ) -> DataError:
-    unseen = (~seen).sum(0)
-    worst = int(unseen.argmax())
+    if not usable(detections, options.min_confidence).any():
+        return unseen(detections, options.min_confidence)
+    hidden = (~seen).sum(0)
+    worst = int(hidden.argmax())
     return DataError(
         f"{detections.path}: confidence: expected a frame with every joint seen with at least "
         f"{options.min_confidence} (--min-confidence), or unseen for at most {options.max_gap} frames "
-        f"(--max-gap), found none; {model.skeleton.joint_names[worst]} is unseen in {unseen[worst]} of "
+        f"(--max-gap), found none; {model.skeleton.joint_names[worst]} is unseen in {hidden[worst]} of "
         f"{len(seen)} frames"
     )

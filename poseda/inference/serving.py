@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, BinaryIO, TextIO
 
+from poseda.datasets.tracking import counted
 from poseda.inference.stream import LineLifter
 
 MAX_LINE = 1 << 20
@@ -37,6 +38,11 @@ class StreamSummary:
     latest: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT_TIMES))
 
     @property
+    def not_lifted(self) -> int:
+        """Lines that were read, but whose pose is not valid; their answers say why."""
+        return self.lines - self.valid - self.errors
+
+    @property
     def frames_per_second(self) -> float:
         """Lines answered in a second of work, waiting for input left out."""
         return self.lines / self.seconds if self.seconds > 0 else 0.0
@@ -52,14 +58,17 @@ class StreamSummary:
             "lines": self.lines,
             "errors": self.errors,
             "valid": self.valid,
+            "not_lifted": self.not_lifted,
             "frames_per_second": round(self.frames_per_second, 1),
             "median_milliseconds": round(self.median_milliseconds, 3),
         }
 
     def sentence(self) -> str:
         """In words."""
+        gaps = f"{self.not_lifted} not (see the reason in their lines), " if self.not_lifted else ""
         return (
-            f"{self.lines} lines, {self.valid} poses lifted, {self.errors} errors; "
+            f"{counted(self.lines, 'line')}, {counted(self.valid, 'pose')} lifted, {gaps}"
+            f"{counted(self.errors, 'error')}; "
             f"{self.frames_per_second:.0f} frames/s of work, median {self.median_milliseconds:.2f} ms a line"
         )
 

@@ -6,17 +6,16 @@ import json
 from collections import OrderedDict, deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-from poseda.datasets.checks import NORMALISED, conversion_of
+from poseda.datasets.checks import NORMALISED, conversion_of, usable
+from poseda.datasets.conversion import why_too_few
 from poseda.datasets.detections import Detections2D
 from poseda.datasets.formats.field import Field
-from poseda.datasets.formats.keypoint_json import TRACKS, read_keypoint_json
-from poseda.datasets.formats.keypoints import POINTS, SCORES
+from poseda.datasets.formats.keypoint_json import read_keypoint_json
 from poseda.datasets.formats.nearest import unknown_json
 from poseda.datasets.formats.sightings import Sightings
 from poseda.datasets.joint_map import JointMap
@@ -24,29 +23,32 @@ from poseda.datasets.layouts import Layout
 from poseda.datasets.records import DataError
 from poseda.datasets.screen import Intrinsics, on_screen
 from poseda.datasets.timeline import FEWEST_SEEN
-from poseda.datasets.tracking import UNTRACKED
+from poseda.datasets.tracking import UNTRACKED, counted
 from poseda.export.tables import pose_object, seen_object
 from poseda.geometry.camera import Camera
 from poseda.inference.kalman import PersonFilter
+from poseda.inference.line_fields import (
+    STDIN,
+    USED,
+    frame_of,
+    has_confidences,
+    person_of,
+    refuse_empty,
+    there,
+)
 from poseda.inference.model import AdaptedLifter, LiftOptions
 from poseda.inference.smoothing import OneEuro
 from poseda.inference.trajectory import root_position
 from poseda.inference.wide import lift_line
 
-STDIN = Path("stdin")
-"""Name of the input in messages."""
-
 MAX_PERSONS = 256
 """Persons of whom the past is kept; the one unseen for longest is forgotten first."""
 
-USED = {
-    *(*POINTS, *SCORES, *TRACKS, "score", "person", "frame", "frame_id", "image_width", "image_height"),
-    *("joint_names", "keypoint_names", "meta_info"),
-}
-"""Fields of a line that are used."""
-
 MOST_NAMED = 20
 """Most fields that one notice names."""
+
+MOST_UNSEEN = 3
+"""Most unseen joints that a reason names."""
 
 
 @dataclass
@@ -68,6 +70,24 @@ class _Past:
     frame: int | None = None
     filters: dict[str, OneEuro] = field(default_factory=dict)
     window: deque[np.ndarray] = field(default_factory=deque)
+
+
+class _Sighted(NamedTuple):
+    """A person on the screen.
+
+    Args:
+        pose: (J, 2) screen coordinates of the model.
+        seen: (J,) bool.
+        detected: (J_s,) bool, the detector's joints that are seen.
+        camera: of this line.
+        made_up: joints that the detector lacks.
+    """
+
+    pose: np.ndarray
+    seen: np.ndarray
+    detected: np.ndarray
+    camera: Camera
+    made_up: Collection[str]
 
 
 class _Lifted(NamedTuple):
@@ -161,18 +181,18 @@ class LineLifter:
         except (ValueError, RecursionError) as error:
             raise place.fail("a JSON object", f"other text ({error})") from error
         found = self._people(content)
-        person, frame = _person(content, found), _frame(content, number)
+        person, frame = person_of(content, found), frame_of(content, number)
         self._notice_fields(content)
         self._notice_twins(frame, "person" in content or found.rows[0][1] != UNTRACKED)
-        pose, seen, camera, made_up = self._on_screen(found)
+        sight = self._on_screen(found)
         past = self._remembered(person)
-        past.age = np.where(seen, 0, past.age + 1)
-        past.pose_2d = np.where(seen[:, None], pose, past.pose_2d)
-        lifted = (self._lifted_wide if self.model.wide else self._lifted_plain)(past, pose, seen, camera)
+        past.age = np.where(sight.seen, 0, past.age + 1)
+        past.pose_2d = np.where(sight.seen[:, None], sight.pose, past.pose_2d)
+        lifted = self._lifted_wide(sight) if self.model.wide else self._lifted_plain(past, sight)
         key, frames = {"frame": frame, "person": person}, 1 if past.frame is None else frame - past.frame
         past.frame = frame
         if self.options.smooth.filter == "kalman":
-            return key | self._steadied(past, lifted, seen, made_up, frames)
+            return key | self._steadied(past, lifted, sight, frames)
         return key | self._filtered(past, lifted, max(frames, 1))
 
     def _people(self, content: Field) -> Sightings:
@@ -183,6 +203,8 @@ class LineLifter:
         """
         content.record()
         found = read_keypoint_json(content, self.layout, self.image_size)
+        if found is None or not found.points:
+            refuse_empty(content)
         if found is None:
             raise content.fail("an object with keypoints", unknown_json(content.value))
         if len(found.points) != 1 or found.layout is None:
@@ -190,21 +212,21 @@ class LineLifter:
         if self.joints.pairs:
             found.layout = self.joints.renamed(found.layout, STDIN)
         points = found.points[0]
-        if "score" in content and not _has_confidences(content):
+        if "score" in content and not has_confidences(content):
             points[:, 2] = np.clip(content["score"].number(), 0, 1)
-        seen = np.isfinite(points).all(1) & (points[:, 2] > 0) & (points[:, :2] != 0).any(1)
+        seen = there(points) & (points[:, 2] > 0)
         if seen.any() and np.abs(points[seen, :2]).max() <= NORMALISED:
             raise content.at("keypoints").fail("pixels", "normalised coordinates")
         return found
 
-    def _on_screen(self, found: Sightings) -> tuple[np.ndarray, np.ndarray, Camera, Collection[str]]:
-        """(J, 2) screen coordinates of the model, which are seen (J,), the camera, and joints made up."""
+    def _on_screen(self, found: Sightings) -> _Sighted:
+        """The joints of the model, of which the detector sees some."""
         assert found.layout is not None
         points, zero, size = found.points[0][None], np.zeros(1, np.int64), self.image_size
-        there = np.isfinite(points).all(-1) & (points[..., :2] != 0).any(-1)
+        placed = there(points)
         detections = Detections2D(
-            pose_2d=np.where(there[..., None], points[..., :2], np.nan),
-            confidence=np.where(there, points[..., 2], 0.0),
+            pose_2d=np.where(placed[..., None], points[..., :2], np.nan),
+            confidence=np.where(placed, points[..., 2], 0.0),
             frame=zero,
             person=zero,
             clip=zero,
@@ -225,7 +247,8 @@ class LineLifter:
         seen = np.ones(len(pose), bool) if visible is None else visible[0].numpy()
         made_up = conversion_of(detections, self.model.skeleton).made_up
         self._notice_made_up(found.layout.name, made_up)
-        return pose, seen, poses.camera, made_up
+        detected = usable(detections, self.options.min_confidence)[0]
+        return _Sighted(pose, seen, detected, poses.camera, made_up)
 
     def _notice_fields(self, content: Field) -> None:
         """Name fields that are not used, each once."""
@@ -260,40 +283,54 @@ class LineLifter:
         return self._past[person]
 
     @torch.inference_mode()
-    def _lifted_plain(
-        self, past: _Past, pose: np.ndarray, seen: np.ndarray, camera: Camera
-    ) -> _Lifted | None:
-        """The pose and root of a lifter of whole people; None in a gap, over which no window goes."""
-        if (past.age > self.options.max_gap).any() or seen.mean() < FEWEST_SEEN:
+    def _lifted_plain(self, past: _Past, sight: _Sighted) -> _Lifted | str:
+        """The pose and root of a lifter of whole people; why not in a gap, over which no window goes."""
+        if reason := self._why_gap(past, sight.seen):
             past.window.clear()
-            return None
+            return reason
         past.window.append(past.pose_2d)
         before = [past.window[0]] * (self.model.frames - len(past.window))
         window, skeleton = torch.from_numpy(np.stack([*before, *past.window])), self.model.skeleton
         lifted, root = self.model.lift_latest(window), None
         if self.options.root != "none":
-            root = root_position(lifted, window[-1:], camera, skeleton, self.options.root)[0].numpy()
+            root = root_position(lifted, window[-1:], sight.camera, skeleton, self.options.root)[0].numpy()
         return _Lifted(lifted[0].numpy(), root, None)
 
+    def _why_gap(self, past: _Past, seen: np.ndarray) -> str:
+        """Why a lifter of whole people cannot lift this line, in words; empty where it can."""
+        if seen.mean() < FEWEST_SEEN:
+            return f"{seen.sum()} of {len(seen)} joints seen, fewer than half"
+        names, most = self.model.skeleton.joint_names, self.options.max_gap
+        gone = [names[at] for at in np.flatnonzero(past.age > most)]
+        if not gone:
+            return ""
+        more = f" and {len(gone) - MOST_UNSEEN} more" if len(gone) > MOST_UNSEEN else ""
+        before = f" now or in the {counted(most, 'frame')} before (--max-gap)" if most else ""
+        return f"not seen{before}: {', '.join(gone[:MOST_UNSEEN])}{more}"
+
     @torch.inference_mode()
-    def _lifted_wide(self, past: _Past, pose: np.ndarray, seen: np.ndarray, camera: Camera) -> _Lifted | None:
-        """The pose of a lifter that reads masks: of the joints that are seen now, in one pass."""
-        if seen.sum() < self.options.min_joints:
-            return None
-        pose_3d, root, error = lift_line(self.model, pose, seen, camera, self.options)
+    def _lifted_wide(self, sight: _Sighted) -> _Lifted | str:
+        """The pose of a lifter that reads masks: of the joints that are seen now, in one pass; or why not."""
+        if reason := why_too_few(sight.detected, sight.seen, self.options.min_joints):
+            return reason
+        pose_3d, root, error = lift_line(self.model, sight.pose, sight.seen, sight.camera, self.options)
         return _Lifted(pose_3d, root if self.options.root != "none" else None, error)
 
-    def _filtered(self, past: _Past, lifted: _Lifted | None, frames: int) -> dict[str, Any]:
+    def _filtered(self, past: _Past, lifted: _Lifted | str, frames: int) -> dict[str, Any]:
         """The answer with a pose as lifted, or after One-Euro, which no gap passes."""
-        if lifted is None:
+        if isinstance(lifted, str):
             past.filters.clear()
-            return pose_object(None, None, self.model.skeleton)
+            return self._gap(lifted)
         pose_3d, root = self._one_euro(past, "pose_3d", lifted.pose_3d, frames), lifted.root
         if root is not None and np.isfinite(root).all():
             root = self._one_euro(past, "root", root, frames)
         else:
             past.filters.pop("root", None)
         return pose_object(pose_3d, root, self.model.skeleton)
+
+    def _gap(self, reason: str) -> dict[str, Any]:
+        """The answer to a line whose pose is not lifted."""
+        return {**pose_object(None, None, self.model.skeleton), "reason": reason}
 
     def _one_euro(self, past: _Past, name: str, value: np.ndarray, frames: int) -> np.ndarray:
         if self.options.smooth.filter != "one_euro":
@@ -302,50 +339,21 @@ class LineLifter:
             past.filters[name] = OneEuro(self.options.smooth, self.options.frames_per_second)
         return past.filters[name](value, frames)
 
-    def _steadied(
-        self,
-        past: _Past,
-        lifted: _Lifted | None,
-        seen: np.ndarray,
-        made_up: Collection[str],
-        frames: int,
-    ) -> dict[str, Any]:
+    def _steadied(self, past: _Past, lifted: _Lifted | str, sight: _Sighted, frames: int) -> dict[str, Any]:
         """The answer after Kalman's filter, which says which joints are seen and how far off all may be."""
         if past.steadied is None or frames < 1:  # a frame that is not later begins anew
             past.steadied, frames = PersonFilter(self.options.frames_per_second, self.options.max_gap), 1
         skeleton = self.model.skeleton
-        if lifted is None:
+        if isinstance(lifted, str):
             result = past.steadied(None, frames=frames)
+            if result is None:
+                return self._gap(lifted)
         else:
-            result = past.steadied(lifted.pose_3d, lifted.error, seen, lifted.root, frames)
-        if result is None:
-            return pose_object(None, None, skeleton)
+            result = past.steadied(lifted.pose_3d, lifted.error, sight.seen, lifted.root, frames)
+            assert result is not None  # only motion alone comes to an end
         error = result.error.astype(float).round(4).tolist()
         return {
             **pose_object(result.pose_3d, result.root, skeleton),
-            **seen_object(seen, skeleton, made_up),
+            **seen_object(sight.seen, skeleton, sight.made_up),
             "error": dict(zip(skeleton.joint_names, error, strict=True)),
         }
-
-
-def _person(content: Field, found: Sightings) -> str | int:
-    """Who it is: ``person``, or a track as detectors write it."""
-    if content.get("person").value is not None:
-        return content["person"].name()
-    track = found.rows[0][1]
-    return 0 if track < 0 else track
-
-
-def _frame(content: Field, number: int) -> int:
-    """The frame's number: as the line says, or that of the line."""
-    name = "frame" if "frame" in content else "frame_id"
-    return content.get(name, number - 1).whole()
-
-
-def _has_confidences(content: Field) -> bool:
-    """Whether the joints have confidences of their own."""
-    if any(isinstance(content.value.get(name), list) for name in SCORES):
-        return True
-    points = next((content.value[name] for name in POINTS if name in content), None)
-    first = points[0] if isinstance(points, list) and points else points
-    return not (isinstance(first, list) and len(first) == 2)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from poseda.datasets.checks import usable
+from poseda.datasets.checks import unseen, usable
 from poseda.datasets.conversion import enough_seen
 from poseda.datasets.detections import Detections2D
 from poseda.datasets.errors import DataError
@@ -193,6 +193,8 @@ def _seen(
     seen = visible[timeline.row] & there
     detected = usable(detections, options.min_confidence)[timeline.row] & there
     enough = enough_seen(detected, seen, options.min_joints)
+    if not detected.any():
+        raise unseen(detections, options.min_confidence)
     if not enough.any():
         raise DataError(
             f"{detections.path}: joints: expected a frame with {options.min_joints} seen joints "

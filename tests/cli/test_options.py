@@ -250,7 +250,8 @@ sys.exit(main(sys.argv[1:]))
     [
         ("lift --input op --output m.fbx", "--output: expected a file ending in .npz, .json, .csv, .bvh"),
         ("lift --input op --output old.bvh", "--output: expected a new file, got old.bvh, which exists"),
-        ("lift --input - --output old.bvh", "--output: expected a new file, got old.bvh, which exists"),
+        ("lift --input - --output old.jsonl", "--output: expected a new file, got old.jsonl, which exists"),
+        ("lift --input - --output m.bvh", "--output: expected a file of JSON lines (.jsonl, .ndjson, .json)"),
         ("lift --input op --output m.bvh --overlay m.avi", "--overlay: expected a file ending in .mp4, .gif"),
         (
             "lift --input op --output m.bvh --image-size 9x9 --overlay old.gif",
@@ -274,6 +275,7 @@ def test_what_needs_no_model_is_refused_before_torch_and_a_model_are_loaded(
         (tmp_path / "op" / f"walk_{at:012d}_keypoints.json").write_text(picture)
     (tmp_path / "old.bvh").write_text("HIERARCHY\n")
     (tmp_path / "old.gif").touch()
+    (tmp_path / "old.jsonl").touch()
     code = WITHOUT_TORCH.replace('"numpy", ', "")
     command = [sys.executable, "-c", code, *line.split()]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=os.environ)

@@ -5,7 +5,7 @@ import pytest
 from walkers import HEIGHT, side, standing, stem
 
 from poseda.datasets import DataError
-from poseda.datasets.conversion import Conversion, conversion
+from poseda.datasets.conversion import Conversion, conversion, why_too_few
 from poseda.datasets.layouts import BODY_25, H36M32, LAYOUTS, MPI_INF_3DHP_28, Layout
 from poseda.datasets.recipes import Recipe
 from poseda.geometry.skeleton import COCO17, H36M16, H36M17, MPI_INF_3DHP, Skeleton
@@ -256,3 +256,16 @@ def test_a_users_own_joints_are_matched_by_name():
     assert pose.tolist() == [[6, 7], [4, 5], [0, 1]] and seen.all()
     assert isinstance(conversion(layout, fly), Conversion)
     assert conversion(layout, fly).recipes["head"] == (Recipe({"head": 1.0}),)
+
+
+@pytest.mark.parametrize(
+    ("detected", "own", "why"),
+    [
+        (8, 4, ""),
+        (7, 7, "7 of 8 joints seen (--min-joints)"),
+        (11, 3, "3 of 4 joints seen that the lifter has"),
+        (0, 0, "0 of 8 joints seen (--min-joints)"),
+    ],
+)
+def test_a_row_that_shows_too_little_says_why(detected, own, why):
+    assert why_too_few(np.arange(25) < detected, np.arange(13) < own, 8) == why

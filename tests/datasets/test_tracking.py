@@ -11,7 +11,9 @@ from bodies import walk
 from scipy.optimize import linear_sum_assignment
 
 from poseda.datasets import read_detections, tracking
-from poseda.datasets.tracking import assigned, cut_jumps, follow, identify
+from poseda.datasets.bodies import Bodies, assigned
+from poseda.datasets.swaps import exchanged_back
+from poseda.datasets.tracking import _jumps, cut_jumps, follow, identify
 
 
 def shuffled(people: list[np.ndarray], seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -146,6 +148,16 @@ def test_someone_of_whom_now_the_head_and_now_the_legs_are_seen_stays_one_track(
     assert not cut_jumps(pose, seen, np.arange(30), np.zeros(30, np.int64))[0].any()
 
 
+def test_a_track_that_stays_one_person_over_its_jumps_is_not_cut() -> None:
+    # The detector puts the box elsewhere for two pictures: after each jump someone known is near enough.
+    pose = walk(30, (300, 300))
+    pose[14] += [70, 0]
+    pose[15] -= [70, 0]
+    assert _jumps(Bodies.of(pose, everything(pose)), np.arange(30), np.zeros(30, np.int64)).any()
+    found, cut = cut_jumps(pose, everything(pose), np.arange(30), np.zeros(30, np.int64))
+    assert not found.any() and cut == 0
+
+
 def test_tracks_of_the_file_are_kept_and_each_clip_has_its_own() -> None:
     pose, frame, who = shuffled([walk(20, (100, 300)), walk(20, (600, 300))])
     zeros = np.zeros(len(who), np.int64)
@@ -192,14 +204,85 @@ def test_a_file_without_a_tracker_has_followed_people(tmp_path: Path) -> None:
     assert left[:, 0, 0].max() < 700
 
 
-def test_switched_tracks_of_a_file_are_cut_and_said(tmp_path: Path) -> None:
+def switched(one: np.ndarray, other: np.ndarray, *at: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Two tracks that exchange their people in some frames, one after the other; frames; true people."""
+    frame, who = np.tile(np.arange(len(one)), 2), np.repeat([0, 1], len(one))
+    wrong = np.searchsorted(at, np.arange(len(one)), side="right") % 2 == 1
+    one, other = np.where(wrong[:, None, None], [other, one], [one, other])
+    return np.concatenate([one, other]), frame, who ^ wrong[frame]
+
+
+@pytest.mark.parametrize("apart", [60, 190, 700])
+def test_tracks_of_a_file_that_exchange_their_people_get_them_back(tmp_path: Path, apart: float) -> None:
+    pose, frame, _ = switched(walk(30, (200, 400)), walk(30, (200 + apart, 400)), 15)
+    path = write_alphapose(tmp_path / "a.json", pose, frame, idx=[0] * 30 + [1] * 30)
+    found = read_detections(path, (1920, 1080))
+    assert np.bincount(found.person).tolist() == [30, 30]
+    assert np.ptp(found.pose_2d[found.person == 0, :, 0].mean(1)) == pytest.approx(29 * 4, abs=3)
+    assert found.reading.warnings == (
+        "two tracks exchanged their people 1 time, first at frame 15: they were given back",
+    )
+
+
+def test_a_person_who_turns_into_a_stranger_in_one_track_alone_is_cut_and_said(tmp_path: Path) -> None:
     one, other = walk(30, (200, 400)), walk(30, (900, 400))
-    one[15:], other[15:] = other[15:].copy(), one[15:].copy()
+    one[15:] += [350, 0]
     pose, frame = np.concatenate([one, other]), np.tile(np.arange(30), 2)
     path = write_alphapose(tmp_path / "a.json", pose, frame, idx=[0] * 30 + [1] * 30)
     found = read_detections(path, (1920, 1080))
-    assert np.bincount(found.person).tolist() == [15] * 4
-    assert found.reading.warnings == ("2 tracks cut at a jump from one person to another",)
+    assert np.bincount(found.person).tolist() == [15, 30, 15]
+    assert found.reading.warnings == ("1 track cut at a jump from one person to another",)
+
+
+@pytest.mark.parametrize("at", [(10,), (10, 11), (10, 20, 21, 25)])
+def test_every_exchange_is_found_also_two_at_once(at: tuple[int, ...]) -> None:
+    pose, frame, who = switched(walk(30, (200, 400)), walk(30, (390, 400)), *at)
+    given = np.repeat([4, 9], 30)
+    found, frames = exchanged_back(pose, everything(pose), frame, given, 1)
+    assert frames == list(at) and np.array_equal(found, np.where(who == 0, 4, 9))
+    # A third person, of whom every third picture is missing, keeps the number.
+    third = walk(30, (500, 400))[np.arange(30) % 3 > 0]
+    pose, frame = np.concatenate([pose, third]), np.r_[frame, np.flatnonzero(np.arange(30) % 3)]
+    found, frames = exchanged_back(pose, everything(pose), frame, np.r_[given, np.full(len(third), 7)], 1)
+    assert frames == list(at) and (found[60:] == 7).all()
+
+
+@pytest.mark.parametrize("noise", [0.0, 3.0, 15.0])
+@pytest.mark.parametrize("step", [2.0, 8.0, 30.0, 90.0])
+@pytest.mark.parametrize("beside", [1.0, -1.0], ids=["side by side", "crossing"])
+def test_people_with_right_tracks_exchange_nothing(noise: float, step: float, beside: float) -> None:
+    """They are equally far apart, cross or walk side by side, and one in ten pictures is missing."""
+    rng = np.random.default_rng(0)
+    for apart in (20.0, 90.0, 170.0):
+        # Those who cross, and are a step apart, take each other's place in one picture.
+        starts = [(500 + apart * at - 14 * step * (beside if at else 1), 400) for at in range(3)]
+        people = [walk(30, start, (step * (beside if at else 1), 0)) for at, start in enumerate(starts)]
+        pose, frame, who = shuffled(people)
+        there = rng.random(len(who)) > 0.1
+        pose = pose[there] + rng.normal(0, noise, pose[there].shape)
+        found, frames = exchanged_back(pose, everything(pose), frame[there], who[there], 1)
+        assert not frames and np.array_equal(found, who[there])
+
+
+@pytest.mark.parametrize("crossing", [1, 2, 3])
+def test_people_who_stand_and_cross_in_a_few_quick_steps_exchange_nothing(crossing: int) -> None:
+    one, other = walk(40, (400, 400), (0, 0)), walk(40, (400 + 80 * (2 * crossing + 1), 400), (0, 0))
+    ran = 80 * np.clip(np.arange(40) - 20, 0, 5)[:, None]
+    one[..., 0] += ran
+    other[..., 0] -= ran
+    pose, frame, who = switched(one, other)
+    middle = pose.mean(1)[:, 0].reshape(2, 40)
+    assert np.allclose(middle[0, 20 + crossing], middle[1, 21 + crossing], atol=3), "they change places"
+    found, frames = exchanged_back(pose, everything(pose), frame, who, 1)
+    assert not frames and np.array_equal(found, who)
+
+
+def test_people_who_change_places_behind_a_gap_are_the_files_word() -> None:
+    pose, frame, _ = switched(walk(30, (200, 400), (0, 0)), walk(30, (390, 400), (0, 0)), 15)
+    there = (frame < 12) | (frame >= 16)
+    given = np.repeat([0, 1], 30)[there]
+    found, frames = exchanged_back(pose[there], everything(pose[there]), frame[there], given, 1)
+    assert not frames and np.array_equal(found, given)
 
 
 def test_sure_links_and_the_memory_agree(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -328,6 +328,7 @@ def targets(folder: Path) -> dict[str, Target]:
         as_json({"meta_info": {}, "instance_info": [{"frame_id": 0, "instances": [instance(one)]}]}),
         as_json(test_frames.openpose(points(25))),
         as_json([test_frames.landmarks(points(33)), test_frames.landmarks(points(33, 1))]),
+        as_json([table.tolist() for table in three]),
     ]
     forms = [content for _, content in keypoint_forms.ONE_PERSON.values()]
     keypoint_files += [as_json(content) for content in (*forms, *keypoint_forms.LANDMARKS.values())]

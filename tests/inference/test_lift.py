@@ -251,6 +251,12 @@ def test_kalmans_filter_calms_the_motion_and_counts_the_frames_that_it_bridges(
         (["--rate", "0"], "--rate: expected a number of at least 0.001, got 0"),
         (["--input", "-", "--smooth.filter", "savgol"], "--smooth.filter: expected one_euro, kalman or none"),
         (["--input", "-", "--fov", "estimate"], "--fov: expected degrees for --input -"),
+        (
+            ["--input", "-", "--output", "z.bvh"],
+            "--output: expected a file of JSON lines (.jsonl, .ndjson, .json) or - for --input -, a stream, "
+            "got z.bvh; other kinds are written of files",
+        ),
+        (["--input", "camera:0", "--output", "z"], "or - for --input camera:0, a stream, got z; other kinds"),
     ],
 )
 def test_mistakes_are_one_sentence(
@@ -293,11 +299,11 @@ def test_an_option_without_effect_is_refused(
     options: list[str],
     sentence: str,
 ) -> None:
-    source = write()
+    source, output = write(), tmp_path / ("o.jsonl" if "--input" in options else "o.npz")
     capsys.readouterr()
-    assert lift(run, source, tmp_path / "o.npz", *options) == 2
+    assert lift(run, source, output, *options) == 2
     said = capsys.readouterr().err.strip()
-    assert sentence in said and "\n" not in said and not (tmp_path / "o.npz").exists()
+    assert sentence in said and "\n" not in said and not output.exists()
 
 
 def test_the_record_of_a_run_may_hold_options_that_the_input_does_not_need(

@@ -29,6 +29,11 @@ from poseda.inference import AdaptedLifter, LiftOptions, LineLifter, StreamSumma
 from poseda.lifters import build
 
 
+def says(answer: dict[str, object], sentence: str) -> bool:
+    """Whether the pose of a line is not lifted, for this reason."""
+    return answer["valid"] is False and answer["pose_3d"] is None and answer["reason"] == sentence
+
+
 def lines_of(clip: torch.Tensor) -> list[dict[str, object]]:
     return [{"keypoints": pose.tolist()} for pose in denormalize_screen(clip.double(), *SIZE)]
 
@@ -107,10 +112,41 @@ def test_bad_lines_are_answered_by_number_and_the_stream_goes_on(
     for number, answer in enumerate(given[:-1], 1):
         # Places beyond all numbers are unseen, not wrong.
         if number == 7:
-            assert answer["valid"] is False
+            assert says(answer, "0 of 16 joints seen, fewer than half")
         else:
             assert answer["line"] == number and f"line {number}" in str(answer["error"])
-    assert summary.errors == len(bad) - 1
+    assert summary.errors == len(bad) - 1 and summary.not_lifted == 1
+    assert "12 lines, 1 pose lifted, 1 not (see the reason in their lines), 10 errors" in summary.sentence()
+
+
+@pytest.mark.parametrize(("joints", "found"), [
+    ({"keypoints": None}, "null"),
+    ({"keypoints": []}, "an empty list"),
+    ({"keypoints": {}}, "an empty object"),
+    ({"keypoints": "abc"}, "text"),
+    ({"keypoints": 3}, "an integer"),
+    ({"keypoints": True}, "true or false"),
+    ({"keypoints": {"a": 1}}, "an object"),
+    ({"pose_keypoints_2d": None}, "null"),
+    ({"landmarks": []}, "an empty list"),
+])  # fmt: skip
+def test_a_line_without_joints_says_what_stands_in_their_place(
+    line_lifter: Callable[..., LineLifter], joints: dict[str, object], found: str
+) -> None:
+    (answer,), _ = answers(line_lifter(), [joints])
+    assert answer["error"] == (
+        f"stdin: line 1.{next(iter(joints))}: expected the joints of one person, [[x, y, confidence], …], "
+        f"found {found}"
+    )
+
+
+def test_an_unseen_joint_at_minus_one_is_unseen_as_in_files(
+    clip: torch.Tensor, line_lifter: Callable[..., LineLifter]
+) -> None:
+    (line, *_) = lines_of(clip)
+    line["keypoints"][H36M16.joint("left_wrist")] = [-1, -1]  # type: ignore[index]
+    (answer,), _ = answers(line_lifter(max_gap=0), [line])
+    assert says(answer, "not seen: left_wrist")
 
 
 def test_an_unseen_joint_is_held_for_a_while_and_persons_have_their_own(
@@ -125,7 +161,10 @@ def test_an_unseen_joint_is_held_for_a_while_and_persons_have_their_own(
     others = [{**lines[0], "person": "b"}, {**lines[2], "person": "c"}]
     given, _ = answers(line_lifter(max_gap=3), [*lines[:8], *others])
     assert [answer["valid"] for answer in given] == [True] * 4 + [False] * 2 + [True] * 3 + [False]
-    assert [answer["person"] for answer in given[-2:]] == ["b", "c"] and given[-1]["pose_3d"] is None
+    assert [answer["person"] for answer in given[-2:]] == ["b", "c"]
+    why = "not seen now or in the 3 frames before (--max-gap): left_wrist"
+    assert all(says(answer, why) for answer in given if not answer["valid"])
+    assert not any("reason" in answer for answer in given if answer["valid"])
 
 
 def test_the_command_answers_each_line_before_the_next_comes(run: Path, clip: torch.Tensor) -> None:
@@ -155,6 +194,25 @@ def test_a_filtered_stream_says_which_rate_it_assumes(
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(line)))
         assert main([*arguments, *rate]) == 0
         assert ("30 frames a second assumed (--rate)" in capsys.readouterr().err) == said
+
+
+def test_lines_go_to_a_file_or_to_stdout_by_name(
+    run: Path,
+    clip: torch.Tensor,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    line = json.dumps(lines_of(clip)[0]).encode()
+    written = []
+    for output in ("-", "o.ndjson"):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(line)))
+        assert main(["lift", "--model", str(run), "--input", "-", "--output", output, *SCREEN]) == 0
+        written.append(capsys.readouterr().out)
+    assert json.loads(written[0])["valid"] and not written[1]
+    assert (tmp_path / "o.ndjson").read_text() == written[0]
+    assert [path.name for path in tmp_path.iterdir()] == ["o.ndjson"]
 
 
 def test_filtered_poses_are_no_errors_and_made_up_joints_are_not_seen(run: Path, clip: torch.Tensor) -> None:

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from bodies import walk
 
 from poseda.cli import main
 from poseda.config import SmoothingConfig
 from poseda.datasets import read_detections
-from poseda.datasets.layouts import Layout
+from poseda.datasets.layouts import LAYOUTS, Layout
 from poseda.datasets.lens import find_lens
 from poseda.datasets.synthetic.embedded import EmbeddedDomains
 from poseda.geometry.camera import denormalize_screen
@@ -260,6 +261,49 @@ def test_a_line_of_a_stream_is_lifted_in_one_pass(run: Path, seated: Path, tmp_p
         if answer["valid"]:
             pose = np.array(list(answer["pose_3d"].values()))
             np.testing.assert_allclose(pose, once["pose_3d"][row], atol=6e-5)
+
+
+def test_a_stream_lifts_what_a_file_lifts_and_says_why_not(run: Path, tmp_path: Path) -> None:
+    names, lines = LAYOUTS["coco17"].joint_names, list[str]()
+    face, limbs = names[:5], ("left_shoulder", "right_shoulder", "left_elbow", "left_hip", "right_hip")
+    for frame, (heads, others) in enumerate([(5, 5), (5, 3), (2, 5), (4, 4), (5, 0)]):
+        # --min-joints counts the detector's joints; of the face the lifter has the nose alone.
+        seen = {*face[:heads], *limbs[:others]}
+        joints = [[*point, name in seen] for point, name in zip(walk(1, (320, 240))[0], names, strict=True)]
+        lines.append(json.dumps({"frame": frame, "keypoints": joints}))
+    source = tmp_path / "few.jsonl"
+    source.write_text("\n".join(lines))
+    options = ["--no-two-passes", "--no-fit", "--layout", "coco17"]
+    whole = lift(run, source, tmp_path / "whole.npz", *options)
+    lifter = LineLifter(AdaptedLifter.load(run), image_size=SIZE)
+    given = [lifter.answer(line.encode(), number) for number, line in enumerate(lines, 1)]
+    assert (
+        [answer["valid"] for answer in given] == whole["valid"].tolist() == [True, True, False, True, False]
+    )
+    assert [answer["reason"] for answer in given if not answer["valid"]] == [
+        "7 of 8 joints seen (--min-joints)",
+        "5 of 8 joints seen (--min-joints)",
+    ]
+
+
+@pytest.mark.parametrize("least", ["0", "0.4"])
+def test_footage_without_a_confident_joint_is_refused_with_the_remedy(
+    run: Path, seated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], least: str
+) -> None:
+    items = json.loads(seated.read_text())
+    for item in items:
+        item["keypoints"][2::3] = [0 if least == "0" else 0.25] * 16
+    source = tmp_path / "unsure.json"
+    source.write_text(json.dumps(items))
+    command = ["lift", "--model", str(run), "--input", str(source), "--output", str(tmp_path / "o.npz")]
+    assert main([*command, *SCREEN, "--min-confidence", least]) == 2
+    wanted = {
+        "0": "confidence: expected a joint above 0, found none in 19 detections; every confidence is 0, "
+        "which says unseen; leave them out of the file if the detector has none",
+        "0.4": "confidence: expected a joint of at least 0.4, found none in 19 detections; the greatest is "
+        "0.25; give a lower --min-confidence",
+    }
+    assert wanted[least] in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_stream_through_kalmans_filter_gives_what_the_recording_gives(

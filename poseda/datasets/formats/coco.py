@@ -32,7 +32,7 @@ def read_coco_annotations(file: Field, layout: Layout | None) -> Sightings:
     found.layout = layout or named
     found.layout_told_by = "flag" if layout is not None else "names" if named is not None else "number"
     by_id = {image["id"].name(): image for image in images}
-    places, names = _places(file, found, images), dict[str, int]()
+    places = _places(file, found, images)
     for item in items:
         picture = item["image_id"]
         if not isinstance(picture.value, str | int) or picture.value not in by_id:
@@ -48,7 +48,7 @@ def read_coco_annotations(file: Field, layout: Layout | None) -> Sightings:
             continue
         clip, frame = places[picture.value]
         track = item["track_id"].value
-        who = names.setdefault(track, len(names)) if isinstance(track, str) else None
+        who = found.number_of(track) if isinstance(track, str) else None
         if who is None and track is not None:
             who = item["track_id"].whole()
         found.add(points, person.place, frame, who, clip, size_of(by_id[picture.value]))
@@ -68,7 +68,7 @@ def _places(file: Field, found: Sightings, images: list[Field]) -> dict[str | in
     if any(isinstance(name, int) for name in names):
         names = [name if isinstance(name, int) else at for at, name in enumerate(names)]
     order: Pictures = order_pictures(names, [titles.get(video, video) for video in videos])
-    found.clip_names |= order.clip_names
+    found.ordered(order)
     return {
         one: order.place(name, titles.get(video, video))
         for one, name, video in zip(ids, names, videos, strict=True)

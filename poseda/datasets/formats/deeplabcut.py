@@ -107,6 +107,7 @@ def tracked_points(
     if len(found.layout) != len(parts) and layout is not None:
         raise file.at("bodyparts").fail(f"{len(layout)} joints of {layout.name}", len(parts))
     places = _places(found, index)
+    found.people |= {person: number for number, person in enumerate(people) if person}
     for number, person in enumerate(people):
         points = np.full((len(table), len(parts), 3), np.nan)
         for joint, part in enumerate(parts):
@@ -134,7 +135,7 @@ def _places(found: Sightings, index: Sequence[str | int]) -> list[tuple[int, int
     if all(number is not None for number in numbers):
         return [(0, number or 0) for number in numbers]
     order = order_pictures(list(index))
-    found.clip_names |= order.clip_names
+    found.ordered(order)
     return [order.place(one) for one in index]
 
 

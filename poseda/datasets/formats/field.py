@@ -122,7 +122,9 @@ class Field:
                 raise TypeError("text or booleans")
             array = found.astype(np.float64)
         except (ValueError, TypeError, OverflowError) as error:
-            raise self.fail(expected, f"other values ({str(error)[:60]})") from error
+            uneven = "inhomogeneous" in str(error)  # numpy's word for a table with rows of several lengths
+            found_words = "lists of several lengths" if uneven else f"other values ({str(error)[:60]})"
+            raise self.fail(expected, found_words) from error
         if not fits(shape, array.shape):
             raise self.fail(expected, f"shape {array.shape}")
         return array

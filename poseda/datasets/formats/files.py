@@ -19,6 +19,17 @@ MOST_NAMED = 3
 """Most files that a sentence names."""
 
 
+PACKED = {
+    b"\x1f\x8b": "a gzip file",
+    b"BZh": "a bzip2 file",
+    b"\xfd7zXZ\x00": "an xz file",
+    b"\x28\xb5\x2f\xfd": "a zstd file",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
+    b"Rar!": "a rar archive",
+}
+"""First bytes of files that hold others. A zip may be an npz, and is read as one."""
+
+
 @contextmanager
 def reading(path: Path) -> Iterator[Field]:
     """Give the file as a field. An error of the file system becomes a refusal.
@@ -83,12 +94,15 @@ def kind_of(path: Path) -> str:
     """What a file is by its first bytes: npz, hdf5, mat5, pickle, c3d, bvh, trc, json or text.
 
     Raises:
-        DataError: if it cannot be read or is empty.
+        DataError: if it cannot be read, is empty, or is packed.
     """
     with reading(path) as field, path.open("rb") as file:
         head = file.read(1024)
     if not head.strip():
         raise field.fail("content", "an empty file")
+    packed = next((name for start, name in PACKED.items() if head.startswith(start)), None)
+    if packed is not None:
+        raise field.fail("a file that is not packed", f"{packed}; unpack it first")
     if head.startswith(b"MATLAB 5.0"):
         return "mat5"
     if head.startswith((b"\x89HDF\r\n\x1a\n", b"MATLAB 7.3")):
@@ -166,7 +180,7 @@ def in_natural_order(paths: Sequence[Path]) -> list[Path]:
 
     def key(path: Path) -> list[tuple[int, str]]:
         return [
-            (int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d{1,18})", path.name)
+            (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d{1,18})", path.name)
         ]
 
     return sorted(paths, key=key)

@@ -27,8 +27,9 @@ from poseda.datasets.formats.sightings import Sightings, Size
 from poseda.datasets.joint_names import layout_of_names
 from poseda.datasets.layouts import MEDIAPIPE33, OPENPOSE_MPI15, Layout
 
-TRACKS = ("track_id", "tracking_id", "person_id", "personID", "idx", "id_")
-"""Where a person's track is. OpenPose writes ``[-1]`` where it did not track."""
+TRACKS = ("track_id", "tracking_id", "person_id", "personID", "idx", "id_", "person")
+"""Where a person's track is. OpenPose writes ``[-1]`` where it did not track. ``person`` is that of the lines
+of a stream, and counts where it is a number or a name."""
 
 MOST_NORMALISED = 2.0
 """MediaPipe's landmarks are shares of the picture, and may lie a little outside it."""
@@ -185,7 +186,6 @@ class _Reader:
 
     def __init__(self, path: Path, layout: Layout | None, size: Size | None) -> None:
         self.path, self.layout, self.size = path, layout, size
-        self._tracks: dict[str, int] = {}
 
     def read(self, content: Any, pictures: list[Picture]) -> Sightings:
         """Gather the people of all pictures."""
@@ -201,15 +201,10 @@ class _Reader:
                 if not len(person.points):
                     found.dropped[WITHOUT_JOINTS] += 1
                     continue
-                found.add(
-                    self._ordered(found, person), person.place, frame, self._person(field), clip, picture.size
-                )
+                track = track_of(field)
+                who = found.number_of(track) if isinstance(track, str) else track
+                found.add(self._ordered(found, person), person.place, frame, who, clip, picture.size)
         return found
-
-    def _person(self, field: Field) -> int | None:
-        """The number of a person's track. Names of tracks are numbered in the order in which they come."""
-        track = track_of(field)
-        return self._tracks.setdefault(track, len(self._tracks)) if isinstance(track, str) else track
 
     def _find_layout(self, found: Sightings, content: Any, people: list[Person]) -> None:
         """The layout by the user's flag, the joints' names, or the format; else their number decides."""
@@ -342,7 +337,7 @@ def _places(found: Sightings, pictures: list[Picture]) -> list[tuple[int, int]]:
     if any(picture.name is None for picture in pictures):
         names = list(range(len(pictures)))
     order = order_pictures(names, videos)
-    found.clip_names |= order.clip_names
+    found.ordered(order)
     return [order.place(name, video) for name, video in zip(names, videos, strict=True)]
 
 
@@ -359,7 +354,9 @@ def track_of(field: Field) -> int | str | None:
         DataError: if it is neither.
     """
     person = field.value
-    key = next((key for key in TRACKS if isinstance(person, dict) and person.get(key) is not None), None)
+    key = next(
+        (key for key in TRACKS if isinstance(person, dict) and _may_be_track(key, person.get(key))), None
+    )
     if key is None:
         return None
     track = field[key]
@@ -376,3 +373,11 @@ def track_of(field: Field) -> int | str | None:
         track = track.holding(int(text[:18]))
     number = track.whole()
     return number if number >= 0 else None
+
+
+def _may_be_track(key: str, value: Any) -> bool:
+    """Whether a value says who it is. A ``person`` may also be an object, or how sure it is of one."""
+    if key != "person":
+        return value is not None
+    whole = isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1
+    return whole or isinstance(value, str)

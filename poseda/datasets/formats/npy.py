@@ -1,8 +1,9 @@
-"""Plain npy files: one array of joints."""
+"""Plain npy files, and JSON lists of the same shapes: one array of joints."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,12 +23,40 @@ def read_npy(path: Path, layout: Layout | None) -> Sightings:
     Raises:
         DataError: if the array has another shape or holds no numbers.
     """
-    table = _array(path)
+    return _people(path, _array(path), layout, "npy")
+
+
+def is_lists(value: Any) -> bool:
+    """Whether a JSON value begins as lists of points, as deep as an npy file of joints."""
+    return _depth(value) in (3, 4)
+
+
+def _depth(value: Any) -> int:
+    """How deep the lists around the first number are; 0 if something else is in them."""
+    depth = 0
+    while isinstance(value, list) and value and depth <= 4:
+        value, depth = value[0], depth + 1
+    number = value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+    return depth if number else 0
+
+
+def read_lists(file: Field, layout: Layout | None) -> Sightings:
+    """Lists in JSON as :func:`read_npy` reads arrays; null stands for NaN.
+
+    Raises:
+        DataError: if they make no array of these shapes.
+    """
+    array = file.numbers(("N", "J", (2, 3)) if _depth(file.value) == 3 else ("N", "people", "J", (2, 3)))
+    return _people(file.path, array, layout, "JSON of lists")
+
+
+def _people(path: Path, table: np.ndarray, layout: Layout | None, name: str) -> Sightings:
+    """The people of an array, picture by picture."""
     file = Field(path, "array")
     people = table[:, None] if table.ndim == 3 else table
     if people.ndim != 4 or people.shape[3] not in (2, 3) or 0 in people.shape:
         raise file.fail("shape (N, J, 2 or 3) or (N, people, J, 2 or 3)", f"shape {table.shape}")
-    found = Sightings(path, "npy", layout, "number" if layout is None else "flag")
+    found = Sightings(path, name, layout, "number" if layout is None else "flag")
     for frame, places in enumerate(people):
         for points in places:
             if table.ndim == 4 and not np.nan_to_num(points).any():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from poseda.datasets.checks import checked, without_number
 from poseda.datasets.detections import Detections2D, Reading, SizeToldBy, ToldBy
 from poseda.datasets.errors import DataError
 from poseda.datasets.formats.field import Field
+from poseda.datasets.formats.picture_order import Pictures
 from poseda.datasets.layouts import BY_JOINTS, LAYOUTS, Layout
 from poseda.datasets.tracking import UNTRACKED, identify
 
@@ -21,6 +22,9 @@ MOST_CONFIDENT = 2.0
 
 PERCENT_FROM = 20.0
 """Largest confidence of a file from which its scale may be percent."""
+
+MOST_NAMED = 12
+"""Most people whose numbers a sentence gives."""
 
 Size = tuple[int, int]
 """Width and height of a picture, pixels."""
@@ -39,6 +43,7 @@ class Sightings:
         clip_names: number of a clip to its name.
         dropped: reason to the number of detections that were left out for it.
         warnings: sentences about doubtful content.
+        people: name of a person to its number, where the file has names; see :meth:`number_of`.
     """
 
     path: Path
@@ -49,6 +54,7 @@ class Sightings:
     clip_names: dict[int, str] = field(default_factory=dict)
     dropped: Counter[str] = field(default_factory=Counter)
     warnings: list[str] = field(default_factory=list)
+    people: dict[str, int] = field(default_factory=dict)
     points: list[np.ndarray] = field(default_factory=list)
     rows: list[tuple[int, int, int]] = field(default_factory=list)
     sizes: list[tuple[float, float] | None] = field(default_factory=list)
@@ -88,6 +94,15 @@ class Sightings:
         self.rows.append((clip, UNTRACKED if person is None else person, frame))
         self.sizes.append(size)
 
+    def ordered(self, pictures: Pictures) -> None:
+        """Keep what the names of pictures say of clips, and where they disagree with the file's order."""
+        self.clip_names |= pictures.clip_names
+        self.warnings += pictures.warnings
+
+    def number_of(self, name: str) -> int:
+        """The number of a person whom the file names: names are numbered in the order in which they come."""
+        return self.people.setdefault(name, len(self.people))
+
     def detections(self, image_size: Size | None = None) -> Detections2D:
         """All rows as one table, in order of clip, person and frame.
 
@@ -104,6 +119,7 @@ class Sightings:
         places = points[..., :2]
         there = np.isfinite(points).all(-1) & (places != 0).any(-1) & (places != -1).any(-1)
         shares, doubt = as_shares(points[..., 2], there)
+        doubt += without_number(places, points[..., 2])
         confidence = np.where(there, shares, 0.0)
         clip, frame = rows[:, 0], rows[:, 2]
         who = identify(points[..., :2], confidence > 0, clip, frame, rows[:, 1])
@@ -126,7 +142,7 @@ class Sightings:
                 rate_told_by="unknown" if self.rate is None else "file",
                 clip_names=named_clips(self.path, clip, self.clip_names),
                 dropped=dict(self.dropped),
-                warnings=(*self.warnings, *doubt, *without_number(places, points[..., 2]), *who.warnings),
+                warnings=(*self.warnings, *doubt, *who.warnings, *_numbered(self.people)),
             ),
         )
         return checked(found)
@@ -144,6 +160,14 @@ class Sightings:
         if given is not None and other is not None:
             raise contradiction(self.path, given, other)
         return np.array(known, np.float64)[order]
+
+
+def _numbered(people: Mapping[str, int]) -> Iterator[str]:
+    """A sentence on the numbers of people with names, which --people and the exports go by."""
+    pairs = [f"{name} is {number}" for name, number in people.items()]
+    if pairs:
+        more = f" and {len(pairs) - MOST_NAMED} more" if len(pairs) > MOST_NAMED else ""
+        yield f"people with names have numbers: {', '.join(pairs[:MOST_NAMED])}{more}"
 
 
 def as_shares(confidence: np.ndarray, there: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -10,6 +10,7 @@ import csv
 import io
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,6 +62,9 @@ _NUMBERED = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 
+_INTEGER = re.compile(r"(-?\d{1,15})(\.0*)?", re.ASCII)
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+(e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
+
 MOST_NORMALISED = 2.0
 """Shares of the picture; see :mod:`poseda.datasets.formats.keypoint_json`."""
 
@@ -93,10 +97,14 @@ class _Table:
 
     def numbers(self, at: int) -> np.ndarray:
         """(N,) of a column; empty cells are NaN."""
-        try:
-            return np.array([float(row[at]) if row[at].strip() else np.nan for row in self.rows])
-        except ValueError as error:
-            raise self.file.at(f"column {at + 1}").fail("numbers", str(error)[:60]) from error
+        numbers = np.full(len(self.rows), np.nan)
+        for row, cells in enumerate(self.rows):
+            try:
+                numbers[row] = float(cells[at]) if cells[at].strip() else np.nan
+            except ValueError as error:
+                place = self.file.at(f"column {at + 1}, row {row + 1}")
+                raise place.fail("numbers", _not_a_number(cells[at].strip())) from error
+        return numbers
 
 
 def read_table(path: Path, text: str, layout: Layout | None, size: Size | None) -> Sightings:
@@ -117,7 +125,7 @@ def read_table(path: Path, text: str, layout: Layout | None, size: Size | None) 
     _find_layout(found, table.file, names, layout)
     _in_pixels(table.file, points, size)
     clips, frames = _places(found, table)
-    tracks = _tracks(table)
+    tracks = _tracks(found, table)
     for row, person in zip(rows, points, strict=True):
         if not np.isfinite(person[:, :2]).all(1).any():
             found.dropped["without joints"] += 1
@@ -126,11 +134,18 @@ def read_table(path: Path, text: str, layout: Layout | None, size: Size | None) 
     return found
 
 
+def _not_a_number(cell: str) -> str:
+    """A cell in the words of a refusal, with the remedy where a comma stands for the point."""
+    if _DECIMAL_COMMA.fullmatch(cell):
+        return f"{cell} with a decimal comma; write a point, as in {cell.replace(',', '.')}"
+    return f"the text {cell[:40]!r}"
+
+
 def _find_layout(found: Sightings, file: Field, names: list[str], layout: Layout | None) -> None:
     """The layout by the user's flag, the names of the joints, or MediaPipe's number of them."""
     if layout is not None:
         found.layout, found.layout_told_by = layout, "flag"
-    elif not all(name.isdigit() for name in names):
+    elif not all(name.isdecimal() for name in names):
         try:
             found.layout, found.layout_told_by = layout_of_names(names), "names"
         except ValueError as error:
@@ -202,7 +217,7 @@ def _coordinate(heading: str) -> tuple[str, str | None]:
 def _wide(table: _Table) -> tuple[list[str], np.ndarray]:
     """Joints in order, and (N, J, 3)."""
     names = list(table.points)
-    if all(name.isdigit() for name in names):
+    if all(name.isdecimal() for name in names):
         names.sort(key=int)
     points = np.ones((len(table.rows), len(names), 3))
     for at, name in enumerate(names):
@@ -261,10 +276,10 @@ def _places(found: Sightings, table: _Table) -> tuple[list[int], list[int]]:
     count = len(table.rows)
     if frames is None:
         frames = [str(at) for at in range(count)] if videos is None else _counted(videos)
-    names = [int(float(one)) if re.fullmatch(r"\d{1,15}(\.0+)?", one, re.ASCII) else one for one in frames]
-    order = order_pictures(names if all(isinstance(n, int) for n in names) else frames, videos)
-    found.clip_names |= order.clip_names
-    which = names if all(isinstance(n, int) for n in names) else frames
+    numbers = _integers(frames)
+    which: Sequence[str | int] = frames if numbers is None else numbers
+    order = order_pictures(which, videos)
+    found.ordered(order)
     places = [order.place(one, None if videos is None else videos[at]) for at, one in enumerate(which)]
     return [clip for clip, _ in places], [frame for _, frame in places]
 
@@ -278,10 +293,20 @@ def _counted(videos: list[str]) -> list[str]:
     return places
 
 
-def _tracks(table: _Table) -> list[int | None]:
-    """The person of each row, or None where no column says it."""
+def _tracks(found: Sightings, table: _Table) -> list[int | None]:
+    """The person of each row, or None where no column says it: an integer as it is, a name by its number."""
     texts = table.texts(PEOPLE)
     if texts is None:
         return [None] * len(table.rows)
-    known = {text: at for at, text in enumerate(dict.fromkeys(texts))}
-    return [known[text] if text else None for text in texts]
+    numbers = _integers([text for text in texts if text])
+    if numbers is None:
+        return [found.number_of(text) if text else None for text in texts]
+    each = iter(numbers)
+    people = [next(each) if text else None for text in texts]
+    return [None if person is None or person < 0 else person for person in people]
+
+
+def _integers(texts: list[str]) -> list[int] | None:
+    """A column of integers, which pandas writes as 3.0 where others are missing; None for other text."""
+    found = [_INTEGER.fullmatch(text) for text in texts]
+    return [int(one[1]) for one in found if one] if all(found) else None

@@ -68,7 +68,7 @@ def read_label_texts(
     per_joint, extras = _columns(Field(path, "lines"), width, joints, layout)
     tracked = _tracked(tables, width, extras)
     order = order_pictures([file.stem for file in files])
-    found.clip_names |= order.clip_names
+    found.ordered(order)
     for file, rows in zip(files, tables, strict=True):
         clip, frame = order.place(file.stem)
         for line, row in enumerate(rows):

@@ -299,7 +299,8 @@ def test_rate_and_size_of_the_file_are_used(write):
         ),
         ({"pose_world_landmarks": [[{"x": 1, "y": 2, "z": 0, "visibility": 1}]]}, r"\(MediaPipe\)"),
         ({"shapes": [{"label": "cat"}]}, "found an object with shapes$"),
-        ([[1, 2], [3, 4]], "found other JSON"),
+        ([[1, 2], [3, 4]], "found a list of 2 lists of 2 numbers; lists are read as N pictures of J joints"),
+        (["walk", "run"], "found a list of 2 texts$"),
     ],
 )
 def test_an_unknown_file_is_refused_with_its_keys_and_the_nearest_form(write, content, nearest):

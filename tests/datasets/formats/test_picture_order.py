@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from poseda.datasets.formats.picture_order import frames_of, order_pictures
 
 
@@ -10,10 +12,54 @@ def test_numbers_that_rise_with_the_file_are_the_frames() -> None:
     assert frames_of([5, 7, 12]) == [5, 7, 12]
 
 
-def test_numbers_that_do_not_rise_leave_the_order_of_the_file() -> None:
-    assert frames_of(["x_74.png", "x_55.png", "x_36.png"]) == [0, 1, 2]
-    assert frames_of([30, 10, 20]) == [0, 1, 2]
-    assert frames_of(["kitchen", "hall"]) == [0, 1]
+def test_integers_are_the_frames_in_any_order() -> None:
+    assert frames_of([30, 10, 20]) == [30, 10, 20]
+    assert frames_of([0, 33, 67, 100, 133, 167, 200, 233, 267, 300])[:3] == [0, 33, 67]
+    assert frames_of([2, -1, 0]) == [2, -1, 0]
+
+
+def test_names_that_differ_in_one_number_tell_the_frames_in_any_order() -> None:
+    assert frames_of(["x_74.png", "x_55.png", "x_36.png"]) == [74, 55, 36]
+    assert frames_of(["cam2_f9_1080p.png", "cam2_f10_1080p.png", "cam2_f8_1080p.png"]) == [9, 10, 8]
+    found = order_pictures(["a/1.jpg", "a/3.jpg", "a/2.jpg", "b/7.jpg", "b/6.jpg"])
+    assert [found.place(f"a/{n}.jpg") for n in (1, 2, 3)] == [(0, 1), (0, 2), (0, 3)]
+    assert found.warnings == (
+        "pictures listed after a later one: 2 of 5; numbers in the names gave the order",
+    )
+    assert order_pictures(["1.jpg", "2.jpg"]).warnings == order_pictures(["f1", "f10", "f2"]).warnings == ()
+
+
+UNCLEAR = {
+    "cameras": ["cam1_0.jpg", "cam2_0.jpg", "cam1_2.jpg", "cam2_1.jpg"],
+    "one number twice": ["x_3.png", "x_03.png", "x_1.png"],
+    "times": ["10_06_22.103.png", "10_06_22.48.png", "10_06_21.9.png"],
+    "words": ["walk_3.jpg", "run_1.jpg", "walk_1.jpg"],
+}
+
+
+@pytest.mark.parametrize("names", UNCLEAR.values(), ids=UNCLEAR)
+def test_numbers_that_may_be_no_frames_leave_the_order_of_the_file_and_it_is_said(names: list[str]) -> None:
+    found = order_pictures(names)
+    assert [found.place(name) for name in names] == [(0, at) for at in range(len(names))]
+    assert len(found.warnings) == 1 and "fall in 1 clip: the order of the file was kept" in found.warnings[0]
+
+
+def test_names_without_falling_numbers_leave_the_order_of_the_file_in_silence() -> None:
+    for names in (
+        ["kitchen", "hall"],
+        ["ab2", "cd1"],
+        ["b_7.jpg", "a_7.jpg"],
+        ["cam1_8", "cam1_9", "cam2_1"],
+    ):
+        assert frames_of(names) == list(range(len(names))) and not order_pictures(names).warnings
+
+
+def test_decimal_numbers_are_times() -> None:
+    assert frames_of(["0.1", "0.15", "0.2"]) == [10, 15, 20]
+    assert frames_of(["-1", "-3", "2"]) == [-1, -3, 2]
+    times = [f"{at / 30:.3f}" for at in range(12)]
+    assert frames_of(times[::-1]) == list(range(11, -1, -1))
+    assert frames_of(["v.mp4.9.jpg", "v.mp4.10.jpg", "v.mp4.11.jpg"]) == [9, 10, 11]
 
 
 def test_names_of_times_are_in_the_order_of_time() -> None:
@@ -64,3 +110,7 @@ def test_words_before_the_numbers_are_clips_where_each_holds_successive_pictures
 def test_a_picture_that_comes_again_keeps_its_place() -> None:
     found = order_pictures(["a.jpg", "a.jpg", "b.jpg"])
     assert found.place("a.jpg") == (0, 0) and found.place("b.jpg") == (0, 1)
+
+
+def test_raised_digits_are_no_numbers() -> None:
+    assert frames_of(["m\u00b2", "m\u00b3"]) == [0, 1]

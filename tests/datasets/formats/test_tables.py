@@ -103,7 +103,7 @@ def test_sleaps_csv_and_joints_in_pixels(tmp_path):
 
 TABLES = {
     "a,b\n1,2\n": "columns: expected a column for each coordinate, as landmark_0_x.*, found a, b",
-    "nose_x,nose_y\n1,b\n": "column 2: expected numbers",
+    "nose_x,nose_y\n1,b\n": "column 2, row 1: expected numbers, found the text 'b'",
     "nose_x,nose_y\n1,2,3\n": "row 1: expected 2 columns, found 3",
     "nose_x,nose_y\n": "columns: expected a column for each coordinate",
     "nose_x,neck_y\n1,2\n": "columns: expected a column for each coordinate, .*, found nose_x, neck_y",
