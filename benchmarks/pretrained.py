@@ -291,7 +291,7 @@ def learn_scene(options: PretrainedOptions, recipe: RunConfig) -> dict[str, Any]
     from poseda.runs.checkpoint import unpack_module
     from poseda.runs.origin import versions
     from poseda.training import compilation, graphs
-    from poseda.training.calibration import calibrate
+    from poseda.training.calibration import scale_errors
     from poseda.training.fabric import layer_precision, start_fabric
     from poseda.training.pairs import TrainingData
     from poseda.training.wide import ViewSource, WidePhase, options_of
@@ -322,7 +322,7 @@ def learn_scene(options: PretrainedOptions, recipe: RunConfig) -> dict[str, Any]
         compiled=compilation.should_compile(config.compile, lifter, fabric, wide.steps, bool(captured)),
         captured=captured,
         wide=wide,
-        finish=lambda trained: calibrate(trained, held),
+        finish=lambda trained: scale_errors(trained, held),
     )
     with layer_precision(config, fabric.device):
         for step in range(wide.steps):
