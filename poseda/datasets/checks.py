@@ -16,7 +16,7 @@ from poseda.datasets.detections import DEFAULT_CONFIDENCE, Detections2D
 from poseda.datasets.errors import DataError
 from poseda.datasets.layouts import LAYOUTS, Layout
 from poseda.datasets.proportions import CHECKED_ROWS, misfit
-from poseda.datasets.timeline import single_pictures, step_of
+from poseda.datasets.timeline import single_pictures, tracks
 from poseda.datasets.tracking import counted
 from poseda.geometry.skeleton import Skeleton
 
@@ -168,13 +168,10 @@ def _far_apart(detections: Detections2D) -> str:
 def _single(detections: Detections2D) -> str:
     """A doubt about people whose pictures are too far apart in time for a film."""
     single, longest = 0, 0
-    for clip in np.unique(detections.clip).tolist():
-        here = detections.clip == clip
-        step = step_of(detections.frame[here])
-        for person in np.unique(detections.person[here]).tolist():
-            frames = np.unique(detections.frame[here & (detections.person == person)])
-            if single_pictures(frames, step):
-                single, longest = single + 1, max(longest, int(np.diff(frames).max()))
+    for _, rows, step in tracks(detections):
+        frames = detections.frame[rows]
+        if single_pictures(frames, step):
+            single, longest = single + 1, max(longest, int(np.diff(frames).max()))
     if not single:
         return ""
     return (

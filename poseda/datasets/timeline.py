@@ -43,18 +43,9 @@ class Timeline:
 
         The step between frames of a clip is the greatest common divisor of the differences of their numbers.
         """
-        tracks, best = detections.track, detections.confidence.sum(1)
-        steps = {
-            int(clip): step_of(detections.frame[detections.clip == clip])
-            for clip in np.unique(detections.clip)
-        }
-        order = np.lexsort((-best, detections.frame, tracks))
-        numbers, starts = np.unique(tracks[order], return_index=True)
         parts = []
-        for number, rows in zip(numbers.tolist(), np.split(order, starts[1:]), strict=True):
-            clip = int(detections.clip[rows[0]])
-            frames, first = np.unique(detections.frame[rows], return_index=True)
-            rows, step = rows[first], steps[clip]
+        for number, rows, step in tracks(detections):
+            clip, frames = int(detections.clip[rows[0]]), detections.frame[rows]
             count = int(frames[-1] - frames[0]) // step + 1
             if single_pictures(frames, step):
                 place, step, count = np.arange(len(frames)), 0, len(frames)
@@ -78,6 +69,20 @@ class Timeline:
         for begin, end in zip(begins, [*begins[1:], len(self)], strict=True):
             if valid[begin]:
                 yield slice(int(begin), int(end))
+
+
+def tracks(detections: Detections2D) -> Iterator[tuple[int, np.ndarray, int]]:
+    """The number of each track, its rows in order of time, and the frames from one picture to the next.
+
+    Of two detections of one person in one frame, the more confident stays.
+    """
+    best, clips = detections.confidence.sum(1), np.unique(detections.clip)
+    steps = {int(clip): step_of(detections.frame[detections.clip == clip]) for clip in clips}
+    order = np.lexsort((-best, detections.frame, detections.track))
+    numbers, starts = np.unique(detections.track[order], return_index=True)
+    for number, rows in zip(numbers.tolist(), np.split(order, starts[1:]), strict=True):
+        first = np.unique(detections.frame[rows], return_index=True)[1]
+        yield number, rows[first], steps[int(detections.clip[rows[0]])]
 
 
 def step_of(frames: np.ndarray) -> int:

@@ -1,10 +1,8 @@
-"""What a line of a stream says: whether joints have places, who it is, and when."""
+"""What a line of a stream says: whether joints have confidences, who it is, and when."""
 
 from __future__ import annotations
 
 from pathlib import Path
-
-import numpy as np
 
 from poseda.datasets.formats.field import Field, kind
 from poseda.datasets.formats.keypoint_json import TRACKS
@@ -19,12 +17,6 @@ USED = {
     *("joint_names", "keypoint_names", "meta_info"),
 }
 """Fields of a line that are used."""
-
-
-def there(points: np.ndarray) -> np.ndarray:
-    """Joints (..., J, 3) with a place, as in files: detectors write 0, 0 or -1, -1 for those unseen."""
-    places = points[..., :2]
-    return np.asarray(np.isfinite(points).all(-1) & (places != 0).any(-1) & (places != -1).any(-1))
 
 
 def refuse_empty(content: Field) -> None:

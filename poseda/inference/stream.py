@@ -17,7 +17,7 @@ from poseda.datasets.detections import Detections2D
 from poseda.datasets.formats.field import Field
 from poseda.datasets.formats.keypoint_json import read_keypoint_json
 from poseda.datasets.formats.nearest import unknown_json
-from poseda.datasets.formats.sightings import Sightings
+from poseda.datasets.formats.sightings import Sightings, there
 from poseda.datasets.joint_map import JointMap
 from poseda.datasets.layouts import Layout
 from poseda.datasets.records import DataError
@@ -34,7 +34,6 @@ from poseda.inference.line_fields import (
     has_confidences,
     person_of,
     refuse_empty,
-    there,
 )
 from poseda.inference.model import AdaptedLifter, LiftOptions
 from poseda.inference.smoothing import OneEuro

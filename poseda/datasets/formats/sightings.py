@@ -115,17 +115,16 @@ class Sightings:
         if not self.points or self.layout is None:
             raise Field(self.path, "detections").fail(f"at least one pose ({self.format})", "none")
         points, rows = np.stack(self.points), np.array(self.rows, np.int64)
-        # Detectors write 0, 0 or -1, -1 for a joint that they do not see, some with a confidence.
         places = points[..., :2]
-        there = np.isfinite(points).all(-1) & (places != 0).any(-1) & (places != -1).any(-1)
-        shares, doubt = as_shares(points[..., 2], there)
+        placed = there(points)
+        shares, doubt = as_shares(points[..., 2], placed)
         doubt += without_number(places, points[..., 2])
-        confidence = np.where(there, shares, 0.0)
+        confidence = np.where(placed, shares, 0.0)
         clip, frame = rows[:, 0], rows[:, 2]
         who = identify(points[..., :2], confidence > 0, clip, frame, rows[:, 1])
         order = np.lexsort((frame, who.person, clip))
         found = Detections2D(
-            pose_2d=np.where(there[..., None], points[..., :2], np.nan)[order],
+            pose_2d=np.where(placed[..., None], points[..., :2], np.nan)[order],
             confidence=confidence[order],
             frame=frame[order],
             person=who.person[order],
@@ -160,6 +159,12 @@ class Sightings:
         if given is not None and other is not None:
             raise contradiction(self.path, given, other)
         return np.array(known, np.float64)[order]
+
+
+def there(points: np.ndarray) -> np.ndarray:
+    """Joints (..., J, 3) with a place. Detectors write 0, 0 or -1, -1 for others, some with a confidence."""
+    places = points[..., :2]
+    return np.asarray(np.isfinite(points).all(-1) & (places != 0).any(-1) & (places != -1).any(-1))
 
 
 def _numbered(people: Mapping[str, int]) -> Iterator[str]:
